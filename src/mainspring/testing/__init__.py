@@ -1,0 +1,1 @@
+"""Testing: what mainspring's own tests use and users may too."""
