@@ -5,12 +5,35 @@ The tree (each class also inherits the standard class in brackets)::
     MainspringError
     ├── InvalidArgumentError [ValueError]      an argument is outside what the callee accepts
     ├── ClosedError [RuntimeError]             the object was closed
-    └── MissingExtraError [ImportError]        an optional dependency is not installed
+    ├── MissingExtraError [ImportError]        an optional dependency is not installed
+    └── JobError                               what jobs raise
+        ├── UnknownJobError [KeyError]         no job of this id
+        ├── UnknownBackfillError [KeyError]    no backfill of this id
+        ├── LeaseLostError [RuntimeError]      the node's epoch is dead
+        ├── StaleFenceError [RuntimeError]     a newer claim holds the run
+        └── IdempotencyError [ValueError]      a key was used with other arguments
 """
 
 from mainspring.errors._base import ClosedError as ClosedError
 from mainspring.errors._base import InvalidArgumentError as InvalidArgumentError
 from mainspring.errors._base import MissingExtraError as MissingExtraError
 from mainspring.errors._root import MainspringError as MainspringError
+from mainspring.errors._work import IdempotencyError as IdempotencyError
+from mainspring.errors._work import JobError as JobError
+from mainspring.errors._work import LeaseLostError as LeaseLostError
+from mainspring.errors._work import StaleFenceError as StaleFenceError
+from mainspring.errors._work import UnknownBackfillError as UnknownBackfillError
+from mainspring.errors._work import UnknownJobError as UnknownJobError
 
-__all__ = ["ClosedError", "InvalidArgumentError", "MainspringError", "MissingExtraError"]
+__all__ = [
+    "ClosedError",
+    "IdempotencyError",
+    "InvalidArgumentError",
+    "JobError",
+    "LeaseLostError",
+    "MainspringError",
+    "MissingExtraError",
+    "StaleFenceError",
+    "UnknownBackfillError",
+    "UnknownJobError",
+]

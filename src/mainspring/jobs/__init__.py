@@ -1,0 +1,1 @@
+"""Jobs: scheduled and recorded work with exact data intervals, retries, backfill and dependencies."""

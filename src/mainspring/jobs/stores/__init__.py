@@ -1,0 +1,58 @@
+"""Job stores: the protocols, their records, and one implementation per database."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mainspring.jobs.stores._protocol import CatalogStore as CatalogStore
+    from mainspring.jobs.stores._protocol import JobStore as JobStore
+    from mainspring.jobs.stores._protocol import ReadStore as ReadStore
+    from mainspring.jobs.stores._protocol import RunStore as RunStore
+    from mainspring.jobs.stores._records import NEXT_GENERATION as NEXT_GENERATION
+    from mainspring.jobs.stores._records import Advance as Advance
+    from mainspring.jobs.stores._records import AdvanceAnswer as AdvanceAnswer
+    from mainspring.jobs.stores._records import BackfillRow as BackfillRow
+    from mainspring.jobs.stores._records import BackfillState as BackfillState
+    from mainspring.jobs.stores._records import BackfillStep as BackfillStep
+    from mainspring.jobs.stores._records import Claim as Claim
+    from mainspring.jobs.stores._records import ClaimAnswer as ClaimAnswer
+    from mainspring.jobs.stores._records import DoneRange as DoneRange
+    from mainspring.jobs.stores._records import Enqueue as Enqueue
+    from mainspring.jobs.stores._records import EnqueueAnswer as EnqueueAnswer
+    from mainspring.jobs.stores._records import Finish as Finish
+    from mainspring.jobs.stores._records import HeartbeatAnswer as HeartbeatAnswer
+    from mainspring.jobs.stores._records import JobRegistration as JobRegistration
+    from mainspring.jobs.stores._records import JobRow as JobRow
+    from mainspring.jobs.stores._records import NewRun as NewRun
+    from mainspring.jobs.stores._records import RunFilter as RunFilter
+    from mainspring.jobs.stores._records import RunKind as RunKind
+    from mainspring.jobs.stores._records import RunRecord as RunRecord
+else:
+    from mainspring.base import door
+
+    __getattr__, __dir__, __all__ = door(
+        __name__,
+        {
+            "_protocol": ("CatalogStore", "JobStore", "ReadStore", "RunStore"),
+            "_records": (
+                "NEXT_GENERATION",
+                "Advance",
+                "AdvanceAnswer",
+                "BackfillRow",
+                "BackfillState",
+                "BackfillStep",
+                "Claim",
+                "ClaimAnswer",
+                "DoneRange",
+                "Enqueue",
+                "EnqueueAnswer",
+                "Finish",
+                "HeartbeatAnswer",
+                "JobRegistration",
+                "JobRow",
+                "NewRun",
+                "RunFilter",
+                "RunKind",
+                "RunRecord",
+            ),
+        },
+    )

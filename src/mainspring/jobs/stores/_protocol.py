@@ -1,0 +1,189 @@
+"""The three protocols of a job store: the hot path, the catalogue, and what people list.
+
+Writes travel in group commits: an awaitable returned here is resolved after its commit. Calls may be made
+from the loop that opened the store only. Every command may be sent again after a lost reply.
+"""
+
+from collections.abc import Awaitable, Sequence
+from typing import Literal, Protocol
+
+from mainspring.jobs.stores._records import (
+    Advance,
+    AdvanceAnswer,
+    BackfillRow,
+    BackfillState,
+    BackfillStep,
+    Claim,
+    ClaimAnswer,
+    DoneRange,
+    Enqueue,
+    EnqueueAnswer,
+    Finish,
+    HeartbeatAnswer,
+    JobRegistration,
+    JobRow,
+    RunFilter,
+    RunRecord,
+)
+from mainspring.sinks import SinkRun
+
+
+class RunStore(Protocol):
+    """The hot path: runs come, are claimed under a fence, and end."""
+
+    def now(self) -> int:
+        """Return the store's instant in UTC microseconds."""
+        ...
+
+    async def open_node(self, name: str) -> int:
+        """Register this process as a live node and return its epoch, which grows and is never used again."""
+        ...
+
+    async def close_node(self, epoch: int) -> None:
+        """End the epoch; its runs become claimable at once."""
+        ...
+
+    def enqueue(self, command: Enqueue) -> Awaitable[EnqueueAnswer]:
+        """Create one run.
+
+        Raises:
+            IdempotencyError: the key was used with other arguments.
+        """
+        ...
+
+    def enqueue_many(self, commands: Sequence[Enqueue]) -> Awaitable[Sequence[EnqueueAnswer]]:
+        """Create many runs in one transaction; answers in order."""
+        ...
+
+    def claim(self, command: Claim) -> Awaitable[ClaimAnswer]:
+        """Take runs for a live epoch.
+
+        Raises:
+            LeaseLostError: the epoch is dead.
+        """
+        ...
+
+    def finish(self, command: Finish) -> Awaitable[RunRecord]:
+        """End an attempt and return the run as it then stands.
+
+        Raises:
+            StaleFenceError: another claim or a rescue came first; nothing was written.
+            SinkWriteError: a transactional write failed; nothing was written and the run is still running.
+        """
+        ...
+
+    def heartbeat(self, epoch: int) -> Awaitable[HeartbeatAnswer]:
+        """Renew the lease of an epoch and learn what other nodes asked for."""
+        ...
+
+    def rescue(self, *, max_rescues: int = 3) -> Awaitable[Sequence[RunRecord]]:
+        """Free the runs of epochs that are dead and return them as they stand: AVAILABLE, or FAILED after
+        `max_rescues` deaths."""
+        ...
+
+    def cancel(self, run_id: str) -> Awaitable[RunRecord | None]:
+        """Cancel a run: at once when nobody runs it, else as a request that the heartbeat carries to its node."""
+        ...
+
+    def stage(self, run: SinkRun, sink_name: str, sequence: int, payload: bytes) -> Awaitable[None]:
+        """Keep a chunk of rows of a running run until its finish applies or drops it."""
+        ...
+
+
+class CatalogStore(Protocol):
+    """Jobs, cursors, done-sets, backfills."""
+
+    def register(self, jobs: Sequence[JobRegistration]) -> Awaitable[Sequence[JobRow]]:
+        """Insert new jobs, rename those that `was` names, make a new version of changed schedules."""
+        ...
+
+    def advance(self, commands: Sequence[Advance]) -> Awaitable[Sequence[AdvanceAnswer]]:
+        """Move cursors and create the runs that lie between, each command in whole or not at all."""
+        ...
+
+    def set_paused(self, job_id: str, paused: bool) -> Awaitable[JobRow | None]:
+        """Stop or resume making and claiming a job's scheduled runs; None for an unknown job."""
+        ...
+
+    def create_backfill(self, row: BackfillRow) -> Awaitable[None]:
+        """Store a new backfill."""
+        ...
+
+    def step_backfill(self, command: BackfillStep) -> Awaitable[BackfillRow]:
+        """Apply one step if its cursor still holds; return the row as it then stands."""
+        ...
+
+    def set_backfill_state(self, backfill_id: str, state: BackfillState) -> Awaitable[BackfillRow]:
+        """Pause, resume or cancel (which also cancels its runs that nobody runs yet).
+
+        Raises:
+            UnknownBackfillError: there is none of this id.
+        """
+        ...
+
+    async def done(self, job_id: str, start: int, end: int) -> Sequence[DoneRange]:
+        """Return the ranges of the done-set that touch [start, end), oldest first, neighbours merged."""
+        ...
+
+    async def waiting(self, *, jobs: frozenset[str], limit: int) -> Sequence[RunRecord]:
+        """Return runs that wait for what they need, oldest interval first."""
+        ...
+
+    def settle_waiting(
+        self, *, released: Sequence[str] = (), blocked: Sequence[tuple[str, str]] = ()
+    ) -> Awaitable[None]:
+        """Make `released` runs AVAILABLE and note for (run id, reason) in `blocked` why they still wait."""
+        ...
+
+
+class ReadStore(Protocol):
+    """What web, command line and handles list. Never waits for the writer."""
+
+    async def run(self, run_id: str) -> RunRecord | None:
+        """Return one run, live or ended; an unambiguous prefix of at least 6 characters is enough."""
+        ...
+
+    async def runs(self, which: RunFilter) -> Sequence[RunRecord]:
+        """List runs, newest first."""
+        ...
+
+    async def ended(self, run_ids: Sequence[str]) -> Sequence[RunRecord]:
+        """Return those of `run_ids` that are in a terminal state."""
+        ...
+
+    async def jobs(self) -> Sequence[JobRow]:
+        """List every job ever registered."""
+        ...
+
+    async def job_counts(self) -> Sequence[tuple[str, str, int]]:
+        """Return (job id, state, number of runs kept), live and ended."""
+        ...
+
+    async def backfill(self, backfill_id: str) -> BackfillRow | None:
+        """Return one backfill."""
+        ...
+
+    async def backfills(
+        self, *, job_id: str | None = None, states: frozenset[BackfillState] = frozenset(), limit: int = 50
+    ) -> Sequence[BackfillRow]:
+        """List backfills, newest first."""
+        ...
+
+
+class JobStore(RunStore, CatalogStore, ReadStore, Protocol):
+    """One store that does all three; opened and closed by the app."""
+
+    kind: Literal["memory", "sqlite", "postgresql", "mysql"]
+    location: str
+
+    async def open(self) -> None:
+        """Open or create it, migrating an older one.
+
+        Raises:
+            StorageError: it is read-only, corrupted, from a newer version, or out of reach (each its own class).
+        """
+        ...
+
+    async def close(self) -> None:
+        """Commit what was accepted, then leave no thread, task or descriptor."""
+        ...

@@ -1,0 +1,304 @@
+"""What goes into a job store and what comes out: frozen commands, answers and rows.
+
+Instants are UTC microseconds (`int`), half-open intervals are two of them, ids are text. Blobs are JSON as
+`base.encode_json` writes it. A command can be sent again after a lost reply: the store compares what it
+already has and answers the same.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from mainspring.jobs.model import RunState
+from mainspring.sinks import TransactionalWrite
+
+
+class RunKind(StrEnum):
+    """What made a run."""
+
+    SCHEDULE = "schedule"
+    MANUAL = "manual"
+    BACKFILL = "backfill"
+    SPAWN = "spawn"
+
+
+NEXT_GENERATION = 0
+"""`NewRun.generation` that asks the store for one more than the occurrence has had."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run to create.
+
+    With an interval (or, for `RunKind.SCHEDULE`, an instant) it belongs to an occurrence: the store keeps at
+    most one live run per occurrence (a second creator joins it and raises its priority) and one run per
+    (occurrence, generation) for ever.
+    """
+
+    run_id: str
+    job_id: str
+    kind: RunKind
+    available_at: int
+    state: RunState = RunState.AVAILABLE  # or SCHEDULED (available_at in the future) or WAITING
+    scheduled_at: int | None = None
+    interval_start: int | None = None
+    interval_end: int | None = None
+    generation: int = 1
+    previous_run: str | None = None
+    queue: str = "default"
+    priority: int = 0
+    config: bytes | None = None
+    limits: tuple[tuple[str, int], ...] = ()  # (counter key, maximum held at once); claim raises, the end lowers
+    backfill_id: str | None = None
+    parent_run: str | None = None
+    idempotency_key: str | None = None
+    arguments_hash: bytes | None = None  # of the call, compared when the key is used again
+    key_expires_at: int | None = None
+
+    @property
+    def occurrence(self) -> str | None:
+        """The text that, with job and generation, names this run for ever; None for a plain call."""
+        if self.interval_start is not None:
+            return f"{self.interval_start}/{self.interval_end}"
+        return f"@{self.scheduled_at}" if self.kind is RunKind.SCHEDULE else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A run as the store has it, live or ended."""
+
+    run_id: str
+    job_id: str
+    kind: RunKind
+    state: RunState
+    queue: str
+    priority: int
+    generation: int
+    attempt: int  # claims so far, rescues not counted
+    rescues: int
+    fence: int  # grows with every claim in this store
+    epoch: int | None  # of the node that holds or ended it
+    created_at: int
+    available_at: int
+    scheduled_at: int | None = None
+    interval_start: int | None = None
+    interval_end: int | None = None
+    started_at: int | None = None  # of the latest attempt
+    finished_at: int | None = None
+    config: bytes | None = None
+    backfill_id: str | None = None
+    previous_run: str | None = None
+    parent_run: str | None = None
+    blocked_by: str | None = None
+    cancel_requested: bool = False
+    error_type: str | None = None
+    error_message: str | None = None
+    error_detail: str | None = None  # the traceback
+    value: bytes | None = None
+    item_count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enqueue:
+    """Create one run; with `claim_epoch` it may come back already claimed (the hot claim).
+
+    The store claims at once only when the run is AVAILABLE now, has no limits, its job is not paused and no run
+    of its queue with the same or a higher priority waits before it.
+    """
+
+    run: NewRun
+    claim_epoch: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnqueueAnswer:
+    """`created`: a row was made. `joined`: a live run of the occurrence was there. `existing`: the idempotency
+    key or the generation was used before, `record` is that run as it stands.
+
+    `claimed` is set when the run was made and claimed in one step.
+    """
+
+    outcome: Literal["created", "joined", "existing"]
+    run_id: str
+    claimed: RunRecord | None = None
+    record: RunRecord | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Take up to `limit` runs whose time has come for the node of `epoch`.
+
+    Highest priority first, then fair between jobs (their queues' heads in turn), then by `available_at`.
+    Only jobs in `jobs` (those this node knows) and queues in `queues`.
+    """
+
+    epoch: int
+    limit: int
+    jobs: frozenset[str]
+    queues: tuple[str, ...] = ("default",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimAnswer:
+    """The claimed runs, and the earliest future `available_at` of those jobs (None: nothing is timed)."""
+
+    runs: tuple[RunRecord, ...]
+    next_available_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """End an attempt: a terminal state, RETRYING (with `available_at`), or AVAILABLE (handed back unharmed:
+    the attempt is not counted).
+
+    A SUCCEEDED finish applies `writes` under a savepoint, after the fence was checked. With an interval the
+    done-set is updated, with a backfill its counters, both in the same transaction.
+    """
+
+    run_id: str
+    epoch: int
+    fence: int
+    attempt: int
+    state: RunState
+    finished_at: int
+    available_at: int | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    error_detail: str | None = None
+    value: bytes | None = None
+    item_count: int = 0
+    writes: tuple[TransactionalWrite, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeartbeatAnswer:
+    """`cancelled`: runs of this node whose cancel was asked for. `version` grows with every change of jobs,
+    pauses, configs and backfills, made by any node."""
+
+    alive: bool
+    cancelled: tuple[str, ...]
+    version: int
+    now: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRow:
+    """A job as the store knows it; `cursor` is the end of what its schedule has made runs or skips for."""
+
+    job_id: str
+    schedule: bytes | None  # JSON of Schedule.spec()
+    version: int  # of the schedule, from 1
+    cursor: int | None
+    next_fire_at: int | None
+    paused: bool = False
+    registered_at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRegistration:
+    """A job as the code declares it; `was` are its earlier ids.
+
+    A new job starts at `cursor`. A changed schedule becomes the next version and keeps the stored cursor;
+    `next_fire_at` is then set to None until the next `Advance`.
+    """
+
+    job_id: str
+    schedule: bytes | None
+    cursor: int | None
+    next_fire_at: int | None
+    was: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advance:
+    """Move a schedule's cursor and create its runs in one transaction.
+
+    Applied only if (version, cursor) are still those given; runs whose occurrence exists already are left out.
+    `skipped` ranges go to the done-set, each with one SKIPPED record.
+    """
+
+    job_id: str
+    version: int
+    cursor_from: int | None
+    cursor_to: int | None
+    next_fire_at: int | None
+    runs: tuple[NewRun, ...] = ()
+    skipped: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdvanceAnswer:
+    """`row` is the job after (or, when it was not applied, as another node left it)."""
+
+    applied: bool
+    row: JobRow
+    created_count: int = 0
+
+
+class BackfillState(StrEnum):
+    """RUNNING makes runs until its range is used up, then waits for their ends."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+    STOPPED = "stopped"  # by its first failure, with on_failure="stop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackfillRow:
+    """A backfill: a range of a job's intervals, a cursor that walks it, and counters that finishes raise."""
+
+    backfill_id: str
+    job_id: str
+    start: int
+    end: int
+    cursor: int  # all intervals before it (after it, for desc) have been handled
+    order: Literal["asc", "desc"]
+    reprocess: Literal["missing", "failed", "all"]
+    max_parallel: int
+    on_failure: Literal["continue", "stop"]
+    total: int
+    total_exact: bool
+    created_at: int
+    state: BackfillState = BackfillState.RUNNING
+    planned: bool = False  # the cursor has reached the other end
+    config: bytes | None = None
+    created_count: int = 0  # runs made or joined
+    live_count: int = 0
+    succeeded_count: int = 0
+    failed_count: int = 0
+    cancelled_count: int = 0
+    finished_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackfillStep:
+    """Move a backfill's cursor and create (or join) runs in one transaction; applied only from `cursor_from`
+    and while RUNNING. With `planned` the range is used up; it is FINISHED as soon as nothing of it is live."""
+
+    backfill_id: str
+    cursor_from: int
+    cursor_to: int
+    runs: tuple[NewRun, ...] = ()
+    planned: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoneRange:
+    """A half-open range of a job's done-set."""
+
+    state: Literal["succeeded", "skipped", "failed"]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs to list, newest first (by run id, which grows with time); `before` is the last id seen."""
+
+    job_id: str | None = None
+    states: frozenset[RunState] = frozenset()
+    backfill_id: str | None = None
+    before: str | None = None
+    limit: int = 50

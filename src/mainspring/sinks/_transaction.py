@@ -1,0 +1,67 @@
+"""What sinks and job stores agree on: who writes, and what a finish carries into the store's transaction."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+
+class SqlTransaction(Protocol):
+    """An open transaction of a SQL database, lent to a sink. Calls block; they run in the writer's thread."""
+
+    @property
+    def dialect(self) -> Literal["sqlite", "postgresql", "mysql"]:
+        """The SQL dialect of the database."""
+        ...
+
+    def execute(self, sql: str, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """Run one statement and return its rows."""
+        ...
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """Run one statement for each row."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SinkRun:
+    """The run on whose behalf items are written; a higher fence wins over a lower one."""
+
+    run_id: str
+    job_id: str
+    fence: int
+    attempt: int
+    scheduled_at: datetime | None
+    interval_start: datetime | None
+    interval_end: datetime | None
+
+
+class TransactionalWrite(Protocol):
+    """A run's items for one sink, to be written by the job store inside the finish's savepoint."""
+
+    @property
+    def sink_name(self) -> str:
+        """The sink that wrote it."""
+        ...
+
+    @property
+    def run(self) -> SinkRun:
+        """The run whose items these are."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """How many items it holds."""
+        ...
+
+    def apply(self, tx: SqlTransaction) -> int:
+        """Write the items and return how many rows were written."""
+        ...
+
+
+class StageArea(Protocol):
+    """Where rows that are too many for memory wait for the finish of their run."""
+
+    async def put(self, run: SinkRun, sink_name: str, sequence: int, payload: bytes) -> None:
+        """Keep one chunk, keyed by (run id, fence, sink, sequence), until the run ends."""
+        ...
