@@ -7,16 +7,40 @@ extras.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.base._backoff import Backoff as Backoff
     from mainspring.base._clock import Clock as Clock
     from mainspring.base._clock import SystemClock as SystemClock
     from mainspring.base._clock import current_clock as current_clock
     from mainspring.base._clock import use_clock as use_clock
+    from mainspring.base._codecs import decode_json as decode_json
+    from mainspring.base._codecs import decode_msgpack as decode_msgpack
+    from mainspring.base._codecs import encode_json as encode_json
+    from mainspring.base._codecs import encode_msgpack as encode_msgpack
     from mainspring.base._door import door as door
+    from mainspring.base._extras import load_extra as load_extra
+    from mainspring.base._parsing import parse_bool as parse_bool
+    from mainspring.base._parsing import parse_duration as parse_duration
+    from mainspring.base._random import current_random as current_random
+    from mainspring.base._random import new_id as new_id
+    from mainspring.base._random import use_random as use_random
+    from mainspring.base._statistics import Statistic as Statistic
+    from mainspring.base._statistics import StatisticResult as StatisticResult
+    from mainspring.base._statistics import get_statistics as get_statistics
 else:
     from mainspring.base._door import door
 
     __getattr__, __dir__, __all__ = door(
         __name__,
-        {"_clock": ("Clock", "SystemClock", "current_clock", "use_clock")},
-        house={"_door": ("door",)},
+        {
+            "_backoff": ("Backoff",),
+            "_clock": ("Clock", "SystemClock", "current_clock", "use_clock"),
+            "_codecs": ("decode_json", "decode_msgpack", "encode_json", "encode_msgpack"),
+            "_random": ("current_random", "new_id", "use_random"),
+            "_statistics": ("Statistic", "StatisticResult", "get_statistics"),
+        },
+        house={
+            "_door": ("door",),
+            "_extras": ("load_extra",),
+            "_parsing": ("parse_bool", "parse_duration"),
+        },
     )

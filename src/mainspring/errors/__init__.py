@@ -6,6 +6,9 @@ The tree (each class also inherits the standard class in brackets)::
     ├── InvalidArgumentError [ValueError]      an argument is outside what the callee accepts
     ├── ClosedError [RuntimeError]             the object was closed
     ├── MissingExtraError [ImportError]        an optional dependency is not installed
+    ├── EncodeError [TypeError]                a value has no form in the format asked for
+    ├── DecodeError [ValueError]               data is not of its format, or does not fit its type
+    ├── FrameTooLargeError [ValueError]        a frame is longer than the limit of this side
     └── JobError                               what jobs raise
         ├── UnknownJobError [KeyError]         no job of this id
         ├── UnknownBackfillError [KeyError]    no backfill of this id
@@ -15,6 +18,9 @@ The tree (each class also inherits the standard class in brackets)::
 """
 
 from mainspring.errors._base import ClosedError as ClosedError
+from mainspring.errors._base import DecodeError as DecodeError
+from mainspring.errors._base import EncodeError as EncodeError
+from mainspring.errors._base import FrameTooLargeError as FrameTooLargeError
 from mainspring.errors._base import InvalidArgumentError as InvalidArgumentError
 from mainspring.errors._base import MissingExtraError as MissingExtraError
 from mainspring.errors._root import MainspringError as MainspringError
@@ -27,6 +33,9 @@ from mainspring.errors._work import UnknownJobError as UnknownJobError
 
 __all__ = [
     "ClosedError",
+    "DecodeError",
+    "EncodeError",
+    "FrameTooLargeError",
     "IdempotencyError",
     "InvalidArgumentError",
     "JobError",

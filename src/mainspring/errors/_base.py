@@ -34,3 +34,31 @@ class MissingExtraError(MainspringError, ImportError):
             module=module,
             extra=extra,
         )
+
+
+class EncodeError(MainspringError, TypeError):
+    """A value has no form in the format asked for."""
+
+    def __init__(self, *, format: str, type: str, reason: str) -> None:
+        super().__init__(
+            f"a value of type {type} has no {format} form: {reason}", format=format, type=type, reason=reason
+        )
+
+
+class DecodeError(MainspringError, ValueError):
+    """Data is not of the format it claims, or does not fit the type asked for."""
+
+    def __init__(self, *, format: str, reason: str) -> None:
+        super().__init__(f"the data is not the {format} that was expected: {reason}", format=format, reason=reason)
+
+
+class FrameTooLargeError(MainspringError, ValueError):
+    """A frame is longer than the limit of this side."""
+
+    def __init__(self, *, size: int, max_bytes: int) -> None:
+        super().__init__(
+            f"a frame of {size} bytes is over the limit of {max_bytes}",
+            hint="raise max_bytes on both sides, or send less in one piece",
+            size=size,
+            max_bytes=max_bytes,
+        )
