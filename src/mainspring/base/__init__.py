@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from mainspring.base._codecs import encode_msgpack as encode_msgpack
     from mainspring.base._door import door as door
     from mainspring.base._extras import load_extra as load_extra
+    from mainspring.base._frames import DEFAULT_MAX_FRAME_BYTES as DEFAULT_MAX_FRAME_BYTES
+    from mainspring.base._frames import FrameDecoder as FrameDecoder
+    from mainspring.base._frames import encode_frame as encode_frame
     from mainspring.base._parsing import parse_bool as parse_bool
     from mainspring.base._parsing import parse_duration as parse_duration
     from mainspring.base._random import current_random as current_random
@@ -41,6 +44,7 @@ else:
         house={
             "_door": ("door",),
             "_extras": ("load_extra",),
+            "_frames": ("DEFAULT_MAX_FRAME_BYTES", "FrameDecoder", "encode_frame"),
             "_parsing": ("parse_bool", "parse_duration"),
         },
     )

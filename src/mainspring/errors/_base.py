@@ -39,6 +39,10 @@ class MissingExtraError(MainspringError, ImportError):
 class EncodeError(MainspringError, TypeError):
     """A value has no form in the format asked for."""
 
+    format: str
+    type: str
+    reason: str
+
     def __init__(self, *, format: str, type: str, reason: str) -> None:
         super().__init__(
             f"a value of type {type} has no {format} form: {reason}", format=format, type=type, reason=reason
@@ -48,12 +52,18 @@ class EncodeError(MainspringError, TypeError):
 class DecodeError(MainspringError, ValueError):
     """Data is not of the format it claims, or does not fit the type asked for."""
 
+    format: str
+    reason: str
+
     def __init__(self, *, format: str, reason: str) -> None:
         super().__init__(f"the data is not the {format} that was expected: {reason}", format=format, reason=reason)
 
 
 class FrameTooLargeError(MainspringError, ValueError):
     """A frame is longer than the limit of this side."""
+
+    size: int
+    max_bytes: int
 
     def __init__(self, *, size: int, max_bytes: int) -> None:
         super().__init__(
