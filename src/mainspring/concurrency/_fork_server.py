@@ -1,0 +1,69 @@
+"""What children start from: the resource tracker, our own fork server, and the lifeline.
+
+The fork server is an instance of its own, so that the program's `multiprocessing` keeps its settings
+(preloaded modules above all). The lifeline is a pipe that nobody writes to: only this process holds its write
+end, every child holds a copy of its read end, and sees the end of file when this process is gone, however it
+went.
+"""
+
+import os
+import threading
+from multiprocessing import resource_tracker
+from multiprocessing.forkserver import ForkServer
+
+PRELOADED = ["mainspring.concurrency._worker_main"]
+
+_lock = threading.Lock()
+_server: ForkServer | None = None
+_lifeline: tuple[int, int] | None = None
+_hook_registered = False
+
+
+def start_child_infrastructure() -> None:
+    """Start the resource tracker and the fork server, and open the lifeline, unless they are there.
+
+    Children need them anyway; a program that counts its descriptors and processes (tests do) starts them
+    first, so that the counts stand still. Blocks for some milliseconds. Safe from any thread.
+    """
+    resource_tracker.ensure_running()
+    fork_server().ensure_running()
+    lifeline()
+
+
+def fork_server() -> ForkServer:
+    """Return this process's fork server; it starts when the first child is asked for."""
+    global _server
+    with _lock:
+        if _server is None:
+            _register_hook()
+            _server = ForkServer()
+            _server.set_forkserver_preload(PRELOADED)
+        return _server
+
+
+def lifeline() -> int:
+    """Return the read end of the pipe whose end of file says that this process is gone."""
+    global _lifeline
+    with _lock:
+        if _lifeline is None:
+            _register_hook()
+            _lifeline = os.pipe()
+        return _lifeline[0]
+
+
+def _register_hook() -> None:
+    """Ask for `_forget` in forked children, once per process tree."""
+    global _hook_registered
+    if not _hook_registered:
+        _hook_registered = True
+        os.register_at_fork(after_in_child=_forget)
+
+
+def _forget() -> None:
+    """Drop what belongs to the parent: a copy of the write end here would hide its death."""
+    global _lock, _server, _lifeline
+    _lock = threading.Lock()  # another thread of the parent may have held it
+    _server = None
+    if _lifeline is not None:
+        os.close(_lifeline[1])
+        _lifeline = None
