@@ -9,6 +9,15 @@ The tree (each class also inherits the standard class in brackets)::
     ├── EncodeError [TypeError]                a value has no form in the format asked for
     ├── DecodeError [ValueError]               data is not of its format, or does not fit its type
     ├── FrameTooLargeError [ValueError]        a frame is longer than the limit of this side
+    ├── StorageError                           a store on disk; `store` is its path
+    │   ├── StoreBusyError [TimeoutError]          another process held it too long, or too many writes wait
+    │   ├── StoreCorruptError [ValueError]         the file is damaged or no database
+    │   ├── StoreForkedError [RuntimeError]        it was opened before this process was forked
+    │   ├── StoreFullError [OSError]               no room is left on the disk
+    │   ├── StoreOpenError [OSError]               the path cannot hold a store
+    │   ├── StoreReadOnlyError [PermissionError]   the file or its directory may not be written
+    │   ├── StoreReadTimeoutError [TimeoutError]   a read held its snapshot for too long
+    │   └── StoreTooNewError [RuntimeError]        the schema is newer than the program
     └── JobError                               what jobs raise
         ├── UnknownJobError [KeyError]         no job of this id
         ├── UnknownBackfillError [KeyError]    no backfill of this id
@@ -23,6 +32,15 @@ from mainspring.errors._base import EncodeError as EncodeError
 from mainspring.errors._base import FrameTooLargeError as FrameTooLargeError
 from mainspring.errors._base import InvalidArgumentError as InvalidArgumentError
 from mainspring.errors._base import MissingExtraError as MissingExtraError
+from mainspring.errors._parts import StorageError as StorageError
+from mainspring.errors._parts import StoreBusyError as StoreBusyError
+from mainspring.errors._parts import StoreCorruptError as StoreCorruptError
+from mainspring.errors._parts import StoreForkedError as StoreForkedError
+from mainspring.errors._parts import StoreFullError as StoreFullError
+from mainspring.errors._parts import StoreOpenError as StoreOpenError
+from mainspring.errors._parts import StoreReadOnlyError as StoreReadOnlyError
+from mainspring.errors._parts import StoreReadTimeoutError as StoreReadTimeoutError
+from mainspring.errors._parts import StoreTooNewError as StoreTooNewError
 from mainspring.errors._root import MainspringError as MainspringError
 from mainspring.errors._work import IdempotencyError as IdempotencyError
 from mainspring.errors._work import JobError as JobError
@@ -43,6 +61,15 @@ __all__ = [
     "MainspringError",
     "MissingExtraError",
     "StaleFenceError",
+    "StorageError",
+    "StoreBusyError",
+    "StoreCorruptError",
+    "StoreForkedError",
+    "StoreFullError",
+    "StoreOpenError",
+    "StoreReadOnlyError",
+    "StoreReadTimeoutError",
+    "StoreTooNewError",
     "UnknownBackfillError",
     "UnknownJobError",
 ]

@@ -1,0 +1,30 @@
+"""Storage: things that stay on disk.
+
+For the house: the SQLite owner, one writer with group commit for every part that keeps rows in a file.
+"""
+
+from typing import TYPE_CHECKING
+
+from mainspring.base import door
+
+if TYPE_CHECKING:
+    from mainspring.storage._sqlite import SqliteOwner as SqliteOwner
+    from mainspring.storage._sqlite import SqliteStats as SqliteStats
+    from mainspring.storage._sqlite import WriteChannel as WriteChannel
+    from mainspring.storage._sqlite_files import Durability as Durability
+    from mainspring.storage._sqlite_files import connect as connect
+    from mainspring.storage._sqlite_migrate import Migration as Migration
+    from mainspring.storage._sqlite_runner import InlineRunner as InlineRunner
+    from mainspring.storage._sqlite_runner import Runner as Runner
+    from mainspring.storage._sqlite_runner import ThreadRunner as ThreadRunner
+else:
+    __getattr__, __dir__, __all__ = door(
+        __name__,
+        {},
+        house={
+            "_sqlite": ("SqliteOwner", "SqliteStats", "WriteChannel"),
+            "_sqlite_files": ("Durability", "connect"),
+            "_sqlite_migrate": ("Migration",),
+            "_sqlite_runner": ("InlineRunner", "Runner", "ThreadRunner"),
+        },
+    )

@@ -1,0 +1,89 @@
+"""Brings the schema of a SQLite file up to date: forward only, under the write lock, in one transaction."""
+
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from mainspring.errors import InvalidArgumentError, StoreOpenError, StoreTooNewError
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step of a schema: `work` is a script of statements, or a function of the connection."""
+
+    version: int
+    work: str | Callable[[sqlite3.Connection], None]
+
+
+def check_migrations(migrations: Sequence[Migration]) -> None:
+    """Refuse a list whose versions are not 1, 2, 3, ...
+
+    Raises:
+        InvalidArgumentError: the versions have gaps or are out of order.
+    """
+    versions = [migration.version for migration in migrations]
+    if versions != list(range(1, len(versions) + 1)):
+        raise InvalidArgumentError(argument="migrations", value=versions, expected="versions 1, 2, 3, ...")
+
+
+def application_id(application: str) -> int:
+    """Return the positive 31-bit number that marks a file as this application's."""
+    return zlib.crc32(application.encode()) & 0x7FFF_FFFF or 1
+
+
+def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration], *, application: str, store: str) -> int:
+    """Apply what is missing inside the caller's transaction; return the number of steps done.
+
+    Raises:
+        StoreTooNewError: the file knows more steps than we do.
+        StoreOpenError: the file belongs to another application.
+    """
+    mark = application_id(application)
+    found = _pragma(connection, "application_id")
+    if found not in (0, mark):
+        raise StoreOpenError(
+            store=store, reason="it belongs to another application", hint="name another file for this store"
+        )
+    version = _pragma(connection, "user_version")
+    if version > len(migrations):
+        raise StoreTooNewError(store=store, version=version, known=len(migrations))
+    if found != mark:
+        connection.execute(f"PRAGMA application_id={mark}")
+    for migration in migrations[version:]:
+        _apply(connection, migration)
+        connection.execute(f"PRAGMA user_version={migration.version}")
+    return len(migrations) - version
+
+
+def is_current(connection: sqlite3.Connection, migrations: Sequence[Migration], *, application: str) -> bool:
+    """Tell without any lock whether there is nothing to do."""
+    mark = application_id(application)
+    return (_pragma(connection, "application_id"), _pragma(connection, "user_version")) == (
+        mark,
+        len(migrations),
+    )
+
+
+def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
+    if callable(migration.work):
+        migration.work(connection)
+        return
+    for statement in statements(migration.work):
+        connection.execute(statement)
+
+
+def statements(script: str) -> Iterator[str]:
+    """Split a script into its statements; `executescript` would commit the transaction around it."""
+    gathered = ""
+    for line in script.splitlines(keepends=True):
+        gathered += line
+        if sqlite3.complete_statement(gathered):
+            yield gathered.strip()
+            gathered = ""
+    if gathered.strip():
+        yield gathered.strip()
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])

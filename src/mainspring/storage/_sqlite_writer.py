@@ -1,0 +1,144 @@
+"""The writing side of a SQLite owner: takes the lock fairly, writes groups, keeps them short."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+from mainspring.base import current_clock
+from mainspring.errors import ClosedError, MainspringError, StoreBusyError
+from mainspring.storage._sqlite_errors import is_busy, translated
+from mainspring.storage._sqlite_files import MEMORY, Durability, connect, prepare_path
+from mainspring.storage._sqlite_group import Handler, write_group
+from mainspring.storage._sqlite_migrate import Migration, is_current, migrate
+
+BUSY_POLL = 0.0005  # seconds; well below the pause that a polite neighbour makes after each group
+MAX_BUSY_POLL = 0.01
+
+
+class Writer:
+    """One writing connection; every method but `add_handler` is called by one thread at a time.
+
+    Args:
+        path: the file, or ":memory:".
+        durability: what a commit survives.
+        busy_timeout: seconds to wait for another process.
+        pause: waits that many seconds between two tries.
+    """
+
+    def __init__(
+        self, path: Path, *, durability: Durability, busy_timeout: float, pause: Callable[[float], None]
+    ) -> None:
+        self._path = path
+        self._durability: Durability = durability
+        self._busy_timeout = busy_timeout
+        self._pause = pause
+        self._connection: sqlite3.Connection | None = None
+        self._handlers: list[Handler] = []
+        self._seconds_per_command = 0.0
+
+    def add_handler(self, handler: Handler) -> int:
+        """Take on the handler of a channel; return its number, which is also its place in a group."""
+        self._handlers.append(handler)
+        return len(self._handlers) - 1
+
+    def open(self, migrations: Sequence[Migration], *, application: str) -> None:
+        """Open the file and bring its schema up to date; raises what `SqliteOwner.open` lists."""
+        in_memory = str(self._path) == MEMORY
+        if not in_memory:
+            prepare_path(self._path)
+        try:
+            self._connection = connect(MEMORY if in_memory else self._path, durability=self._durability)
+            self._use_write_ahead_log(self._connection)
+            if migrations and not is_current(self._connection, migrations, application=application):
+                self._migrate(self._connection, migrations, application)
+        except sqlite3.Error as exc:
+            raise translated(exc, str(self._path)) from exc
+
+    def close(self) -> None:
+        """Close the connection; may be called again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def group_limit(self, seconds: float) -> float:
+        """Return how many commands fit in that time, judged by the last groups."""
+        return seconds / self._seconds_per_command if self._seconds_per_command else float("inf")
+
+    def write(self, entries: Sequence[tuple[int, Any]]) -> list[Any]:
+        """Write (channel number, command) pairs as one group; return an answer or an exception for each."""
+        started = current_clock().monotonic()
+        answers = self._write(entries)
+        seconds = (current_clock().monotonic() - started) / len(entries)
+        self._seconds_per_command += (seconds - self._seconds_per_command) / 4
+        return answers
+
+    def _write(self, entries: Sequence[tuple[int, Any]]) -> list[Any]:
+        places: list[list[int]] = [[] for _ in self._handlers]
+        for place, (channel, _) in enumerate(entries):
+            places[channel].append(place)
+        used = [channel for channel, found in enumerate(places) if found]
+        batches = [(self._handlers[channel], [entries[p][1] for p in places[channel]]) for channel in used]
+        try:
+            if self._connection is None:
+                raise ClosedError(what=f"the store {self._path}")
+            answers = write_group(self._connection, batches, begin=self._begin)
+        except Exception as error:  # noqa: BLE001  # supervisor: the group's error is everybody's answer
+            return _for_everyone(translated(error, str(self._path)), len(entries))
+        placed: list[Any] = [None] * len(entries)
+        for channel, batch in zip(used, answers, strict=True):
+            for place, answer in zip(places[channel], batch, strict=True):
+                placed[place] = answer
+        return placed
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Take the write lock, waiting for other processes in small steps so that nobody starves."""
+        deadline: float | None = None
+        poll = BUSY_POLL
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as exc:
+                if not is_busy(exc):
+                    raise
+                now = current_clock().monotonic()
+                deadline = now + self._busy_timeout if deadline is None else deadline
+                if now >= deadline:
+                    raise self._held_too_long() from exc
+                self._pause(poll)
+                poll = min(poll * 1.2, MAX_BUSY_POLL)
+            else:
+                return
+
+    def _held_too_long(self) -> StoreBusyError:
+        return StoreBusyError(
+            store=str(self._path),
+            reason=f"another process kept it locked for {self._busy_timeout:g} s",
+            hint="look for a program that holds a transaction open on this file",
+        )
+
+    def _use_write_ahead_log(self, connection: sqlite3.Connection) -> None:
+        connection.execute(f"PRAGMA busy_timeout={int(self._busy_timeout * 1000)}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA busy_timeout=0")
+
+    def _migrate(self, connection: sqlite3.Connection, migrations: Sequence[Migration], application: str) -> None:
+        self._begin(connection)
+        try:
+            migrate(connection, migrations, application=application, store=str(self._path))
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _for_everyone(error: BaseException, count: int) -> list[BaseException]:
+    """Return one error per caller; a shared instance would gather all their tracebacks."""
+    if not isinstance(error, MainspringError):
+        return [error] * count
+    copies: list[BaseException] = [copy(error) for _ in range(count)]
+    for one in copies:
+        one.__cause__ = error.__cause__
+    return copies
