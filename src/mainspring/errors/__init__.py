@@ -18,6 +18,8 @@ The tree (each class also inherits the standard class in brackets)::
     │   ├── StoreReadOnlyError [PermissionError]   the file or its directory may not be written
     │   ├── StoreReadTimeoutError [TimeoutError]   a read held its snapshot for too long
     │   └── StoreTooNewError [RuntimeError]        the schema is newer than the program
+    ├── SinkError                              what sinks raise
+    │   └── SinkWriteError [RuntimeError]          a sink did not accept items of a run
     └── JobError                               what jobs raise
         ├── UnknownJobError [KeyError]         no job of this id
         ├── UnknownBackfillError [KeyError]    no backfill of this id
@@ -41,6 +43,8 @@ from mainspring.errors._parts import StoreOpenError as StoreOpenError
 from mainspring.errors._parts import StoreReadOnlyError as StoreReadOnlyError
 from mainspring.errors._parts import StoreReadTimeoutError as StoreReadTimeoutError
 from mainspring.errors._parts import StoreTooNewError as StoreTooNewError
+from mainspring.errors._program import SinkError as SinkError
+from mainspring.errors._program import SinkWriteError as SinkWriteError
 from mainspring.errors._root import MainspringError as MainspringError
 from mainspring.errors._work import IdempotencyError as IdempotencyError
 from mainspring.errors._work import JobError as JobError
@@ -60,6 +64,8 @@ __all__ = [
     "LeaseLostError",
     "MainspringError",
     "MissingExtraError",
+    "SinkError",
+    "SinkWriteError",
     "StaleFenceError",
     "StorageError",
     "StoreBusyError",
