@@ -18,8 +18,13 @@ The tree (each class also inherits the standard class in brackets)::
     │   ├── StoreReadOnlyError [PermissionError]   the file or its directory may not be written
     │   ├── StoreReadTimeoutError [TimeoutError]   a read held its snapshot for too long
     │   └── StoreTooNewError [RuntimeError]        the schema is newer than the program
-    ├── SinkError                              what sinks raise
-    │   └── SinkWriteError [RuntimeError]          a sink did not accept items of a run
+    ├── DeadlineExceededError [TimeoutError]   a call or block did not end within its time limit
+    ├── CircuitBroken [RuntimeError]           a breaker refuses calls to what failed too often
+    ├── LimitTimeoutError [TimeoutError]       a limiter did not admit the call in time
+    ├── PoolExhaustedError [TimeoutError]      no instance of a pool came free in time
+    ├── TooManyWaitersError [RuntimeError]     the line of waiting callers is full
+    ├── MisuseError [RuntimeError]             an object is used in a way in which it cannot work
+    ├── NotCoroutineFunctionError [TypeError]  a decorator needs a coroutine function
     └── JobError                               what jobs raise
         ├── UnknownJobError [KeyError]         no job of this id
         ├── UnknownBackfillError [KeyError]    no backfill of this id
@@ -43,8 +48,13 @@ from mainspring.errors._parts import StoreOpenError as StoreOpenError
 from mainspring.errors._parts import StoreReadOnlyError as StoreReadOnlyError
 from mainspring.errors._parts import StoreReadTimeoutError as StoreReadTimeoutError
 from mainspring.errors._parts import StoreTooNewError as StoreTooNewError
-from mainspring.errors._program import SinkError as SinkError
-from mainspring.errors._program import SinkWriteError as SinkWriteError
+from mainspring.errors._resilience import CircuitBroken as CircuitBroken
+from mainspring.errors._resilience import DeadlineExceededError as DeadlineExceededError
+from mainspring.errors._resilience import LimitTimeoutError as LimitTimeoutError
+from mainspring.errors._resilience import MisuseError as MisuseError
+from mainspring.errors._resilience import NotCoroutineFunctionError as NotCoroutineFunctionError
+from mainspring.errors._resilience import PoolExhaustedError as PoolExhaustedError
+from mainspring.errors._resilience import TooManyWaitersError as TooManyWaitersError
 from mainspring.errors._root import MainspringError as MainspringError
 from mainspring.errors._work import IdempotencyError as IdempotencyError
 from mainspring.errors._work import JobError as JobError
@@ -54,7 +64,9 @@ from mainspring.errors._work import UnknownBackfillError as UnknownBackfillError
 from mainspring.errors._work import UnknownJobError as UnknownJobError
 
 __all__ = [
+    "CircuitBroken",
     "ClosedError",
+    "DeadlineExceededError",
     "DecodeError",
     "EncodeError",
     "FrameTooLargeError",
@@ -62,10 +74,12 @@ __all__ = [
     "InvalidArgumentError",
     "JobError",
     "LeaseLostError",
+    "LimitTimeoutError",
     "MainspringError",
     "MissingExtraError",
-    "SinkError",
-    "SinkWriteError",
+    "MisuseError",
+    "NotCoroutineFunctionError",
+    "PoolExhaustedError",
     "StaleFenceError",
     "StorageError",
     "StoreBusyError",
@@ -76,6 +90,7 @@ __all__ = [
     "StoreReadOnlyError",
     "StoreReadTimeoutError",
     "StoreTooNewError",
+    "TooManyWaitersError",
     "UnknownBackfillError",
     "UnknownJobError",
 ]

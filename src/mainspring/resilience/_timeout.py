@@ -1,0 +1,235 @@
+"""Time limits for calls and blocks, and the deadline that the calls inside can read.
+
+A decorated call takes its first step before any timer exists: a coroutine that never suspends (a cache hit, a
+full buffer) pays no timer, and one that does pays a single `call_at`. The coroutine stays in the caller's task
+throughout, so context variables, cancellation and tracebacks are those of a plain `await`.
+"""
+
+import asyncio
+import types
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, ParamSpec, Self, TypeVar, cast  # Any: what travels between a coroutine and its loop
+
+from mainspring.errors import DeadlineExceededError, MisuseError
+from mainspring.resilience._checks import check_coroutine_function, check_seconds, name_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def timeout(seconds: float | None) -> "Timeout":
+    """Limit how long a coroutine function, or the body of an `async with` block, may take.
+
+    As a decorator it bounds every call by itself. As a block it gives a `Timeout`, whose `expired` tells
+    afterwards what happened. A call or block whose time is up is cancelled; when that cancellation comes back,
+    it turns into the error below, and cancellations from elsewhere pass. Nested limits work: the one that ends
+    first wins, and `deadline()` reads it.
+
+    Args:
+        seconds: the limit, >= 0; 0 fails at once, before anything runs; None sets no limit.
+
+    Raises:
+        DeadlineExceededError: (a TimeoutError, from the call or block) the time was up.
+        InvalidArgumentError: `seconds` is negative or not finite.
+        NotCoroutineFunctionError: (a TypeError) the decorated function is no coroutine function.
+
+    Example:
+        >>> @timeout(5.0)
+        ... async def fetch(url: str) -> str:
+        ...     async with timeout(1.0):
+        ...         return url
+        >>> asyncio.run(fetch("https://example.org"))
+        'https://example.org'
+    """
+    return Timeout(seconds)
+
+
+def deadline() -> float | None:
+    """Return when, in seconds of `loop.time()`, the limits around this call end; None when there is none.
+
+    Tasks that were started inside a block see its deadline as long as the block is open.
+    """
+    scope = _current.get()
+    earliest: float | None = None
+    while scope is not None:
+        if scope.open and (earliest is None or scope.when < earliest):
+            earliest = scope.when
+        scope = scope.outer
+    return earliest
+
+
+def own_deadline() -> float | None:
+    """Return when the nearest limit that holds for the running task itself ends, or None."""
+    scope = _open_scope(_current.get())
+    if scope is None or not (scope.task is None or scope.task is asyncio.current_task()):
+        return None
+    return deadline()
+
+
+class Timeout:
+    """What `timeout(seconds)` returns: a decorator, and a block that one task may be inside at a time."""
+
+    __slots__ = ("_scope", "_seconds")
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = None if seconds is None else check_seconds("seconds", seconds, zero=True)
+        self._scope: _Scope | None = None
+
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+        check_coroutine_function("timeout", function)
+        seconds = self._seconds
+        if seconds is None:
+            return function
+
+        @wraps(function)
+        async def bounded(*args: P.args, **kwargs: P.kwargs) -> R:
+            scope = _Scope(seconds, function)
+            scope.refuse_late()
+            coroutine = function(*args, **kwargs)
+            _current.set(scope)
+            try:
+                first = coroutine.send(None)
+            except StopIteration as stop:
+                return cast("R", stop.value)  # what a coroutine returns travels in StopIteration
+            else:
+                return await _finish(coroutine, first, scope)
+            finally:
+                scope.open = False
+                _current.set(scope.outer)
+
+        return bounded
+
+    @property
+    def deadline(self) -> float | None:
+        """When the block entered last ends, in seconds of `loop.time()`; None without a limit."""
+        return None if self._scope is None else self._scope.when
+
+    @property
+    def expired(self) -> bool:
+        """Whether the time of the block entered last was up before it ended."""
+        return self._scope is not None and self._scope.expired
+
+    async def __aenter__(self) -> Self:
+        if self._scope is not None and self._scope.open:
+            raise MisuseError(what="this timeout()", problem="is entered already", hint="make one for each block")
+        if self._seconds is None:
+            return self
+        scope = self._scope = _Scope(self._seconds, None)
+        scope.expired = self._seconds == 0
+        try:
+            scope.refuse_late()
+            scope.arm()
+        except BaseException:
+            scope.open = False
+            raise
+        _current.set(scope)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: types.TracebackType | None
+    ) -> None:
+        scope = self._scope
+        if scope is None:
+            return
+        scope.open = False
+        _current.set(scope.outer)
+        if scope.settle() and kind is asyncio.CancelledError:
+            raise scope.error() from error
+
+    def __repr__(self) -> str:
+        state = "idle" if self._scope is None else "open" if self._scope.open else "closed"
+        return f"<Timeout {self._seconds} s, {state}{', expired' if self.expired else ''}>"
+
+
+class _Scope:
+    """One running limit: from the first step of a call, or from the entry of a block, to its end."""
+
+    __slots__ = ("_cancelling", "_timer", "expired", "function", "open", "outer", "seconds", "task", "when")
+
+    def __init__(self, seconds: float, function: Callable[..., object] | None) -> None:
+        self.when = asyncio.get_running_loop().time() + seconds
+        self.seconds = seconds
+        self.function = function
+        self.outer = _open_scope(_current.get())
+        self.open = True
+        self.expired = False
+        self.task: asyncio.Task[Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def refuse_late(self) -> None:
+        """Raise when there is no time at all: the limit is 0, or that of a caller in this task is over."""
+        if self.seconds == 0:
+            raise self.error()
+        if self.outer is not None:
+            outer = own_deadline()
+            if outer is not None and outer <= self.when - self.seconds:
+                raise self.error()
+
+    def arm(self) -> None:
+        """Start the timer, for the running task."""
+        task = self.task = asyncio.current_task()
+        if task is None:
+            raise MisuseError(what="timeout()", problem="was used outside of a task")
+        self._cancelling = task.cancelling()
+        self._timer = task.get_loop().call_at(self.when, self._expire)
+
+    def settle(self) -> bool:
+        """Stop the timer; return whether the cancellation on its way is ours and nobody else's."""
+        timer = self._timer
+        if timer is None or self.task is None:
+            return False
+        self._timer = None
+        timer.cancel()
+        # As in asyncio.Timeout: a cancel() that came from elsewhere meanwhile must not be swallowed.
+        return self.expired and self.task.uncancel() <= self._cancelling
+
+    def error(self) -> DeadlineExceededError:
+        what = "the block" if self.function is None else f"{name_of(self.function)}()"
+        return DeadlineExceededError(what=what, timeout=self.seconds)
+
+    def _expire(self) -> None:
+        self.expired = True
+        if self.task is not None:
+            self.task.cancel()
+
+
+_current: ContextVar[_Scope | None] = ContextVar("mainspring_timeout", default=None)
+
+
+def _open_scope(scope: _Scope | None) -> _Scope | None:
+    # Closed limits are passed over, or a chain of tasks that start each other would keep them all alive.
+    while scope is not None and not scope.open:
+        scope = scope.outer
+    return scope
+
+
+async def _finish(coroutine: Coroutine[Any, Any, R], first: object, scope: _Scope) -> R:
+    """Run to its end, under a timer, a coroutine that took its first step and yielded `first`."""
+    try:
+        scope.arm()
+        return await _resume(coroutine, first)
+    except asyncio.CancelledError as cancelled:
+        if scope.settle():
+            raise scope.error() from cancelled
+        raise
+    finally:
+        scope.settle()
+        coroutine.close()
+
+
+@types.coroutine
+def _resume(coroutine: Coroutine[Any, Any, R], yielded: Any) -> Generator[Any, Any, R]:
+    """Do what `await coroutine` does, for a coroutine that has yielded once."""
+    while True:
+        try:
+            yield yielded
+        except BaseException as thrown:  # noqa: BLE001 - handed on into the coroutine
+            try:
+                yielded = coroutine.throw(thrown)
+            except StopIteration as stop:
+                return cast("R", stop.value)
+        else:
+            # cast: `yield from` takes a coroutine inside of types.coroutine, which the stubs do not know
+            return (yield from cast("Generator[Any, Any, R]", coroutine))
