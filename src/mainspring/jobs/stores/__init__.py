@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from mainspring.jobs.stores._records import RunFilter as RunFilter
     from mainspring.jobs.stores._records import RunKind as RunKind
     from mainspring.jobs.stores._records import RunRecord as RunRecord
-    from mainspring.jobs.stores._sqlite import SqliteStore as SqliteStore
 else:
     from mainspring.base import door
 
@@ -55,6 +54,5 @@ else:
                 "RunKind",
                 "RunRecord",
             ),
-            "_sqlite": ("SqliteStore",),
         },
     )

@@ -1,0 +1,90 @@
+"""The line of callers that wait their turn: shared by the limiters and the pool."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
+
+from mainspring.errors import TooManyWaitersError
+
+T = TypeVar("T")
+
+
+class WaitLine(Generic[T]):
+    """Callers in the order in which they came; who serves them hands an answer to the first.
+
+    Bounded by `limit`. A caller that is cancelled or whose time is up leaves the line at once; an answer that
+    reached it in the same moment goes back to the server.
+    """
+
+    __slots__ = ("_limit", "_what", "futures")
+
+    def __init__(self, what: str, limit: int) -> None:
+        self._what = what
+        self._limit = limit
+        # An OrderedDict, since popping the first of a plain dict walks over all that were removed before.
+        self.futures: OrderedDict[asyncio.Future[T | None], int] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self.futures)
+
+    def weights(self) -> Iterable[int]:
+        """Return what each caller asks for, first come first."""
+        return self.futures.values()
+
+    def serve(self, answer: T) -> None:
+        """Wake the first caller with `answer`."""
+        future, _ = self.futures.popitem(last=False)
+        future.set_result(answer)
+
+    def fail(self, error: Callable[[], BaseException]) -> None:
+        """Wake every caller with an error of its own."""
+        while self.futures:
+            future, _ = self.futures.popitem(last=False)
+            future.set_exception(error())
+
+    async def wait(
+        self,
+        weight: int = 1,
+        *,
+        timeout: float | None,
+        look: Callable[[], None],
+        left: Callable[[T | None], None],
+    ) -> T | None:
+        """Wait in line for an answer; None when `timeout` seconds went by without one.
+
+        Args:
+            weight: how much the caller asks for.
+            timeout: seconds; None waits for ever.
+            look: called when the caller stands in line, and before its time is up: it may be its turn.
+            left: called when it left unserved, with None, or served but cancelled, with the answer.
+
+        Raises:
+            TooManyWaitersError: the line is full.
+        """
+        if len(self.futures) >= self._limit:
+            raise TooManyWaitersError(what=self._what, limit=self._limit)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T | None] = loop.create_future()
+        self.futures[future] = weight
+        timer = None if timeout is None else loop.call_later(timeout, self._time_out, future, look)
+        try:
+            look()
+            answer = await future
+        except asyncio.CancelledError:
+            self.futures.pop(future, None)
+            served = future.done() and not future.cancelled() and future.exception() is None
+            left(future.result() if served else None)
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+        if answer is None:
+            left(None)
+        return answer
+
+    def _time_out(self, future: asyncio.Future[T | None], look: Callable[[], None]) -> None:
+        look()
+        if not future.done():
+            del self.futures[future]
+            future.set_result(None)
