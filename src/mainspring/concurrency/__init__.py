@@ -3,6 +3,11 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.concurrency._child import ChildProcess as ChildProcess
+    from mainspring.concurrency._child import spawn_child as spawn_child
+    from mainspring.concurrency._child import spawn_module as spawn_module
+    from mainspring.concurrency._child import start_child as start_child
+    from mainspring.concurrency._child_main import Descriptor as Descriptor
     from mainspring.concurrency._fork_server import start_child_infrastructure as start_child_infrastructure
 else:
     from mainspring.base import door
@@ -10,5 +15,9 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {},
-        house={"_fork_server": ("start_child_infrastructure",)},
+        house={
+            "_child": ("ChildProcess", "spawn_child", "spawn_module", "start_child"),
+            "_child_main": ("Descriptor",),
+            "_fork_server": ("start_child_infrastructure",),
+        },
     )

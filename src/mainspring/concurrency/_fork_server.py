@@ -41,6 +41,16 @@ def fork_server() -> ForkServer:
         return _server
 
 
+def drop_fork_server() -> None:
+    """Forget a fork server that does not answer; the next child starts another."""
+    global _server
+    with _lock:
+        alive_fd: int | None = getattr(_server, "_forkserver_alive_fd", None)
+        _server = None
+    if alive_fd is not None:
+        os.close(alive_fd)  # should it live after all, this asks it to end with its last child
+
+
 def lifeline() -> int:
     """Return the read end of the pipe whose end of file says that this process is gone."""
     global _lifeline

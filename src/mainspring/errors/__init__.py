@@ -5,6 +5,7 @@ The tree (each class also inherits the standard class in brackets)::
     MainspringError
     ├── InvalidArgumentError [ValueError]      an argument is outside what the callee accepts
     ├── ClosedError [RuntimeError]             the object was closed
+    │   └── WorkerPoolClosedError              the pool was closed before the task was done
     ├── MissingExtraError [ImportError]        an optional dependency is not installed
     ├── EncodeError [TypeError]                a value has no form in the format asked for
     ├── DecodeError [ValueError]               data is not of its format, or does not fit its type
@@ -25,6 +26,12 @@ The tree (each class also inherits the standard class in brackets)::
     ├── TooManyWaitersError [RuntimeError]     the line of waiting callers is full
     ├── MisuseError [RuntimeError]             an object is used in a way in which it cannot work
     ├── NotCoroutineFunctionError [TypeError]  a decorator needs a coroutine function
+    ├── WorkQueueFullError [RuntimeError]      as much work waits as a pool may hold
+    ├── ChildStartError [RuntimeError]         a child process could not be started
+    ├── WorkerCrashedError [RuntimeError]      a worker died while it ran the task
+    ├── TaskNotPicklableError [TypeError]      a function or argument cannot travel
+    ├── ResultNotPicklableError [TypeError]    a result cannot travel back
+    ├── RemoteTaskError [RuntimeError]         a task's exception cannot travel back
     └── JobError                               what jobs raise
         ├── UnknownJobError [KeyError]         no job of this id
         ├── UnknownBackfillError [KeyError]    no backfill of this id
@@ -39,6 +46,13 @@ from mainspring.errors._base import EncodeError as EncodeError
 from mainspring.errors._base import FrameTooLargeError as FrameTooLargeError
 from mainspring.errors._base import InvalidArgumentError as InvalidArgumentError
 from mainspring.errors._base import MissingExtraError as MissingExtraError
+from mainspring.errors._concurrency import ChildStartError as ChildStartError
+from mainspring.errors._concurrency import RemoteTaskError as RemoteTaskError
+from mainspring.errors._concurrency import ResultNotPicklableError as ResultNotPicklableError
+from mainspring.errors._concurrency import TaskNotPicklableError as TaskNotPicklableError
+from mainspring.errors._concurrency import WorkerCrashedError as WorkerCrashedError
+from mainspring.errors._concurrency import WorkerPoolClosedError as WorkerPoolClosedError
+from mainspring.errors._concurrency import WorkQueueFullError as WorkQueueFullError
 from mainspring.errors._parts import StorageError as StorageError
 from mainspring.errors._parts import StoreBusyError as StoreBusyError
 from mainspring.errors._parts import StoreCorruptError as StoreCorruptError
@@ -64,6 +78,7 @@ from mainspring.errors._work import UnknownBackfillError as UnknownBackfillError
 from mainspring.errors._work import UnknownJobError as UnknownJobError
 
 __all__ = [
+    "ChildStartError",
     "CircuitBroken",
     "ClosedError",
     "DeadlineExceededError",
@@ -80,6 +95,8 @@ __all__ = [
     "MisuseError",
     "NotCoroutineFunctionError",
     "PoolExhaustedError",
+    "RemoteTaskError",
+    "ResultNotPicklableError",
     "StaleFenceError",
     "StorageError",
     "StoreBusyError",
@@ -90,7 +107,11 @@ __all__ = [
     "StoreReadOnlyError",
     "StoreReadTimeoutError",
     "StoreTooNewError",
+    "TaskNotPicklableError",
     "TooManyWaitersError",
     "UnknownBackfillError",
     "UnknownJobError",
+    "WorkQueueFullError",
+    "WorkerCrashedError",
+    "WorkerPoolClosedError",
 ]

@@ -1,0 +1,50 @@
+"""One blocking call in a thread of its own, for the rare and slow: starting a process."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def in_own_thread(call: Callable[[], T], *, abandoned: Callable[[T], object], name: str) -> T:
+    """Wait for `call()` in a new thread. When the waiter is cancelled, `abandoned` gets the late result.
+
+    `abandoned` runs in the loop, or in the thread when the loop is closed by then.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def run() -> None:
+        try:
+            result = call()
+        except BaseException as error:  # noqa: BLE001  # supervisor: the waiter gets it
+            _hand_over(loop, fail, error)
+            return
+        if not _hand_over(loop, succeed, result):
+            abandoned(result)
+
+    def succeed(result: T) -> None:
+        thread.join()  # it has nothing left to do
+        if future.done():
+            abandoned(result)
+        else:
+            future.set_result(result)
+
+    def fail(error: BaseException) -> None:
+        thread.join()
+        if not future.done():
+            future.set_exception(error)
+
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    return await future
+
+
+def _hand_over(loop: asyncio.AbstractEventLoop, callback: Callable[[T], object], value: T) -> bool:
+    try:
+        loop.call_soon_threadsafe(callback, value)
+    except RuntimeError:  # the loop is closed
+        return False
+    return True

@@ -1,0 +1,85 @@
+"""Errors of floor 2 (concurrency): threads, worker processes, children."""
+
+from mainspring.errors._base import ClosedError
+from mainspring.errors._root import MainspringError
+
+
+class WorkQueueFullError(MainspringError, RuntimeError):
+    """As much work waits in a pool as it may hold."""
+
+    def __init__(self, *, what: str, limit: int, hint: str | None = None) -> None:
+        super().__init__(f"{limit} calls wait in {what}, which is its limit", hint=hint, what=what, limit=limit)
+
+
+class ChildStartError(MainspringError, RuntimeError):
+    """A child process could not be started, or ended before it was ready."""
+
+    def __init__(self, *, child: str, reason: str, hint: str | None = None) -> None:
+        super().__init__(f"{child} did not start: {reason}", hint=hint, child=child, reason=reason)
+
+
+class WorkerCrashedError(MainspringError, RuntimeError):
+    """A worker process died while it ran this task; the task may have done part of its work.
+
+    Attributes:
+        pid: the process that died.
+        exit_code: what it exited with; None when a signal ended it or nobody could tell.
+        signal: the name of the signal that ended it, as "SIGKILL"; None when none did.
+    """
+
+    pid: int
+    exit_code: int | None
+    signal: str | None
+
+    def __init__(self, *, task: str, pid: int, exit_code: int | None, signal: str | None) -> None:
+        how = f"was ended by {signal}" if signal else f"exited with {exit_code}"
+        if signal is None and exit_code is None:
+            how = "died, nobody knows how"
+        hint = "the kernel sends SIGKILL when memory runs out" if signal == "SIGKILL" else None
+        super().__init__(
+            f"worker process {pid} {how} while it ran {task}",
+            hint=hint,
+            task=task,
+            pid=pid,
+            exit_code=exit_code,
+            signal=signal,
+        )
+
+
+class WorkerPoolClosedError(ClosedError):
+    """The worker pool was closed before the task was done."""
+
+    def __init__(self, *, hint: str | None = None) -> None:
+        super().__init__(what="this WorkerPool", hint=hint)
+
+
+class TaskNotPicklableError(MainspringError, TypeError):
+    """A function or one of its arguments cannot travel to another process; nothing was sent."""
+
+    def __init__(self, *, what: str, reason: str) -> None:
+        super().__init__(
+            f"{what} cannot be sent to another process: {reason}",
+            hint="send functions that a module defines at its top level, and plain data",
+            what=what,
+            reason=reason,
+        )
+
+
+class ResultNotPicklableError(MainspringError, TypeError):
+    """A task was done, but its result cannot travel back; the work has happened."""
+
+    def __init__(self, *, task: str, kind: str, reason: str) -> None:
+        super().__init__(
+            f"{task} returned a {kind} that cannot be sent back: {reason}",
+            hint="return plain data",
+            task=task,
+            kind=kind,
+            reason=reason,
+        )
+
+
+class RemoteTaskError(MainspringError, RuntimeError):
+    """A task failed in another process with an exception that cannot be raised here as itself."""
+
+    def __init__(self, *, task: str, kind: str, reason: str) -> None:
+        super().__init__(f"{task} raised {kind}: {reason}", task=task, kind=kind, reason=reason)
