@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from mainspring.base._codecs import decode_msgpack as decode_msgpack
     from mainspring.base._codecs import encode_json as encode_json
     from mainspring.base._codecs import encode_msgpack as encode_msgpack
+    from mainspring.base._cron import CronExpression as CronExpression
     from mainspring.base._door import door as door
     from mainspring.base._extras import load_extra as load_extra
     from mainspring.base._frames import DEFAULT_MAX_FRAME_BYTES as DEFAULT_MAX_FRAME_BYTES
     from mainspring.base._frames import FrameDecoder as FrameDecoder
     from mainspring.base._frames import encode_frame as encode_frame
+    from mainspring.base._instant import from_us as from_us
+    from mainspring.base._instant import to_us as to_us
     from mainspring.base._parsing import parse_bool as parse_bool
     from mainspring.base._parsing import parse_duration as parse_duration
     from mainspring.base._random import current_random as current_random
@@ -38,6 +41,7 @@ else:
             "_backoff": ("Backoff",),
             "_clock": ("Clock", "SystemClock", "current_clock", "use_clock"),
             "_codecs": ("decode_json", "decode_msgpack", "encode_json", "encode_msgpack"),
+            "_cron": ("CronExpression",),
             "_random": ("current_random", "new_id", "use_random"),
             "_statistics": ("Statistic", "StatisticResult", "get_statistics"),
         },
@@ -46,5 +50,6 @@ else:
             "_extras": ("load_extra",),
             "_frames": ("DEFAULT_MAX_FRAME_BYTES", "FrameDecoder", "encode_frame"),
             "_parsing": ("parse_bool", "parse_duration"),
+            "_instant": ("from_us", "to_us"),
         },
     )

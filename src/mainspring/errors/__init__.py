@@ -32,6 +32,8 @@ The tree (each class also inherits the standard class in brackets)::
     ├── TaskNotPicklableError [TypeError]      a function or argument cannot travel
     ├── ResultNotPicklableError [TypeError]    a result cannot travel back
     ├── RemoteTaskError [RuntimeError]         a task's exception cannot travel back
+    ├── SinkError                              what sinks raise
+    │   └── SinkWriteError [RuntimeError]          a sink did not accept items of a run
     └── JobError                               what jobs raise
         ├── UnknownJobError [KeyError]         no job of this id
         ├── UnknownBackfillError [KeyError]    no backfill of this id
@@ -62,6 +64,8 @@ from mainspring.errors._parts import StoreOpenError as StoreOpenError
 from mainspring.errors._parts import StoreReadOnlyError as StoreReadOnlyError
 from mainspring.errors._parts import StoreReadTimeoutError as StoreReadTimeoutError
 from mainspring.errors._parts import StoreTooNewError as StoreTooNewError
+from mainspring.errors._program import SinkError as SinkError
+from mainspring.errors._program import SinkWriteError as SinkWriteError
 from mainspring.errors._resilience import CircuitBroken as CircuitBroken
 from mainspring.errors._resilience import DeadlineExceededError as DeadlineExceededError
 from mainspring.errors._resilience import LimitTimeoutError as LimitTimeoutError
@@ -97,6 +101,8 @@ __all__ = [
     "PoolExhaustedError",
     "RemoteTaskError",
     "ResultNotPicklableError",
+    "SinkError",
+    "SinkWriteError",
     "StaleFenceError",
     "StorageError",
     "StoreBusyError",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.stores._records import RunFilter as RunFilter
     from mainspring.jobs.stores._records import RunKind as RunKind
     from mainspring.jobs.stores._records import RunRecord as RunRecord
+    from mainspring.jobs.stores._sqlite import SqliteStore as SqliteStore
 else:
     from mainspring.base import door
 
@@ -54,5 +55,6 @@ else:
                 "RunKind",
                 "RunRecord",
             ),
+            "_sqlite": ("SqliteStore",),
         },
     )

@@ -1,0 +1,281 @@
+"""The job store on a SQLite file: single calls travel in group commits, sets of statements do the work."""
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from mainspring.base import current_clock, new_id
+from mainspring.errors import IdempotencyError, InvalidArgumentError, LeaseLostError, StaleFenceError
+from mainspring.jobs.stores import _sqlite_reads as reads
+from mainspring.jobs.stores._records import (
+    Advance,
+    AdvanceAnswer,
+    BackfillRow,
+    BackfillState,
+    BackfillStep,
+    Claim,
+    ClaimAnswer,
+    DoneRange,
+    Enqueue,
+    EnqueueAnswer,
+    Finish,
+    HeartbeatAnswer,
+    JobRegistration,
+    JobRow,
+    RunFilter,
+    RunRecord,
+)
+from mainspring.jobs.stores._sqlite_backfills import create_backfill, set_backfill_state, step_backfill
+from mainspring.jobs.stores._sqlite_cancel import cancel
+from mainspring.jobs.stores._sqlite_catalog import advance, register, set_paused, settle_waiting
+from mainspring.jobs.stores._sqlite_claim import Turns, claim
+from mainspring.jobs.stores._sqlite_enqueue import Intake
+from mainspring.jobs.stores._sqlite_finish import finish
+from mainspring.jobs.stores._sqlite_nodes import Nodes
+from mainspring.jobs.stores._sqlite_sql import script, statements
+from mainspring.sinks import SinkRun
+from mainspring.storage import Durability, Migration, Runner, SqliteOwner, WriteChannel
+
+T = TypeVar("T")
+
+POLITE_PAUSE = 0.001  # seconds after each group while another process writes too
+
+_StageCommand = tuple[str, int, str, int, bytes]
+
+
+class SqliteStore:
+    """Keeps the jobs of one host in a SQLite file; any number of its processes may open it.
+
+    Args:
+        path: the file; missing directories are made with mode 0700. ":memory:" keeps everything in memory.
+        durability: what an answered call survives: "memory" the end of the program, "process" its being
+            killed, "disk" a power cut.
+        lease: seconds that a node lives without a heartbeat.
+        runner: where the blocking work is done; threads unless given.
+
+    Raises:
+        InvalidArgumentError: a value is outside its range.
+    """
+
+    kind: Literal["memory", "sqlite", "postgresql", "mysql"] = "sqlite"
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        durability: Durability = "disk",
+        lease: float = 30.0,
+        runner: Runner | None = None,
+    ) -> None:
+        if lease <= 0:
+            raise InvalidArgumentError(argument="lease", value=lease, expected="more than 0 seconds")
+        self.location = str(path)
+        in_memory = self.location == ":memory:"
+        self.owner = SqliteOwner(
+            path,
+            durability=durability,
+            migrations=[Migration(1, script("schema_1"))],
+            runner=runner,
+            application="mainspring.jobs",
+        )
+        self._nodes = Nodes(None if in_memory else Path(path), lease=lease)
+        self._turns: Turns = {}
+        channel = self.owner.channel
+        # ends come first: they give back the slots that the claims of the same group want
+        self._stage: WriteChannel[_StageCommand, None] = channel(_stage, name="stage")
+        self._finish: WriteChannel[Finish, RunRecord] = channel(self._run_finish, name="finish")
+        self._enqueue: WriteChannel[Enqueue, EnqueueAnswer] = channel(self._run_enqueue, name="enqueue")
+        self._claim: WriteChannel[Claim, ClaimAnswer] = channel(self._run_claim, name="claim")
+
+    async def open(self) -> None:
+        """Open or create the file, migrating an older one.
+
+        Raises:
+            StorageError: it is read-only, corrupted, from a newer version, or out of reach (each its own class).
+        """
+        await self.owner.open()
+
+    async def close(self) -> None:
+        """Commit what was accepted, then leave no thread and no descriptor; open epochs are left to die."""
+        try:
+            await self.owner.close()
+        finally:
+            self._nodes.forget_all()
+
+    def now(self) -> int:
+        """Return the host's instant in UTC microseconds."""
+        return _now()
+
+    def __repr__(self) -> str:
+        return f"<SqliteStore {self.location}>"
+
+    # ---- runs ----------------------------------------------------------------------------------------------
+
+    async def open_node(self, name: str) -> int:
+        """Register this process as a live node; see `RunStore`."""
+        epoch = await self.owner.write(lambda connection: self._nodes.open(connection, name, _now()))
+        self._be_polite()
+        return epoch
+
+    async def close_node(self, epoch: int) -> None:
+        """End the epoch; its runs become claimable at once."""
+        await self.owner.write(lambda connection: self._nodes.close(connection, epoch, _now()))
+
+    def enqueue(self, command: Enqueue) -> Awaitable[EnqueueAnswer]:
+        """Create one run; see `RunStore`."""
+        return self._enqueue.submit(command)
+
+    def enqueue_many(self, commands: Sequence[Enqueue]) -> Awaitable[Sequence[EnqueueAnswer]]:
+        """Create many runs in one transaction: all of them or none."""
+        return self.owner.write(partial(_enqueue_all, commands=tuple(commands)))
+
+    def claim(self, command: Claim) -> Awaitable[ClaimAnswer]:
+        """Take runs for a live epoch; see `RunStore`."""
+        return self._claim.submit(command)
+
+    def finish(self, command: Finish) -> Awaitable[RunRecord]:
+        """End an attempt; see `RunStore`."""
+        return self._finish.submit(command)
+
+    async def heartbeat(self, epoch: int) -> HeartbeatAnswer:
+        """Renew the lease of an epoch; see `RunStore`."""
+        answer = await self.owner.write(lambda connection: self._nodes.heartbeat(connection, epoch, _now()))
+        self._be_polite()
+        return answer
+
+    async def rescue(self, *, max_rescues: int = 3) -> Sequence[RunRecord]:
+        """Free the runs of dead epochs; see `RunStore`."""
+        freed = await self.owner.write(lambda connection: self._nodes.rescue(connection, max_rescues, _now()))
+        self._be_polite()
+        return freed
+
+    def cancel(self, run_id: str) -> Awaitable[RunRecord | None]:
+        """Cancel a run, or ask its node to; see `RunStore`."""
+        return self.owner.write(lambda connection: cancel(connection, run_id, _now()))
+
+    def stage(self, run: SinkRun, sink_name: str, sequence: int, payload: bytes) -> Awaitable[None]:
+        """Keep a chunk of rows of a running run until its finish applies or drops it.
+
+        Raises:
+            StaleFenceError: the run is not held under this fence any more.
+        """
+        return self._stage.submit((run.run_id, run.fence, sink_name, sequence, payload))
+
+    # ---- catalogue -----------------------------------------------------------------------------------------
+
+    def register(self, jobs: Sequence[JobRegistration]) -> Awaitable[Sequence[JobRow]]:
+        """Insert new jobs, rename those that `was` names, make a new version of changed schedules."""
+        return self._write(lambda connection: register(connection, jobs, _now()))
+
+    def advance(self, commands: Sequence[Advance]) -> Awaitable[Sequence[AdvanceAnswer]]:
+        """Move cursors and create the runs that lie between; see `CatalogStore`."""
+        skip_ids = [[new_id() for _ in command.skipped] for command in commands]
+        return self._write(lambda connection: advance(connection, commands, skip_ids, _now()))
+
+    def set_paused(self, job_id: str, paused: bool) -> Awaitable[JobRow | None]:
+        """Stop or resume making and claiming a job's scheduled runs; None for an unknown job."""
+        return self._write(lambda connection: set_paused(connection, job_id, paused, _now()))
+
+    def create_backfill(self, row: BackfillRow) -> Awaitable[None]:
+        """Store a new backfill."""
+        return self._write(lambda connection: create_backfill(connection, row))
+
+    def step_backfill(self, command: BackfillStep) -> Awaitable[BackfillRow]:
+        """Apply one step if its cursor still holds; return the row as it then stands."""
+        return self._write(lambda connection: step_backfill(connection, command, _now()))
+
+    def set_backfill_state(self, backfill_id: str, state: BackfillState) -> Awaitable[BackfillRow]:
+        """Pause, resume or cancel; see `CatalogStore`."""
+        return self._write(lambda connection: set_backfill_state(connection, backfill_id, state, _now()))
+
+    async def done(self, job_id: str, start: int, end: int) -> Sequence[DoneRange]:
+        """Return the ranges of the done-set that touch [start, end)."""
+        return await self.owner.read(lambda c: reads.done_ranges(c, job_id, start, end))
+
+    async def waiting(self, *, jobs: frozenset[str], limit: int) -> Sequence[RunRecord]:
+        """Return runs that wait for what they need, oldest interval first."""
+        return await self.owner.read(lambda c: reads.waiting_runs(c, jobs, limit))
+
+    def settle_waiting(
+        self, *, released: Sequence[str] = (), blocked: Sequence[tuple[str, str]] = ()
+    ) -> Awaitable[None]:
+        """Make `released` runs AVAILABLE and note why those in `blocked` still wait."""
+        return self._write(lambda connection: settle_waiting(connection, released, blocked, _now()))
+
+    # ---- reads ---------------------------------------------------------------------------------------------
+
+    async def run(self, run_id: str) -> RunRecord | None:
+        """Return one run by its id or an unambiguous prefix of it."""
+        return await self.owner.read(lambda c: reads.find_run(c, run_id))
+
+    async def runs(self, which: RunFilter) -> Sequence[RunRecord]:
+        """List runs, newest first."""
+        return await self.owner.read(lambda c: reads.list_runs(c, which))
+
+    async def ended(self, run_ids: Sequence[str]) -> Sequence[RunRecord]:
+        """Return those of `run_ids` that are in a terminal state."""
+        return await self.owner.read(lambda c: reads.ended_runs(c, run_ids))
+
+    async def jobs(self) -> Sequence[JobRow]:
+        """List every job ever registered."""
+        return await self.owner.read(reads.list_jobs)
+
+    async def job_counts(self) -> Sequence[tuple[str, str, int]]:
+        """Return (job id, state, number of runs kept), live and ended."""
+        return await self.owner.read(reads.count_runs)
+
+    async def backfill(self, backfill_id: str) -> BackfillRow | None:
+        """Return one backfill."""
+        return await self.owner.read(lambda c: reads.find_backfill(c, backfill_id))
+
+    async def backfills(
+        self, *, job_id: str | None = None, states: frozenset[BackfillState] = frozenset(), limit: int = 50
+    ) -> Sequence[BackfillRow]:
+        """List backfills, newest first."""
+        return await self.owner.read(lambda c: reads.list_backfills(c, job_id, states, limit))
+
+    # ---- inside of a group ---------------------------------------------------------------------------------
+
+    def _write(self, work: Callable[[sqlite3.Connection], T]) -> Awaitable[T]:
+        return self.owner.write(work)
+
+    def _be_polite(self) -> None:
+        self.owner.yield_between_groups = POLITE_PAUSE if self._nodes.other_count else 0.0
+
+    def _run_finish(
+        self, connection: sqlite3.Connection, commands: Sequence[Finish]
+    ) -> Sequence[RunRecord | BaseException]:
+        return finish(connection, commands, _now())
+
+    def _run_enqueue(
+        self, connection: sqlite3.Connection, commands: Sequence[Enqueue]
+    ) -> Sequence[EnqueueAnswer | BaseException]:
+        return Intake(connection, _now()).enqueue(commands)
+
+    def _run_claim(
+        self, connection: sqlite3.Connection, commands: Sequence[Claim]
+    ) -> Sequence[ClaimAnswer | LeaseLostError]:
+        return [claim(connection, command, _now(), self._turns) for command in commands]
+
+
+def _now() -> int:
+    return round(current_clock().time() * 1_000_000)
+
+
+def _enqueue_all(connection: sqlite3.Connection, *, commands: Sequence[Enqueue]) -> Sequence[EnqueueAnswer]:
+    answers: list[EnqueueAnswer] = []
+    for answer in Intake(connection, _now()).enqueue(commands):
+        if isinstance(answer, IdempotencyError):
+            raise answer
+        answers.append(answer)
+    return answers
+
+
+def _stage(connection: sqlite3.Connection, commands: Sequence[_StageCommand]) -> Sequence[StaleFenceError | None]:
+    sql = statements("runs")["add_stage"]
+    return [
+        None if connection.execute(sql, command).rowcount else StaleFenceError(run_id=command[0], fence=command[1])
+        for command in commands
+    ]

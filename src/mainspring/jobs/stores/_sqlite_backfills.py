@@ -1,0 +1,67 @@
+"""Backfills in SQLite; every function runs inside a group."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from mainspring.errors import UnknownBackfillError
+from mainspring.jobs.stores._records import BackfillRow, BackfillState, BackfillStep
+from mainspring.jobs.stores._sqlite_catalog import bump_version
+from mainspring.jobs.stores._sqlite_ends import OPEN_BACKFILL, close_backfill, end_backfill
+from mainspring.jobs.stores._sqlite_enqueue import Intake
+from mainspring.jobs.stores._sqlite_rows import backfill_row, backfill_values
+from mainspring.jobs.stores._sqlite_sql import statements
+
+
+def create_backfill(connection: sqlite3.Connection, row: BackfillRow) -> None:
+    """Store a new backfill; one that is there already stays as it is."""
+    connection.execute(statements("catalog")["insert_backfill"], backfill_values(row))
+    bump_version(connection)
+
+
+def step_backfill(connection: sqlite3.Connection, step: BackfillStep, now: int) -> BackfillRow:
+    """Move the cursor and create or join runs, if the backfill still stands where the step begins."""
+    row = _backfill(connection, step.backfill_id)
+    if row.state is not BackfillState.RUNNING or row.planned or row.cursor != step.cursor_from:
+        return row
+    created, live = _create_runs(connection, step, now)
+    connection.execute(
+        statements("catalog")["move_backfill"], (step.cursor_to, step.planned, created, live, step.backfill_id)
+    )
+    return close_backfill(connection, step.backfill_id, now) or row
+
+
+def _create_runs(connection: sqlite3.Connection, step: BackfillStep, now: int) -> tuple[int, int]:
+    """Return how many runs were made or joined, and how many of them count against this backfill."""
+    intake = Intake(connection, now)
+    created = live = 0
+    for run in step.runs:
+        answer = intake.create(run)
+        if answer.outcome == "existing":
+            continue
+        created += 1
+        # a joined run that belongs to another backfill is counted there when it ends
+        live += answer.outcome == "created" or (answer.record is not None and answer.record.backfill_id is None)
+    intake.flush()
+    return created, live
+
+
+def set_backfill_state(connection: sqlite3.Connection, backfill_id: str, state: BackfillState, now: int) -> BackfillRow:
+    """Pause, resume or end a backfill; one that has ended stays ended."""
+    row = _backfill(connection, backfill_id)
+    if row.state not in OPEN_BACKFILL or row.state is state:
+        return row
+    sql = statements("catalog")
+    if state in OPEN_BACKFILL:
+        connection.execute(sql["set_backfill_state"], (state.value, None, backfill_id))
+        bump_version(connection)
+        return close_backfill(connection, backfill_id, now) or row
+    ended = end_backfill(connection, backfill_id, state, now)
+    connection.execute(sql["detach_from_backfill"], (backfill_id,))
+    return ended
+
+
+def _backfill(connection: sqlite3.Connection, backfill_id: str) -> BackfillRow:
+    found: Sequence[object] | None = connection.execute(statements("catalog")["backfill"], (backfill_id,)).fetchone()
+    if found is None:
+        raise UnknownBackfillError(backfill_id=backfill_id)
+    return backfill_row(found)

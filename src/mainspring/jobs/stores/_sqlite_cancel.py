@@ -1,0 +1,21 @@
+"""Cancels runs in SQLite: at once when nobody holds them, else as a request to their node."""
+
+import sqlite3
+
+from mainspring.jobs.stores._records import RunRecord
+from mainspring.jobs.stores._sqlite_ends import cancellation, settle
+from mainspring.jobs.stores._sqlite_rows import LIMITS, changed_record, ended_record, id_list
+from mainspring.jobs.stores._sqlite_sql import statements
+
+
+def cancel(connection: sqlite3.Connection, run_id: str, now: int) -> RunRecord | None:
+    """Return the run as it then stands; None when there is none."""
+    sql = statements("runs")
+    row = connection.execute(sql["live_runs"], (id_list([run_id]),)).fetchone()
+    if row is None:
+        ended = connection.execute(sql["ended_run"], (run_id,)).fetchone()
+        return None if ended is None else ended_record(ended)
+    if row[3] == "running":
+        connection.execute(sql["request_cancel"], (run_id,))
+        return changed_record(row[:LIMITS], cancel_requested=True)
+    return settle(connection, [cancellation(row, now)], now)[0]

@@ -1,0 +1,106 @@
+"""Jobs, cursors and waiting runs in SQLite; every function runs inside a group."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from mainspring.jobs.stores._records import Advance, AdvanceAnswer, JobRegistration, JobRow
+from mainspring.jobs.stores._sqlite_done import paint_all
+from mainspring.jobs.stores._sqlite_enqueue import Intake
+from mainspring.jobs.stores._sqlite_rows import job_row
+from mainspring.jobs.stores._sqlite_sql import statements
+
+
+def register(connection: sqlite3.Connection, jobs: Sequence[JobRegistration], now: int) -> list[JobRow]:
+    """Insert, rename and change jobs; return them as they then stand."""
+    before = connection.total_changes
+    for job in jobs:
+        _register(connection, job, now)
+    if connection.total_changes != before:
+        bump_version(connection)
+    return [_job(connection, job.job_id) for job in jobs]
+
+
+def _register(connection: sqlite3.Connection, job: JobRegistration, now: int) -> None:
+    sql = statements("catalog")
+    known = connection.execute(sql["job"], (job.job_id,)).fetchone()
+    if known is None:
+        known = _rename(connection, job)
+    if known is None:
+        parameters = (job.job_id, job.schedule, job.cursor, job.next_fire_at, now)
+        connection.execute(sql["insert_job"], parameters)
+    elif known[1] != job.schedule:
+        connection.execute(sql["change_schedule"], (job.schedule, job.job_id))
+
+
+def _rename(connection: sqlite3.Connection, job: JobRegistration) -> tuple[object, ...] | None:
+    """Give the rows of the first known earlier id the new one; return the renamed job."""
+    sql = statements("catalog")
+    for earlier in job.was:
+        if connection.execute(sql["job"], (earlier,)).fetchone() is not None:
+            for statement in statements("rename").values():
+                connection.execute(statement, (earlier, job.job_id))
+            row: tuple[object, ...] = connection.execute(sql["job"], (job.job_id,)).fetchone()
+            return row
+    return None
+
+
+def _job(connection: sqlite3.Connection, job_id: str) -> JobRow:
+    return job_row(connection.execute(statements("catalog")["job"], (job_id,)).fetchone())
+
+
+def bump_version(connection: sqlite3.Connection) -> None:
+    """Tell all nodes with their next heartbeat that something of the catalogue changed."""
+    connection.execute(statements("nodes")["bump_version"])
+
+
+def advance(
+    connection: sqlite3.Connection, commands: Sequence[Advance], skip_ids: Sequence[Sequence[str]], now: int
+) -> list[AdvanceAnswer]:
+    """Move cursors and create what lies between; `skip_ids` are ids for the records of skipped ranges."""
+    intake = Intake(connection, now)
+    answers = [_advance(connection, intake, command, ids, now) for command, ids in zip(commands, skip_ids, strict=True)]
+    intake.flush()
+    return answers
+
+
+def _advance(
+    connection: sqlite3.Connection, intake: Intake, command: Advance, skip_ids: Sequence[str], now: int
+) -> AdvanceAnswer:
+    sql = statements("catalog")
+    moved = connection.execute(
+        sql["set_cursor"],
+        (command.cursor_to, command.next_fire_at, command.job_id, command.version, command.cursor_from),
+    ).rowcount
+    row = _job(connection, command.job_id)
+    if not moved:
+        return AdvanceAnswer(applied=False, row=row)
+    created = sum(intake.create(run).outcome == "created" for run in command.runs)
+    if command.skipped:
+        rows = [(run_id, command.job_id, now, *span) for run_id, span in zip(skip_ids, command.skipped, strict=True)]
+        connection.executemany(sql["skip_record"], rows)
+        parameters = (command.job_id, "skipped", len(command.skipped))
+        connection.execute(statements("runs")["add_tally"], parameters)
+        paint_all(connection, [(command.job_id, *span, "skipped") for span in command.skipped])
+    return AdvanceAnswer(applied=True, row=row, created_count=created)
+
+
+def set_paused(connection: sqlite3.Connection, job_id: str, paused: bool, now: int) -> JobRow | None:
+    """Hold or free the scheduled runs of a job."""
+    sql = statements("catalog")
+    if connection.execute(sql["set_paused"], (paused, job_id)).rowcount == 0:
+        return None
+    if paused:
+        connection.execute(sql["hold_scheduled"], (job_id,))
+    else:
+        connection.execute(sql["free_scheduled"], (job_id, now))
+    bump_version(connection)
+    return _job(connection, job_id)
+
+
+def settle_waiting(
+    connection: sqlite3.Connection, released: Sequence[str], blocked: Sequence[tuple[str, str]], now: int
+) -> None:
+    """Free waiting runs, and note why others still wait."""
+    sql = statements("catalog")
+    connection.executemany(sql["release_waiting"], [{"run_id": run_id, "now": now} for run_id in released])
+    connection.executemany(sql["note_blocked"], [(reason, run_id) for run_id, reason in blocked])

@@ -1,0 +1,161 @@
+"""Claims in SQLite: highest priority first, then the heads of the jobs' queues in turn, under the limits.
+
+A run whose limit is reached is parked under the counter's key: it leaves the index of ready runs and comes
+back when a slot of that key is given back. A claim so never walks over runs that cannot go, whatever their
+number.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+
+from mainspring.errors import LeaseLostError
+from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._records import Claim, ClaimAnswer, RunRecord
+from mainspring.jobs.stores._sqlite_ends import lower_counters
+from mainspring.jobs.stores._sqlite_enqueue import promote
+from mainspring.jobs.stores._sqlite_finish import epoch_alive
+from mainspring.jobs.stores._sqlite_rows import LIMITS, Row, changed_record, decode_limits, id_list
+from mainspring.jobs.stores._sqlite_sql import statements
+
+HEADS_AT_ONCE = 256
+MAX_PASSES = 16  # over one priority of one queue; each claims or parks at least one run
+
+Turns = dict[tuple[str, int], str]
+"""The job that was served last, by queue and rank; the next claim goes on behind it."""
+
+
+def claim(connection: sqlite3.Connection, command: Claim, now: int, turns: Turns) -> ClaimAnswer | LeaseLostError:
+    """Take runs for a live epoch."""
+    if not epoch_alive(connection, command.epoch):
+        return LeaseLostError(epoch=command.epoch)
+    next_available_at = promote(connection, now)
+    taken: list[RunRecord] = []
+    if command.limit > 0 and command.jobs:
+        for rank, queue in _ranks(connection, command.queues):
+            taking = _Taking(connection, command, now, queue, rank, turns)
+            taken += taking.take(command.limit - len(taken))
+            if len(taken) >= command.limit:
+                break
+    return ClaimAnswer(runs=tuple(taken), next_available_at=next_available_at)
+
+
+def _ranks(connection: sqlite3.Connection, queues: Sequence[str]) -> list[tuple[int, str]]:
+    """Return (rank, queue) pairs that have ready runs, highest priority first."""
+    sql = statements("runs")["ready_rank"]
+    found: list[tuple[int, str]] = []
+    for queue in dict.fromkeys(queues):
+        rank = -(2**63)
+        while (row := connection.execute(sql, (queue, rank)).fetchone()) is not None:
+            rank = row[0]
+            found.append((rank, queue))
+    return sorted(found, key=lambda pair: pair[0])
+
+
+class _Taking:
+    """Takes ready runs of one queue and priority."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, command: Claim, now: int, queue: str, rank: int, turns: Turns
+    ) -> None:
+        self._connection = connection
+        self._command = command
+        self._now = now
+        self._queue = queue
+        self._rank = rank
+        self._turns = turns
+        self._sql = statements("runs")
+        self._fence = 0
+
+    def take(self, wanted: int) -> list[RunRecord]:
+        taken: list[RunRecord] = []
+        for _ in range(MAX_PASSES):
+            jobs = self._ready_jobs(wanted - len(taken))
+            rows = self._heads(jobs, wanted - len(taken))
+            if not rows:
+                break
+            allowed = self._within_limits(rows)
+            taken += self._mark(allowed)
+            if allowed:
+                self._turns[self._queue, self._rank] = allowed[-1][1]
+            if len(taken) >= wanted:
+                break
+        return taken
+
+    def _ready_jobs(self, wanted: int) -> list[str]:
+        """Return known jobs with ready runs, beginning behind the one that was served last."""
+        turn = self._turns.get((self._queue, self._rank), "")
+        jobs = self._jobs_after(turn, "", wanted)
+        if turn and len(jobs) < wanted:
+            jobs += self._jobs_after("", turn, wanted - len(jobs))
+        return jobs
+
+    def _jobs_after(self, after: str, last: str, wanted: int) -> list[str]:
+        jobs: list[str] = []
+        while len(jobs) < wanted:
+            parameters = (self._queue, self._rank, after, HEADS_AT_ONCE)
+            chunk = [row[0] for row in self._connection.execute(self._sql["ready_jobs"], parameters)]
+            jobs += [job for job in chunk if job in self._command.jobs and not (last and job > last)]
+            if len(chunk) < HEADS_AT_ONCE or (last and chunk[-1] >= last):
+                break
+            after = chunk[-1]
+        return jobs[:wanted]
+
+    def _heads(self, jobs: Sequence[str], wanted: int) -> list[Row]:
+        """Return the first runs of each job, in turn."""
+        if not jobs:
+            return []
+        each = -(-wanted // len(jobs))
+        heads = [
+            self._connection.execute(self._sql["ready_heads"], (self._queue, self._rank, job, each)).fetchall()
+            for job in jobs
+        ]
+        rows: list[Row] = [rows[place] for place in range(each) for rows in heads if place < len(rows)]
+        return rows[:wanted]
+
+    def _within_limits(self, rows: list[Row]) -> list[Row]:
+        """Return the runs that may start, having raised their counters; park the others."""
+        limits = {row[0]: decode_limits(row[LIMITS]) for row in rows if row[LIMITS] is not None}
+        if not limits:
+            return rows
+        keys = sorted({key for pairs in limits.values() for key, _ in pairs})
+        held = dict(self._connection.execute(self._sql["counters"], (id_list(keys),)).fetchall())
+        raised: Counter[str] = Counter()
+        allowed: list[Row] = []
+        parked: list[tuple[str, str]] = []
+        passed_over: Counter[str] = Counter()
+        for row in rows:
+            pairs = limits.get(row[0], [])
+            full = next((key for key, most in pairs if held.get(key, 0) + raised[key] >= most), None)
+            if full is None:
+                raised.update(key for key, _ in pairs)
+                allowed.append(row)
+            else:
+                parked.append((full, row[0]))
+                free = (key for key, most in pairs if held.get(key, 0) + raised[key] < most)
+                passed_over.update(dict.fromkeys(free, 0))
+        self._connection.executemany(self._sql["raise_counter"], [(k, n) for k, n in raised.items() if n])
+        self._connection.executemany(self._sql["park"], parked)
+        if passed_over:  # the slot that woke a run now parked elsewhere goes to the next in line
+            lower_counters(self._connection, passed_over, self._now)
+        return allowed
+
+    def _mark(self, rows: Sequence[Row]) -> list[RunRecord]:
+        if not rows:
+            return []
+        if not self._fence:
+            self._fence = self._connection.execute(self._sql["next_fence"]).fetchone()[0]
+        epoch = self._command.epoch
+        ids = id_list([row[0] for row in rows])
+        self._connection.execute(self._sql["mark_claimed"], (epoch, self._fence, self._now, ids))
+        return [
+            changed_record(
+                row[:LIMITS],
+                state=RunState.RUNNING,
+                epoch=epoch,
+                fence=self._fence,
+                attempt=row[7] + 1,
+                started_at=self._now,
+            )
+            for row in rows
+        ]

@@ -1,0 +1,203 @@
+"""What the end of an attempt entails: history, done-set, counts, limits and backfills, all in one transaction."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._records import BackfillRow, BackfillState, RunRecord
+from mainspring.jobs.stores._sqlite_done import paint_all
+from mainspring.jobs.stores._sqlite_rows import (
+    CANCEL_REQUESTED,
+    LIMITS,
+    Row,
+    backfill_row,
+    changed_record,
+    decode_limits,
+    id_list,
+)
+from mainspring.jobs.stores._sqlite_sql import statements
+
+REMEMBERED = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.SKIPPED})
+OPEN_BACKFILL = frozenset({BackfillState.RUNNING, BackfillState.PAUSED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Where a live run goes: `row` is what `run` holds of it, its limits behind."""
+
+    row: Row
+    state: RunState
+    attempt: int
+    rescues: int
+    finished_at: int
+    available_at: int | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    error_detail: str | None = None
+    value: bytes | None = None
+    item_count: int = 0
+
+
+def cancellation(row: Row, now: int) -> Change:
+    """Return the change that cancels a run that nobody holds."""
+    return Change(row=row, state=RunState.CANCELLED, attempt=row[7], rescues=row[8], finished_at=now)
+
+
+def is_cancelled(row: Row) -> bool:
+    """Tell whether a cancel was asked for while the run was held."""
+    return bool(row[CANCEL_REQUESTED])
+
+
+def settle(connection: sqlite3.Connection, changes: Sequence[Change], now: int) -> list[RunRecord]:
+    """End runs, or free them for another attempt; return them as they then stand, in order."""
+    if not changes:
+        return []
+    ended = [change for change in changes if change.state.terminal]
+    freed = [change for change in changes if not change.state.terminal]
+    if ended:
+        _end(connection, ended, now)
+    if freed:
+        connection.executemany(statements("runs")["release"], [_release_values(c, now) for c in freed])
+    _give_back(connection, changes, now)
+    if ended:
+        _count_backfills(connection, ended, now)
+    return [_record(change) for change in changes]
+
+
+def _end(connection: sqlite3.Connection, changes: Sequence[Change], now: int) -> None:
+    sql = statements("runs")
+    connection.executemany(sql["move_to_history"], [_history_values(change) for change in changes])
+    ids = id_list([change.row[0] for change in changes])
+    connection.execute(sql["delete_live"], (ids,))
+    tally = Counter((change.row[1], change.state.value) for change in changes)
+    connection.executemany(sql["add_tally"], [(job, state, count) for (job, state), count in tally.items()])
+    if connection.execute(sql["any_stage"]).fetchone():
+        connection.execute(sql["drop_stage"], (ids,))
+    paint_all(
+        connection,
+        [
+            (change.row[1], change.row[14], change.row[15], change.state.value)
+            for change in changes
+            if change.row[14] is not None and change.state in REMEMBERED
+        ],
+    )
+
+
+def _give_back(connection: sqlite3.Connection, changes: Sequence[Change], now: int) -> None:
+    """Lower the counters that running runs held, and look again at who waits for them."""
+    held: Counter[str] = Counter()
+    for change in changes:
+        limits = change.row[LIMITS]
+        if limits is not None:
+            held.update({key: int(change.row[3] == "running") for key, _ in decode_limits(limits)})
+    if held:
+        lower_counters(connection, held, now)
+
+
+def lower_counters(connection: sqlite3.Connection, held: Counter[str], now: int) -> None:
+    """Give back that many slots of each key; a key with 0 only has its parked runs looked at again."""
+    sql = statements("runs")
+    lowered = [(key, count) for key, count in held.items() if count]
+    if lowered:
+        connection.executemany(sql["lower_counter"], lowered)
+        connection.execute(sql["drop_idle_counters"], (id_list([key for key, _ in lowered]),))
+    for (key,) in connection.execute(sql["parked_keys"], (id_list(list(held)),)).fetchall():
+        # every job that shares the key gets its chance: a node may not know the others
+        for (job,) in connection.execute(sql["parked_jobs"], (key,)).fetchall():
+            parameters = {"key": key, "job": job, "count": max(1, held[key]), "now": now}
+            connection.execute(sql["unpark"], parameters)
+
+
+def _count_backfills(connection: sqlite3.Connection, changes: Sequence[Change], now: int) -> None:
+    counts: dict[str, Counter[RunState]] = {}
+    for change in changes:
+        if change.row[18] is not None:
+            counts.setdefault(change.row[18], Counter())[change.state] += 1
+    for backfill_id, ends in counts.items():
+        connection.execute(
+            statements("catalog")["count_backfill"],
+            (
+                ends.total(),
+                ends[RunState.SUCCEEDED],
+                ends[RunState.FAILED],
+                ends[RunState.CANCELLED] + ends[RunState.SKIPPED],
+                backfill_id,
+            ),
+        )
+        close_backfill(connection, backfill_id, now)
+
+
+def close_backfill(connection: sqlite3.Connection, backfill_id: str, now: int) -> BackfillRow | None:
+    """Stop a backfill after its failure, or finish it when nothing of it is left; return it as it stands."""
+    found = connection.execute(statements("catalog")["backfill"], (backfill_id,)).fetchone()
+    if found is None:
+        return None
+    row = backfill_row(found)
+    if row.state not in OPEN_BACKFILL:
+        return row
+    if row.on_failure == "stop" and row.failed_count:
+        return end_backfill(connection, backfill_id, BackfillState.STOPPED, now)
+    if row.planned and row.live_count <= 0:
+        return end_backfill(connection, backfill_id, BackfillState.FINISHED, now)
+    return row
+
+
+def end_backfill(connection: sqlite3.Connection, backfill_id: str, state: BackfillState, now: int) -> BackfillRow:
+    """Put a backfill into a terminal state and cancel its runs that nobody holds."""
+    sql = statements("catalog")
+    connection.execute(sql["set_backfill_state"], (state.value, now, backfill_id))
+    idle = connection.execute(sql["idle_runs_of_backfill"], (backfill_id,)).fetchall()
+    settle(connection, [cancellation(row, now) for row in idle], now)
+    connection.execute(statements("nodes")["bump_version"])
+    return backfill_row(connection.execute(sql["backfill"], (backfill_id,)).fetchone())
+
+
+def _history_values(change: Change) -> tuple[object, ...]:
+    return (
+        change.row[0],
+        change.state.value,
+        change.attempt,
+        change.rescues,
+        change.error_type,
+        change.error_message,
+        change.error_detail,
+        change.finished_at,
+        change.value,
+        change.item_count,
+    )
+
+
+def _release_values(change: Change, now: int) -> dict[str, object]:
+    return {
+        "run_id": change.row[0],
+        "state": change.state.value,
+        "attempt": change.attempt,
+        "rescues": change.rescues,
+        "available_at": _available_at(change),
+        "now": now,
+        "error_type": change.error_type,
+        "error_message": change.error_message,
+        "error_detail": change.error_detail,
+    }
+
+
+def _available_at(change: Change) -> int:
+    return int(change.row[12]) if change.available_at is None else change.available_at
+
+
+def _record(change: Change) -> RunRecord:
+    return changed_record(
+        change.row[:LIMITS],
+        state=change.state,
+        attempt=change.attempt,
+        rescues=change.rescues,
+        available_at=_available_at(change),
+        finished_at=change.finished_at if change.state.terminal else None,
+        error_type=change.error_type,
+        error_message=change.error_message,
+        error_detail=change.error_detail,
+        value=change.value,
+        item_count=change.item_count,
+    )

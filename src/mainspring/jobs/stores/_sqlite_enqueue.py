@@ -1,0 +1,210 @@
+"""New runs in SQLite: plain calls, hot claims, occurrences and idempotency keys."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from mainspring.errors import IdempotencyError
+from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._records import (
+    NEXT_GENERATION,
+    Enqueue,
+    EnqueueAnswer,
+    NewRun,
+    RunKind,
+    RunRecord,
+)
+from mainspring.jobs.stores._sqlite_finish import epoch_alive
+from mainspring.jobs.stores._sqlite_rows import (
+    NOT_CLAIMABLE,
+    READY,
+    TIMED,
+    claimed_record,
+    claimed_run_values,
+    ended_record,
+    id_list,
+    live_record,
+    new_run_values,
+)
+from mainspring.jobs.stores._sqlite_sql import statements
+
+PROMOTED_AT_ONCE = 2000
+CLAIMABLE = frozenset({RunState.AVAILABLE, RunState.SCHEDULED, RunState.RETRYING})
+
+
+def promote(connection: sqlite3.Connection, now: int) -> int | None:
+    """Make runs ready whose time has come; return when the next one's time comes."""
+    sql = statements("runs")
+    earliest = connection.execute(sql["earliest_timed"]).fetchone()[0]
+    if earliest is None or earliest > now:
+        return None if earliest is None else int(earliest)
+    connection.execute(sql["promote"], (now, PROMOTED_AT_ONCE))
+    later = connection.execute(sql["earliest_timed"]).fetchone()[0]
+    return None if later is None else int(later)
+
+
+class Intake:
+    """Creates the runs of one group; lives as long as its transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, now: int) -> None:
+        self._connection = connection
+        self._now = now
+        self._sql = statements("runs")
+        self._paused = {row[0] for row in connection.execute(self._sql["paused_jobs"])}
+        self._rows: list[tuple[object, ...]] = []
+        self._fence = 0
+        self._alive: dict[int, bool] = {}
+        self._waits_before: dict[tuple[str, int], bool] = {}
+        self._promoted = False
+
+    def enqueue(self, commands: Sequence[Enqueue]) -> list[EnqueueAnswer | IdempotencyError]:
+        """Create the runs; return an answer for each."""
+        ids = id_list([command.run.run_id for command in commands])
+        known = {row[0] for row in self._connection.execute(self._sql["known_runs"], (ids,))}
+        answers: list[EnqueueAnswer | IdempotencyError] = []
+        for command in commands:
+            run_id = command.run.run_id
+            if run_id in known:
+                answers.append(self._answer_again(command))
+            else:
+                answers.append(self._create(command))
+                known.add(run_id)
+        self.flush()
+        return answers
+
+    def create(self, run: NewRun) -> EnqueueAnswer:
+        """Create one run of an occurrence, or join the one that is there; `flush` ends the work."""
+        return self._of_occurrence(run)
+
+    def flush(self) -> None:
+        """Write the rows gathered so far."""
+        if self._rows:
+            self._connection.executemany(self._sql["insert_run"], self._rows)
+            self._rows = []
+
+    def _create(self, command: Enqueue) -> EnqueueAnswer | IdempotencyError:
+        run = command.run
+        if run.idempotency_key is not None:
+            before = self._before(run, run.idempotency_key)
+            if before is not None:
+                return before
+        if run.occurrence is not None or run.backfill_id is not None:
+            answer = self._of_occurrence(run)
+        else:
+            answer = self._plain(command)
+        if run.idempotency_key is not None:
+            self._connection.execute(
+                self._sql["remember_key"],
+                (run.idempotency_key, answer.run_id, run.arguments_hash, run.key_expires_at or self._now),
+            )
+        return answer
+
+    def _plain(self, command: Enqueue) -> EnqueueAnswer:
+        run, epoch = command.run, command.claim_epoch
+        if epoch is not None and self._may_claim(run, epoch):
+            if not self._fence:
+                self._fence = self._connection.execute(self._sql["next_fence"]).fetchone()[0]
+            self._rows.append(claimed_run_values(run, now=self._now, fence=self._fence, epoch=epoch))
+            record = claimed_record(run, now=self._now, fence=self._fence, epoch=epoch)
+            return EnqueueAnswer(outcome="created", run_id=run.run_id, claimed=record)
+        self._add(run, generation=run.generation or 1, previous_run=run.previous_run)
+        return EnqueueAnswer(outcome="created", run_id=run.run_id)
+
+    def _add(self, run: NewRun, *, generation: int, previous_run: str | None) -> None:
+        place = self._place(run)
+        if place == READY:
+            self._note_ready(run.queue, -run.priority)
+        self._rows.append(
+            new_run_values(run, now=self._now, place=place, generation=generation, previous_run=previous_run)
+        )
+
+    def _place(self, run: NewRun) -> int:
+        held = run.kind is RunKind.SCHEDULE and run.job_id in self._paused
+        if held or run.state not in CLAIMABLE:
+            return NOT_CLAIMABLE
+        return READY if run.available_at <= self._now and run.state is not RunState.SCHEDULED else TIMED
+
+    def _may_claim(self, run: NewRun, epoch: int) -> bool:
+        if run.limits or run.state is not RunState.AVAILABLE or run.available_at > self._now:
+            return False
+        if run.generation > 1 or run.job_id in self._paused:
+            return False
+        if epoch not in self._alive:
+            self._alive[epoch] = epoch_alive(self._connection, epoch)
+        return self._alive[epoch] and not self._somebody_waits(run.queue, -run.priority)
+
+    def _somebody_waits(self, queue: str, rank: int) -> bool:
+        """Tell whether a run of the same or a higher priority stands in the queue already."""
+        if not self._promoted:
+            promote(self._connection, self._now)
+            self._promoted = True
+        found = self._waits_before.get((queue, rank))
+        if found is None:
+            row = self._connection.execute(self._sql["ready_before"], (queue, rank)).fetchone()
+            found = self._waits_before[queue, rank] = row is not None or self._gathered_before(queue, rank)
+        return found
+
+    def _gathered_before(self, queue: str, rank: int) -> bool:
+        return any(row[4] == queue and row[5] <= rank and row[-1] == READY for row in self._rows)  # type: ignore[operator]  # rank is an int
+
+    def _note_ready(self, queue: str, rank: int) -> None:
+        for known_queue, known_rank in self._waits_before:
+            if known_queue == queue and known_rank >= rank:
+                self._waits_before[known_queue, known_rank] = True
+
+    def _of_occurrence(self, run: NewRun) -> EnqueueAnswer:
+        occurrence = run.occurrence
+        if occurrence is None:
+            self._add(run, generation=run.generation or 1, previous_run=run.previous_run)
+            return EnqueueAnswer(outcome="created", run_id=run.run_id)
+        self.flush()  # the run looked for may be among them
+        key = (run.job_id, occurrence)
+        live = self._connection.execute(self._sql["live_of_occurrence"], key).fetchone()
+        if live is not None:
+            return self._join(run, live_record(live))
+        generation, previous_run = run.generation, run.previous_run
+        latest = self._connection.execute(self._sql["latest_of_occurrence"], key).fetchone()
+        if latest is not None:
+            if generation != NEXT_GENERATION:
+                ended = self._connection.execute(self._sql["ended_generation"], (*key, generation)).fetchone()
+                if ended is not None:
+                    record = ended_record(ended)
+                    return EnqueueAnswer(outcome="existing", run_id=record.run_id, record=record)
+            previous_run = previous_run or latest[0]
+        if generation == NEXT_GENERATION:
+            generation = 1 if latest is None else latest[1] + 1
+        self._add(run, generation=generation, previous_run=previous_run)
+        return EnqueueAnswer(outcome="created", run_id=run.run_id)
+
+    def _join(self, run: NewRun, live: RunRecord) -> EnqueueAnswer:
+        if live.run_id != run.run_id and (
+            run.priority > live.priority or (run.backfill_id is not None and live.backfill_id is None)
+        ):
+            parameters = (-run.priority, run.backfill_id, live.run_id)
+            self._connection.execute(self._sql["raise_priority"], parameters)
+        return EnqueueAnswer(outcome="joined", run_id=live.run_id, record=live)
+
+    def _before(self, run: NewRun, key: str) -> EnqueueAnswer | IdempotencyError | None:
+        found = self._connection.execute(self._sql["idempotency"], (key, self._now)).fetchone()
+        if found is None:
+            self._connection.execute(self._sql["forget_keys"], (self._now,))
+            return None
+        run_id, arguments_hash = found
+        if arguments_hash != run.arguments_hash:
+            return IdempotencyError(key=key, run_id=run_id)
+        return EnqueueAnswer(outcome="existing", run_id=run_id, record=self._find(run_id))
+
+    def _answer_again(self, command: Enqueue) -> EnqueueAnswer:
+        record = self._find(command.run.run_id)
+        held = record is not None and record.state is RunState.RUNNING
+        claimed = record if held and record is not None and record.epoch == command.claim_epoch else None
+        return EnqueueAnswer(
+            outcome="created", run_id=command.run.run_id, claimed=claimed, record=None if claimed else record
+        )
+
+    def _find(self, run_id: str) -> RunRecord | None:
+        self.flush()
+        live = self._connection.execute(self._sql["live_runs"], (id_list([run_id]),)).fetchone()
+        if live is not None:
+            return live_record(live)
+        ended = self._connection.execute(self._sql["ended_run"], (run_id,)).fetchone()
+        return None if ended is None else ended_record(ended)

@@ -1,0 +1,161 @@
+"""Nodes in SQLite: epochs, leases on the host's monotonic clock, heartbeats and rescue."""
+
+import sqlite3
+from pathlib import Path
+
+from mainspring.base import current_clock
+from mainspring.errors import StoreOpenError
+from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._records import HeartbeatAnswer, RunRecord
+from mainspring.jobs.stores._sqlite_ends import Change, is_cancelled, settle
+from mainspring.jobs.stores._sqlite_locks import NodeLock, boot_id, look, remove
+from mainspring.jobs.stores._sqlite_rows import Row, id_list
+from mainspring.jobs.stores._sqlite_sql import statements
+
+KEPT_EPOCHS_US = 7 * 86_400 * 1_000_000
+
+
+def monotonic_us() -> int:
+    """Return microseconds on the clock that leases are counted on."""
+    return round(current_clock().monotonic() * 1_000_000)
+
+
+class Nodes:
+    """The nodes of one store as this process sees them; its methods run inside a group.
+
+    Args:
+        database: the file, or None when it lies in memory and nobody else can reach it.
+        lease: seconds that an epoch lives without a heartbeat.
+    """
+
+    def __init__(self, database: Path | None, *, lease: float) -> None:
+        self._database = database
+        self._lease_us = round(lease * 1_000_000)
+        self._boot_id = boot_id()
+        self._own: dict[int, NodeLock | None] = {}
+        self.other_count = 0
+
+    def open(self, connection: sqlite3.Connection, name: str, now: int) -> int:
+        """Register a node; return its epoch.
+
+        Raises:
+            StoreOpenError: a node of another host has the file open.
+        """
+        self._refuse_other_hosts(connection)
+        lock = None if self._database is None else NodeLock(self._database)
+        sql = statements("nodes")
+        connection.execute(sql["forget_epochs"], (now - KEPT_EPOCHS_US,))
+        epoch = connection.execute(
+            sql["insert_epoch"],
+            (name, self._boot_id, "" if lock is None else lock.path.name, self._expiry(), now),
+        ).lastrowid
+        self._own[epoch or 0] = lock
+        self._count_others(connection)
+        return epoch or 0
+
+    def close(self, connection: sqlite3.Connection, epoch: int, now: int) -> None:
+        """End an epoch of this process and free what it held; a rescue of this kind is not counted."""
+        self._kill(connection, epoch, now)
+        self._free_orphans(connection, now, max_rescues=None)
+        self.forget(epoch)
+
+    def forget(self, epoch: int) -> None:
+        """Drop the lock of an epoch."""
+        lock = self._own.pop(epoch, None)
+        if lock is not None:
+            lock.release()
+
+    def forget_all(self) -> None:
+        """Drop every lock: the store is closed."""
+        for epoch in list(self._own):
+            self.forget(epoch)
+
+    def heartbeat(self, connection: sqlite3.Connection, epoch: int, now: int) -> HeartbeatAnswer:
+        """Renew a lease, if it is worth a write, and tell what others asked for."""
+        sql = statements("nodes")
+        lease = connection.execute(sql["lease"], (epoch,)).fetchone()
+        if lease is not None and lease[0] - monotonic_us() < self._lease_us * 9 // 10:
+            connection.execute(sql["renew"], (self._expiry(), epoch))
+        cancelled = connection.execute(sql["cancel_requests"], (epoch,)).fetchall()
+        self._count_others(connection)
+        return HeartbeatAnswer(
+            alive=lease is not None,
+            cancelled=tuple(row[0] for row in cancelled),
+            version=connection.execute(sql["version"]).fetchone()[0],
+            now=now,
+        )
+
+    def rescue(self, connection: sqlite3.Connection, max_rescues: int, now: int) -> list[RunRecord]:
+        """Mark dead epochs and free their runs; also runs of epochs that died before."""
+        for epoch, _, boot, lock_file, expires_at in connection.execute(statements("nodes")["living"]).fetchall():
+            if self._is_dead(epoch, boot, lock_file, expires_at):
+                self._kill(connection, epoch, now)
+                if self._database is not None and lock_file:
+                    remove(self._lock_path(lock_file))
+        self._count_others(connection)
+        return self._free_orphans(connection, now, max_rescues=max_rescues)
+
+    def _is_dead(self, epoch: int, boot: str, lock_file: str, expires_at: int) -> bool:
+        if boot == self._boot_id and expires_at < monotonic_us():
+            return True
+        if epoch in self._own:
+            return False
+        return self._database is None or look(self._lock_path(lock_file)) != "held"
+
+    def _refuse_other_hosts(self, connection: sqlite3.Connection) -> None:
+        if self._database is None:
+            return
+        for _, name, boot, lock_file, _ in connection.execute(statements("nodes")["living"]):
+            if boot != self._boot_id and look(self._lock_path(lock_file)) == "held":
+                raise StoreOpenError(
+                    store=str(self._database),
+                    reason=f"node {name!r} of another host has it open",
+                    hint="nodes on several hosts need a server store: PostgreSQL or MySQL",
+                )
+
+    def _free_orphans(self, connection: sqlite3.Connection, now: int, *, max_rescues: int | None) -> list[RunRecord]:
+        rows = connection.execute(statements("nodes")["orphans"]).fetchall()
+        if not rows:
+            return []
+        # a late finish of the dead node must not find its epoch in the record and take it for its own
+        connection.execute(statements("runs")["clear_epoch"], (id_list([row[0] for row in rows]),))
+        changes = [_rescued([*row[:10], None, *row[11:]], max_rescues, now) for row in rows]
+        connection.execute(statements("runs")["drop_stage"], (id_list([row[0] for row in rows]),))
+        return settle(connection, changes, now)
+
+    def _kill(self, connection: sqlite3.Connection, epoch: int, now: int) -> None:
+        connection.execute(statements("nodes")["kill"], (now, epoch))
+
+    def _count_others(self, connection: sqlite3.Connection) -> None:
+        living = {row[0] for row in connection.execute(statements("nodes")["living"])}
+        self.other_count = len(living - set(self._own))
+
+    def _expiry(self) -> int:
+        return monotonic_us() + self._lease_us
+
+    def _lock_path(self, lock_file: str) -> Path:
+        database = self._database or Path()
+        return database.with_name(database.name + "-nodes") / lock_file
+
+
+def _rescued(row: Row, max_rescues: int | None, now: int) -> Change:
+    """Return where an orphan goes; with no maximum its node left in good order and the rescue is not counted."""
+    rescues = row[8] + (max_rescues is not None)
+    state = RunState.AVAILABLE
+    message: str | None = row[24]
+    kind: str | None = row[23]
+    if is_cancelled(row):
+        state = RunState.CANCELLED
+    elif max_rescues is not None and rescues >= max_rescues:
+        state = RunState.FAILED
+        kind, message = "NodeDied", f"its node died {rescues} times"
+    return Change(
+        row=row,
+        state=state,
+        attempt=row[7] - 1,
+        rescues=rescues,
+        finished_at=now,
+        error_type=kind,
+        error_message=message,
+        error_detail=None if state is RunState.FAILED else row[25],
+    )

@@ -1,0 +1,118 @@
+"""What people list from SQLite; every function runs on a reader connection, in one snapshot."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from mainspring.jobs.stores._records import (
+    BackfillRow,
+    BackfillState,
+    DoneRange,
+    JobRow,
+    RunFilter,
+    RunRecord,
+)
+from mainspring.jobs.stores._sqlite_done import join
+from mainspring.jobs.stores._sqlite_rows import backfill_row, ended_record, id_list, job_row, live_record
+from mainspring.jobs.stores._sqlite_sql import statements
+
+MINIMUM_PREFIX = 6
+ID_LENGTH = 36
+BEHIND = "\U0010ffff"  # sorts after every character of an id
+
+
+def find_run(connection: sqlite3.Connection, run_id: str) -> RunRecord | None:
+    """Return the run of an id, or of a prefix that only one run has."""
+    if len(run_id) < MINIMUM_PREFIX:
+        return None
+    sql = statements("reads")
+    span = (run_id, run_id + BEHIND)
+    found = [live_record(row) for row in connection.execute(sql["live_by_prefix"], span)]
+    found += [ended_record(row) for row in connection.execute(sql["ended_by_prefix"], span)]
+    exact = [record for record in found if record.run_id == run_id]
+    if exact:
+        return exact[0]
+    return found[0] if len(found) == 1 else None
+
+
+def list_runs(connection: sqlite3.Connection, which: RunFilter) -> list[RunRecord]:
+    """Return a page of runs, newest first."""
+    parameters: dict[str, Any] = {"limit": which.limit}  # Any: what SQLite binds
+    conditions = ["1"]
+    if which.job_id is not None:
+        conditions.append("job_id = :job_id")
+        parameters["job_id"] = which.job_id
+    if which.backfill_id is not None:
+        conditions.append("backfill_id = :backfill_id")
+        parameters["backfill_id"] = which.backfill_id
+    if which.before is not None:
+        conditions.append("run_id < :before")
+        parameters["before"] = which.before
+    if which.states:
+        conditions.append("state IN (SELECT value FROM json_each(:states))")
+        parameters["states"] = id_list(sorted(state.value for state in which.states))
+    where = " AND ".join(conditions)
+    sql = statements("reads")
+    records: list[RunRecord] = []
+    if not which.states or not all(state.terminal for state in which.states):
+        statement = sql["live_page"].replace("{where}", where)
+        records += [live_record(row) for row in connection.execute(statement, parameters)]
+    if not which.states or any(state.terminal for state in which.states):
+        statement = sql["ended_page"].replace("{where}", where)
+        records += [ended_record(row) for row in connection.execute(statement, parameters)]
+    return sorted(records, key=lambda record: record.run_id, reverse=True)[: which.limit]
+
+
+def ended_runs(connection: sqlite3.Connection, run_ids: Sequence[str]) -> list[RunRecord]:
+    """Return the records of those that have ended."""
+    rows = connection.execute(statements("reads")["ended"], (id_list(run_ids),))
+    return [ended_record(row) for row in rows]
+
+
+def list_jobs(connection: sqlite3.Connection) -> list[JobRow]:
+    """Return every job, by id."""
+    return [job_row(row) for row in connection.execute(statements("reads")["jobs"])]
+
+
+def count_runs(connection: sqlite3.Connection) -> list[tuple[str, str, int]]:
+    """Return (job id, state, number of runs), sorted."""
+    sql = statements("reads")
+    rows = [*connection.execute(sql["ended_counts"]), *connection.execute(sql["live_counts"])]
+    return sorted((job_id, state, count) for job_id, state, count in rows)
+
+
+def done_ranges(connection: sqlite3.Connection, job_id: str, start: int, end: int) -> list[DoneRange]:
+    """Return the ranges of a job's done-set that touch [start, end)."""
+    rows = connection.execute(statements("reads")["done"], (job_id, start, end)).fetchall()
+    touching = [(low, high, state) for low, high, state in rows if high > start]
+    return [DoneRange(state=state, start=low, end=high) for low, high, state in join(touching)]  # type: ignore[arg-type]  # the column holds the three words
+
+
+def waiting_runs(connection: sqlite3.Connection, jobs: frozenset[str], limit: int) -> list[RunRecord]:
+    """Return runs of these jobs that wait for what they need, oldest interval first."""
+    found: list[RunRecord] = []
+    for row in connection.execute(statements("reads")["waiting"]):
+        if row[1] in jobs:
+            found.append(live_record(row))
+            if len(found) >= limit:
+                break
+    return found
+
+
+def find_backfill(connection: sqlite3.Connection, backfill_id: str) -> BackfillRow | None:
+    """Return one backfill."""
+    row = connection.execute(statements("catalog")["backfill"], (backfill_id,)).fetchone()
+    return None if row is None else backfill_row(row)
+
+
+def list_backfills(
+    connection: sqlite3.Connection, job_id: str | None, states: frozenset[BackfillState], limit: int
+) -> list[BackfillRow]:
+    """Return backfills, newest first."""
+    parameters: dict[str, Any] = {"limit": limit, "job_id": job_id}  # Any: what SQLite binds
+    conditions = ["1" if job_id is None else "job_id = :job_id"]
+    if states:
+        conditions.append("state IN (SELECT value FROM json_each(:states))")
+        parameters["states"] = id_list(sorted(state.value for state in states))
+    statement = statements("reads")["backfills"].replace("{where}", " AND ".join(conditions))
+    return [backfill_row(row) for row in connection.execute(statement, parameters)]

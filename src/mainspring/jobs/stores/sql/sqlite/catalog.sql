@@ -1,0 +1,71 @@
+-- name: job
+SELECT {job} FROM job WHERE job_id = ?
+
+-- name: insert_job
+INSERT INTO job(job_id, schedule, version, cursor, next_fire_at, registered_at) VALUES (?, ?, 1, ?, ?, ?)
+
+-- name: change_schedule
+UPDATE job SET schedule = ?, version = version + 1, next_fire_at = NULL WHERE job_id = ?
+
+-- name: set_cursor
+UPDATE job SET cursor = ?, next_fire_at = ? WHERE job_id = ? AND version = ? AND cursor IS ?
+
+-- name: set_paused
+UPDATE job SET paused = ? WHERE job_id = ?
+
+-- name: hold_scheduled
+UPDATE run SET place = 0 WHERE job_id = ? AND kind = 'schedule' AND place <> 0
+
+-- name: free_scheduled
+UPDATE run SET place = iif(available_at <= ?2, 1, 2) WHERE job_id = ?1 AND kind = 'schedule' AND place = 0
+AND parked IS NULL AND state IN ('available', 'scheduled', 'retrying')
+
+-- name: skip_record
+INSERT INTO history(
+    run_id, job_id, kind, state, queue, rank, generation, attempt, rescues, fence, created_at, available_at,
+    interval_start, interval_end, cancel_requested, finished_at, item_count
+) VALUES (?1, ?2, 'schedule', 'skipped', 'default', 0, 1, 0, 0, 0, ?3, ?3, ?4, ?5, 0, ?3, 0)
+
+-- name: done_touching
+SELECT start, "end", state FROM done WHERE job_id = ?1
+AND start >= coalesce((SELECT max(start) FROM done WHERE job_id = ?1 AND start < ?2), ?2) AND start <= ?3
+ORDER BY start
+
+-- name: delete_done
+DELETE FROM done WHERE job_id = ? AND start = ?
+
+-- name: insert_done
+INSERT INTO done(job_id, start, "end", state) VALUES (?, ?, ?, ?)
+
+-- name: release_waiting
+UPDATE run SET state = 'available', blocked_by = NULL, available_at = max(available_at, :now),
+    place = iif(parked IS NULL, {claimable}, 0)
+WHERE run_id = :run_id AND state = 'waiting'
+
+-- name: note_blocked
+UPDATE run SET blocked_by = ? WHERE run_id = ? AND state = 'waiting'
+
+-- name: insert_backfill
+INSERT OR IGNORE INTO backfill({backfill}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: backfill
+SELECT {backfill} FROM backfill WHERE backfill_id = ?
+
+-- name: move_backfill
+UPDATE backfill SET cursor = ?, planned = max(planned, ?), created_count = created_count + ?,
+    live_count = live_count + ?
+WHERE backfill_id = ?
+
+-- name: count_backfill
+UPDATE backfill SET live_count = live_count - ?, succeeded_count = succeeded_count + ?,
+    failed_count = failed_count + ?, cancelled_count = cancelled_count + ?
+WHERE backfill_id = ?
+
+-- name: set_backfill_state
+UPDATE backfill SET state = ?, finished_at = ? WHERE backfill_id = ?
+
+-- name: idle_runs_of_backfill
+SELECT {live}, limits FROM run WHERE backfill_id = ? AND kind = 'backfill' AND state <> 'running'
+
+-- name: detach_from_backfill
+UPDATE run SET backfill_id = NULL WHERE backfill_id = ? AND kind <> 'backfill'

@@ -1,0 +1,138 @@
+-- name: epoch_alive
+SELECT 1 FROM epoch WHERE epoch = ? AND alive = 1
+
+-- name: next_fence
+UPDATE meta SET value = value + 1 WHERE key = 'fence' RETURNING value
+
+-- name: known_runs
+SELECT run_id FROM run WHERE run_id IN (SELECT value FROM json_each(?1))
+UNION ALL SELECT run_id FROM history WHERE run_id IN (SELECT value FROM json_each(?1))
+
+-- name: paused_jobs
+SELECT job_id FROM job WHERE paused = 1
+
+-- name: insert_run
+INSERT INTO run(
+    run_id, job_id, kind, state, queue, rank, generation, attempt, fence, epoch, created_at, available_at,
+    scheduled_at, interval_start, interval_end, started_at, config, backfill_id, previous_run, parent_run,
+    occurrence, limits, place
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: live_of_occurrence
+SELECT {live} FROM run WHERE job_id = ? AND occurrence = ?
+
+-- name: latest_of_occurrence
+SELECT run_id, generation FROM history WHERE job_id = ? AND occurrence = ? ORDER BY generation DESC LIMIT 1
+
+-- name: ended_generation
+SELECT {ended} FROM history WHERE job_id = ? AND occurrence = ? AND generation = ?
+
+-- name: raise_priority
+UPDATE run SET rank = min(rank, ?), backfill_id = coalesce(backfill_id, ?) WHERE run_id = ?
+
+-- name: ready_before
+SELECT 1 FROM run WHERE place = 1 AND queue = ? AND rank <= ? LIMIT 1
+
+-- name: idempotency
+SELECT run_id, arguments_hash FROM idempotency WHERE key = ? AND expires_at > ?
+
+-- name: remember_key
+INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?)
+
+-- name: forget_keys
+DELETE FROM idempotency WHERE expires_at <= ?
+
+-- name: earliest_timed
+SELECT min(available_at) FROM run WHERE place = 2
+
+-- name: promote
+UPDATE run SET place = 1, state = iif(state = 'scheduled', 'available', state)
+WHERE run_id IN (SELECT run_id FROM run WHERE place = 2 AND available_at <= ? ORDER BY available_at LIMIT ?)
+
+-- name: ready_rank
+SELECT rank FROM run WHERE place = 1 AND queue = ? AND rank > ? ORDER BY rank LIMIT 1
+
+-- name: ready_jobs
+WITH RECURSIVE head(job_id) AS (
+    SELECT (SELECT job_id FROM run WHERE place = 1 AND queue = ?1 AND rank = ?2 AND job_id > ?3
+            ORDER BY job_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT job_id FROM run WHERE place = 1 AND queue = ?1 AND rank = ?2 AND job_id > head.job_id
+            ORDER BY job_id LIMIT 1)
+    FROM head WHERE head.job_id IS NOT NULL
+)
+SELECT job_id FROM head WHERE job_id IS NOT NULL LIMIT ?4
+
+-- name: ready_heads
+SELECT {live}, limits FROM run WHERE place = 1 AND queue = ? AND rank = ? AND job_id = ?
+ORDER BY available_at, run_id LIMIT ?
+
+-- name: mark_claimed
+UPDATE run SET state = 'running', place = 0, epoch = ?, fence = ?, attempt = attempt + 1, started_at = ?
+WHERE run_id IN (SELECT value FROM json_each(?))
+
+-- name: counters
+SELECT key, held FROM counter WHERE key IN (SELECT value FROM json_each(?))
+
+-- name: raise_counter
+INSERT INTO counter VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET held = held + ?2
+
+-- name: lower_counter
+UPDATE counter SET held = max(0, held - ?2) WHERE key = ?1
+
+-- name: drop_idle_counters
+DELETE FROM counter WHERE held = 0 AND key IN (SELECT value FROM json_each(?))
+
+-- name: park
+UPDATE run SET place = 0, parked = ? WHERE run_id = ?
+
+-- name: parked_keys
+SELECT DISTINCT parked FROM run WHERE parked IN (SELECT value FROM json_each(?))
+
+-- name: parked_jobs
+SELECT DISTINCT job_id FROM run WHERE parked = ?
+
+-- name: unpark
+UPDATE run SET parked = NULL, place = {claimable} WHERE run_id IN (
+    SELECT run_id FROM run WHERE parked = :key AND job_id = :job ORDER BY rank, available_at LIMIT :count)
+
+-- name: live_runs
+SELECT {live}, limits FROM run WHERE run_id IN (SELECT value FROM json_each(?))
+
+-- name: ended_run
+SELECT {ended} FROM history WHERE run_id = ?
+
+-- name: move_to_history
+INSERT INTO history SELECT
+    run_id, job_id, kind, ?2, queue, rank, generation, ?3, ?4, fence, epoch, created_at, available_at,
+    scheduled_at, interval_start, interval_end, started_at, config, backfill_id, previous_run, parent_run,
+    blocked_by, cancel_requested, ?5, ?6, ?7, occurrence, ?8, ?9, ?10
+FROM run WHERE run_id = ?1
+
+-- name: delete_live
+DELETE FROM run WHERE run_id IN (SELECT value FROM json_each(?))
+
+-- name: add_tally
+INSERT INTO tally VALUES (?1, ?2, ?3) ON CONFLICT (job_id, state) DO UPDATE SET count = count + ?3
+
+-- name: release
+UPDATE run SET state = :state, attempt = :attempt, rescues = :rescues, available_at = :available_at,
+    place = {claimable_at}, error_type = :error_type, error_message = :error_message,
+    error_detail = :error_detail
+WHERE run_id = :run_id
+
+-- name: clear_epoch
+UPDATE run SET epoch = NULL WHERE run_id IN (SELECT value FROM json_each(?))
+
+-- name: any_stage
+SELECT 1 FROM stage LIMIT 1
+
+-- name: drop_stage
+DELETE FROM stage WHERE run_id IN (SELECT value FROM json_each(?))
+
+-- name: add_stage
+INSERT OR REPLACE INTO stage SELECT ?1, ?2, ?3, ?4, ?5
+WHERE EXISTS (SELECT 1 FROM run WHERE run_id = ?1 AND fence = ?2 AND state = 'running')
+
+-- name: request_cancel
+UPDATE run SET cancel_requested = 1 WHERE run_id = ?

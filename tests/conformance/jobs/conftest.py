@@ -1,0 +1,10 @@
+from pathlib import Path
+
+import pytest
+from tests.conformance.jobs.support_stores import StoreFactory, sqlite_factory
+
+
+@pytest.fixture(params=["sqlite", "sqlite-inline"])
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> StoreFactory:
+    """Every store that keeps the promises of `mainspring.jobs.stores`."""
+    return sqlite_factory(tmp_path, inline=request.param == "sqlite-inline")

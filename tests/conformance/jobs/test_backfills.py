@@ -1,0 +1,159 @@
+"""Backfills: cursors that walk once, and counters that ends raise."""
+
+from dataclasses import replace
+
+import pytest
+from tests.conformance.jobs.support_stores import (
+    HOUR,
+    StoreFactory,
+    backfill_of,
+    claim,
+    claim_one,
+    ending,
+    enqueue,
+    interval_run,
+)
+
+from mainspring.base import new_id
+from mainspring.errors import UnknownBackfillError
+from mainspring.jobs.model import RunState
+from mainspring.jobs.stores import BackfillState, BackfillStep, JobStore, RunFilter, RunKind
+
+
+def step(store: JobStore, backfill_id: str, first: int, last: int, *, planned: bool = False) -> BackfillStep:
+    runs = tuple(
+        interval_run(store, hour * HOUR, kind=RunKind.BACKFILL, generation=0, backfill_id=backfill_id)
+        for hour in range(first, last)
+    )
+    return BackfillStep(
+        backfill_id=backfill_id, cursor_from=first * HOUR, cursor_to=last * HOUR, runs=runs, planned=planned
+    )
+
+
+async def test_a_backfill_walks_counts_and_finishes(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        row = backfill_of()
+        await store.create_backfill(row)
+        await store.create_backfill(row)
+        assert await store.backfill(row.backfill_id) == row
+        first = step(store, row.backfill_id, 0, 2)
+        after = await store.step_backfill(first)
+        assert (after.cursor, after.created_count, after.live_count) == (2 * HOUR, 2, 2)
+        assert await store.step_backfill(first) == after
+        one, two = (await claim(store, epoch)).runs
+        await store.finish(ending(one))
+        await store.finish(ending(two, RunState.FAILED))
+        half = await store.step_backfill(step(store, row.backfill_id, 2, 3, planned=True))
+        assert (half.state, half.planned, half.live_count) == (BackfillState.RUNNING, True, 1)
+        assert (half.succeeded_count, half.failed_count) == (1, 1)
+        await store.finish(ending(await claim_one(store, epoch)))
+        done = await store.backfill(row.backfill_id)
+        assert done is not None
+        assert (done.state, done.live_count, done.succeeded_count) == (BackfillState.FINISHED, 0, 2)
+        assert done.finished_at is not None
+        assert len(await store.runs(RunFilter(backfill_id=row.backfill_id))) == 3
+
+
+async def test_a_backfill_with_nothing_to_do_finishes_with_its_last_step(stores: StoreFactory) -> None:
+    async with stores() as store:
+        row = backfill_of()
+        await store.create_backfill(row)
+        last = BackfillStep(backfill_id=row.backfill_id, cursor_from=0, cursor_to=10 * HOUR, planned=True)
+        assert (await store.step_backfill(last)).state is BackfillState.FINISHED
+
+
+async def test_the_first_failure_stops_when_asked_to(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        row = backfill_of(on_failure="stop")
+        await store.create_backfill(row)
+        await store.step_backfill(step(store, row.backfill_id, 0, 4))
+        await store.finish(ending(await claim_one(store, epoch), RunState.FAILED))
+        stopped = await store.backfill(row.backfill_id)
+        assert stopped is not None
+        assert (stopped.state, stopped.failed_count) == (BackfillState.STOPPED, 1)
+        assert (stopped.cancelled_count, stopped.live_count) == (3, 0)
+        assert await store.step_backfill(step(store, row.backfill_id, 4, 5)) == stopped
+
+
+async def test_a_joined_run_is_counted_by_the_backfill(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await enqueue(store, interval_run(store, 0))
+        row = backfill_of()
+        await store.create_backfill(row)
+        joined = await store.step_backfill(step(store, row.backfill_id, 0, 1, planned=True))
+        assert (joined.created_count, joined.live_count) == (1, 1)
+        await store.finish(ending(await claim_one(store, epoch)))
+        done = await store.backfill(row.backfill_id)
+        assert done is not None
+        assert (done.state, done.succeeded_count) == (BackfillState.FINISHED, 1)
+
+
+async def test_two_backfills_do_not_count_one_run_twice(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        one, two = backfill_of(), backfill_of()
+        for row in (one, two):
+            await store.create_backfill(row)
+        await store.step_backfill(step(store, one.backfill_id, 0, 1, planned=True))
+        second = await store.step_backfill(step(store, two.backfill_id, 0, 1, planned=True))
+        assert (second.created_count, second.live_count) == (1, 0)
+        assert second.state is BackfillState.FINISHED
+        await store.finish(ending(await claim_one(store, epoch)))
+        first = await store.backfill(one.backfill_id)
+        assert first is not None
+        assert first.succeeded_count == 1
+
+
+async def test_pause_resume_and_cancel(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        row = backfill_of()
+        await store.create_backfill(row)
+        await store.step_backfill(step(store, row.backfill_id, 0, 3))
+        running = await claim_one(store, epoch)
+        paused = await store.set_backfill_state(row.backfill_id, BackfillState.PAUSED)
+        assert paused.state is BackfillState.PAUSED
+        assert (await store.step_backfill(step(store, row.backfill_id, 3, 4))).cursor == 3 * HOUR
+        resumed = await store.set_backfill_state(row.backfill_id, BackfillState.RUNNING)
+        assert resumed.state is BackfillState.RUNNING
+        cancelled = await store.set_backfill_state(row.backfill_id, BackfillState.CANCELLED)
+        assert (cancelled.state, cancelled.cancelled_count, cancelled.live_count) == (
+            BackfillState.CANCELLED,
+            2,
+            1,
+        )
+        await store.finish(ending(running))
+        after = await store.set_backfill_state(row.backfill_id, BackfillState.RUNNING)
+        assert after == replace(cancelled, live_count=0, succeeded_count=1)
+
+
+async def test_cancelling_a_backfill_leaves_scheduled_runs_alone(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await enqueue(store, interval_run(store, 0))
+        row = backfill_of()
+        await store.create_backfill(row)
+        await store.step_backfill(step(store, row.backfill_id, 0, 1))
+        await store.set_backfill_state(row.backfill_id, BackfillState.CANCELLED)
+        assert (await claim_one(store, epoch)).backfill_id is None
+
+
+async def test_backfills_are_listed_newest_first(stores: StoreFactory) -> None:
+    async with stores() as store:
+        old, new = backfill_of(created_at=1), backfill_of("other", created_at=2)
+        for row in (old, new):
+            await store.create_backfill(row)
+        await store.set_backfill_state(old.backfill_id, BackfillState.PAUSED)
+        listed = await store.backfills()
+        assert [row.backfill_id for row in listed] == [new.backfill_id, old.backfill_id]
+        assert [row.job_id for row in await store.backfills(job_id="other")] == ["other"]
+        paused = await store.backfills(states=frozenset({BackfillState.PAUSED}), limit=5)
+        assert [row.backfill_id for row in paused] == [old.backfill_id]
+        assert await store.backfill(new_id()) is None
+        with pytest.raises(UnknownBackfillError):
+            await store.set_backfill_state(new_id(), BackfillState.PAUSED)
+        with pytest.raises(UnknownBackfillError):
+            await store.step_backfill(step(store, new_id(), 0, 1))

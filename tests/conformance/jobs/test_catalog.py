@@ -1,0 +1,153 @@
+"""Jobs, cursors, done-sets and waiting runs: what every job store promises."""
+
+from dataclasses import replace
+
+from tests.conformance.jobs.support_stores import (
+    HOUR,
+    StoreFactory,
+    claim,
+    claim_one,
+    ending,
+    enqueue,
+    interval_run,
+    new_run,
+    registration,
+)
+
+from mainspring.jobs.model import RunState
+from mainspring.jobs.stores import Advance, DoneRange, JobRow, JobStore, RunFilter
+
+
+async def only(store: JobStore) -> JobRow:
+    (row,) = await store.jobs()
+    return row
+
+
+async def test_registering_again_keeps_the_stored_cursor(stores: StoreFactory) -> None:
+    async with stores() as store:
+        (row,) = await store.register([registration()])
+        assert (row.version, row.cursor, row.next_fire_at, row.paused) == (1, 0, HOUR, False)
+        (again,) = await store.register([registration(cursor=99)])
+        assert again == row == await only(store)
+
+
+async def test_a_changed_schedule_is_the_next_version(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await store.register([registration()])
+        before = (await store.heartbeat(epoch)).version
+        (row,) = await store.register([registration(schedule=b"{}", cursor=99)])
+        assert (row.version, row.cursor, row.next_fire_at) == (2, 0, None)
+        assert (await store.heartbeat(epoch)).version > before
+
+
+async def test_a_renamed_job_keeps_all_it_has(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await store.register([registration("old")])
+        await enqueue(store, interval_run(store, 0, "old"))
+        await store.finish(ending(await claim_one(store, epoch, "old")))
+        await enqueue(store, interval_run(store, HOUR, "old"))
+        (row,) = await store.register([registration("new", was=("never", "old"), cursor=5)])
+        assert (row.job_id, row.cursor, row.version) == ("new", 0, 1)
+        assert await only(store) == row
+        assert await store.done("new", 0, HOUR) == [DoneRange(state="succeeded", start=0, end=HOUR)]
+        assert {record.job_id for record in await store.runs(RunFilter())} == {"new"}
+        assert len((await claim(store, epoch, "new")).runs) == 1
+        await store.register([registration("new", was=("old",))])
+        assert len(await store.jobs()) == 1
+
+
+async def test_advance_moves_the_cursor_with_its_runs(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await store.register([registration()])
+        runs = (interval_run(store, 2 * HOUR), interval_run(store, 3 * HOUR))
+        step = Advance(
+            job_id="job",
+            version=1,
+            cursor_from=0,
+            cursor_to=4 * HOUR,
+            next_fire_at=5 * HOUR,
+            runs=runs,
+            skipped=((0, 2 * HOUR),),
+        )
+        (answer,) = await store.advance([step])
+        assert (answer.applied, answer.created_count) == (True, 2)
+        assert (answer.row.cursor, answer.row.next_fire_at) == (4 * HOUR, 5 * HOUR)
+        assert await store.done("job", 0, HOUR) == [DoneRange(state="skipped", start=0, end=2 * HOUR)]
+        assert sorted(await store.job_counts()) == [("job", "available", 2), ("job", "skipped", 1)]
+        (late,) = await store.advance([replace(step, runs=(interval_run(store, 7 * HOUR),))])
+        assert (late.applied, late.row) == (False, answer.row)
+        assert len((await claim(store, epoch)).runs) == 2
+
+
+async def test_advance_leaves_out_what_is_there(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await store.register([registration()])
+        await enqueue(store, interval_run(store, 0))
+        await store.finish(ending(await claim_one(store, epoch)))
+        await enqueue(store, interval_run(store, HOUR))
+        runs = tuple(interval_run(store, start) for start in (0, HOUR, 2 * HOUR))
+        step = Advance(job_id="job", version=1, cursor_from=0, cursor_to=3 * HOUR, next_fire_at=None, runs=runs)
+        (answer,) = await store.advance([step])
+        assert answer.created_count == 1
+
+
+async def test_a_paused_job_keeps_its_scheduled_runs(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await store.register([registration()])
+        await enqueue(store, interval_run(store, 0))
+        paused = await store.set_paused("job", True)
+        assert paused is not None
+        assert paused.paused
+        await enqueue(store, interval_run(store, HOUR))
+        manual = new_run(store)
+        assert (await enqueue(store, manual, claim_epoch=epoch)).claimed is None
+        assert [r.run_id for r in (await claim(store, epoch)).runs] == [manual.run_id]
+        resumed = await store.set_paused("job", False)
+        assert resumed is not None
+        assert not resumed.paused
+        assert len((await claim(store, epoch)).runs) == 2
+        assert await store.set_paused("nobody", True) is None
+
+
+async def test_done_ranges_are_merged_and_the_stronger_state_stays(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        ends = {2: "succeeded", 0: "succeeded", 1: "succeeded", 3: "failed", 4: "succeeded"}
+        for hour, state in ends.items():
+            await enqueue(store, interval_run(store, hour * HOUR))
+            await store.finish(ending(await claim_one(store, epoch), RunState(state)))
+        assert await store.done("job", 0, 9 * HOUR) == [
+            DoneRange(state="succeeded", start=0, end=3 * HOUR),
+            DoneRange(state="failed", start=3 * HOUR, end=4 * HOUR),
+            DoneRange(state="succeeded", start=4 * HOUR, end=5 * HOUR),
+        ]
+        for hour, state in ((3, "succeeded"), (0, "failed")):
+            await enqueue(store, interval_run(store, hour * HOUR, generation=0))
+            await store.finish(ending(await claim_one(store, epoch), RunState(state)))
+        whole = [DoneRange(state="succeeded", start=0, end=5 * HOUR)]
+        assert await store.done("job", HOUR, 2 * HOUR) == whole
+        assert await store.done("job", 5 * HOUR, 9 * HOUR) == []
+        assert await store.done("other", 0, HOUR) == []
+
+
+async def test_waiting_runs_say_why_and_are_released(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        late = interval_run(store, HOUR, state=RunState.WAITING)
+        early = interval_run(store, 0, state=RunState.WAITING)
+        await enqueue(store, late)
+        await enqueue(store, early)
+        await enqueue(store, interval_run(store, 0, "other", state=RunState.WAITING))
+        assert (await claim(store, epoch)).runs == ()
+        jobs = frozenset({"job"})
+        assert [r.run_id for r in await store.waiting(jobs=jobs, limit=9)] == [early.run_id, late.run_id]
+        assert len(await store.waiting(jobs=jobs, limit=1)) == 1
+        await store.settle_waiting(released=[early.run_id], blocked=[(late.run_id, "blocked by x")])
+        (left,) = await store.waiting(jobs=jobs, limit=9)
+        assert left.blocked_by == "blocked by x"
+        assert [r.run_id for r in (await claim(store, epoch)).runs] == [early.run_id]

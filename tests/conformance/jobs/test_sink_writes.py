@@ -1,0 +1,95 @@
+"""Rows that travel with a finish: in its transaction, under its fence, failing alone."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+from tests.conformance.jobs.support_stores import StoreFactory, claim, ending, new_run, sink_run
+
+from mainspring.errors import SinkWriteError, StaleFenceError
+from mainspring.jobs.model import RunState
+from mainspring.jobs.stores import Enqueue, RunRecord
+from mainspring.sinks import SinkRun, SqlTransaction
+
+
+@dataclass
+class Rows:
+    """Writes rows, then what came of the stage, then fails if told to."""
+
+    run: SinkRun
+    values: list[int]
+    statement: str | None = None
+    sink_name: str = "table"
+    seen: list[tuple[object, ...]] = field(default_factory=list[tuple[object, ...]])
+
+    @property
+    def count(self) -> int:
+        return len(self.values)
+
+    def apply(self, tx: SqlTransaction) -> int:
+        tx.execute("CREATE TABLE IF NOT EXISTS target(value INTEGER PRIMARY KEY)")
+        tx.executemany("INSERT INTO target VALUES (?)", [(value,) for value in self.values])
+        key = (self.run.run_id, self.run.fence)
+        self.seen = tx.execute("SELECT payload FROM stage WHERE run_id = ? AND fence = ?", key)
+        if self.statement is not None:
+            tx.execute(self.statement)
+        return len(self.values)
+
+
+@dataclass
+class Look:
+    """Reads the rows that others wrote."""
+
+    run: SinkRun
+    sink_name: str = "look"
+    count: int = 0
+    found: list[object] = field(default_factory=list[object])
+
+    def apply(self, tx: SqlTransaction) -> int:
+        self.found = [row[0] for row in tx.execute("SELECT value FROM target ORDER BY value")]
+        return 0
+
+
+async def test_rows_come_with_the_finish_and_a_bad_run_fails_alone(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await store.enqueue_many([Enqueue(run=new_run(store)) for _ in range(4)])
+        one, two, three, four = (await claim(store, epoch)).runs
+        await store.stage(sink_run(one), "table", 1, b"staged")
+        good = Rows(sink_run(one), [1, 2])
+        bad = Rows(sink_run(two), [3, 2])
+        control = Rows(sink_run(three), [4], statement=" commit")
+        answers = await asyncio.gather(
+            store.finish(ending(one, writes=(good,))),
+            store.finish(ending(two, writes=(bad,))),
+            store.finish(ending(three, writes=(control,))),
+            return_exceptions=True,
+        )
+        assert good.seen == [(b"staged",)]
+        assert isinstance(answers[0], RunRecord)
+        for answer in answers[1:]:
+            assert isinstance(answer, SinkWriteError)
+            assert answer.__cause__ is not None
+        still = await store.run(two.run_id)
+        assert still is not None
+        assert still.state is RunState.RUNNING
+        look = Look(sink_run(four))
+        await store.finish(ending(four, writes=(look,)))
+        assert look.found == [1, 2]
+        assert (await store.finish(ending(two, RunState.FAILED))).state is RunState.FAILED
+
+
+async def test_a_stale_fence_writes_nothing(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await store.enqueue_many([Enqueue(run=new_run(store)) for _ in range(2)])
+        one, two = (await claim(store, epoch)).runs
+        await store.finish(ending(one, writes=(Rows(sink_run(one), [1]),)))
+        stale = Rows(sink_run(two), [2])
+        with pytest.raises(StaleFenceError):
+            await store.finish(ending(two, fence=two.fence - 1, writes=(stale,)))
+        again = Rows(sink_run(one), [3])
+        await store.finish(ending(one, writes=(again,)))
+        look = Look(sink_run(two))
+        await store.finish(ending(two, writes=(look,)))
+        assert look.found == [1]
