@@ -4,7 +4,7 @@ import sqlite3
 
 from mainspring.jobs.stores._records import RunRecord
 from mainspring.jobs.stores._sqlite_ends import cancellation, settle
-from mainspring.jobs.stores._sqlite_rows import LIMITS, changed_record, ended_record, id_list
+from mainspring.jobs.stores._sqlite_rows import CANCEL_REQUESTED, LIMITS, ended_record, id_list, live_record
 from mainspring.jobs.stores._sqlite_sql import statements
 
 
@@ -17,5 +17,7 @@ def cancel(connection: sqlite3.Connection, run_id: str, now: int) -> RunRecord |
         return None if ended is None else ended_record(ended)
     if row[3] == "running":
         connection.execute(sql["request_cancel"], (run_id,))
-        return changed_record(row[:LIMITS], cancel_requested=True)
+        asked = list(row[:LIMITS])
+        asked[CANCEL_REQUESTED] = 1
+        return live_record(asked)
     return settle(connection, [cancellation(row, now)], now)[0]

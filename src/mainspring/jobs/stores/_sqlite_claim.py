@@ -15,7 +15,18 @@ from mainspring.jobs.stores._records import Claim, ClaimAnswer, RunRecord
 from mainspring.jobs.stores._sqlite_ends import lower_counters
 from mainspring.jobs.stores._sqlite_enqueue import promote
 from mainspring.jobs.stores._sqlite_finish import epoch_alive
-from mainspring.jobs.stores._sqlite_rows import LIMITS, Row, changed_record, decode_limits, id_list
+from mainspring.jobs.stores._sqlite_rows import (
+    ATTEMPT,
+    EPOCH,
+    FENCE,
+    LIMITS,
+    STARTED_AT,
+    STATE,
+    Row,
+    decode_limits,
+    id_list,
+    live_record,
+)
 from mainspring.jobs.stores._sqlite_sql import statements
 
 HEADS_AT_ONCE = 256
@@ -148,14 +159,13 @@ class _Taking:
         epoch = self._command.epoch
         ids = id_list([row[0] for row in rows])
         self._connection.execute(self._sql["mark_claimed"], (epoch, self._fence, self._now, ids))
-        return [
-            changed_record(
-                row[:LIMITS],
-                state=RunState.RUNNING,
-                epoch=epoch,
-                fence=self._fence,
-                attempt=row[7] + 1,
-                started_at=self._now,
-            )
-            for row in rows
-        ]
+        return [self._claimed(row) for row in rows]
+
+    def _claimed(self, row: Row) -> RunRecord:
+        changed = list(row[:LIMITS])
+        changed[STATE] = RunState.RUNNING
+        changed[ATTEMPT] += 1
+        changed[FENCE] = self._fence
+        changed[EPOCH] = self._command.epoch
+        changed[STARTED_AT] = self._now
+        return live_record(changed)

@@ -9,13 +9,20 @@ from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._records import BackfillRow, BackfillState, RunRecord
 from mainspring.jobs.stores._sqlite_done import paint_all
 from mainspring.jobs.stores._sqlite_rows import (
+    ATTEMPT,
+    AVAILABLE_AT,
     CANCEL_REQUESTED,
+    ENDED,
+    ERROR,
     LIMITS,
+    RESCUES,
+    STATE,
     Row,
     backfill_row,
-    changed_record,
     decode_limits,
+    ended_record,
     id_list,
+    live_record,
 )
 from mainspring.jobs.stores._sqlite_sql import statements
 
@@ -188,16 +195,13 @@ def _available_at(change: Change) -> int:
 
 
 def _record(change: Change) -> RunRecord:
-    return changed_record(
-        change.row[:LIMITS],
-        state=change.state,
-        attempt=change.attempt,
-        rescues=change.rescues,
-        available_at=_available_at(change),
-        finished_at=change.finished_at if change.state.terminal else None,
-        error_type=change.error_type,
-        error_message=change.error_message,
-        error_detail=change.error_detail,
-        value=change.value,
-        item_count=change.item_count,
-    )
+    row = list(change.row[:LIMITS])
+    row[STATE] = change.state
+    row[ATTEMPT] = change.attempt
+    row[RESCUES] = change.rescues
+    row[AVAILABLE_AT] = _available_at(change)
+    row[ERROR] = change.error_type, change.error_message, change.error_detail
+    if not change.state.terminal:
+        return live_record(row)
+    row[ENDED] = change.finished_at, change.value, change.item_count
+    return ended_record(row)

@@ -13,7 +13,6 @@ from mainspring.jobs.stores._records import (
     RunKind,
     RunRecord,
 )
-from mainspring.jobs.stores._sqlite_sql import LIVE_COLUMNS
 
 # Any: a row holds what the columns in `_sqlite_sql` hold, in their order
 Row = Sequence[Any]
@@ -21,8 +20,11 @@ Row = Sequence[Any]
 KINDS = {kind.value: kind for kind in RunKind}
 STATES = {state.value: state for state in RunState}
 
-CANCEL_REQUESTED = 22  # place in LIVE_COLUMNS
-LIMITS = 26  # place behind LIVE_COLUMNS, where a statement asks for it
+# places in LIVE_COLUMNS, and behind them where a statement asks for more
+STATE, ATTEMPT, RESCUES, FENCE, EPOCH, AVAILABLE_AT, STARTED_AT, CANCEL_REQUESTED = 3, 7, 8, 9, 10, 12, 16, 22
+ERROR = slice(23, 26)
+LIMITS = 26
+ENDED = slice(26, 29)
 
 NOT_CLAIMABLE, READY, TIMED = 0, 1, 2
 
@@ -59,23 +61,40 @@ def live_record(row: Row) -> RunRecord:
     )
 
 
-def changed_record(row: Row, **changes: Any) -> RunRecord:  # Any: fields of RunRecord
-    """Return the record of a row of `run` with some fields as they will be after the commit."""
-    values: dict[str, Any] = dict(zip(_FIELDS, row, strict=False))
-    values["kind"] = KINDS[row[2]]
-    values["state"] = STATES[row[3]]
-    values["priority"] = -row[5]
-    values["cancel_requested"] = bool(row[22])
-    values.update(changes)
-    return RunRecord(**values)
-
-
-_FIELDS = ["priority" if column == "rank" else column for column in LIVE_COLUMNS.split(", ")]
-
-
 def ended_record(row: Row) -> RunRecord:
     """Return the record of a row of `history`."""
-    return changed_record(row[:26], finished_at=row[26], value=row[27], item_count=row[28])
+    # written out a second time: a run passes here, and `replace` or ** would cost three times as much
+    return RunRecord(
+        run_id=row[0],
+        job_id=row[1],
+        kind=KINDS[row[2]],
+        state=STATES[row[3]],
+        queue=row[4],
+        priority=-row[5],
+        generation=row[6],
+        attempt=row[7],
+        rescues=row[8],
+        fence=row[9],
+        epoch=row[10],
+        created_at=row[11],
+        available_at=row[12],
+        scheduled_at=row[13],
+        interval_start=row[14],
+        interval_end=row[15],
+        started_at=row[16],
+        config=row[17],
+        backfill_id=row[18],
+        previous_run=row[19],
+        parent_run=row[20],
+        blocked_by=row[21],
+        cancel_requested=bool(row[22]),
+        error_type=row[23],
+        error_message=row[24],
+        error_detail=row[25],
+        finished_at=row[26],
+        value=row[27],
+        item_count=row[28],
+    )
 
 
 def job_row(row: Row) -> JobRow:
