@@ -35,9 +35,9 @@ def prepare_path(path: Path) -> None:
     if sqlite3.sqlite_version_info < MINIMUM_VERSION:
         reason = f"SQLite {sqlite3.sqlite_version} is too old, 3.35 is needed"
         raise StoreOpenError(store=str(path), reason=reason, hint="use a newer Python")
-    if path.is_dir():
-        raise StoreOpenError(store=str(path), reason="it is a directory", hint="name a file inside of it")
     try:
+        if path.is_dir():
+            raise StoreOpenError(store=str(path), reason="it is a directory", hint="name a file inside of it")
         _make_directories(path.parent)
         kind = file_system(path.parent)
         if kind in _NETWORK:

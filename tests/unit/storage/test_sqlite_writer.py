@@ -1,0 +1,101 @@
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from mainspring.base import SystemClock, use_clock
+from mainspring.errors import ClosedError, StoreBusyError
+from mainspring.storage import InlineRunner, Migration, SqliteOwner
+from mainspring.storage._sqlite_writer import Writer
+
+
+class Waits:
+    """Counts the pauses, and does something at one of them."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.then: Callable[[], object] | None = None
+
+    def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+        if len(self.seconds) == 3 and self.then is not None:
+            self.then()
+
+
+def writer_on(path: Path, waits: Waits, *, busy_timeout: float = 30.0) -> Writer:
+    writer = Writer(path, durability="process", busy_timeout=busy_timeout, pause=waits)
+    writer.add_handler(lambda _, commands: list(commands))
+    writer.open((), application="test")
+    return writer
+
+
+def test_a_locked_file_is_waited_for_in_small_steps(tmp_path: Path) -> None:
+    waits = Waits()
+    writer = writer_on(tmp_path / "a.db", waits)
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waits.then = lambda: other.execute("COMMIT")
+    assert writer.write([(0, "x")]) == ["x"]
+    assert len(waits.seconds) == 3
+    assert max(waits.seconds) < 0.001
+    other.close()
+    writer.close()
+
+
+def test_a_file_that_stays_locked_is_busy(tmp_path: Path) -> None:
+    writer = writer_on(tmp_path / "a.db", Waits(), busy_timeout=0.0)
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    answers = writer.write([(0, "x"), (0, "y")])
+    assert [StoreBusyError] * 2 == [type(answer) for answer in answers]
+    assert answers[0] is not answers[1]
+    other.close()
+    writer.close()
+
+
+def test_a_closed_writer_answers_so(tmp_path: Path) -> None:
+    writer = writer_on(tmp_path / "a.db", Waits())
+    writer.close()
+    writer.close()
+    assert isinstance(writer.write([(0, "x")])[0], ClosedError)
+
+
+class Slow:
+    """A clock on which every look takes a second."""
+
+    def __init__(self) -> None:
+        self._looks = 0
+
+    def monotonic(self) -> float:
+        self._looks += 1
+        return float(self._looks)
+
+    def time(self) -> float:
+        return SystemClock().time()
+
+    def now(self) -> datetime:
+        return SystemClock().now()
+
+
+async def test_groups_shrink_when_commands_are_slow(tmp_path: Path) -> None:
+    async with SqliteOwner(tmp_path / "a.db", runner=InlineRunner(), max_group_seconds=2.0) as owner:
+        with use_clock(Slow()):
+            await owner.write(lambda _: None)
+            await asyncio.gather(*(owner.write(lambda _: None) for _ in range(32)))
+        assert owner.stats().largest_group < 32
+
+
+async def test_a_migration_waits_for_its_lock(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    async with SqliteOwner(path, runner=InlineRunner()):
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        late = SqliteOwner(
+            path, migrations=[Migration(1, "CREATE TABLE t(x)")], runner=InlineRunner(), busy_timeout=0.0
+        )
+        with pytest.raises(StoreBusyError):
+            await late.open()
+        other.close()
