@@ -274,8 +274,8 @@ class PoolBase(ABC, Generic[T]):
             slot.idle_since = now
             if broken or self._closed or now >= slot.recycle_at or now >= slot.expires_at:
                 self._discard(slot)
-        if self._line:
-            self._line.serve(slot)
+        if self._line.serve(slot):
+            pass
         elif slot.instance is None:
             self._vacant += 1
         else:

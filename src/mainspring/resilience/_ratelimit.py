@@ -41,7 +41,7 @@ class RateLimit:
     Source: sliding log; memory O(rate), time O(1) amortised; one timer, for the first in line.
     """
 
-    __slots__ = ("__weakref__", "_line", "_log", "_period", "_rate", "_statistic", "_timer")
+    __slots__ = ("__weakref__", "_due", "_line", "_log", "_period", "_rate", "_statistic", "_timer")
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class RateLimit:
         self._log: deque[float] = deque(maxlen=rate)
         self._line: WaitLine[_Grant] = WaitLine("the rate limit", check_count("max_waiters", max_waiters))
         self._timer: asyncio.TimerHandle | None = None
+        self._due = math.inf
         self._statistic = LimiterStatistic(statistic_name)
 
     async def acquire(self, cost: int = 1, *, timeout: float | None = None) -> None:
@@ -130,7 +131,9 @@ class RateLimit:
         if cost != 1:
             check_count("cost", cost, at_most=self._rate)
         if self._line.futures:
-            return False
+            self._serve()  # the timer may be due, and this caller quicker
+            if self._line.futures:
+                return False
         now = current_clock().monotonic()
         if self._fits_at(cost) > now:
             return False
@@ -175,22 +178,31 @@ class RateLimit:
             raise LimitTimeoutError(waited=timeout or 0.0, waiting=len(self._line))
 
     def _serve(self) -> None:
-        """Admit from the front of the line all who fit now; set the timer for the next."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Admit from the front of the line all who fit now; see to it that the timer is set for the next."""
         line = self._line
-        while line.futures:
-            cost = next(iter(line.futures.values()))
+        due = math.inf
+        while cost := line.head():
             now = current_clock().monotonic()
             due = self._fits_at(cost)
             if due > now:
-                # A timer may fire early by the resolution of its clock; then this sets it again.
-                loop = asyncio.get_running_loop()
-                self._timer = loop.call_at(loop.time() + (due - now), self._serve)
-                return
+                break
+            due = math.inf
             self._record(cost, now)
             line.serve((now, cost))
+        if self._timer is not None:
+            if due == self._due:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if due < math.inf:
+            loop = asyncio.get_running_loop()
+            self._due = due
+            self._timer = loop.call_at(loop.time() + (due - current_clock().monotonic()), self._on_timer)
+
+    def _on_timer(self) -> None:
+        # It may fire early by the resolution of its clock; then it is set again.
+        self._timer = None
+        self._serve()
 
     def _leave(self, grant: "_Grant | None") -> None:
         """Take back what was granted to a caller that is gone, and look at the line anew."""

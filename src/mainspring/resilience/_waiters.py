@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from mainspring.errors import TooManyWaitersError
@@ -28,18 +28,31 @@ class WaitLine(Generic[T]):
     def __len__(self) -> int:
         return len(self.futures)
 
-    def weights(self) -> Iterable[int]:
+    def weights(self) -> list[int]:
         """Return what each caller asks for, first come first."""
-        return self.futures.values()
+        return [weight for future, weight in self.futures.items() if not future.done()]
 
-    def serve(self, answer: T) -> None:
-        """Wake the first caller with `answer`."""
+    def head(self) -> int:
+        """Return what the first caller asks for; 0 when the line is empty."""
+        futures = self.futures
+        while futures:
+            future = next(iter(futures))
+            if not future.done():
+                return futures[future]
+            del futures[future]  # cancelled, and did not run since
+        return 0
+
+    def serve(self, answer: T) -> bool:
+        """Wake the first caller with `answer`; return False when there is none."""
+        if not self.head():
+            return False
         future, _ = self.futures.popitem(last=False)
         future.set_result(answer)
+        return True
 
     def fail(self, error: Callable[[], BaseException]) -> None:
         """Wake every caller with an error of its own."""
-        while self.futures:
+        while self.head():
             future, _ = self.futures.popitem(last=False)
             future.set_exception(error())
 

@@ -26,7 +26,7 @@ async def test_first_come_first_served() -> None:
     desk = Desk()
     callers = [desk.caller() for _ in range(3)]
     await asyncio.sleep(0)
-    assert list(desk.line.weights()) == [1, 1, 1]
+    assert desk.line.weights() == [1, 1, 1]
     for answer in "abc":
         desk.line.serve(answer)
     assert [await caller for caller in callers] == ["a", "b", "c"]
@@ -56,6 +56,23 @@ async def test_answer_to_a_cancelled_caller_goes_back() -> None:
     with pytest.raises(asyncio.CancelledError):
         await caller
     assert desk.back == ["a"]
+
+
+@virtual
+async def test_caller_cancelled_in_this_turn_of_the_loop_is_passed_over() -> None:
+    desk = Desk()
+    first, second = desk.caller(), desk.caller()
+    await asyncio.sleep(0)
+    first.cancel()
+    assert desk.line.weights() == [1]
+    assert desk.line.serve("b")
+    assert await second == "b"
+    third = desk.caller()
+    await asyncio.sleep(0)
+    third.cancel()
+    assert not desk.line.serve("c")
+    await asyncio.sleep(0)
+    assert desk.back == [None, None]
 
 
 @virtual

@@ -1,0 +1,132 @@
+"""Random calls and jumps of the clock against the breaker, beside a model that keeps every call."""
+
+import asyncio
+import math
+import random
+
+import pytest
+from tests.unit.resilience.support_time import now, run_virtual
+
+from mainspring.base import use_random
+from mainspring.errors import CircuitBroken
+from mainspring.resilience import CircuitBreaker, CircuitBreakerStates
+
+PASSING, BROKEN, RECOVERING = CircuitBreakerStates
+RATIO, PASSING_TIME, BROKEN_TIME, RECOVERY_TIME = 0.5, 10.0, 4.0, 6.0
+
+
+class Model:
+    """The rules of the states, over the full list of calls."""
+
+    def __init__(self, min_calls: int | None, lots: random.Random) -> None:
+        self.state = PASSING
+        self.since = 0.0
+        self.broken_for = BROKEN_TIME
+        self.calls: list[tuple[float, bool]] = []
+        self.min_calls = min_calls
+        self.lots = lots
+
+    def look(self, at: float) -> None:
+        failed_ratio, count = self.share(at)
+        if self.state is PASSING:
+            judged = bool(self.calls) and at >= self.calls[0][0] + PASSING_TIME
+            if self.min_calls is not None:
+                judged = count >= self.min_calls
+            if judged and failed_ratio > RATIO:
+                self.enter(BROKEN, at)
+        elif self.state is BROKEN:
+            if at >= self.since + self.broken_for:
+                self.enter(RECOVERING, at)
+        elif at >= self.since + RECOVERY_TIME:
+            self.enter(PASSING if failed_ratio < RATIO else BROKEN, at)
+
+    def share(self, at: float) -> tuple[float, int]:
+        window = self.calls
+        if self.state is PASSING:  # ten whole buckets of a second, and the current one
+            window = [call for call in self.calls if call[0] // 1.0 >= at // 1.0 - 10]
+        return sum(failed for _, failed in window) / (len(window) or 1), len(window)
+
+    def enter(self, state: CircuitBreakerStates, at: float) -> None:
+        self.state, self.since, self.calls, self.broken_for = state, at, [], BROKEN_TIME
+
+    def admits(self, at: float) -> bool:
+        if self.state is PASSING and not any(failed for _, failed in self.calls):
+            return True  # nothing to look at
+        self.look(at)
+        if self.state is RECOVERING:
+            return self.lots.random() + 1 < 2 ** ((at - self.since) / RECOVERY_TIME)
+        return self.state is PASSING
+
+    def ended(self, at: float, failed: bool) -> None:
+        if self.state is not BROKEN:
+            self.calls.append((at, failed))
+            if failed:
+                self.look(at)
+
+
+async def _call(kind: str, seconds: float) -> None:
+    await asyncio.sleep(seconds)
+    if kind == "fail":
+        raise OSError("down")
+    if kind == "other":
+        raise KeyError("other")
+    if kind == "cancel":
+        raise asyncio.CancelledError
+
+
+async def _step(breaker: CircuitBreaker, model: Model, source: random.Random) -> None:
+    kind = source.choice(("pass", "fail", "fail", "other", "cancel", "jump", "look", "open", "close", "close"))
+    if kind in {"open", "close"} and source.random() < 0.8:
+        kind = "fail"
+    if kind == "jump":
+        await asyncio.sleep(source.choice((0.25, 1.0, 3.0, 5.0, 25.0)))
+    elif kind == "open":
+        duration = source.choice((None, 2.0, 2.0, 9.0, 9.0))
+        breaker.open(duration=duration)
+        model.enter(BROKEN, now())
+        model.broken_for = math.inf if duration is None else duration
+    elif kind == "close":
+        breaker.close()
+        model.enter(PASSING, now())
+    elif kind == "look":
+        model.look(now())
+        assert breaker.state is model.state
+    else:
+        expected = model.admits(now())
+        seconds = source.choice((0.0, 0.0, 0.5))
+        try:
+            await breaker.call_async(_call, kind, seconds)
+        except CircuitBroken:
+            assert not expected
+            return
+        except (OSError, KeyError, asyncio.CancelledError):
+            pass
+        assert expected
+        if kind != "cancel":
+            model.ended(now(), kind == "fail")
+    assert breaker._state is model.state
+
+
+@pytest.mark.parametrize("min_calls", [None, 3])
+@pytest.mark.parametrize("seed", range(30))
+def test_breaker_does_as_the_model_does(seed: int, min_calls: int | None) -> None:
+    source = random.Random(seed)
+    seen: set[CircuitBreakerStates] = set()
+
+    async def main() -> None:
+        breaker = CircuitBreaker(
+            RATIO,
+            PASSING_TIME,
+            [OSError],
+            broken_time=BROKEN_TIME,
+            recovery_time=RECOVERY_TIME,
+            min_calls=min_calls,
+        )
+        model = Model(min_calls, random.Random(seed))
+        for _ in range(600):
+            await _step(breaker, model, source)
+            seen.add(model.state)
+
+    with use_random(seed):
+        run_virtual(main())
+    assert seen == {PASSING, BROKEN, RECOVERING}
