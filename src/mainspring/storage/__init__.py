@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mainspring.storage._sqlite import SqliteOwner as SqliteOwner
     from mainspring.storage._sqlite import SqliteStats as SqliteStats
     from mainspring.storage._sqlite import WriteChannel as WriteChannel
+    from mainspring.storage._sqlite_errors import is_busy as is_busy
     from mainspring.storage._sqlite_files import Durability as Durability
     from mainspring.storage._sqlite_files import connect as connect
     from mainspring.storage._sqlite_migrate import Migration as Migration
@@ -23,6 +24,7 @@ else:
         {},
         house={
             "_sqlite": ("SqliteOwner", "SqliteStats", "WriteChannel"),
+            "_sqlite_errors": ("is_busy",),
             "_sqlite_files": ("Durability", "connect"),
             "_sqlite_migrate": ("Migration",),
             "_sqlite_runner": ("InlineRunner", "Runner", "ThreadRunner"),

@@ -33,10 +33,11 @@ from mainspring.jobs.stores._sqlite_catalog import advance, register, set_paused
 from mainspring.jobs.stores._sqlite_claim import Turns, claim
 from mainspring.jobs.stores._sqlite_enqueue import Intake
 from mainspring.jobs.stores._sqlite_finish import finish
+from mainspring.jobs.stores._sqlite_heart import Heart
 from mainspring.jobs.stores._sqlite_nodes import Nodes
 from mainspring.jobs.stores._sqlite_sql import script, statements
 from mainspring.sinks import SinkRun
-from mainspring.storage import Durability, Migration, Runner, SqliteOwner, WriteChannel
+from mainspring.storage import Durability, Migration, Runner, SqliteOwner, ThreadRunner, WriteChannel
 
 T = TypeVar("T")
 
@@ -53,7 +54,9 @@ class SqliteStore:
         durability: what an answered call survives: "memory" the end of the program, "process" its being
             killed, "disk" a power cut.
         lease: seconds that a node lives without a heartbeat.
-        runner: where the blocking work is done; threads unless given.
+        max_block: seconds that a thread renews leases for a loop that does not.
+        runner: where the blocking work is done; threads unless given. Without threads nobody beats for a
+            blocked loop.
 
     Raises:
         InvalidArgumentError: a value is outside its range.
@@ -67,6 +70,7 @@ class SqliteStore:
         *,
         durability: Durability = "disk",
         lease: float = 30.0,
+        max_block: float = 60.0,
         runner: Runner | None = None,
     ) -> None:
         if lease <= 0:
@@ -81,6 +85,8 @@ class SqliteStore:
             application="mainspring.jobs",
         )
         self._nodes = Nodes(None if in_memory else Path(path), lease=lease)
+        threads = runner is None or isinstance(runner, ThreadRunner)
+        self._heart = Heart(Path(path), lease=lease, max_block=max_block) if threads and not in_memory else None
         self._turns: Turns = {}
         channel = self.owner.channel
         # ends come first: they give back the slots that the claims of the same group want
@@ -102,6 +108,8 @@ class SqliteStore:
         try:
             await self.owner.close()
         finally:
+            if self._heart is not None:
+                self._heart.stop()
             self._nodes.forget_all()
 
     def now(self) -> int:
@@ -117,10 +125,14 @@ class SqliteStore:
         """Register this process as a live node; see `RunStore`."""
         epoch = await self.owner.write(lambda connection: self._nodes.open(connection, name, _now()))
         self._be_polite()
+        if self._heart is not None:
+            self._heart.beat_for(epoch)
         return epoch
 
     async def close_node(self, epoch: int) -> None:
         """End the epoch; its runs become claimable at once."""
+        if self._heart is not None:
+            self._heart.forget(epoch)
         await self.owner.write(lambda connection: self._nodes.close(connection, epoch, _now()))
 
     def enqueue(self, command: Enqueue) -> Awaitable[EnqueueAnswer]:
@@ -141,6 +153,8 @@ class SqliteStore:
 
     async def heartbeat(self, epoch: int) -> HeartbeatAnswer:
         """Renew the lease of an epoch; see `RunStore`."""
+        if self._heart is not None:
+            self._heart.tick()
         answer = await self.owner.write(lambda connection: self._nodes.heartbeat(connection, epoch, _now()))
         self._be_polite()
         return answer

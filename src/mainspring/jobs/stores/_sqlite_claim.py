@@ -30,7 +30,7 @@ from mainspring.jobs.stores._sqlite_rows import (
 from mainspring.jobs.stores._sqlite_sql import statements
 
 HEADS_AT_ONCE = 256
-MAX_PASSES = 16  # over one priority of one queue; each claims or parks at least one run
+MAX_PASSES = 16  # over one priority of one queue, so that a claim that only parks does not hold the group
 
 Turns = dict[tuple[str, int], str]
 """The job that was served last, by queue and rank; the next claim goes on behind it."""
@@ -46,6 +46,8 @@ def claim(connection: sqlite3.Connection, command: Claim, now: int, turns: Turns
         for rank, queue in _ranks(connection, command.queues):
             taking = _Taking(connection, command, now, queue, rank, turns)
             taken += taking.take(command.limit - len(taken))
+            if taking.more:
+                next_available_at = now
             if len(taken) >= command.limit:
                 break
     return ClaimAnswer(runs=tuple(taken), next_available_at=next_available_at)
@@ -77,6 +79,7 @@ class _Taking:
         self._turns = turns
         self._sql = statements("runs")
         self._fence = 0
+        self.more = False  # ready runs are left that were not looked at
 
     def take(self, wanted: int) -> list[RunRecord]:
         taken: list[RunRecord] = []
@@ -90,7 +93,9 @@ class _Taking:
             if allowed:
                 self._turns[self._queue, self._rank] = allowed[-1][1]
             if len(taken) >= wanted:
-                break
+                return taken
+        else:
+            self.more = True
         return taken
 
     def _ready_jobs(self, wanted: int) -> list[str]:

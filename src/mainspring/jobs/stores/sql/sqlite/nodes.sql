@@ -20,11 +20,8 @@ DELETE FROM epoch WHERE alive = 0 AND ended_at < ?
 SELECT run_id FROM run WHERE epoch = ? AND cancel_requested = 1
 
 -- name: orphans
-SELECT {live}, limits FROM run WHERE state = 'running'
-AND epoch NOT IN (SELECT epoch FROM epoch WHERE alive = 1) ORDER BY run_id
-
--- name: any_orphan
-SELECT 1 FROM run WHERE state = 'running' AND epoch NOT IN (SELECT epoch FROM epoch WHERE alive = 1) LIMIT 1
+SELECT {live}, limits FROM run INDEXED BY run_held WHERE state = 'running'
+AND epoch NOT IN (SELECT epoch FROM epoch WHERE alive = 1)
 
 -- name: version
 SELECT value FROM meta WHERE key = 'version'

@@ -1,0 +1,80 @@
+import sqlite3
+import threading
+from datetime import datetime
+from pathlib import Path
+
+from mainspring.base import SystemClock, use_clock
+from mainspring.jobs.stores import SqliteStore
+from mainspring.jobs.stores._sqlite_heart import Heart
+from mainspring.storage import InlineRunner
+
+
+class Still:
+    """A clock that stands where a test puts it."""
+
+    def __init__(self) -> None:
+        self.at = 1000.0
+
+    def monotonic(self) -> float:
+        return self.at
+
+    def time(self) -> float:
+        return SystemClock().time()
+
+    def now(self) -> datetime:
+        return SystemClock().now()
+
+
+def expiry(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT expires_at FROM epoch").fetchone()[0])
+
+
+async def test_it_beats_for_a_blocked_loop_until_max_block(tmp_path: Path) -> None:
+    clock = Still()
+    with use_clock(clock):
+        store = SqliteStore(tmp_path / "a.db", lease=30.0, runner=InlineRunner())
+        await store.open()
+        epoch = await store.open_node("a")
+        connection = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+        heart = Heart(tmp_path / "a.db", lease=30.0, max_block=60.0)
+        assert heart.beat(connection) == 0
+        heart.beat_for(epoch)
+        clock.at += 50
+        assert heart.beat(connection) == 1
+        assert round(clock.at + 30) * 1_000_000 == expiry(connection)
+        clock.at += 20
+        assert heart.beat(connection) == 0
+        heart.tick()
+        assert heart.beat(connection) == 1
+        await store.close_node(epoch)
+        assert heart.beat(connection) == 0
+        heart.forget(epoch)
+        assert heart.beat(connection) == 0
+        heart.stop()
+        connection.close()
+        await store.close()
+
+
+async def test_the_thread_renews_by_itself_and_ends_with_the_store(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    store = SqliteStore(tmp_path / "a.db", lease=0.06, durability="process")
+    await store.open()
+    epoch = await store.open_node("a")
+    first = await store.owner.read(expiry)
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    renewed = threading.Event()
+    # the loop is blocked here: only the thread can move the lease on
+    for _ in range(2000):
+        if expiry(other) > first:
+            renewed.set()
+            break
+        renewed.wait(0.005)
+    assert renewed.is_set()
+    other.execute("BEGIN IMMEDIATE")
+    renewed.clear()
+    renewed.wait(0.03)
+    other.execute("COMMIT")
+    assert (await store.heartbeat(epoch)).alive
+    other.close()
+    await store.close()
+    assert before == set(threading.enumerate())
