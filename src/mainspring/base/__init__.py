@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mainspring.base._frames import encode_frame as encode_frame
     from mainspring.base._instant import from_us as from_us
     from mainspring.base._instant import to_us as to_us
+    from mainspring.base._outside_work import outside_work as outside_work
     from mainspring.base._parsing import parse_bool as parse_bool
     from mainspring.base._parsing import parse_duration as parse_duration
     from mainspring.base._random import current_random as current_random
@@ -49,6 +50,7 @@ else:
             "_door": ("door",),
             "_extras": ("load_extra",),
             "_frames": ("DEFAULT_MAX_FRAME_BYTES", "FrameDecoder", "encode_frame"),
+            "_outside_work": ("outside_work",),
             "_parsing": ("parse_bool", "parse_duration"),
             "_instant": ("from_us", "to_us"),
         },

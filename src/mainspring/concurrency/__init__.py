@@ -9,12 +9,17 @@ if TYPE_CHECKING:
     from mainspring.concurrency._child import start_child as start_child
     from mainspring.concurrency._child_main import Descriptor as Descriptor
     from mainspring.concurrency._fork_server import start_child_infrastructure as start_child_infrastructure
+    from mainspring.concurrency._thread_crew import ThreadPoolStatistic as ThreadPoolStatistic
+    from mainspring.concurrency._thread_pool import ThreadPoolExecutor as ThreadPoolExecutor
 else:
     from mainspring.base import door
 
     __getattr__, __dir__, __all__ = door(
         __name__,
-        {},
+        {
+            "_thread_crew": ("ThreadPoolStatistic",),
+            "_thread_pool": ("ThreadPoolExecutor",),
+        },
         house={
             "_child": ("ChildProcess", "spawn_child", "spawn_module", "start_child"),
             "_child_main": ("Descriptor",),

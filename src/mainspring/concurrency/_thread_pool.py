@@ -1,0 +1,137 @@
+"""ThreadPoolExecutor: a standard executor with a fast path for asyncio."""
+
+import asyncio
+import concurrent.futures
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import ParamSpec, TypeVar
+
+from mainspring.base import current_clock, outside_work
+from mainspring.concurrency._loop_inbox import LoopInbox
+from mainspring.concurrency._thread_crew import ThreadCrew
+from mainspring.errors import InvalidArgumentError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
+    """A pool of threads, usable by `loop.set_default_executor` and from any thread.
+
+    `run()` is the way from asyncio: it returns an asyncio future and wakes the loop once per batch of results.
+    `submit()` and `map()` are those of `concurrent.futures`. Every call sees the context variables of the place
+    it was made at. Threads are daemons, start when there is work for them, and end with `shutdown()` or when
+    the pool is dropped.
+
+    A full queue refuses `run()`, and `submit()` on a thread with a running loop or of this pool, with
+    WorkQueueFullError; `submit()` from any other thread waits for room.
+
+    Args:
+        max_workers: threads at most; default: as many as processors, but 4 to 32.
+        statistic_name: the name of its `ThreadPoolStatistic` and in the names of its threads.
+        max_queue: calls that may wait for a thread; 0 is unbounded.
+
+    Raises:
+        InvalidArgumentError: `max_workers` is below 1 or `max_queue` below 0.
+
+    Example:
+        >>> async def main() -> list[int]:
+        ...     with ThreadPoolExecutor(4) as pool:
+        ...         return await asyncio.gather(*(pool.run(pow, 2, n) for n in range(5)))
+        >>> asyncio.run(main())
+        [1, 2, 4, 8, 16]
+    """
+
+    def __init__(
+        self, max_workers: int | None = None, *, statistic_name: str | None = None, max_queue: int = 1024
+    ) -> None:
+        if max_workers is None:
+            max_workers = min(max(os.cpu_count() or 1, 4), 32)
+        if max_workers < 1:
+            raise InvalidArgumentError(argument="max_workers", value=max_workers, expected="at least 1")
+        if max_queue < 0:
+            raise InvalidArgumentError(argument="max_queue", value=max_queue, expected="0 (unbounded) or more")
+        super().__init__(max_workers)  # starts nothing; its own queue stays empty
+        self._crew = ThreadCrew(max_workers, max_queue, statistic_name)
+        self._inbox: LoopInbox | None = None
+        self._inbox_loop: weakref.ref[asyncio.AbstractEventLoop] | None = None
+        weakref.finalize(self, self._crew.close).atexit = False
+
+    def __repr__(self) -> str:
+        crew = self._crew
+        state = "closed" if crew.closed else "open"
+        return (
+            f"<ThreadPoolExecutor {crew.name!r} {state} threads={len(crew.threads)}/{crew.max_workers} "
+            f"waiting={crew.waiting_count}>"
+        )
+
+    def run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "asyncio.Future[T]":
+        """Call `fn` in a thread; return an asyncio future of the running loop. Never blocks.
+
+        Cancelling the future takes back a call that has not begun; of one that runs, only the result is lost.
+
+        Raises:
+            InvalidArgumentError: `fn` is not callable.
+            WorkQueueFullError: `max_queue` calls wait already.
+            ClosedError: after `shutdown()`.
+            RuntimeError: no loop runs in this thread.
+        """
+        loop = asyncio.get_running_loop()
+        if not callable(fn):
+            raise _not_callable(fn)
+        inbox = self._inbox
+        if inbox is None or self._inbox_loop is None or self._inbox_loop() is not loop:
+            inbox = self._inbox = LoopInbox.of(loop)
+            self._inbox_loop = weakref.ref(loop)
+        future: asyncio.Future[T] = loop.create_future()
+        self._crew.add((inbox, future, copy_context(), fn, args, kwargs), may_block=False)
+        outside_work.count += 1
+        return future
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "concurrent.futures.Future[T]":
+        """Call `fn` in a thread; return a `concurrent.futures.Future`. Safe from any thread.
+
+        Raises:
+            InvalidArgumentError: `fn` is not callable.
+            WorkQueueFullError: `max_queue` calls wait, and this thread must not wait for room.
+            ClosedError: after `shutdown()`.
+        """
+        if not callable(fn):
+            raise _not_callable(fn)
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._crew.add((None, future, copy_context(), fn, args, kwargs), may_block=not _loop_runs_here())
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False, timeout: float | None = None) -> None:
+        """Take no more calls; the threads end when those that wait are done.
+
+        Args:
+            wait: block until the threads have ended.
+            cancel_futures: cancel the calls that wait instead of doing them.
+            timeout: seconds to block at most; None as long as the functions take, as the standard pool does.
+        """
+        self._crew.close()
+        if cancel_futures:
+            self._crew.cancel_waiting()
+        if not wait:
+            return
+        clock = current_clock()
+        deadline = None if timeout is None else clock.monotonic() + timeout
+        for thread in tuple(self._crew.threads):
+            if thread is not threading.current_thread():
+                thread.join(None if deadline is None else max(0.0, deadline - clock.monotonic()))
+
+
+def _loop_runs_here() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _not_callable(fn: object) -> InvalidArgumentError:
+    return InvalidArgumentError(argument="fn", value=fn, expected="a callable")
