@@ -39,7 +39,11 @@ The tree (each class also inherits the standard class in brackets)::
         ├── UnknownBackfillError [KeyError]    no backfill of this id
         ├── LeaseLostError [RuntimeError]      the node's epoch is dead
         ├── StaleFenceError [RuntimeError]     a newer claim holds the run
-        └── IdempotencyError [ValueError]      a key was used with other arguments
+        ├── IdempotencyError [ValueError]      a key was used with other arguments
+        ├── JobDefinitionError [ValueError]    a job declared in a way that cannot work
+        ├── NeedsError [ValueError]            a job needs what can never be there
+        ├── JobTimeoutError [TimeoutError]     an attempt took longer than its timeout
+        └── RunFailedError [RuntimeError]      a run that should have succeeded did not
 """
 
 from mainspring.errors._base import ClosedError as ClosedError
@@ -75,8 +79,12 @@ from mainspring.errors._resilience import PoolExhaustedError as PoolExhaustedErr
 from mainspring.errors._resilience import TooManyWaitersError as TooManyWaitersError
 from mainspring.errors._root import MainspringError as MainspringError
 from mainspring.errors._work import IdempotencyError as IdempotencyError
+from mainspring.errors._work import JobDefinitionError as JobDefinitionError
 from mainspring.errors._work import JobError as JobError
+from mainspring.errors._work import JobTimeoutError as JobTimeoutError
 from mainspring.errors._work import LeaseLostError as LeaseLostError
+from mainspring.errors._work import NeedsError as NeedsError
+from mainspring.errors._work import RunFailedError as RunFailedError
 from mainspring.errors._work import StaleFenceError as StaleFenceError
 from mainspring.errors._work import UnknownBackfillError as UnknownBackfillError
 from mainspring.errors._work import UnknownJobError as UnknownJobError
@@ -91,16 +99,20 @@ __all__ = [
     "FrameTooLargeError",
     "IdempotencyError",
     "InvalidArgumentError",
+    "JobDefinitionError",
     "JobError",
+    "JobTimeoutError",
     "LeaseLostError",
     "LimitTimeoutError",
     "MainspringError",
     "MissingExtraError",
     "MisuseError",
+    "NeedsError",
     "NotCoroutineFunctionError",
     "PoolExhaustedError",
     "RemoteTaskError",
     "ResultNotPicklableError",
+    "RunFailedError",
     "SinkError",
     "SinkWriteError",
     "StaleFenceError",

@@ -54,3 +54,54 @@ class IdempotencyError(JobError, ValueError):
             key=key,
             run_id=run_id,
         )
+
+
+class JobDefinitionError(JobError, ValueError):
+    """A job was declared in a way that cannot work; names the handler's file and line."""
+
+    job_id: str
+    place: str
+    problem: str
+
+    def __init__(self, *, job_id: str, place: str, problem: str, hint: str | None = None) -> None:
+        super().__init__(f"{place}: job {job_id!r}: {problem}", hint=hint, job_id=job_id, place=place, problem=problem)
+
+
+class NeedsError(JobError, ValueError):
+    """A job needs something that can never be there."""
+
+    job_id: str
+    problem: str
+
+    def __init__(self, *, job_id: str, problem: str) -> None:
+        super().__init__(f"job {job_id!r} {problem}", job_id=job_id, problem=problem)
+
+
+class JobTimeoutError(JobError, TimeoutError):
+    """An attempt took longer than the job's timeout."""
+
+    job_id: str
+    timeout: float
+
+    def __init__(self, *, job_id: str, timeout: float) -> None:
+        super().__init__(
+            f"a run of {job_id!r} did not end within {timeout:g} s",
+            hint="raise timeout=, or make the handler await something it can be cancelled in",
+            job_id=job_id,
+            timeout=timeout,
+        )
+
+
+class RunFailedError(JobError, RuntimeError):
+    """A run that was expected to succeed ended otherwise."""
+
+    run_id: str
+    job_id: str
+    state: str
+    reason: str | None
+
+    def __init__(self, *, run_id: str, job_id: str, state: str, reason: str | None) -> None:
+        because = "" if reason is None else f": {reason}"
+        super().__init__(
+            f"run {run_id} of {job_id!r} is {state}{because}", run_id=run_id, job_id=job_id, state=state, reason=reason
+        )

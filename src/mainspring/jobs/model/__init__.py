@@ -3,9 +3,63 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.jobs.model._interval import DataInterval as DataInterval
+    from mainspring.jobs.model._interval import to_instant as to_instant
+    from mainspring.jobs.model._interval import zone_of as zone_of
+    from mainspring.jobs.model._missed import Missed as Missed
+    from mainspring.jobs.model._missed import MissedPlan as MissedPlan
+    from mainspring.jobs.model._missed import PlannedRun as PlannedRun
+    from mainspring.jobs.model._missed import jitter_of as jitter_of
+    from mainspring.jobs.model._missed import missed_policy as missed_policy
+    from mainspring.jobs.model._missed import plan_missed as plan_missed
+    from mainspring.jobs.model._needs import Need as Need
+    from mainspring.jobs.model._needs import check_needs as check_needs
+    from mainspring.jobs.model._plan import PlannedFire as PlannedFire
+    from mainspring.jobs.model._plan import plan_fires as plan_fires
+    from mainspring.jobs.model._ranges import RangeSet as RangeSet
+    from mainspring.jobs.model._schedule import At as At
+    from mainspring.jobs.model._schedule import Cron as Cron
+    from mainspring.jobs.model._schedule import Every as Every
+    from mainspring.jobs.model._schedule import Schedule as Schedule
     from mainspring.jobs.model._states import TRANSITIONS as TRANSITIONS
     from mainspring.jobs.model._states import RunState as RunState
 else:
     from mainspring.base import door
 
-    __getattr__, __dir__, __all__ = door(__name__, {"_states": ("TRANSITIONS", "RunState")})
+    __getattr__, __dir__, __all__ = door(
+        __name__,
+        {
+            "_interval": (
+                "DataInterval",
+                "to_instant",
+                "zone_of",
+            ),
+            "_missed": (
+                "Missed",
+                "MissedPlan",
+                "PlannedRun",
+                "jitter_of",
+                "missed_policy",
+                "plan_missed",
+            ),
+            "_needs": (
+                "Need",
+                "check_needs",
+            ),
+            "_plan": (
+                "PlannedFire",
+                "plan_fires",
+            ),
+            "_ranges": ("RangeSet",),
+            "_schedule": (
+                "At",
+                "Cron",
+                "Every",
+                "Schedule",
+            ),
+            "_states": (
+                "TRANSITIONS",
+                "RunState",
+            ),
+        },
+    )

@@ -1,0 +1,100 @@
+"""Data intervals, and the instants that people write for their ends."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from mainspring.errors import InvalidArgumentError
+
+
+@dataclass(frozen=True, slots=True)
+class DataInterval:
+    """The half-open range [start, end) of time that a run works on; both ends aware, in UTC.
+
+    Attributes:
+        zone: the job's zone, in which its days begin.
+    """
+
+    start: datetime
+    end: datetime
+    zone: str = "UTC"
+
+    @property
+    def date(self) -> date:
+        """The day, in the job's zone, on which the interval starts."""
+        return self.start.astimezone(zone_of(self.zone)).date()
+
+    @property
+    def duration(self) -> float:
+        """Seconds that pass between start and end (25 hours long on some days)."""
+        return (self.end - self.start).total_seconds()
+
+    def __contains__(self, instant: datetime) -> bool:
+        return self.start <= instant < self.end
+
+    def __str__(self) -> str:
+        return f"{self.start:%Y-%m-%dT%H:%M:%SZ}/{self.end:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Return the time zone of this name.
+
+    Raises:
+        InvalidArgumentError: the tz database has no such zone.
+    """
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError, TypeError) as error:
+        raise InvalidArgumentError(
+            argument="timezone",
+            value=name,
+            expected="a zone of the tz database",
+            hint="write it as Area/City, for example Europe/Berlin, or UTC",
+        ) from error
+
+
+def to_instant(value: datetime | date | str, zone: str) -> datetime:
+    """Return the instant that is meant by an aware datetime, a date (its midnight in `zone`) or ISO text.
+
+    A midnight that the zone skips means the first instant of that day.
+
+    Raises:
+        InvalidArgumentError: a naive datetime, or text that is neither.
+    """
+    if isinstance(value, str):
+        value = _parse(value)
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise InvalidArgumentError(
+                argument="instant",
+                value=value.isoformat(),
+                expected="an aware datetime or a date",
+                hint="add tzinfo=UTC, or give a date for midnight in the job's zone",
+            )
+        return value.astimezone(UTC)
+    return _first_instant(value, zone_of(zone))
+
+
+def _parse(text: str) -> datetime | date:
+    try:
+        return date.fromisoformat(text) if len(text) <= 10 else datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidArgumentError(
+            argument="instant", value=text, expected="ISO text, as 2013-01-01 or 2013-01-01T05:00:00Z"
+        ) from error
+
+
+def _first_instant(day: date, zone: ZoneInfo) -> datetime:
+    # Midnight may not exist (a gap): the instants around it are then told apart by their wall time.
+    low = datetime.combine(day, time(), zone).astimezone(UTC)
+    shown = low.astimezone(zone)
+    if shown.date() == day and shown.time() == time():
+        return low
+    before, after = low - timedelta(days=1), low + timedelta(days=1)
+    while after - before > timedelta(seconds=1):
+        middle = before + (after - before) / 2
+        if middle.astimezone(zone).date() < day:
+            before = middle
+        else:
+            after = middle
+    return after.replace(microsecond=0)
