@@ -74,11 +74,14 @@ class PoolBase(ABC, Generic[T]):
         self._ages = min(self._recycle, self._max_lifetime, self._max_idle) < math.inf
         self._destroy_timeout = check_seconds("destroy_timeout", destroy_timeout)
         self._checks = type(self)._check_instance is not PoolBase[T]._check_instance
+        # What is plain has nothing to look at when it comes back, or when it is lent: half the time of a loan.
+        self._returns_plain = min_size == 0 and not self._ages
+        self._lends_plain = self._returns_plain and not self._checks
         # invariant: idle, vacant and held slots are disjoint and maxsize in all; the first two are empty while
         # anyone waits
         self._idle: deque[Slot[T]] = deque()
-        self._vacant = maxsize
-        self._used: set[Slot[T]] = set()
+        self._slots: tuple[Slot[T], ...] = tuple(Slot() for _ in range(maxsize))
+        self._vacant = list(self._slots)
         self._size = 0
         self._line: WaitLine[Slot[T]] = WaitLine("the pool", check_count("max_waiters", max_waiters))
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -127,11 +130,11 @@ class PoolBase(ABC, Generic[T]):
 
     def stats(self) -> PoolStats:
         """Return the numbers of this moment."""
-        return PoolStats(self._maxsize, self._size, len(self._used), len(self._idle), len(self._line))
+        return PoolStats(self._maxsize, self._size, len(self._lent()), len(self._idle), len(self._line))
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
-        return f"<{type(self).__name__} {state}, {len(self._used)} used, {len(self._idle)} idle of {self._maxsize}>"
+        return f"<{type(self).__name__} {state}, {len(self._lent())} used, {len(self._idle)} idle of {self._maxsize}>"
 
     async def __aenter__(self) -> Self:
         """Make `min_size` instances ready, then return; what their creation raises comes out here."""
@@ -157,19 +160,21 @@ class PoolBase(ABC, Generic[T]):
         """
         grace = 0.0 if timeout is None else check_seconds("timeout", timeout, zero=True)
         self._closed = True
+        self._returns_plain = self._lends_plain = False
         if self._reaper is not None:
             self._reaper.cancel()
         if self._refiller is not None:
             self._refiller.cancel()
         self._line.fail(lambda: ClosedError(what=repr(self)))
         while self._idle:
-            self._discard(self._idle.pop())
-            self._vacant += 1
+            slot = self._idle.pop()
+            self._discard(slot)
+            self._vacant.append(slot)
         try:
-            if grace and self._used:
+            if grace and self._lent():
                 await self._wait_for_borrowers(grace)
         finally:
-            for slot in self._used:
+            for slot in self._lent():
                 self._discard(slot)
         await self._finish_tasks()
 
@@ -179,14 +184,27 @@ class PoolBase(ABC, Generic[T]):
             async with time_limit(grace):
                 await returned.wait()
         except DeadlineExceededError:
-            log.warning("%d instances were not brought back within %g s", len(self._used), grace)
+            log.warning("%d instances were not brought back within %g s", len(self._lent()), grace)
 
     async def _finish_tasks(self) -> None:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _checkout(self, limit: float | None) -> Slot[T]:
-        """Get a slot, put a good instance into it and return it; the slot goes back when that fails."""
+    async def _checkout(self, loan: "PoolContext[T]") -> T:
+        """Get a slot and put a good instance into it; the slot goes back when that fails."""
+        if loan.entered:
+            raise MisuseError(what="this acquire()", problem="was entered before", hint="call acquire() anew")
+        loan.entered = True
+        if self._lends_plain and self._idle:
+            slot = self._idle.pop()
+        else:
+            slot = await self._get(loan.timeout)
+        slot.lent = True
+        self._statistic.acquired += 1
+        loan.slot = slot
+        return cast("T", slot.instance)  # a slot that was got ready holds one
+
+    async def _get(self, limit: float | None) -> Slot[T]:
         self._refuse_closed()
         started = 0.0 if limit is None else current_clock().monotonic()
         slot = self._take() or await self._wait(limit)
@@ -205,18 +223,16 @@ class PoolBase(ABC, Generic[T]):
             self._give_back(slot)
             await self._finish_tasks()
             self._refuse_closed()
-        self._used.add(slot)
-        self._statistic.acquired += 1
         return slot
 
     def _take(self) -> Slot[T] | None:
         """Return an idle slot, or else a vacant one, or None; those who wait have had theirs."""
         if self._idle:
             return self._idle.pop()
-        if self._vacant:
-            self._vacant -= 1
-            return Slot()
-        return None
+        return self._vacant.pop() if self._vacant else None
+
+    def _lent(self) -> list[Slot[T]]:
+        return [slot for slot in self._slots if slot.lent]  # asked for seldom; a flag is cheaper to keep than a set
 
     def _refuse_closed(self) -> None:
         if self._closed:
@@ -239,19 +255,18 @@ class PoolBase(ABC, Generic[T]):
         """Replace the instance of a held slot when it is too old or fails its check; create a missing one."""
         instance = slot.instance
         if instance is not None:
-            if current_clock().monotonic() < slot.expires_at and await self._is_good(instance):
+            good = not self._ages or current_clock().monotonic() < slot.expires_at
+            if good and self._checks:
+                try:
+                    good = await self._check_instance(instance)
+                except Exception:  # supervisor: an instance that cannot be checked is replaced, whatever the reason
+                    log.warning("the check of a pooled instance failed, it is replaced", exc_info=True)
+                    good = False
+                self._statistic.check_failed += not good
+            if good:
                 return
             self._discard(slot)
         await self._create(slot)
-
-    async def _is_good(self, instance: T) -> bool:
-        try:
-            good = await self._check_instance(instance)
-        except Exception:  # supervisor: an instance that cannot be checked is replaced, whatever the reason
-            log.warning("the check of a pooled instance failed, it is replaced", exc_info=True)
-            good = False
-        self._statistic.check_failed += not good
-        return good
 
     async def _create(self, slot: Slot[T]) -> None:
         try:
@@ -277,7 +292,7 @@ class PoolBase(ABC, Generic[T]):
         if self._line.serve(slot):
             pass
         elif slot.instance is None:
-            self._vacant += 1
+            self._vacant.append(slot)
         else:
             self._idle.append(slot)
             if self._ages:
@@ -285,10 +300,10 @@ class PoolBase(ABC, Generic[T]):
         self._keep_min_size()
 
     def _release(self, slot: Slot[T]) -> None:
-        """End a loan."""
-        self._used.discard(slot)
+        """End a loan that is not plain."""
+        slot.lent = False
         self._give_back(slot)
-        if self._returned is not None and not self._used:
+        if self._returned is not None and not self._lent():
             self._returned.set()
 
     def _discard(self, slot: Slot[T]) -> None:
@@ -314,8 +329,7 @@ class PoolBase(ABC, Generic[T]):
         self._filling = True
         try:
             while self._size < self._min_size and self._vacant and not self._closed:
-                self._vacant -= 1
-                slot: Slot[T] = Slot()
+                slot = self._vacant.pop()
                 try:
                     await self._create(slot)
                 finally:
@@ -358,7 +372,7 @@ class PoolBase(ABC, Generic[T]):
             if self._idle_until(slot) <= now:
                 self._idle.remove(slot)
                 self._discard(slot)
-                self._vacant += 1
+                self._vacant.append(slot)
         self._plan_reaping(min(map(self._idle_until, self._idle), default=math.inf))
         self._keep_min_size()
 
@@ -378,27 +392,28 @@ class PoolBase(ABC, Generic[T]):
 class PoolContext(Generic[T]):
     """One loan: `async with` it once."""
 
-    __slots__ = ("_entered", "_pool", "_slot", "_timeout")
+    entered = False
+    slot: Slot[T] | None = None
 
     def __init__(self, pool: PoolBase[T], timeout: float | None) -> None:
         self._pool = pool
-        self._timeout = timeout
-        self._entered = False
-        self._slot: Slot[T] | None = None
+        self.timeout = timeout
 
-    async def __aenter__(self) -> T:
-        if self._entered:
-            raise MisuseError(what="this acquire()", problem="was entered before", hint="call acquire() anew")
-        self._entered = True
-        slot = self._slot = await self._pool._checkout(self._timeout)
-        return cast("T", slot.instance)  # a slot that was checked out holds one
+    def __aenter__(self) -> Coroutine[Any, Any, T]:
+        return self._pool._checkout(self)  # returned, not awaited: a coroutine less, 0.1 us
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._slot is not None:
-            self._pool._release(self._slot)
-            self._slot = None
+        slot, pool = self.slot, self._pool
+        if slot is None:
+            return
+        self.slot = None
+        if pool._returns_plain and not pool._line.futures:
+            slot.lent = False
+            pool._idle.append(slot)
+        else:
+            pool._release(slot)
 
 
 def _nothing() -> None:

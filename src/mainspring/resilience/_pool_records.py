@@ -35,10 +35,11 @@ class PoolStatistic(Statistic):
 class Slot(Generic[T]):
     """A place in a pool: vacant, or with an instance and the times that end its life."""
 
-    __slots__ = ("expires_at", "idle_since", "instance", "recycle_at")
+    __slots__ = ("expires_at", "idle_since", "instance", "lent", "recycle_at")
 
     def __init__(self) -> None:
         self.instance: T | None = None
+        self.lent = False
         self.vacate()
 
     def vacate(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar, cast  # Any: what a coroutine and its loop exchange
 
-from mainspring.base import Backoff
+from mainspring.base import Backoff, current_clock
 from mainspring.errors import InvalidArgumentError
 from mainspring.resilience._checks import check_callable, check_coroutine_function, exception_classes
 from mainspring.resilience._timeout import own_deadline
@@ -112,7 +112,7 @@ class _Policy:
     async def pause(self, attempt: RetryAttempt) -> bool:
         """Wait out the delay of a failed attempt; return False when no attempt is to follow."""
         end = own_deadline()
-        if end is not None and asyncio.get_running_loop().time() + attempt.delay >= end:
+        if end is not None and current_clock().monotonic() + attempt.delay >= end:
             return False
         if self.on_retry is not None:
             told = self.on_retry(attempt)

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import Any, ParamSpec, Self, TypeVar, cast  # Any: what travels between a coroutine and its loop
 
+from mainspring.base import current_clock
 from mainspring.errors import DeadlineExceededError, MisuseError
 from mainspring.resilience._checks import check_coroutine_function, check_seconds, name_of
 
@@ -47,7 +48,9 @@ def timeout(seconds: float | None) -> "Timeout":
 
 
 def deadline() -> float | None:
-    """Return when, in seconds of `loop.time()`, the limits around this call end; None when there is none.
+    """Return when the limits around this call end, on the clock that the loop follows; None without limits.
+
+    In seconds of `current_clock().monotonic()`, which is what `loop.time()` counts too.
 
     Tasks that were started inside a block see its deadline as long as the block is open.
     """
@@ -85,8 +88,12 @@ class Timeout:
 
         @wraps(function)
         async def bounded(*args: P.args, **kwargs: P.kwargs) -> R:
-            scope = _Scope(seconds, function)
-            scope.refuse_late()
+            outer = _current.get()
+            if outer is not None or seconds == 0:
+                outer = _open_scope(outer)
+                _refuse_late(seconds, function)
+            # This clock and not the loop's: get_running_loop().time() takes 0.15 us more.
+            scope = _Scope(current_clock().monotonic() + seconds, outer)
             coroutine = function(*args, **kwargs)
             _current.set(scope)
             try:
@@ -94,16 +101,16 @@ class Timeout:
             except StopIteration as stop:
                 return cast("R", stop.value)  # what a coroutine returns travels in StopIteration
             else:
-                return await _finish(coroutine, first, scope)
+                return await _finish(coroutine, first, scope, seconds, function)
             finally:
                 scope.open = False
-                _current.set(scope.outer)
+                _current.set(outer)
 
         return bounded
 
     @property
     def deadline(self) -> float | None:
-        """When the block entered last ends, in seconds of `loop.time()`; None without a limit."""
+        """When the block entered last ends, on the same clock as `deadline()`; None without a limit."""
         return None if self._scope is None else self._scope.when
 
     @property
@@ -114,12 +121,13 @@ class Timeout:
     async def __aenter__(self) -> Self:
         if self._scope is not None and self._scope.open:
             raise MisuseError(what="this timeout()", problem="is entered already", hint="make one for each block")
-        if self._seconds is None:
+        seconds = self._seconds
+        if seconds is None:
             return self
-        scope = self._scope = _Scope(self._seconds, None)
-        scope.expired = self._seconds == 0
+        scope = self._scope = _Scope(current_clock().monotonic() + seconds, _open_scope(_current.get()))
+        scope.expired = seconds == 0
         try:
-            scope.refuse_late()
+            _refuse_late(seconds, None)
             scope.arm()
         except BaseException:
             scope.open = False
@@ -131,12 +139,12 @@ class Timeout:
         self, kind: type[BaseException] | None, error: BaseException | None, _: types.TracebackType | None
     ) -> None:
         scope = self._scope
-        if scope is None:
+        if scope is None or self._seconds is None:
             return
         scope.open = False
         _current.set(scope.outer)
         if scope.settle() and kind is asyncio.CancelledError:
-            raise scope.error() from error
+            raise _late(self._seconds, None) from error
 
     def __repr__(self) -> str:
         state = "idle" if self._scope is None else "open" if self._scope.open else "closed"
@@ -146,26 +154,17 @@ class Timeout:
 class _Scope:
     """One running limit: from the first step of a call, or from the entry of a block, to its end."""
 
-    __slots__ = ("_cancelling", "_timer", "expired", "function", "open", "outer", "seconds", "task", "when")
+    # What only a suspended call needs has its default on the class: a call that ends at once sets two
+    # attributes in place of seven, 0.2 us of the 1 us that it costs.
+    open = True
+    expired = False
+    task: asyncio.Task[Any] | None = None
+    _timer: asyncio.TimerHandle | None = None
+    _cancelling = 0
 
-    def __init__(self, seconds: float, function: Callable[..., object] | None) -> None:
-        self.when = asyncio.get_running_loop().time() + seconds
-        self.seconds = seconds
-        self.function = function
-        self.outer = _open_scope(_current.get())
-        self.open = True
-        self.expired = False
-        self.task: asyncio.Task[Any] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-
-    def refuse_late(self) -> None:
-        """Raise when there is no time at all: the limit is 0, or that of a caller in this task is over."""
-        if self.seconds == 0:
-            raise self.error()
-        if self.outer is not None:
-            outer = own_deadline()
-            if outer is not None and outer <= self.when - self.seconds:
-                raise self.error()
+    def __init__(self, when: float, outer: "_Scope | None") -> None:
+        self.when = when
+        self.outer = outer
 
     def arm(self) -> None:
         """Start the timer, for the running task."""
@@ -173,7 +172,8 @@ class _Scope:
         if task is None:
             raise MisuseError(what="timeout()", problem="was used outside of a task")
         self._cancelling = task.cancelling()
-        self._timer = task.get_loop().call_at(self.when, self._expire)
+        loop = task.get_loop()
+        self._timer = loop.call_at(loop.time() + (self.when - current_clock().monotonic()), self._expire)
 
     def settle(self) -> bool:
         """Stop the timer; return whether the cancellation on its way is ours and nobody else's."""
@@ -184,10 +184,6 @@ class _Scope:
         timer.cancel()
         # As in asyncio.Timeout: a cancel() that came from elsewhere meanwhile must not be swallowed.
         return self.expired and self.task.uncancel() <= self._cancelling
-
-    def error(self) -> DeadlineExceededError:
-        what = "the block" if self.function is None else f"{name_of(self.function)}()"
-        return DeadlineExceededError(what=what, timeout=self.seconds)
 
     def _expire(self) -> None:
         self.expired = True
@@ -205,14 +201,32 @@ def _open_scope(scope: _Scope | None) -> _Scope | None:
     return scope
 
 
-async def _finish(coroutine: Coroutine[Any, Any, R], first: object, scope: _Scope) -> R:
+def _refuse_late(seconds: float, function: Callable[..., object] | None) -> None:
+    """Raise when there is no time at all: the limit is 0, or that of a caller in this task is over."""
+    outer = own_deadline()
+    if seconds == 0 or (outer is not None and outer <= current_clock().monotonic()):
+        raise _late(seconds, function)
+
+
+def _late(seconds: float, function: Callable[..., object] | None) -> DeadlineExceededError:
+    what = "the block" if function is None else f"{name_of(function)}()"
+    return DeadlineExceededError(what=what, timeout=seconds)
+
+
+async def _finish(
+    coroutine: Coroutine[Any, Any, R],
+    first: object,
+    scope: _Scope,
+    seconds: float,
+    function: Callable[..., object],
+) -> R:
     """Run to its end, under a timer, a coroutine that took its first step and yielded `first`."""
     try:
         scope.arm()
         return await _resume(coroutine, first)
     except asyncio.CancelledError as cancelled:
         if scope.settle():
-            raise scope.error() from cancelled
+            raise _late(seconds, function) from cancelled
         raise
     finally:
         scope.settle()

@@ -22,12 +22,14 @@ class OutcomeWindow:
     that it misses nothing of the span. With an infinite span nothing is ever forgotten.
     """
 
-    __slots__ = ("_buckets", "_end", "_width", "bad", "since")
+    __slots__ = ("_buckets", "_width", "bad", "current", "end", "since")
 
     def __init__(self, span: float) -> None:
         self._width = span / BUCKET_COUNT
         self._buckets: deque[_Bucket] = deque()
-        self._end = -math.inf
+        self.current = _Bucket(-math.inf)
+        """The bucket of now, while now is before `end`; calls that went well may be counted there directly."""
+        self.end = -math.inf
         self.bad = 0
         """Calls in the window that failed or were slow, as of the last `roll`."""
         self.since = math.inf
@@ -35,9 +37,9 @@ class OutcomeWindow:
 
     def add(self, now: float, *, failed: bool = False, slow: bool = False) -> None:
         """Count a call that ends now."""
-        if now >= self._end:
+        if now >= self.end:
             self.roll(now)
-        bucket = self._buckets[-1]
+        bucket = self.current
         bucket.total += 1
         if failed or slow:
             bucket.failed += failed
@@ -46,16 +48,17 @@ class OutcomeWindow:
 
     def roll(self, now: float) -> None:
         """Forget the buckets that left the window; make sure that there is one for now."""
-        if now < self._end:
+        if now < self.end:
             return
         buckets = self._buckets
         index = now // self._width
-        if self._end == -math.inf:
+        if self.end == -math.inf:
             self.since = now
         while buckets and buckets[0].index < index - BUCKET_COUNT:
             buckets.popleft()
-        buckets.append(_Bucket(index))
-        self._end = (index + 1) * self._width
+        self.current = _Bucket(index)
+        buckets.append(self.current)
+        self.end = (index + 1) * self._width
         # A call that was slow and failed counts once in `bad` while it is fresh, twice after; only zero matters.
         self.bad = sum(bucket.failed + bucket.slow for bucket in buckets)
 

@@ -349,7 +349,7 @@ async def test_close_sends_waiters_away_and_takes_back_what_is_lent() -> None:
     with pytest.raises(ClosedError):
         await _borrow(pool)
     assert await holder == 1
-    assert (len(pool), pool._vacant, pool.stats().used_count) == (0, 1, 0)
+    assert (len(pool), len(pool._vacant), pool.stats().used_count) == (0, 1, 0)
 
 
 @virtual
@@ -376,7 +376,7 @@ async def test_pool_closed_while_an_instance_is_made() -> None:
     with pytest.raises(ClosedError):
         await task
     assert pool.destroyed == [1]
-    assert (len(pool), pool._vacant) == (0, 1)
+    assert (len(pool), len(pool._vacant)) == (0, 1)
 
 
 @virtual
