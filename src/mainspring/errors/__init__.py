@@ -33,11 +33,7 @@ The tree (each class also inherits the standard class in brackets)::
     ├── ResultNotPicklableError [TypeError]    a result cannot travel back
     ├── RemoteTaskError [RuntimeError]         a task's exception cannot travel back
     ├── SinkError                              what sinks raise
-    │   ├── UnroutedItemError [TypeError]      no sink takes items of this type
-    │   ├── UnknownSinkError [LookupError]     no sink of this name
-    │   ├── InvalidItemError [ValueError]      a sink cannot take an item as it is
-    │   ├── SinkWriteError [RuntimeError]      a sink did not accept a run's items
-    │   └── TableSchemaError [ValueError]      the table does not fit the rows
+    │   └── SinkWriteError [RuntimeError]          a sink did not accept items of a run
     └── JobError                               what jobs raise
         ├── UnknownJobError [KeyError]         no job of this id
         ├── UnknownBackfillError [KeyError]    no backfill of this id
@@ -72,12 +68,8 @@ from mainspring.errors._parts import StoreOpenError as StoreOpenError
 from mainspring.errors._parts import StoreReadOnlyError as StoreReadOnlyError
 from mainspring.errors._parts import StoreReadTimeoutError as StoreReadTimeoutError
 from mainspring.errors._parts import StoreTooNewError as StoreTooNewError
-from mainspring.errors._program import InvalidItemError as InvalidItemError
 from mainspring.errors._program import SinkError as SinkError
 from mainspring.errors._program import SinkWriteError as SinkWriteError
-from mainspring.errors._program import TableSchemaError as TableSchemaError
-from mainspring.errors._program import UnknownSinkError as UnknownSinkError
-from mainspring.errors._program import UnroutedItemError as UnroutedItemError
 from mainspring.errors._resilience import CircuitBroken as CircuitBroken
 from mainspring.errors._resilience import DeadlineExceededError as DeadlineExceededError
 from mainspring.errors._resilience import LimitTimeoutError as LimitTimeoutError
@@ -107,7 +99,6 @@ __all__ = [
     "FrameTooLargeError",
     "IdempotencyError",
     "InvalidArgumentError",
-    "InvalidItemError",
     "JobDefinitionError",
     "JobError",
     "JobTimeoutError",
@@ -134,13 +125,10 @@ __all__ = [
     "StoreReadOnlyError",
     "StoreReadTimeoutError",
     "StoreTooNewError",
-    "TableSchemaError",
     "TaskNotPicklableError",
     "TooManyWaitersError",
     "UnknownBackfillError",
     "UnknownJobError",
-    "UnknownSinkError",
-    "UnroutedItemError",
     "WorkQueueFullError",
     "WorkerCrashedError",
     "WorkerPoolClosedError",
