@@ -34,6 +34,23 @@ class RetryStatistic(BackoffStatistic):
     """The same for `asyncretry`."""
 
 
+def _below_exception(classes: tuple[type[BaseException], ...]) -> tuple[type[BaseException], ...]:
+    """Return the classes, none of which may be one of cancellation."""
+    if any(issubclass(asyncio.CancelledError, cls) for cls in classes):
+        raise InvalidArgumentError(argument="exceptions", value=classes, expected="exceptions below Exception")
+    return classes
+
+
+def _check_rules(attempt_timeout: object, deadline: object, pause: object, max_tries: object) -> None:
+    if attempt_timeout is not None:
+        check_seconds("attempt_timeout", attempt_timeout, zero=True)
+    if deadline is not None:
+        check_seconds("deadline", deadline, zero=True)
+    check_seconds("pause", pause, zero=True)
+    if max_tries is not None:
+        check_count("max_tries", max_tries)
+
+
 def asyncbackoff(
     attempt_timeout: float | None,
     deadline: float | None,
@@ -72,17 +89,9 @@ def asyncbackoff(
         InvalidArgumentError: (a ValueError) an argument is outside its range.
         NotCoroutineFunctionError: (a TypeError) the decorated function is no coroutine function.
     """
-    if attempt_timeout is not None:
-        check_seconds("attempt_timeout", attempt_timeout, zero=True)
-    if deadline is not None:
-        check_seconds("deadline", deadline, zero=True)
-    check_seconds("pause", pause, zero=True)
-    if max_tries is not None:
-        check_count("max_tries", max_tries)
+    _check_rules(attempt_timeout, deadline, pause, max_tries)
     check_callable("giveup", giveup)
-    retried: tuple[type[BaseException], ...] = (*exc, *exception_classes("exceptions", exceptions), TimeoutError)
-    if any(issubclass(asyncio.CancelledError, cls) for cls in retried):
-        raise InvalidArgumentError(argument="exceptions", value=retried, expected="exceptions below Exception")
+    retried = _below_exception((*exc, *exception_classes("exceptions", exceptions), TimeoutError))
     statistic = statistic_class(statistic_name)
 
     def decorate(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:

@@ -239,7 +239,7 @@ def _resume(coroutine: Coroutine[Any, Any, R], yielded: Any) -> Generator[Any, A
     while True:
         try:
             yield yielded
-        except BaseException as thrown:  # noqa: BLE001 - handed on into the coroutine
+        except BaseException as thrown:  # noqa: BLE001  # supervisor: handed on into the coroutine
             try:
                 yielded = coroutine.throw(thrown)
             except StopIteration as stop:
