@@ -34,6 +34,9 @@ The tree (each class also inherits the standard class in brackets)::
     ├── RemoteTaskError [RuntimeError]         a task's exception cannot travel back
     ├── SinkError                              what sinks raise
     │   └── SinkWriteError [RuntimeError]          a sink did not accept items of a run
+    ├── ResourceError [RuntimeError]           a resource could not be made, acquired, left or closed
+    ├── UnknownResourceError [LookupError]     nothing says what to inject for a parameter
+    ├── CycleError [ValueError]                things need one another in a circle
     └── JobError                               what jobs raise
         ├── UnknownJobError [KeyError]         no job of this id
         ├── UnknownBackfillError [KeyError]    no backfill of this id
@@ -68,8 +71,11 @@ from mainspring.errors._parts import StoreOpenError as StoreOpenError
 from mainspring.errors._parts import StoreReadOnlyError as StoreReadOnlyError
 from mainspring.errors._parts import StoreReadTimeoutError as StoreReadTimeoutError
 from mainspring.errors._parts import StoreTooNewError as StoreTooNewError
+from mainspring.errors._program import CycleError as CycleError
+from mainspring.errors._program import ResourceError as ResourceError
 from mainspring.errors._program import SinkError as SinkError
 from mainspring.errors._program import SinkWriteError as SinkWriteError
+from mainspring.errors._program import UnknownResourceError as UnknownResourceError
 from mainspring.errors._resilience import CircuitBroken as CircuitBroken
 from mainspring.errors._resilience import DeadlineExceededError as DeadlineExceededError
 from mainspring.errors._resilience import LimitTimeoutError as LimitTimeoutError
@@ -93,6 +99,7 @@ __all__ = [
     "ChildStartError",
     "CircuitBroken",
     "ClosedError",
+    "CycleError",
     "DeadlineExceededError",
     "DecodeError",
     "EncodeError",
@@ -111,6 +118,7 @@ __all__ = [
     "NotCoroutineFunctionError",
     "PoolExhaustedError",
     "RemoteTaskError",
+    "ResourceError",
     "ResultNotPicklableError",
     "RunFailedError",
     "SinkError",
@@ -129,6 +137,7 @@ __all__ = [
     "TooManyWaitersError",
     "UnknownBackfillError",
     "UnknownJobError",
+    "UnknownResourceError",
     "WorkQueueFullError",
     "WorkerCrashedError",
     "WorkerPoolClosedError",

@@ -1,5 +1,7 @@
 """Errors of floor 5: runtime (a program's start, run and stop) and sinks."""
 
+from collections.abc import Sequence
+
 from mainspring.errors._root import MainspringError
 
 
@@ -17,4 +19,43 @@ class SinkWriteError(SinkError, RuntimeError):
             sink=sink,
             items=items,
             reason=reason,
+        )
+
+
+class ResourceError(MainspringError, RuntimeError):
+    """A resource could not be made, acquired, left or closed; the cause says why."""
+
+    def __init__(self, *, resource: str, action: str, reason: str, hint: str | None = None) -> None:
+        super().__init__(
+            f"resource {resource!r} could not be {action}: {reason}",
+            hint=hint,
+            resource=resource,
+            action=action,
+            reason=reason,
+        )
+
+
+class UnknownResourceError(MainspringError, LookupError):
+    """A parameter has no default, and nothing says what to inject for it."""
+
+    def __init__(self, *, parameter: str, function: str, known: Sequence[str], hint: str | None = None) -> None:
+        names = ", ".join(known) or "nothing"
+        super().__init__(
+            f"parameter {parameter!r} of {function} cannot be supplied: known are {names}",
+            hint=hint,
+            parameter=parameter,
+            function=function,
+            known=tuple(known),
+        )
+
+
+class CycleError(MainspringError, ValueError):
+    """Things that need one another form a circle, so that none of them can be first."""
+
+    def __init__(self, *, what: str, cycle: Sequence[str]) -> None:
+        super().__init__(
+            f"{what} need one another in a circle: {' -> '.join(cycle)}",
+            hint="break the circle: pass one of them in by hand, or merge them",
+            what=what,
+            cycle=tuple(cycle),
         )
