@@ -19,6 +19,7 @@ SUPERVISORS = {
     "mainspring.resilience._breaker": 2,
     "mainspring.resilience._pool": 3,
     "mainspring.resilience._timeout": 1,
+    "mainspring.runtime._use": 4,
     "mainspring.storage._sqlite": 1,
     "mainspring.storage._sqlite_group": 1,
     "mainspring.storage._sqlite_runner": 1,
