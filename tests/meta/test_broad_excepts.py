@@ -24,6 +24,7 @@ SUPERVISORS = {
     "mainspring.storage._sqlite_group": 1,
     "mainspring.storage._sqlite_runner": 1,
     "mainspring.storage._sqlite_writer": 1,
+    "mainspring.sinks._batcher": 1,
 }
 
 BROAD = {"Exception", "BaseException"}

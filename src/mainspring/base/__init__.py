@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mainspring.base._backoff import Backoff as Backoff
+    from mainspring.base._batch import BatchKernel as BatchKernel
     from mainspring.base._clock import Clock as Clock
     from mainspring.base._clock import SystemClock as SystemClock
     from mainspring.base._clock import current_clock as current_clock
@@ -47,6 +48,7 @@ else:
             "_statistics": ("Statistic", "StatisticResult", "get_statistics"),
         },
         house={
+            "_batch": ("BatchKernel",),
             "_door": ("door",),
             "_extras": ("load_extra",),
             "_frames": ("DEFAULT_MAX_FRAME_BYTES", "FrameDecoder", "encode_frame"),

@@ -33,7 +33,11 @@ The tree (each class also inherits the standard class in brackets)::
     ├── ResultNotPicklableError [TypeError]    a result cannot travel back
     ├── RemoteTaskError [RuntimeError]         a task's exception cannot travel back
     ├── SinkError                              what sinks raise
-    │   └── SinkWriteError [RuntimeError]          a sink did not accept items of a run
+    │   ├── SinkWriteError [RuntimeError]      a sink did not accept items of a run
+    │   ├── UnroutedItemError [TypeError]      no sink takes items of this type
+    │   ├── UnknownSinkError [LookupError]     an item was addressed to a sink that does not exist
+    │   ├── InvalidItemError [ValueError]      a sink cannot take this item as it is
+    │   └── TableSchemaError [ValueError]      a sink's table is missing or does not fit
     ├── ResourceError [RuntimeError]           a resource could not be made, acquired, left or closed
     ├── UnknownResourceError [LookupError]     nothing says what to inject for a parameter
     ├── CycleError [ValueError]                things need one another in a circle
@@ -72,10 +76,14 @@ from mainspring.errors._parts import StoreReadOnlyError as StoreReadOnlyError
 from mainspring.errors._parts import StoreReadTimeoutError as StoreReadTimeoutError
 from mainspring.errors._parts import StoreTooNewError as StoreTooNewError
 from mainspring.errors._program import CycleError as CycleError
+from mainspring.errors._program import InvalidItemError as InvalidItemError
 from mainspring.errors._program import ResourceError as ResourceError
 from mainspring.errors._program import SinkError as SinkError
 from mainspring.errors._program import SinkWriteError as SinkWriteError
+from mainspring.errors._program import TableSchemaError as TableSchemaError
 from mainspring.errors._program import UnknownResourceError as UnknownResourceError
+from mainspring.errors._program import UnknownSinkError as UnknownSinkError
+from mainspring.errors._program import UnroutedItemError as UnroutedItemError
 from mainspring.errors._resilience import CircuitBroken as CircuitBroken
 from mainspring.errors._resilience import DeadlineExceededError as DeadlineExceededError
 from mainspring.errors._resilience import LimitTimeoutError as LimitTimeoutError
@@ -106,6 +114,7 @@ __all__ = [
     "FrameTooLargeError",
     "IdempotencyError",
     "InvalidArgumentError",
+    "InvalidItemError",
     "JobDefinitionError",
     "JobError",
     "JobTimeoutError",
@@ -133,11 +142,14 @@ __all__ = [
     "StoreReadOnlyError",
     "StoreReadTimeoutError",
     "StoreTooNewError",
+    "TableSchemaError",
     "TaskNotPicklableError",
     "TooManyWaitersError",
     "UnknownBackfillError",
     "UnknownJobError",
     "UnknownResourceError",
+    "UnknownSinkError",
+    "UnroutedItemError",
     "WorkQueueFullError",
     "WorkerCrashedError",
     "WorkerPoolClosedError",

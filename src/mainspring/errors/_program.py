@@ -59,3 +59,54 @@ class CycleError(MainspringError, ValueError):
             what=what,
             cycle=tuple(cycle),
         )
+
+
+class InvalidItemError(SinkError, ValueError):
+    """A sink cannot take this item as it is; nothing of its run was written."""
+
+    sink: str
+    reason: str
+
+    def __init__(self, *, sink: str, reason: str, hint: str | None = None) -> None:
+        super().__init__(f"sink {sink!r} cannot take the item: {reason}", hint=hint, sink=sink, reason=reason)
+
+
+class TableSchemaError(SinkError, ValueError):
+    """The table of a sink is not there, or does not fit the rows."""
+
+    table: str
+    reason: str
+
+    def __init__(self, *, table: str, reason: str, hint: str | None = None) -> None:
+        super().__init__(f"table {table!r} {reason}", hint=hint, table=table, reason=reason)
+
+
+class UnknownSinkError(SinkError, LookupError):
+    """An item was addressed to a sink that does not exist."""
+
+    sink: str
+    known: tuple[str, ...]
+
+    def __init__(self, *, sink: str, known: tuple[str, ...] = ()) -> None:
+        super().__init__(
+            f"there is no sink {sink!r}",
+            hint=f"known sinks: {', '.join(known)}" if known else "no sink is registered",
+            sink=sink,
+            known=known,
+        )
+
+
+class UnroutedItemError(SinkError, TypeError):
+    """No sink takes items of this type; the item was not accepted and nothing of it was written."""
+
+    item_type: str
+    registered: tuple[str, ...]
+
+    def __init__(self, *, item_type: str, registered: tuple[str, ...] = ()) -> None:
+        known = ", ".join(registered) or "no type at all"
+        super().__init__(
+            f"no sink takes items of type {item_type}; registered: {known}",
+            hint="register a sink for the type or one of its bases, or give the job a sink of its own (sink=)",
+            item_type=item_type,
+            registered=registered,
+        )

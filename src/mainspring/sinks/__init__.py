@@ -1,8 +1,21 @@
-"""Sinks: typed batches to their destination."""
+"""Sinks: typed batches to their destination.
+
+Items are routed by type to sinks; rows for a `SqlTable` are written with the run's finish, exactly once; everything
+else goes through one batcher per sink, and a run ends when its own items are written.
+"""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.sinks._set import SinkSession as SinkSession
+    from mainspring.sinks._set import SinkSet as SinkSet
+    from mainspring.sinks._sink import ResultSink as ResultSink
+    from mainspring.sinks._sink import TransactionalBatch as TransactionalBatch
+    from mainspring.sinks._sink import TransactionalSink as TransactionalSink
+    from mainspring.sinks._sink import TypedSink as TypedSink
+    from mainspring.sinks._sink import WriteIntent as WriteIntent
+    from mainspring.sinks._sink import on as on
+    from mainspring.sinks._sql_table import SqlTable as SqlTable
     from mainspring.sinks._transaction import SinkRun as SinkRun
     from mainspring.sinks._transaction import SqlTransaction as SqlTransaction
     from mainspring.sinks._transaction import StageArea as StageArea
@@ -11,5 +24,11 @@ else:
     from mainspring.base import door
 
     __getattr__, __dir__, __all__ = door(
-        __name__, {"_transaction": ("SinkRun", "SqlTransaction", "StageArea", "TransactionalWrite")}
+        __name__,
+        {
+            "_set": ("SinkSession", "SinkSet"),
+            "_sink": ("ResultSink", "TransactionalBatch", "TransactionalSink", "TypedSink", "WriteIntent", "on"),
+            "_sql_table": ("SqlTable",),
+            "_transaction": ("SinkRun", "SqlTransaction", "StageArea", "TransactionalWrite"),
+        },
     )

@@ -1,0 +1,143 @@
+"""The kinds of sink: an async callable, a typed sink, a result sink, and a sink that writes in a transaction."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable  # Any: items have any type
+
+from mainspring.errors import InvalidArgumentError, UnroutedItemError
+from mainspring.sinks._transaction import SinkRun, SqlTransaction
+
+Write = Callable[[Sequence[Any]], Awaitable[None]]
+Method = TypeVar("Method", bound=Callable[..., Awaitable[None]])
+
+_MARK = "__sink_types__"
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionalBatch:
+    """Items of one run for one sink, in order; `first` is True for the first batch of the run."""
+
+    run: SinkRun
+    items: Sequence[Any]
+    first: bool
+
+
+@runtime_checkable
+class TransactionalSink(Protocol):
+    """A sink whose rows travel with the run's finish, in one transaction of the job store."""
+
+    @property
+    def label(self) -> str:
+        """The name of the sink."""
+        ...
+
+    def write(self, tx: SqlTransaction, batch: TransactionalBatch) -> int:
+        """Write a batch and return how many rows that were; blocks, and runs in the writer's thread."""
+        ...
+
+    def check(self, item: object, run: SinkRun) -> None:
+        """Refuse an item that can never be written.
+
+        Raises:
+            InvalidItemError: what is wrong with it.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteIntent:
+    """An item on its way to a `ResultSink`, with the key it was emitted under."""
+
+    payload: Any
+    key: str | None = None
+    sink: str | None = None
+    job_id: str | None = None
+    run_id: str | None = None
+
+
+class ResultSink:
+    """Base of sinks that take whole batches of `WriteIntent`; override `write_batch`."""
+
+    async def write_batch(self, intents: Sequence[WriteIntent]) -> None:
+        """Write a batch in one go; an exception makes the batcher try again."""
+        raise NotImplementedError
+
+
+def on(item_type: type) -> Callable[[Method], Method]:
+    """Mark a method of a `TypedSink` as the one that writes items of this type (and of its subclasses)."""
+
+    def mark(method: Method) -> Method:
+        setattr(method, _MARK, (*getattr(method, _MARK, ()), item_type))
+        return method
+
+    return mark
+
+
+class TypedSink:
+    """Base of sinks with one method per type: `@on(Trade) async def write(self, batch: list[Trade])`."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._handlers = {
+            item_type: name
+            for base in reversed(cls.__mro__)
+            for name, method in vars(base).items()
+            for item_type in getattr(method, _MARK, ())
+        }
+
+    _handlers: dict[type, str]
+
+    @property
+    def types(self) -> tuple[type, ...]:
+        """The types that this sink takes."""
+        return tuple(self._handlers)
+
+    async def __call__(self, batch: Sequence[Any]) -> None:
+        """Give each item to the method of its type, one call per method."""
+        groups: dict[str, list[Any]] = {}
+        for item in batch:
+            groups.setdefault(self._method_for(item), []).append(item)
+        for name, items in groups.items():
+            await getattr(self, name)(items)
+
+    def _method_for(self, item: object) -> str:
+        for base in type(item).__mro__:
+            if base in self._handlers:
+                return self._handlers[base]
+        known = tuple(one.__qualname__ for one in self._handlers)
+        raise UnroutedItemError(item_type=type(item).__qualname__, registered=known)
+
+
+def label_of(sink: object) -> str:
+    """Return the name under which a sink is known: its label, its name, or that of its class."""
+    for attribute in ("label", "__qualname__"):
+        found = getattr(sink, attribute, None)
+        if isinstance(found, str):
+            return found
+    return type(sink).__qualname__
+
+
+def is_write(sink: object) -> TypeGuard[Write]:
+    """Tell whether a sink can be called with a batch."""
+    return callable(sink)
+
+
+def writer_of(sink: object) -> Callable[[Sequence[WriteIntent]], Awaitable[None]]:
+    """Return what writes a batch to a sink that is not transactional.
+
+    Raises:
+        InvalidArgumentError: the object is no sink.
+    """
+    if isinstance(sink, ResultSink):
+        return sink.write_batch
+    if not is_write(sink):
+        raise InvalidArgumentError(
+            argument="sink",
+            value=sink,
+            expected="a SqlTable, a TypedSink, a ResultSink or an async function of a list of items",
+        )
+
+    async def write(intents: Sequence[WriteIntent]) -> None:
+        await sink([intent.payload for intent in intents])
+
+    return write

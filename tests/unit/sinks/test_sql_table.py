@@ -1,0 +1,191 @@
+"""SqlTable: an interval's rows count exactly once, whatever is repeated, late or broken."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, time
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from tests.unit.sinks.support_tables import START, Database, call_of, run_of
+
+from mainspring.errors import InvalidArgumentError, InvalidItemError, StaleFenceError, TableSchemaError
+from mainspring.sinks import SinkRun, SinkSet, SqlTable
+
+
+@pytest.fixture
+def database() -> Iterator[Database]:
+    database = Database()
+    yield database
+    database.connection.close()
+
+
+async def _write(table: SqlTable, database: Database, run: SinkRun, *items: object) -> int:
+    sinks = SinkSet()
+    await sinks.open(database)
+    session = sinks.session(run, default=table)
+    for item in items:
+        await session.emit(item)
+    return sum(write.apply(database) for write in await session.finish())
+
+
+async def test_a_second_run_of_an_interval_replaces_the_first(database: Database) -> None:
+    table = SqlTable("flights", replace="interval")
+    await _write(table, database, run_of(0), {"n": 1}, {"n": 2})
+    await _write(table, database, run_of(1), {"n": 3})
+    await _write(table, database, run_of(0, fence=2), {"n": 4})
+    assert database.execute("SELECT n FROM flights ORDER BY n") == [(3,), (4,)]
+
+
+async def test_jobs_replace_only_their_own_rows(database: Database) -> None:
+    table = SqlTable("flights", replace="interval")
+    await _write(table, database, run_of(0, job_id="a"), {"n": 1})
+    await _write(table, database, run_of(0, job_id="b"), {"n": 2})
+    assert database.execute("SELECT n FROM flights ORDER BY n") == [(1,), (2,)]
+
+
+async def test_the_last_row_of_a_key_wins(database: Database) -> None:
+    table = SqlTable("prices", key=("symbol",))
+    await _write(table, database, call_of(), {"symbol": "A", "price": 1}, {"symbol": "B", "price": 2})
+    await _write(table, database, call_of(), {"symbol": "A", "price": 3})
+    assert database.execute("SELECT symbol, price FROM prices ORDER BY symbol") == [("A", 3), ("B", 2)]
+    only_key = SqlTable("seen", key=("symbol",))
+    await _write(only_key, database, call_of(), {"symbol": "A"}, {"symbol": "A"})
+    assert database.execute("SELECT symbol FROM seen") == [("A",)]
+
+
+async def test_later_rows_bring_columns_and_missing_ones_are_null(database: Database) -> None:
+    table = SqlTable("flights")
+    await _write(table, database, call_of(), {"a": 1})
+    await _write(table, database, call_of(), {"b": "x"}, {"a": 2, "b": None})
+    assert database.execute("SELECT a, b FROM flights") == [(1, None), (None, "x"), (2, None)]
+
+
+async def test_rows_over_memorys_share_travel_through_the_stage(database: Database) -> None:
+    table = SqlTable("flights", replace="interval")
+    for fence in (1, 2):
+        assert await _write(table, database, run_of(0, fence=fence), *({"n": n} for n in range(4_500))) == 4_500
+    assert database.execute("SELECT count(DISTINCT n) FROM flights") == [(4_500,)]
+    assert database.execute("SELECT count(*) FROM stage") == [(4,)]
+
+
+class Side(Enum):
+    BUY = "buy"
+
+
+@dataclass
+class Trade:
+    side: Side
+    price: Decimal
+
+
+class Pair(NamedTuple):
+    a: int
+    b: int
+
+
+async def test_values_become_what_sql_can_hold(database: Database) -> None:
+    rows: list[object] = [
+        Trade(Side.BUY, Decimal("1.50")),
+        Pair(1, 2),
+        {"at": START, "day": date(2013, 1, 1), "hour": time(5), "tags": ["x"], "flag": True, "raw": b"\x00"},
+        {"at": START.replace(tzinfo=None), "name": type("Name", (str,), {})("n")},
+    ]
+    await _write(SqlTable("mixed"), database, call_of(), *rows)
+    found = database.execute("SELECT side, price, a, at, day, hour, tags, flag, raw, name FROM mixed")
+    assert found[0][:2] == ("buy", "1.50")
+    assert found[1][2] == 1
+    assert found[2][3:9] == ("2013-01-01T05:00:00+00:00", "2013-01-01", "05:00:00", '["x"]', 1, b"\x00")
+    assert found[3][3::6] == ("2013-01-01T05:00:00", "n")
+
+
+@pytest.mark.parametrize("item", [7, "text", Trade])
+async def test_an_item_without_columns_is_refused_at_once(database: Database, item: object) -> None:
+    with pytest.raises(InvalidItemError, match="no columns"):
+        await _write(SqlTable("t"), database, call_of(), item)
+
+
+async def test_a_value_without_sql_form_is_refused(database: Database) -> None:
+    with pytest.raises(InvalidItemError, match="object has no SQL form"):
+        await _write(SqlTable("t"), database, call_of(), {"a": object()})
+
+
+async def test_replacing_an_interval_needs_one(database: Database) -> None:
+    with pytest.raises(InvalidItemError, match="needs a run with a data interval"):
+        await _write(SqlTable("t", replace="interval"), database, call_of(), {"a": 1})
+
+
+async def test_a_table_that_may_not_be_made_says_so(database: Database) -> None:
+    table = SqlTable("t", create=False)
+    with pytest.raises(TableSchemaError, match="does not exist"):
+        await _write(table, database, call_of(), {"a": 1})
+    await _write(SqlTable("t"), database, call_of(), {"a": 1})
+    with pytest.raises(TableSchemaError, match="has no column 'b'"):
+        await _write(table, database, call_of(), {"b": 1})
+
+
+@pytest.mark.parametrize("column", ['x"; DROP TABLE t; --', "", "a b", "c" * 64])
+async def test_a_column_name_that_is_not_plain_is_refused(database: Database, column: str) -> None:
+    with pytest.raises(TableSchemaError, match="cannot have a column"):
+        await _write(SqlTable("t"), database, call_of(), {column: 1})
+
+
+async def test_columns_are_bounded(database: Database) -> None:
+    with pytest.raises(TableSchemaError, match="more than 1000 columns"):
+        await _write(SqlTable("t"), database, call_of(), {f"c{n}": n for n in range(1001)})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"table": "a b"},
+        {"table": "t", "key": ("x y",)},
+        {"table": "t", "replace": "day"},
+        {"table": "t", "replace": "interval", "key": ("a",)},
+    ],
+)
+def test_arguments_are_checked_at_once(arguments: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgumentError):
+        SqlTable(**arguments)
+
+
+async def _emit_own(path: Path, run: SinkRun, count: int) -> None:
+    sinks = SinkSet()
+    table = SqlTable("flights", replace="interval", database=path)
+    session = sinks.session(run, default=table)
+    try:
+        for n in range(count):
+            await session.emit({"n": n})
+        assert await session.finish() == ()
+    finally:
+        await sinks.close()
+
+
+async def test_a_database_of_its_own_is_written_at_the_finish(tmp_path: Path) -> None:
+    path = tmp_path / "own" / "flights.db"
+    await _emit_own(path, run_of(0), 4_100)
+    await _emit_own(path, run_of(0, fence=2), 2)
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT count(*) FROM flights").fetchone() == (2,)
+    assert connection.execute("SELECT count(*) FROM stage").fetchone() == (0,)
+    connection.close()
+
+
+async def test_an_older_claim_cannot_overwrite_a_newer_one(tmp_path: Path) -> None:
+    path = tmp_path / "flights.db"
+    await _emit_own(path, run_of(0, fence=5), 3)
+    with pytest.raises(StaleFenceError):
+        await _emit_own(path, run_of(0, fence=4), 1)
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT count(*) FROM flights").fetchone() == (3,)
+    connection.close()
+
+
+async def test_a_closed_table_of_its_own_refuses_rows(tmp_path: Path) -> None:
+    table = SqlTable("t", database=tmp_path / "x.db")
+    assert repr(table) == "<SqlTable 't'>"
+    with pytest.raises(InvalidArgumentError, match="an open database"):
+        await table.put(run_of(), "t", 0, b"")
