@@ -1,0 +1,98 @@
+"""What the manual says is true: each python snippet runs, each page is found, each shell snippet is read.
+
+A snippet is not run when the line above its fence is `<!-- not run: why -->`.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.meta.support_tree import ROOT, SRC
+
+FENCE = re.compile(r"^(?P<before>[^\n]*)\n+```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+NOT_RUN = re.compile(r"<!-- not run: \w.+ -->")
+COMMAND = re.compile(r"^\s*(?:\$ )?mainspring ([a-z][a-z-]*)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """One fenced block of a page."""
+
+    page: Path
+    line: int
+    language: str
+    code: str
+    runs: bool
+
+    def __str__(self) -> str:
+        return f"{self.page.name}:{self.line}"
+
+
+def read_snippets(page: Path) -> Iterator[Snippet]:
+    """Return the fenced blocks of a page."""
+    text = page.read_text()
+    for match in FENCE.finditer("\n" + text):
+        line = text.count("\n", 0, match.start("code")) + 1
+        runs = not NOT_RUN.fullmatch(match["before"].strip())
+        yield Snippet(page, line, match["language"], match["code"], runs)
+
+
+def run_snippet(snippet: Snippet, folder: Path) -> str | None:
+    """Run a python block in a process of its own, in an empty folder; return what went wrong."""
+    environment = {**os.environ, "PYTHONPATH": f"{SRC}{os.pathsep}{ROOT}"}
+    program = folder / "snippet.py"
+    program.write_text(snippet.code)
+    command = [sys.executable, "-W", "error", program.name]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=50, check=False)
+    return None if done.returncode == 0 else f"{snippet}: {done.stderr.strip()[-2000:]}"
+
+
+def named_commands(snippets: list[Snippet]) -> set[str]:
+    """Return the subcommands of mainspring that shell blocks name."""
+    shell = (snippet.code for snippet in snippets if snippet.language in {"sh", "bash", "shell", "console"})
+    return {name for code in shell for name in COMMAND.findall(code)}
+
+
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+SNIPPETS = [snippet for page in PAGES if page.exists() for snippet in read_snippets(page)]
+PYTHON = [snippet for snippet in SNIPPETS if snippet.language == "python"]
+
+
+@pytest.mark.parametrize("snippet", PYTHON, ids=str)
+def test_each_python_snippet_runs(snippet: Snippet, tmp_path: Path) -> None:
+    if snippet.runs:
+        assert run_snippet(snippet, tmp_path) is None
+    else:
+        compile(snippet.code, str(snippet), "exec")
+
+
+def test_every_page_of_the_manual_is_reachable() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text()
+    pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+    listed = set(re.findall(r"[\w./-]+\.md", navigation))
+    indexed = {
+        str((index.parent / link).relative_to(ROOT / "docs"))
+        for index in (ROOT / "docs").rglob("index.md")
+        for link in re.findall(r"\]\(([\w./-]+\.md)\)", index.read_text())
+    }
+    assert set() == pages - listed - indexed
+    assert set() == listed - pages
+
+
+def test_the_rules_of_docs_can_fail(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "A.\n\n```python\nraise SystemExit(3)\n```\n\n<!-- not run: needs a server -->\n```python\n1 / 0\n```\n\n"
+        "```sh\n$ mainspring fly --now\nmainspring run app.py\n```\n"
+    )
+    first, second, shell = read_snippets(page)
+    assert run_snippet(first, tmp_path) is not None
+    assert 4 == first.line
+    assert first.runs
+    assert not second.runs
+    assert {"fly", "run"} == named_commands([first, second, shell])
