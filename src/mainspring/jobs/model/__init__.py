@@ -3,13 +3,23 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.jobs.model._config import ABSENT as ABSENT
+    from mainspring.jobs.model._config import ConfigChange as ConfigChange
+    from mainspring.jobs.model._config import ConfigVersion as ConfigVersion
+    from mainspring.jobs.model._config import config_at as config_at
+    from mainspring.jobs.model._config import diff_config as diff_config
+    from mainspring.jobs.model._config import effective_config as effective_config
+    from mainspring.jobs.model._config import next_config as next_config
+    from mainspring.jobs.model._config import rollback_config as rollback_config
     from mainspring.jobs.model._interval import DataInterval as DataInterval
     from mainspring.jobs.model._interval import to_instant as to_instant
     from mainspring.jobs.model._interval import zone_of as zone_of
     from mainspring.jobs.model._missed import Missed as Missed
     from mainspring.jobs.model._missed import MissedPlan as MissedPlan
     from mainspring.jobs.model._missed import PlannedRun as PlannedRun
+    from mainspring.jobs.model._missed import first_cursor as first_cursor
     from mainspring.jobs.model._missed import jitter_of as jitter_of
+    from mainspring.jobs.model._missed import missed_lookback as missed_lookback
     from mainspring.jobs.model._missed import missed_policy as missed_policy
     from mainspring.jobs.model._missed import plan_missed as plan_missed
     from mainspring.jobs.model._needs import Need as Need
@@ -29,6 +39,16 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
+            "_config": (
+                "ABSENT",
+                "ConfigChange",
+                "ConfigVersion",
+                "config_at",
+                "diff_config",
+                "effective_config",
+                "next_config",
+                "rollback_config",
+            ),
             "_interval": (
                 "DataInterval",
                 "to_instant",
@@ -38,7 +58,9 @@ else:
                 "Missed",
                 "MissedPlan",
                 "PlannedRun",
+                "first_cursor",
                 "jitter_of",
+                "missed_lookback",
                 "missed_policy",
                 "plan_missed",
             ),

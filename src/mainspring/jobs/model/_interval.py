@@ -13,11 +13,26 @@ class DataInterval:
 
     Attributes:
         zone: the job's zone, in which its days begin.
+
+    Raises:
+        InvalidArgumentError: an end is naive, or the range is empty.
     """
 
     start: datetime
     end: datetime
     zone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        for end in ("start", "end"):
+            instant: datetime = getattr(self, end)
+            if instant.tzinfo is None:
+                raise InvalidArgumentError(argument=end, value=instant.isoformat(), expected="an aware datetime")
+            if instant.tzinfo is not UTC:
+                object.__setattr__(self, end, instant.astimezone(UTC))
+        if self.start >= self.end:
+            raise InvalidArgumentError(
+                argument="end", value=self.end.isoformat(), expected=f"an instant after {self.start.isoformat()}"
+            )
 
     @property
     def date(self) -> date:
@@ -31,6 +46,15 @@ class DataInterval:
 
     def __contains__(self, instant: datetime) -> bool:
         return self.start <= instant < self.end
+
+    def clipped(self, start: datetime) -> "DataInterval | None":
+        """Return what lies at or after `start`; None when nothing does.
+
+        So begins the first interval of a changed schedule: where the intervals of the old one ended.
+        """
+        if start >= self.end:
+            return None
+        return self if start <= self.start else DataInterval(start, self.end, self.zone)
 
     def __str__(self) -> str:
         return f"{self.start:%Y-%m-%dT%H:%M:%SZ}/{self.end:%Y-%m-%dT%H:%M:%SZ}"

@@ -16,7 +16,7 @@ class Missed(StrEnum):
     ALL = "all"  # each of them, oldest first
     LATEST = "latest"  # the newest one; the others become one skipped range
     MERGE = "merge"  # one run over all of it
-    SKIP = "skip"  # none of them, if there is more than one
+    SKIP = "skip"  # none of them, unless the newest is still on time
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,12 @@ class PlannedRun:
 
 @dataclass(frozen=True, slots=True)
 class MissedPlan:
-    """What to create now. `cursor` is where the schedule has been handled up to."""
+    """What to create now. `cursor` is where the schedule has been handled up to.
+
+    Every skipped range holds at least one fire. Put in order, the intervals of the runs and the skipped ranges
+    tile the time from the old cursor to the new one. Under MERGE, and for the first run of a changed schedule,
+    an interval starts at the cursor.
+    """
 
     runs: tuple[PlannedRun, ...]
     skipped: tuple[DataInterval, ...]
@@ -43,12 +48,15 @@ def plan_missed(
     now: datetime,
     policy: Missed,
     max_lookback: float | None = None,
+    grace: float | None = None,
     limit: int = 200,
 ) -> MissedPlan:
     """Plan the fires in (cursor, now]; at most `limit` runs, the rest is left for the next call.
 
     Args:
         max_lookback: fires older than this many seconds before `now` are skipped, whatever the policy.
+        grace: under SKIP, a newest fire at most this many seconds late is on time and runs. Without it, a
+            single fire is taken to be on time.
     """
     skipped: list[DataInterval] = []
     start = cursor
@@ -59,30 +67,30 @@ def plan_missed(
         start = max(start, cursor)
     fires = _fires(schedule, start, now, limit if policy is Missed.ALL else None)
     if not fires:
-        return MissedPlan((), _kept(schedule, skipped), start)
+        return MissedPlan((), tuple(skipped), start)
     last = fires[-1]
-    if policy is Missed.ALL or (len(fires) == 1 and policy is not Missed.MERGE):
+    if policy is Missed.ALL:
         runs = tuple(_planned(schedule, low, high) for low, high in zip((start, *fires), fires, strict=False))
-        return MissedPlan(runs, _kept(schedule, skipped), last)
+        return MissedPlan(runs, tuple(skipped), last)
     if policy is Missed.MERGE:
-        return MissedPlan((_planned(schedule, start, last),), _kept(schedule, skipped), last)
-    keep = 0 if policy is Missed.SKIP else 1
-    edge = last if keep == 0 else fires[-2]
-    skipped.append(DataInterval(skipped.pop().start if skipped else start, edge, schedule.timezone))
-    runs = (_planned(schedule, edge, last),) if keep else ()
-    return MissedPlan(runs, _kept(schedule, skipped), last)
+        return MissedPlan((_planned(schedule, start, last),), tuple(skipped), last)
+    newest_runs = policy is Missed.LATEST or _on_time(fires, now, grace)
+    edge = (start, *fires)[-2] if newest_runs else last
+    if edge > start:
+        skipped.append(DataInterval(skipped.pop().start if skipped else start, edge, schedule.timezone))
+    return MissedPlan((_planned(schedule, edge, last),) if newest_runs else (), tuple(skipped), last)
+
+
+def _on_time(fires: list[datetime], now: datetime, grace: float | None) -> bool:
+    return len(fires) == 1 if grace is None else now - fires[-1] <= timedelta(seconds=grace)
 
 
 def _planned(schedule: Schedule, low: datetime, high: datetime) -> PlannedRun:
     return PlannedRun(high, DataInterval(low, high, schedule.timezone) if schedule.has_intervals else None)
 
 
-def _kept(schedule: Schedule, skipped: list[DataInterval]) -> tuple[DataInterval, ...]:
-    return tuple(skipped) if schedule.has_intervals else ()
-
-
 def _fires(schedule: Schedule, after: datetime, until: datetime, limit: int | None) -> list[datetime]:
-    """Return the fires in (after, until]; without a limit only the last two are needed, and the first."""
+    """Return the fires in (after, until]; without a limit only the last two."""
     fires: list[datetime] = []
     if limit is None:
         last = schedule.previous_fire(until)
@@ -126,6 +134,39 @@ def missed_policy(
         )
     default = Missed.ALL if stateful else Missed.LATEST
     return next(iter(words.values()), default)
+
+
+def missed_lookback(max_lookback: float | None, misfire_grace_time: float | None) -> float | None:
+    """Return the seconds of lookback that `max_lookback=` or the seed's `misfire_grace_time=` mean.
+
+    Raises:
+        InvalidArgumentError: a negative number, or both words with different numbers.
+    """
+    for argument, value in (("max_lookback", max_lookback), ("misfire_grace_time", misfire_grace_time)):
+        if value is not None and not value >= 0:
+            raise InvalidArgumentError(argument=argument, value=value, expected="seconds >= 0")
+    if max_lookback is None or misfire_grace_time is None or max_lookback == misfire_grace_time:
+        return misfire_grace_time if max_lookback is None else max_lookback
+    raise InvalidArgumentError(
+        argument="misfire_grace_time",
+        value=misfire_grace_time,
+        expected=f"the {max_lookback:g} s of max_lookback=, which means the same",
+        hint="keep only max_lookback=",
+    )
+
+
+def first_cursor(schedule: Schedule, now: datetime, *, start_at: datetime | None = None) -> datetime:
+    """Return where the cursor of a new job starts.
+
+    Without `start_at` the interval that holds `now` is the first to run, at its end, and nothing before it ever
+    runs. With it, the first is the first whole interval that starts at `start_at` or later.
+    """
+    if start_at is None:
+        return schedule.previous_fire(now) or now
+    if not schedule.has_intervals:
+        return start_at - timedelta(microseconds=1)  # so that a fire at start_at itself runs
+    bound = schedule.next_fire(start_at - timedelta(microseconds=1))
+    return start_at if bound is None else bound
 
 
 def _backfill_policy(word: str) -> Missed:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from graphlib import CycleError, TopologicalSorter
 
 from mainspring.errors import NeedsError
 from mainspring.jobs.model._schedule import Schedule
@@ -22,11 +24,20 @@ class Need:
     allow_skipped: bool = False
 
 
-def check_needs(jobs: Mapping[str, tuple[Schedule | None, Sequence[Need]]]) -> None:
+def check_needs(
+    jobs: Mapping[str, tuple[Schedule | None, Sequence[Need]]],
+    *,
+    starts: Mapping[str, datetime] | None = None,
+) -> None:
     """Refuse needs that can never be satisfied.
 
+    Args:
+        jobs: each job's schedule and needs.
+        starts: where the intervals of a job begin (`start_at`), for those of which it is known.
+
     Raises:
-        NeedsError: an unknown job, one without intervals on either side, or a circle (drawn).
+        NeedsError: an unknown job, one without intervals on either side, an upstream that starts later than
+            what is asked of it, or a circle (drawn).
     """
     for job_id, (schedule, needs) in jobs.items():
         for need in needs:
@@ -38,22 +49,29 @@ def check_needs(jobs: Mapping[str, tuple[Schedule | None, Sequence[Need]]]) -> N
                 raise NeedsError(job_id=job_id, problem=f"needs {need.job_id!r}, which has no data intervals")
             if schedule is None or not schedule.has_intervals:
                 raise NeedsError(job_id=job_id, problem="needs other jobs but has no data intervals of its own")
-    settled: set[str] = set()
-    for job_id in jobs:
-        _refuse_circles(job_id, jobs, settled, ())
+            _refuse_late(job_id, need, starts or {})
+    _refuse_circles(jobs)
 
 
-def _refuse_circles(
-    job_id: str,
-    jobs: Mapping[str, tuple[Schedule | None, Sequence[Need]]],
-    settled: set[str],
-    path: tuple[str, ...],
-) -> None:
-    if job_id in path:
-        circle = " -> ".join((*path[path.index(job_id) :], job_id))
-        raise NeedsError(job_id=job_id, problem=f"jobs need one another in a circle: {circle}")
-    if job_id in settled:
+def _refuse_late(job_id: str, need: Need, starts: Mapping[str, datetime]) -> None:
+    own, upstream = starts.get(job_id), starts.get(need.job_id)
+    if own is None or upstream is None:
         return
-    for need in jobs[job_id][1]:
-        _refuse_circles(need.job_id, jobs, settled, (*path, job_id))
-    settled.add(job_id)
+    asked = own + timedelta(seconds=need.offset)
+    if asked < upstream:
+        raise NeedsError(
+            job_id=job_id,
+            problem=f"needs {need.job_id!r} from {asked.isoformat()} on, but that starts at {upstream.isoformat()}",
+        )
+
+
+def _refuse_circles(jobs: Mapping[str, tuple[Schedule | None, Sequence[Need]]]) -> None:
+    needed_by = {job_id: [need.job_id for need in needs] for job_id, (_, needs) in jobs.items()}
+    try:
+        TopologicalSorter(needed_by).prepare()
+    except CycleError as error:
+        circle: list[str] = error.args[1][::-1]  # graphlib lists the needed job first
+        start = circle.index(min(circle))
+        circle = [*circle[start:-1], *circle[:start], circle[start]]
+        drawn = " -> ".join(circle)
+        raise NeedsError(job_id=circle[0], problem=f"needs itself, in a circle: {drawn}") from None

@@ -50,6 +50,15 @@ class RangeSet:
         self._starts[low:high] = [one for one, _ in (*left, *right)]
         self._ends[low:high] = [one for _, one in (*left, *right)]
 
+    def union(self, other: "RangeSet") -> "RangeSet":
+        """Return a new set that holds what either holds."""
+        return RangeSet([*self, *other])
+
+    def prefix_end(self, start: int) -> int:
+        """Return how far the set reaches from `start` on without a gap; `start` itself when it is not in."""
+        index = bisect_right(self._ends, start)
+        return self._ends[index] if index < len(self._starts) and self._starts[index] <= start else start
+
     def covers(self, start: int, end: int) -> bool:
         """True when all of [start, end) is in the set."""
         return next(self.gaps(start, end), None) is None

@@ -1,6 +1,5 @@
 """Schedules: one object makes both the fire times and the data intervals between them."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -10,6 +9,9 @@ from mainspring.base import CronExpression, from_us, to_us
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.model._interval import DataInterval, zone_of
 
+_FIRST = to_us(datetime.min.replace(tzinfo=UTC))
+_LAST = to_us(datetime.max.replace(tzinfo=UTC))
+_MAX_SECONDS = 100 * 366 * 86_400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -17,6 +19,7 @@ class Schedule(ABC):
     """When a job fires. Instants go in and out aware, in UTC.
 
     The interval of a fire is the time since the fire before, so consecutive intervals tile the time line.
+    Schedules are immutable, equal when their specs are, and thread-safe.
     """
 
     kind: ClassVar[str]
@@ -147,8 +150,9 @@ class Every(Schedule):
     kind = "every"
 
     def __init__(self, interval: float, *, anchor: datetime | None = None, timezone: str = "UTC") -> None:
-        if not math.isfinite(interval) or interval < 0.001:
-            raise InvalidArgumentError(argument="every", value=interval, expected="seconds >= 0.001")
+        number = isinstance(interval, int | float)  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not number or isinstance(interval, bool) or not 0.001 <= interval <= _MAX_SECONDS:
+            raise InvalidArgumentError(argument="every", value=interval, expected="seconds from 0.001 to 100 years")
         self.interval = float(interval)
         self.anchor = _EPOCH if anchor is None else anchor
         self.timezone = timezone
@@ -157,12 +161,12 @@ class Every(Schedule):
         self._anchor = to_us(self.anchor)
 
     def next_fire(self, after: datetime) -> datetime | None:
-        """Return the first grid point strictly after an instant."""
-        return from_us(self._anchor + ((to_us(after) - self._anchor) // self._step + 1) * self._step)
+        """Return the first grid point strictly after an instant; None beyond the year 9999."""
+        return _in_range(self._anchor + ((to_us(after) - self._anchor) // self._step + 1) * self._step)
 
     def previous_fire(self, before: datetime) -> datetime | None:
-        """Return the last grid point at or before an instant."""
-        return from_us(self._anchor + (to_us(before) - self._anchor) // self._step * self._step)
+        """Return the last grid point at or before an instant; None before the year 1."""
+        return _in_range(self._anchor + (to_us(before) - self._anchor) // self._step * self._step)
 
     def count(self, start: datetime, end: datetime) -> tuple[int, bool]:
         """Count the intervals exactly."""
@@ -211,3 +215,7 @@ class At(Schedule):
     def spec(self) -> dict[str, object]:
         """Return the instant in microseconds."""
         return {"kind": self.kind, "instant": to_us(self.instant)}
+
+
+def _in_range(microseconds: int) -> datetime | None:
+    return from_us(microseconds) if _FIRST <= microseconds <= _LAST else None

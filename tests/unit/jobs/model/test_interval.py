@@ -62,3 +62,24 @@ def test_an_unknown_zone_is_refused_with_a_hint(name: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         zone_of(name)
     assert "Area/City" in (caught.value.hint or "")
+
+
+def test_ends_are_kept_in_utc() -> None:
+    zone = timezone(timedelta(hours=2))
+    interval = DataInterval(datetime(2013, 1, 1, 2, tzinfo=zone), datetime(2013, 1, 1, 3, tzinfo=zone))
+    assert "2013-01-01T00:00:00Z/2013-01-01T01:00:00Z" == str(interval)
+    assert interval.start.tzinfo is UTC
+
+
+def test_naive_and_empty_intervals_are_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="aware"):
+        DataInterval(datetime(2013, 1, 1), _utc(2013, 1, 2))  # noqa: DTZ001
+    with pytest.raises(InvalidArgumentError, match="an instant after"):
+        DataInterval(_utc(2013, 1, 1), _utc(2013, 1, 1))
+
+
+def test_clipping_keeps_what_lies_after() -> None:
+    interval = DataInterval(_utc(2013, 1, 1), _utc(2013, 1, 3))
+    assert interval is interval.clipped(_utc(2012, 1, 1))
+    assert DataInterval(_utc(2013, 1, 2), _utc(2013, 1, 3)) == interval.clipped(_utc(2013, 1, 2))
+    assert interval.clipped(_utc(2013, 1, 3)) is None

@@ -5,7 +5,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mainspring.errors import InvalidArgumentError
-from mainspring.jobs.model import At, DataInterval, Every, Missed, jitter_of, missed_policy, plan_missed
+from mainspring.jobs.model import (
+    At,
+    DataInterval,
+    Every,
+    Missed,
+    MissedPlan,
+    first_cursor,
+    jitter_of,
+    missed_lookback,
+    missed_policy,
+    plan_missed,
+)
 
 _T0 = datetime(2013, 1, 1, tzinfo=UTC)
 _HOURLY = Every(3600, anchor=_T0)
@@ -106,3 +117,51 @@ def test_jitter_is_the_same_on_every_node_and_stays_below_its_bound() -> None:
     assert drawn == [jitter_of("load", fire, 30.0) for fire in range(200)]
     assert 0 <= min(drawn) < 5 < 25 < max(drawn) < 30
     assert jitter_of("load", 1, 0.0) == 0.0
+
+
+def test_skip_with_a_grace_runs_the_newest_only_while_it_is_on_time() -> None:
+    def plan(passed: float) -> MissedPlan:
+        return plan_missed(_HOURLY, cursor=_T0, now=_at(passed), policy=Missed.SKIP, grace=360.0)
+
+    assert [_interval(0, 1)] == [run.interval for run in plan(1.1).runs]
+    assert ((), (_interval(0, 1),)) == (plan(1.2).runs, plan(1.2).skipped)
+    assert [_interval(4, 5)] == [run.interval for run in plan(5.05).runs]
+    assert (_interval(0, 4),) == plan(5.05).skipped
+
+
+def test_what_lookback_and_policy_skip_is_one_range() -> None:
+    plan = plan_missed(_HOURLY, cursor=_T0, now=_at(10), policy=Missed.LATEST, max_lookback=4 * 3600)
+    assert (_interval(0, 9),) == plan.skipped
+
+
+def test_a_single_instant_that_came_too_late_is_on_record_as_skipped() -> None:
+    plan = plan_missed(At(_at(1)), cursor=_T0, now=_at(9), policy=Missed.LATEST, max_lookback=60)
+    assert ((), (_interval(0, 1),)) == (plan.runs, plan.skipped)
+
+
+def test_a_changed_schedule_begins_where_the_old_one_ended() -> None:
+    plan = plan_missed(Every(6 * 3600, anchor=_T0), cursor=_at(4), now=_at(12), policy=Missed.ALL)
+    assert [_interval(4, 6), _interval(6, 12)] == [run.interval for run in plan.runs]
+
+
+def test_the_seeds_grace_is_a_lookback() -> None:
+    assert missed_lookback(None, None) is None
+    assert 10 == missed_lookback(None, 10) == missed_lookback(10, None) == missed_lookback(10, 10)
+    with pytest.raises(InvalidArgumentError, match="means the same"):
+        missed_lookback(10, 20)
+    with pytest.raises(InvalidArgumentError, match=">= 0"):
+        missed_lookback(-1, None)
+
+
+def test_a_new_job_starts_with_the_interval_that_holds_now() -> None:
+    assert _at(2) == first_cursor(_HOURLY, _at(2.5))
+    assert _at(2) == first_cursor(_HOURLY, _at(2))
+    assert _at(0.5) == first_cursor(At(_at(1)), _at(0.5))
+    assert _at(1) == first_cursor(At(_at(1)), _at(5))  # it has passed: never run
+
+
+def test_a_new_job_with_a_start_begins_with_its_first_whole_interval() -> None:
+    assert _at(2) == first_cursor(_HOURLY, _at(9), start_at=_at(2))
+    assert _at(3) == first_cursor(_HOURLY, _at(9), start_at=_at(2.5))
+    cursor = first_cursor(At(_at(1)), _at(9), start_at=_at(1))
+    assert 1 == len(plan_missed(At(_at(1)), cursor=cursor, now=_at(9), policy=Missed.ALL).runs)

@@ -29,3 +29,18 @@ def test_a_graph_without_circles_is_accepted() -> None:
 def test_what_can_never_be_there_is_named(jobs: dict[str, tuple[Schedule | None, tuple[Need, ...]]], said: str) -> None:
     with pytest.raises(NeedsError, match=said):
         check_needs(jobs)
+
+
+def test_an_upstream_that_starts_later_is_named_with_both_instants() -> None:
+    jobs: dict[str, tuple[Schedule | None, tuple[Need, ...]]] = {"a": (_H, (Need("b", offset=-3600),)), "b": (_H, ())}
+    first = datetime(2013, 1, 1, tzinfo=UTC)
+    with pytest.raises(NeedsError, match="from 2012-12-31T23:00:00"):
+        check_needs(jobs, starts={"a": first, "b": first})
+    check_needs(jobs, starts={"a": first})
+    check_needs(jobs, starts={"a": first, "b": datetime(2012, 1, 1, tzinfo=UTC)})
+
+
+def test_a_chain_of_thousands_is_no_trouble() -> None:
+    jobs: dict[str, tuple[Schedule | None, tuple[Need, ...]]] = {"0": (_H, ())}
+    jobs |= {str(number): (_H, (Need(str(number - 1)),)) for number in range(1, 5000)}
+    check_needs(jobs)

@@ -51,3 +51,16 @@ def test_it_shows_its_ranges_and_has_no_hash() -> None:
     assert RangeSet() != [(0, 1)]
     with pytest.raises(TypeError):
         hash(RangeSet())
+
+
+@given(st.lists(_range, max_size=20), st.lists(_range, max_size=20), st.integers(0, 40))
+def test_union_and_prefix_agree_with_a_plain_set(
+    one: list[tuple[int, int]], other: list[tuple[int, int]], start: int
+) -> None:
+    both = RangeSet(one).union(RangeSet(other))
+    plain = {number for low, high in (*one, *other) for number in range(low, high)}
+    assert plain == {number for low, high in both for number in range(low, high)}
+    end = start
+    while end in plain:
+        end += 1
+    assert end == both.prefix_end(start)

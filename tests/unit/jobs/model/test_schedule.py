@@ -81,3 +81,18 @@ def test_a_spec_of_no_known_kind_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="kind"):
         Schedule.from_spec({"kind": "moon"})
     assert Every(5) != "every"
+
+
+@pytest.mark.parametrize("interval", [0, -1, float("nan"), float("inf"), "60", True, 1e12])
+def test_intervals_that_are_no_seconds_are_refused(interval: float) -> None:
+    with pytest.raises(InvalidArgumentError, match="seconds from"):
+        Every(interval)
+
+
+def test_a_grid_ends_with_the_calendar() -> None:
+    daily = Every(86_400)
+    assert daily.next_fire(datetime.max.replace(tzinfo=UTC)) is None
+    assert (
+        Every(86_400, anchor=datetime(2013, 1, 1, 5, tzinfo=UTC)).previous_fire(datetime.min.replace(tzinfo=UTC))
+        is None
+    )
