@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from mainspring.concurrency._fork_server import start_child_infrastructure as start_child_infrastructure
     from mainspring.concurrency._thread_crew import ThreadPoolStatistic as ThreadPoolStatistic
     from mainspring.concurrency._thread_pool import ThreadPoolExecutor as ThreadPoolExecutor
+    from mainspring.concurrency._worker_pool import WorkerPool as WorkerPool
+    from mainspring.concurrency._worker_pool import WorkerPoolStatistic as WorkerPoolStatistic
 else:
     from mainspring.base import door
 
@@ -19,6 +21,7 @@ else:
         {
             "_thread_crew": ("ThreadPoolStatistic",),
             "_thread_pool": ("ThreadPoolExecutor",),
+            "_worker_pool": ("WorkerPool", "WorkerPoolStatistic"),
         },
         house={
             "_child": ("ChildProcess", "spawn_child", "spawn_module", "start_child"),

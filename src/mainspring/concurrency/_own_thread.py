@@ -5,13 +5,16 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from mainspring.base import outside_work
+
 T = TypeVar("T")
 
 
 async def in_own_thread(call: Callable[[], T], *, abandoned: Callable[[T], object], name: str) -> T:
-    """Wait for `call()` in a new thread. When the waiter is cancelled, `abandoned` gets the late result.
+    """Wait for `call()` in a new thread.
 
-    `abandoned` runs in the loop, or in the thread when the loop is closed by then.
+    A cancelled waiter still waits for the thread, which may use what the waiter is about to close; then
+    `abandoned` gets the result. It gets it in the thread when the loop is closed by then.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -27,19 +30,32 @@ async def in_own_thread(call: Callable[[], T], *, abandoned: Callable[[T], objec
 
     def succeed(result: T) -> None:
         thread.join()  # it has nothing left to do
-        if future.done():
-            abandoned(result)
-        else:
-            future.set_result(result)
+        future.set_result(result)
 
     def fail(error: BaseException) -> None:
         thread.join()
-        if not future.done():
-            future.set_exception(error)
+        future.set_exception(error)
 
     thread = threading.Thread(target=run, name=name, daemon=True)
     thread.start()
-    return await future
+    outside_work.count += 1
+    try:
+        return await asyncio.shield(future)  # shielded: the thread cannot be cancelled
+    except asyncio.CancelledError:
+        await _until_done(future)
+        if future.exception() is None:
+            abandoned(future.result())
+        raise
+    finally:
+        outside_work.count -= 1
+
+
+async def _until_done(future: "asyncio.Future[T]") -> None:
+    while not future.done():
+        try:
+            await asyncio.wait({future})
+        except asyncio.CancelledError:
+            continue
 
 
 def _hand_over(loop: asyncio.AbstractEventLoop, callback: Callable[[T], object], value: T) -> bool:

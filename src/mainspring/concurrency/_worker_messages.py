@@ -1,0 +1,113 @@
+"""What a worker pool and its workers say to each other; pure, see docs/topics/worker-protocol.md.
+
+A message is one frame of the house: a header, the lengths of its buffers, a pickle, and the buffers that
+pickle protocol 5 left out of it, each at a multiple of 16 bytes so that arrays stay aligned.
+"""
+
+import pickle
+from collections.abc import Sequence
+from enum import IntEnum
+from itertools import accumulate, pairwise
+from struct import Struct
+from typing import Any, Final, NamedTuple  # Any: what a pickle holds
+
+from mainspring.base import encode_frame
+
+MAX_MESSAGE_BYTES: Final = (1 << 32) - 1
+"""What the length of a frame can say."""
+
+ORDER: Final = Struct("<BQ")
+"""A message of the control channel: an `Order` and the number of a task."""
+
+_HEADER: Final = Struct("<QBxxxIId")  # number, kind, bytes of the pickle, count of buffers, seconds
+_LENGTH: Final = Struct("<Q")
+_ALIGNMENT: Final = 16
+
+
+class Kind(IntEnum):
+    """What a message of the data channel is for."""
+
+    CALL = 1
+    CALL_WITH_MAIN = 2  # the pickle names the main module
+    EXIT = 3
+    READY = 4
+    SETUP_FAILED = 5
+    RESULT = 6
+    ERROR = 7
+
+
+class Order(IntEnum):
+    """What a message of the control channel is for."""
+
+    RECALL = 1  # give the task back if it has not begun
+    CANCEL = 2  # the same, and interrupt it if it has
+    DROPPED = 3  # (from the worker) it had not begun, and never will
+
+
+class Message(NamedTuple):
+    """A message as it came in; its buffers are writable and belong to whoever has it."""
+
+    number: int
+    kind: int
+    seconds: float
+    pickled: bytes | memoryview
+    buffers: Sequence[memoryview]
+
+    def unpickle(self) -> Any:
+        """Return what the message carries."""
+        return pickle.loads(self.pickled, buffers=self.buffers)
+
+
+def encode_message(
+    number: int,
+    kind: Kind,
+    pickled: bytes = b"",
+    buffers: Sequence[memoryview] = (),
+    *,
+    seconds: float = 0.0,
+) -> list[bytes | bytearray | memoryview]:
+    """Return the frame of one message, as parts to write one after the other."""
+    header = _HEADER.pack(number, kind, len(pickled), len(buffers), seconds)
+    if not buffers:
+        return encode_frame(header, pickled)
+    lengths = b"".join(_LENGTH.pack(buffer.nbytes) for buffer in buffers)
+    parts: list[bytes | memoryview] = [header, lengths, pickled]
+    position = len(header) + len(lengths) + len(pickled)
+    for buffer in buffers:
+        padding = -position % _ALIGNMENT
+        parts += (bytes(padding), buffer)
+        position += padding + buffer.nbytes
+    return encode_frame(*parts)
+
+
+def decode_message(payload: bytes | memoryview) -> Message:
+    """Return the message in the payload of one frame."""
+    number, kind, pickled_bytes, buffer_count, seconds = _HEADER.unpack_from(payload)
+    start = _HEADER.size
+    if not buffer_count:
+        return Message(number, kind, seconds, payload[start : start + pickled_bytes], ())
+    # Short payloads come as bytes, but the buffers of a result may be written to.
+    whole = memoryview(bytearray(payload)) if isinstance(payload, bytes) else payload
+    lengths = [_LENGTH.unpack_from(whole, start + n * _LENGTH.size)[0] for n in range(buffer_count)]
+    start += buffer_count * _LENGTH.size
+    pickled = whole[start : start + pickled_bytes]
+    # Each buffer begins at the next multiple after the one before.
+    ends = list(accumulate(lengths, lambda end, length: _aligned(end) + length, initial=start + pickled_bytes))
+    buffers = [whole[_aligned(before) : end] for before, end in pairwise(ends)]
+    return Message(number, kind, seconds, pickled, buffers)
+
+
+def message_bytes(pickled: bytes, buffers: Sequence[memoryview]) -> int:
+    """Return an upper bound of the size of a message."""
+    return _HEADER.size + len(pickled) + sum(buffer.nbytes + _LENGTH.size + _ALIGNMENT for buffer in buffers)
+
+
+def pickle_out_of_band(value: object) -> tuple[bytes, list[memoryview]]:
+    """Return the pickle of `value` and the buffers to send beside it; large arrays are not copied."""
+    buffers: list[pickle.PickleBuffer] = []
+    pickled = pickle.dumps(value, 5, buffer_callback=buffers.append)
+    return pickled, [buffer.raw() for buffer in buffers]
+
+
+def _aligned(position: int) -> int:
+    return position + -position % _ALIGNMENT

@@ -1,0 +1,133 @@
+"""One call on its way through a worker pool."""
+
+import asyncio
+import pickle
+from collections.abc import Callable
+from typing import Any, Final, Protocol, TypeVar  # Any: calls of any signature
+
+from mainspring.base import outside_work
+from mainspring.concurrency._worker_main import task_name
+from mainspring.concurrency._worker_messages import (
+    MAX_MESSAGE_BYTES,
+    Kind,
+    Message,
+    message_bytes,
+    pickle_out_of_band,
+)
+from mainspring.errors import ResultNotPicklableError, TaskNotPicklableError
+
+T = TypeVar("T")
+
+_NOT_PICKLABLE: Final = (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError)
+
+
+class TaskOwner(Protocol):
+    """Who takes a task back when it is cancelled: the pool."""
+
+    def on_cancel(self, task: "WorkerTask[Any]") -> None:
+        """The task was cancelled by who awaits it."""
+        ...
+
+
+class WorkerTask(asyncio.Future[T]):
+    """The future of a call, and the pickled call itself until it is done.
+
+    Counts as work outside of the loop until it is done. A cancellation goes on to the worker at once.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., T],
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+        *,
+        owner: TaskOwner,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        pickled, buffers = pack_call(function, args, kwargs)
+        super().__init__(loop=loop)
+        self.name = task_name(function)
+        self.pickled, self.buffers = pickled, buffers
+        # A false alarm only makes the worker import the main module for nothing.
+        self.kind = Kind.CALL_WITH_MAIN if b"__main__" in pickled else Kind.CALL
+        self.recalled = False
+        self._owner = owner
+        outside_work.count += 1
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Cancel the task: taken back if it has not begun, interrupted if it has."""
+        if not super().cancel(msg):
+            return False
+        self._let_go()
+        self._owner.on_cancel(self)
+        return True
+
+    def answer(self, message: Message) -> bool:
+        """Finish with what the worker said; return whether that was a result."""
+        if self.done():
+            return message.kind == Kind.RESULT
+        try:
+            if message.kind == Kind.RESULT:
+                result: T = message.unpickle()
+                self.succeed(result)
+                return True
+            error = unpickle_error(message)
+        except Exception as cause:  # noqa: BLE001  # supervisor: the caller gets it
+            error = ResultNotPicklableError(task=self.name, kind="value", reason=str(cause))
+            error.__cause__ = cause
+        self.fail(error)
+        return False
+
+    def succeed(self, result: T) -> None:
+        """Finish with a result, unless it is done."""
+        if not self.done():
+            self._let_go()
+            self.set_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        """Finish with an error, unless it is done."""
+        if not self.done():
+            self._let_go()
+            self.set_exception(error)
+
+    def _let_go(self) -> None:
+        outside_work.count -= 1
+        self.pickled, self.buffers = b"", []
+
+
+def unpickle_error(message: Message) -> BaseException:
+    """Return the exception that a worker sent, with its traceback there as a note."""
+    error: BaseException
+    error, note = message.unpickle()
+    error.add_note(note)
+    return error
+
+
+def pack_call(
+    function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
+) -> tuple[bytes, list[memoryview]]:
+    """Return the pickle of a call and the buffers beside it.
+
+    Raises:
+        TaskNotPicklableError: it says which part cannot travel.
+    """
+    try:
+        pickled, buffers = pickle_out_of_band((function, args, kwargs))
+    except _NOT_PICKLABLE as error:
+        raise TaskNotPicklableError(what=_culprit(function, args, kwargs), reason=str(error)) from error
+    if message_bytes(pickled, buffers) > MAX_MESSAGE_BYTES:
+        raise TaskNotPicklableError(what=f"the arguments of {task_name(function)}", reason="4 GiB is the limit")
+    return pickled, buffers
+
+
+def _culprit(function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> str:
+    """Name the first part of a call that cannot be pickled."""
+    name = task_name(function)
+    named = [(f"argument {n} of {name}", value) for n, value in enumerate(args, 1)]
+    named += [(f"argument {key}= of {name}", value) for key, value in kwargs.items()]
+    for what, value in [(f"the function {name}", function), *named]:
+        try:
+            pickle_out_of_band(value)
+        except _NOT_PICKLABLE:
+            return what
+    return f"the call of {name}"
