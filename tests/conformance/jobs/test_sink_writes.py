@@ -4,12 +4,23 @@ import asyncio
 from dataclasses import dataclass, field
 
 import pytest
-from tests.conformance.jobs.support_stores import StoreFactory, claim, ending, new_run, sink_run
+from tests.conformance.jobs.support_stores import (
+    HOUR,
+    StoreFactory,
+    claim,
+    claim_one,
+    ending,
+    enqueue,
+    interval_run,
+    new_run,
+    sink_run,
+)
 
+from mainspring.base import from_us
 from mainspring.errors import SinkWriteError, StaleFenceError
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores import Enqueue, RunRecord
-from mainspring.sinks import SinkRun, SqlTransaction
+from mainspring.jobs.stores import Enqueue, JobStore, RunRecord
+from mainspring.sinks import SinkRun, SinkSet, SqlTable, SqlTransaction
 
 
 @dataclass
@@ -43,10 +54,14 @@ class Look:
     run: SinkRun
     sink_name: str = "look"
     count: int = 0
+    sql: str = "SELECT value FROM target ORDER BY value"
+    error: Exception | None = None
     found: list[object] = field(default_factory=list[object])
 
     def apply(self, tx: SqlTransaction) -> int:
-        self.found = [row[0] for row in tx.execute("SELECT value FROM target ORDER BY value")]
+        if self.error is not None:
+            raise self.error
+        self.found = [row[0] for row in tx.execute(self.sql)]
         return 0
 
 
@@ -93,3 +108,46 @@ async def test_a_stale_fence_writes_nothing(stores: StoreFactory) -> None:
         look = Look(sink_run(two))
         await store.finish(ending(two, writes=(look,)))
         assert look.found == [1]
+
+
+class Stage:
+    """The store's stage, as sinks want it."""
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+
+    async def put(self, run: SinkRun, sink_name: str, sequence: int, payload: bytes) -> None:
+        await self._store.stage(run, sink_name, sequence, payload)
+
+
+async def test_a_table_holds_the_rows_of_the_last_generation_once(stores: StoreFactory) -> None:
+    """Many rows, staged in chunks, replace those that the interval had before."""
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        sinks = SinkSet()
+        table = SqlTable("numbers", replace="interval")
+        await sinks.open(Stage(store))
+        for count in (5000, 7):
+            await enqueue(store, interval_run(store, 0, generation=0))
+            record = await claim_one(store, epoch)
+            run = SinkRun(record.run_id, "job", record.fence, 1, None, from_us(0), from_us(HOUR))
+            session = sinks.session(run, default=table)
+            for number in range(count):
+                await session.emit({"number": number, "text": "x" * 500})
+            await store.finish(ending(record, writes=await session.finish()))
+        await sinks.close()
+        await enqueue(store, new_run(store))
+        last = await claim_one(store, epoch)
+        look = Look(sink_run(last), sql="SELECT count(*) FROM numbers")
+        await store.finish(ending(last, writes=(look,)))
+        assert look.found == [7]
+
+
+async def test_a_failed_sink_write_comes_as_it_is(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await enqueue(store, new_run(store))
+        record = await claim_one(store, epoch)
+        own = SinkWriteError(sink="mine", items=1, reason="a staged chunk is gone")
+        with pytest.raises(SinkWriteError, match="a staged chunk is gone"):
+            await store.finish(ending(record, writes=(Look(sink_run(record), error=own),)))

@@ -13,7 +13,7 @@ from mainspring.jobs.stores._sqlite_rows import LIMITS, Row, ended_record, id_li
 from mainspring.jobs.stores._sqlite_sql import statements
 from mainspring.sinks import TransactionalWrite
 
-WRITE_LIMIT = 10.0  # seconds that the rows of one run may hold the group
+WRITE_LIMIT = 20.0  # seconds that the rows of one run may hold the group; below the lease
 STEPS_BETWEEN_LOOKS = 50_000
 _CONTROL = ("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE", "ATTACH", "DETACH", "VACUUM", "PRAGMA")
 
@@ -133,6 +133,8 @@ def _apply(write: TransactionalWrite, connection: sqlite3.Connection) -> SinkWri
     except Exception as exc:  # supervisor: a user's rows fail their own run only
         if not connection.in_transaction:
             raise
+        if isinstance(exc, SinkWriteError):
+            return exc
         error = SinkWriteError(sink=write.sink_name, items=write.count, reason=str(exc) or repr(exc))
         error.__cause__ = exc
         return error
