@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 from mainspring.base import current_clock
+from mainspring.errors import StorageError
 from mainspring.jobs.stores._sqlite_nodes import monotonic_us
 from mainspring.jobs.stores._sqlite_sql import statements
 from mainspring.storage import connect, is_busy
@@ -72,17 +73,20 @@ class Heart:
         return renewed.rowcount
 
     def _run(self) -> None:
-        connection = connect(self._database, durability="process")
+        connection: sqlite3.Connection | None = None
         wait = self._lease / BEATS_PER_LEASE
         try:
             while not self._stopped.wait(wait):
                 wait = self._lease / BEATS_PER_LEASE
                 try:
+                    # here and not before: another process may be recovering the file, which locks out openers too
+                    connection = connection or connect(self._database, durability="process")
                     self.beat(connection)
-                except sqlite3.Error as exc:
-                    if is_busy(exc):  # the writer, or another process, is in the middle of a group
+                except (sqlite3.Error, StorageError) as exc:
+                    if isinstance(exc, sqlite3.Error) and is_busy(exc):  # somebody is in the middle of a group
                         wait = BUSY_POLL
                     else:
                         log.warning("a heartbeat of %s failed: %s", self._database, exc)
         finally:
-            connection.close()
+            if connection is not None:
+                connection.close()

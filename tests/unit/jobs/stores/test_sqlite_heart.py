@@ -78,3 +78,30 @@ async def test_the_thread_renews_by_itself_and_ends_with_the_store(tmp_path: Pat
     other.close()
     await store.close()
     assert before == set(threading.enumerate())
+
+
+async def test_the_thread_waits_for_a_file_that_is_locked_when_it_starts(tmp_path: Path) -> None:
+    """Another process that recovers the file locks out those who open it; the heart must survive that."""
+    store = SqliteStore(tmp_path / "a.db", lease=30.0, durability="process")
+    await store.open()
+    epoch = await store.open_node("a")
+    await store.close()
+    holder = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    holder.execute("PRAGMA locking_mode=EXCLUSIVE")
+    holder.execute("BEGIN EXCLUSIVE")
+    holder.execute("UPDATE epoch SET alive = 1, expires_at = 0")
+    heart = Heart(tmp_path / "a.db", lease=0.06, max_block=60.0)
+    heart.beat_for(epoch)
+    renewed = threading.Event()
+    renewed.wait(0.03)
+    holder.execute("COMMIT")
+    holder.close()
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    for _ in range(2000):
+        if expiry(other) > 0:
+            renewed.set()
+            break
+        renewed.wait(0.005)
+    heart.stop()
+    other.close()
+    assert renewed.is_set()
