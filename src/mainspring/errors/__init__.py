@@ -41,6 +41,9 @@ The tree (each class also inherits the standard class in brackets)::
     ├── ResourceError [RuntimeError]           a resource could not be made, acquired, left or closed
     ├── UnknownResourceError [LookupError]     nothing says what to inject for a parameter
     ├── CycleError [ValueError]                things need one another in a circle
+    ├── NeverHappenedError [AssertionError]    what a test waited for did not happen in its time
+    ├── LeakError [AssertionError]             a test left something behind
+    ├── VirtualClockError [RuntimeError]       virtual time cannot go on
     └── JobError                               what jobs raise
         ├── UnknownJobError [KeyError]         no job of this id
         ├── UnknownBackfillError [KeyError]    no backfill of this id
@@ -66,6 +69,9 @@ from mainspring.errors._concurrency import TaskNotPicklableError as TaskNotPickl
 from mainspring.errors._concurrency import WorkerCrashedError as WorkerCrashedError
 from mainspring.errors._concurrency import WorkerPoolClosedError as WorkerPoolClosedError
 from mainspring.errors._concurrency import WorkQueueFullError as WorkQueueFullError
+from mainspring.errors._front import LeakError as LeakError
+from mainspring.errors._front import NeverHappenedError as NeverHappenedError
+from mainspring.errors._front import VirtualClockError as VirtualClockError
 from mainspring.errors._parts import StorageError as StorageError
 from mainspring.errors._parts import StoreBusyError as StoreBusyError
 from mainspring.errors._parts import StoreCorruptError as StoreCorruptError
@@ -118,12 +124,14 @@ __all__ = [
     "JobDefinitionError",
     "JobError",
     "JobTimeoutError",
+    "LeakError",
     "LeaseLostError",
     "LimitTimeoutError",
     "MainspringError",
     "MissingExtraError",
     "MisuseError",
     "NeedsError",
+    "NeverHappenedError",
     "NotCoroutineFunctionError",
     "PoolExhaustedError",
     "RemoteTaskError",
@@ -150,6 +158,7 @@ __all__ = [
     "UnknownResourceError",
     "UnknownSinkError",
     "UnroutedItemError",
+    "VirtualClockError",
     "WorkQueueFullError",
     "WorkerCrashedError",
     "WorkerPoolClosedError",

@@ -1,1 +1,31 @@
-"""Testing: what mainspring's own tests use and users may too."""
+"""Testing: what mainspring's own tests use and users may too.
+
+The pytest plugin (`-p mainspring.testing.plugin`) runs async tests and fixtures and looks for leaks;
+`VirtualClock` simulates time; `eventually` and `TestSignal` wait without sleeping; `FailNth` and the limits
+make things fail; `PythonChild` is a program to crash.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mainspring.testing._children import PythonChild as PythonChild
+    from mainspring.testing._eventually import eventually as eventually
+    from mainspring.testing._faults import FailNth as FailNth
+    from mainspring.testing._limits import limit_descriptors as limit_descriptors
+    from mainspring.testing._limits import limit_file_size as limit_file_size
+    from mainspring.testing._signals import TestSignal as TestSignal
+    from mainspring.testing._virtual_clock import VirtualClock as VirtualClock
+else:
+    from mainspring.base import door
+
+    __getattr__, __dir__, __all__ = door(
+        __name__,
+        {
+            "_children": ("PythonChild",),
+            "_eventually": ("eventually",),
+            "_faults": ("FailNth",),
+            "_limits": ("limit_descriptors", "limit_file_size"),
+            "_signals": ("TestSignal",),
+            "_virtual_clock": ("VirtualClock",),
+        },
+    )

@@ -148,6 +148,7 @@ async def test_exhausted_descriptors_are_a_clear_error() -> None:
     assert await child.wait() == 3
 
 
+@pytest.mark.allow_leaks("children", "descriptors", reason="the new fork server stays")
 async def test_a_killed_fork_server_is_replaced() -> None:
     _fork_server.start_child_infrastructure()
     with channel() as (ours, theirs):
@@ -161,6 +162,7 @@ async def test_a_killed_fork_server_is_replaced() -> None:
     assert await child.wait() == 5
 
 
+@pytest.mark.allow_leaks("descriptors", reason="the loop that watched the child closed first")
 async def test_a_child_outlives_the_thread_that_started_it() -> None:
     with channel() as (ours, theirs):
 

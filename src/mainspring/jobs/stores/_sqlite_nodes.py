@@ -43,15 +43,15 @@ class Nodes:
         """
         self._refuse_other_hosts(connection)
         lock = None if self._database is None else NodeLock(self._database)
-        sql = statements("nodes")
-        connection.execute(sql["forget_epochs"], (now - KEPT_EPOCHS_US,))
-        epoch = connection.execute(
-            sql["insert_epoch"],
-            (name, self._boot_id, "" if lock is None else lock.path.name, self._expiry(), now),
-        ).lastrowid
-        self._own[epoch or 0] = lock
+        try:
+            epoch = self._insert_epoch(connection, name, lock, now)
+        except sqlite3.Error:
+            if lock is not None:
+                lock.release()
+            raise
+        self._own[epoch] = lock
         self._count_others(connection)
-        return epoch or 0
+        return epoch
 
     def close(self, connection: sqlite3.Connection, epoch: int, now: int) -> None:
         """End an epoch of this process and free what it held; a rescue of this kind is not counted."""
@@ -101,6 +101,13 @@ class Nodes:
         if epoch in self._own:
             return False
         return self._database is None or look(self._lock_path(lock_file)) != "held"
+
+    def _insert_epoch(self, connection: sqlite3.Connection, name: str, lock: NodeLock | None, now: int) -> int:
+        sql = statements("nodes")
+        connection.execute(sql["forget_epochs"], (now - KEPT_EPOCHS_US,))
+        lock_file = "" if lock is None else lock.path.name
+        row = (name, self._boot_id, lock_file, self._expiry(), now)
+        return connection.execute(sql["insert_epoch"], row).lastrowid or 0
 
     def _refuse_other_hosts(self, connection: sqlite3.Connection) -> None:
         if self._database is None:

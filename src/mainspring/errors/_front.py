@@ -1,0 +1,46 @@
+"""Errors of floors 7 to 9: web, testing, command line, demo."""
+
+from collections.abc import Sequence
+
+from mainspring.errors._root import MainspringError
+
+
+class NeverHappenedError(MainspringError, AssertionError):
+    """What a test waited for did not happen in its time."""
+
+    what: str
+    within: float
+    last: object
+
+    def __init__(self, *, what: str, within: float, last: object, hint: str | None = None) -> None:
+        super().__init__(
+            f"{what} did not happen within {within:g} s; last seen: {last!r}",
+            hint=hint,
+            what=what,
+            within=within,
+            last=last,
+        )
+
+
+class LeakError(MainspringError, AssertionError):
+    """A test left something behind: tasks, threads, descriptors or child processes."""
+
+    leaks: Sequence[str]
+
+    def __init__(self, *, test: str, leaks: Sequence[str]) -> None:
+        listed = "".join(f"\n  {leak}" for leak in leaks)
+        super().__init__(
+            f"{test} left behind:{listed}",
+            hint="close, cancel and await, join or wait for it before the test ends",
+            test=test,
+            leaks=tuple(leaks),
+        )
+
+
+class VirtualClockError(MainspringError, RuntimeError):
+    """Virtual time cannot go on: something outside of the loop runs in real time."""
+
+    reason: str
+
+    def __init__(self, *, reason: str, hint: str) -> None:
+        super().__init__(f"virtual time cannot go on: {reason}", hint=hint, reason=reason)
