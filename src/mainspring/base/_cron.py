@@ -119,8 +119,6 @@ class CronExpression:
         low = second + offset
         wall = self._pattern.at_or_after(low)
         while wall is not None and wall - offset >= end:
-            if end > LAST_SECOND:
-                return None
             second = end
             _, end, offset = span_at(zone, second)
             # Nothing matches in [low, wall), so a new walk is needed only where the clock left that range.
@@ -135,8 +133,6 @@ class CronExpression:
         high = second + offset
         wall = self._pattern.at_or_before(high)
         while wall is not None and wall - offset < start:
-            if start < FIRST_SECOND:
-                return None
             second = start - 1
             start, _, offset = span_at(zone, second)
             if not wall <= second + offset <= high:

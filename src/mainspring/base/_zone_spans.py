@@ -38,10 +38,10 @@ def span_at(zone: tzinfo, second: int) -> Span:
     if isinstance(zone, timezone):
         return _whole(zone)
     spans = _block(zone, second >> _BLOCK_BITS)
-    for span in spans:
-        if second < span[1]:
-            return span
-    return spans[-1]
+    index = 0
+    while second >= spans[index][1]:
+        index += 1
+    return spans[index]
 
 
 @lru_cache(maxsize=64)

@@ -54,6 +54,22 @@ def test_star_in_the_hour_fires_in_both_passes_and_never_in_the_gap() -> None:
     assert fires("* 2 * * *", "America/New_York", datetime(2013, 3, 10, 6, tzinfo=UTC), 1) == ["11 02:00-0400"]
 
 
+def test_walking_back_through_gap_and_fold_finds_the_same_fires() -> None:
+    quarter = CronExpression("45 * * * *")
+    for day in (datetime(2013, 3, 10, tzinfo=UTC), datetime(2013, 11, 3, tzinfo=UTC)):
+        forward, at = list[datetime](), day
+        while at < day + timedelta(hours=12):
+            at = quarter.next(at, NEW_YORK) or at
+            forward.append(at)
+        backward = [at]
+        while len(backward) < len(forward):
+            backward.append(quarter.previous(backward[-1] - timedelta(seconds=1), NEW_YORK) or at)
+        assert forward == backward[::-1]
+    assert datetime(2013, 3, 9, 7, 59, tzinfo=UTC) == CronExpression("* 2 * * *").previous(
+        datetime(2013, 3, 10, 12, tzinfo=UTC), NEW_YORK
+    )
+
+
 def test_lord_howe_fires_at_two_when_the_clock_goes_back_to_half_past_one() -> None:
     after = datetime(2013, 4, 6, 13, 30, tzinfo=UTC)
     expected = ["07 02:00+1030", "07 04:00+1030"]
