@@ -1,1 +1,57 @@
 """Jobs: scheduled and recorded work with exact data intervals, retries, backfill and dependencies."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mainspring.jobs.engine import Backfill as Backfill
+    from mainspring.jobs.engine import BackfillProgress as BackfillProgress
+    from mainspring.jobs.engine import JobApp as JobApp
+    from mainspring.jobs.engine import JobContext as JobContext
+    from mainspring.jobs.engine import JobDefinition as JobDefinition
+    from mainspring.jobs.engine import RunInfo as RunInfo
+    from mainspring.jobs.engine import RunResult as RunResult
+    from mainspring.jobs.engine import job as job
+    from mainspring.jobs.engine import job_runner as job_runner
+    from mainspring.jobs.model import At as At
+    from mainspring.jobs.model import Cron as Cron
+    from mainspring.jobs.model import DataInterval as DataInterval
+    from mainspring.jobs.model import Every as Every
+    from mainspring.jobs.model import Missed as Missed
+    from mainspring.jobs.model import Need as Need
+    from mainspring.jobs.model import PlannedFire as PlannedFire
+    from mainspring.jobs.model import RunState as RunState
+    from mainspring.jobs.stores import BackfillState as BackfillState
+    from mainspring.jobs.stores import RunRecord as RunRecord
+    from mainspring.runtime import Resource as Resource
+    from mainspring.runtime import resource as resource
+else:
+    from mainspring.base import door
+
+    __getattr__, __dir__, __all__ = door(
+        __name__,
+        {
+            "mainspring.jobs.engine": (
+                "Backfill",
+                "BackfillProgress",
+                "JobApp",
+                "JobContext",
+                "JobDefinition",
+                "RunInfo",
+                "RunResult",
+                "job",
+                "job_runner",
+            ),
+            "mainspring.jobs.model": (
+                "At",
+                "Cron",
+                "DataInterval",
+                "Every",
+                "Missed",
+                "Need",
+                "PlannedFire",
+                "RunState",
+            ),
+            "mainspring.jobs.stores": ("BackfillState", "RunRecord"),
+            "mainspring.runtime": ("Resource", "resource"),
+        },
+    )

@@ -1,0 +1,28 @@
+"""The engine of jobs: registry, scheduler, node, backfills, needs, and the app that holds them together."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mainspring.jobs.engine._app import JobApp as JobApp
+    from mainspring.jobs.engine._backfill import Backfill as Backfill
+    from mainspring.jobs.engine._context import JobContext as JobContext
+    from mainspring.jobs.engine._context import RunInfo as RunInfo
+    from mainspring.jobs.engine._default import job as job
+    from mainspring.jobs.engine._default import job_runner as job_runner
+    from mainspring.jobs.engine._definition import JobDefinition as JobDefinition
+    from mainspring.jobs.engine._results import BackfillProgress as BackfillProgress
+    from mainspring.jobs.engine._results import RunResult as RunResult
+else:
+    from mainspring.base import door
+
+    __getattr__, __dir__, __all__ = door(
+        __name__,
+        {
+            "_app": ("JobApp",),
+            "_backfill": ("Backfill",),
+            "_context": ("JobContext", "RunInfo"),
+            "_default": ("job", "job_runner"),
+            "_definition": ("JobDefinition",),
+            "_results": ("BackfillProgress", "RunResult"),
+        },
+    )

@@ -1,0 +1,65 @@
+"""The handle of a durable backfill. The backfill itself lives in the store and survives its makers."""
+
+from typing import TYPE_CHECKING
+
+from mainspring.base import current_clock
+from mainspring.errors import UnknownBackfillError
+from mainspring.jobs.engine._results import BackfillProgress
+from mainspring.jobs.stores import BackfillRow, BackfillState
+
+if TYPE_CHECKING:
+    from mainspring.jobs.engine._app import JobApp
+
+
+class Backfill:
+    """Steers one backfill; made by `JobApp.backfill()` and `JobApp.backfill_by_id()`."""
+
+    __slots__ = ("_app", "_first", "backfill_id", "job_id")
+
+    def __init__(self, app: "JobApp", row: BackfillRow) -> None:
+        self._app = app
+        self.backfill_id = row.backfill_id
+        self.job_id = row.job_id
+        self._first = (current_clock().monotonic(), _ended_count(row))
+
+    async def progress(self) -> BackfillProgress:
+        """Return how far it is."""
+        row = await self._row()
+        since, ended = self._first
+        seconds = current_clock().monotonic() - since
+        rate = (_ended_count(row) - ended) / seconds if seconds > 0 else 0.0
+        return BackfillProgress.of(row, rate=rate)
+
+    async def pause(self) -> None:
+        """Make no more runs; those that exist go on."""
+        await self._app.set_backfill_state(self.backfill_id, BackfillState.PAUSED)
+
+    async def resume(self) -> None:
+        """Go on after `pause()`."""
+        await self._app.set_backfill_state(self.backfill_id, BackfillState.RUNNING)
+
+    async def cancel(self) -> None:
+        """Make no more runs and cancel those that exist."""
+        await self._app.set_backfill_state(self.backfill_id, BackfillState.CANCELLED)
+
+    async def wait(self) -> BackfillProgress:
+        """Wait until nothing of it is left to run and return the outcome; cancelling the wait stops only it."""
+        while True:
+            changed = self._app.next_backfill_change()
+            progress = await self.progress()
+            if progress.done and progress.running == 0:
+                return progress
+            await changed
+
+    async def _row(self) -> BackfillRow:
+        row = await self._app.store.backfill(self.backfill_id)
+        if row is None:
+            raise UnknownBackfillError(backfill_id=self.backfill_id)
+        return row
+
+    def __repr__(self) -> str:
+        return f"<Backfill {self.backfill_id} of {self.job_id}>"
+
+
+def _ended_count(row: BackfillRow) -> int:
+    return row.succeeded_count + row.failed_count + row.cancelled_count

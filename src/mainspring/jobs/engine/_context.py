@@ -1,0 +1,176 @@
+"""What a handler is given: its context, typed, and readable as a mapping as the seed shows."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from mainspring.jobs.model import DataInterval
+from mainspring.sinks import SinkSession
+
+if TYPE_CHECKING:
+    from mainspring.jobs.engine._app import JobApp
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_KEYS = (
+    "run_id",
+    "job_id",
+    "scheduled_at",
+    "data_interval",
+    "attempt",
+    "config",
+    "fence",
+    "deadline_at",
+    "cancelled",
+    "idempotency_key",
+)
+
+
+class JobContext(Mapping[str, object]):
+    """One run as its handler sees it. Attributes and `ctx["name"]` are the same.
+
+    Attributes:
+        run_id, job_id: who runs.
+        scheduled_at: the fire time (the interval's end), aware UTC.
+        data_interval: the half-open interval to work on, None without one.
+        attempt: 1 for the first try.
+        config: the effective configuration, a plain dict.
+        fence: a number that grows with every claim; send it along to refuse a late writer.
+        deadline_at: when the timeout ends this attempt, None without one.
+        idempotency_key: the same text for every attempt of this run.
+        app: the JobApp.
+    """
+
+    __slots__ = (
+        "_cancelled",
+        "_loop",
+        "_open_session",
+        "_session",
+        "app",
+        "attempt",
+        "config",
+        "data_interval",
+        "deadline_at",
+        "fence",
+        "job_id",
+        "run_id",
+        "scheduled_at",
+    )
+
+    def __init__(
+        self,
+        *,
+        app: "JobApp",
+        run_id: str,
+        job_id: str,
+        scheduled_at: datetime,
+        data_interval: DataInterval | None,
+        attempt: int,
+        config: dict[str, object],
+        fence: int,
+        deadline_at: datetime | None,
+        open_session: Callable[[], SinkSession],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.app = app
+        self.run_id = run_id
+        self.job_id = job_id
+        self.scheduled_at = scheduled_at
+        self.data_interval = data_interval
+        self.attempt = attempt
+        self.config = config
+        self.fence = fence
+        self.deadline_at = deadline_at
+        self._open_session = open_session
+        self._session: SinkSession | None = None
+        self._cancelled = False
+        self._loop = loop
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the run was asked to stop; for loops in threads, which cannot be interrupted."""
+        return self._cancelled
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same text for every attempt of this run, for services that deduplicate."""
+        return self.run_id
+
+    @property
+    def log(self) -> "logging.LoggerAdapter[logging.Logger]":
+        """A logger whose records carry the run and the job."""
+        extra: dict[str, object] = {"run_id": self.run_id, "job_id": self.job_id, "attempt": self.attempt}
+        return logging.LoggerAdapter(logging.getLogger(f"mainspring.jobs.{self.job_id}"), extra)
+
+    @property
+    def session(self) -> SinkSession:
+        """The run's way to its sinks, made at the first item."""
+        if self._session is None:
+            self._session = self._open_session()
+        return self._session
+
+    @property
+    def used_session(self) -> SinkSession | None:
+        """The session, if anything was emitted."""
+        return self._session
+
+    async def emit(self, item: object, *, key: str | None = None, sink: str | None = None) -> None:
+        """Hand one item to its sink; waits only when that sink is behind.
+
+        Raises:
+            UnroutedItemError: no sink takes items of this type.
+        """
+        await self.session.emit(item, key=key, sink=sink)
+
+    def emit_sync(self, item: object, *, key: str | None = None, sink: str | None = None) -> None:
+        """Hand one item to its sink from a handler that runs in a thread."""
+        asyncio.run_coroutine_threadsafe(self.emit(item, key=key, sink=sink), self._loop).result()
+
+    def cpu(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        """Run a pure function in a worker process of the app and wait for its result.
+
+        Raises:
+            WorkerCrashedError: the worker died while it ran.
+        """
+        return self.app.cpu(function, *args, **kwargs)
+
+    def mark_cancelled(self) -> None:
+        """Tell handlers in threads to stop."""
+        self._cancelled = True
+
+    def __getitem__(self, key: str) -> object:
+        if key not in _KEYS:
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_KEYS)
+
+    def __len__(self) -> int:
+        return len(_KEYS)
+
+    def __repr__(self) -> str:
+        return f"<JobContext {self.job_id} run={self.run_id} attempt={self.attempt}>"
+
+
+class RunInfo:
+    """What a handler in a worker process gets for `ctx`: the facts of the run, picklable."""
+
+    __slots__ = ("attempt", "config", "data_interval", "fence", "job_id", "run_id", "scheduled_at")
+
+    def __init__(self, ctx: JobContext) -> None:
+        self.run_id = ctx.run_id
+        self.job_id = ctx.job_id
+        self.scheduled_at = ctx.scheduled_at
+        self.data_interval = ctx.data_interval
+        self.attempt = ctx.attempt
+        self.config = ctx.config
+        self.fence = ctx.fence
+
+    def __getitem__(self, key: str) -> object:
+        if key not in self.__slots__:
+            raise KeyError(key)
+        return getattr(self, key)

@@ -1,0 +1,143 @@
+"""A job as the code declares it, checked once and for all at its decorator."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, Literal  # Any: handlers have any signature
+
+from mainspring.base import Backoff
+from mainspring.errors import JobDefinitionError
+from mainspring.jobs.model import Missed, Need, Schedule
+from mainspring.resilience import Limiter
+from mainspring.runtime import Provider
+
+type_of_handler = Callable[..., Any]
+
+Executor = Literal["loop", "thread", "process"]
+Overlap = Literal["queue", "allow"]
+
+SUPPLIED = frozenset({"ctx", "scheduled_time", "data_interval", "config"})
+"""Parameters that the engine fills itself, by name; a handler takes those it wants."""
+
+
+class HandlerForm(Enum):
+    """How a handler is called."""
+
+    COROUTINE = "async def"
+    ASYNC_GENERATOR = "async generator"
+    FUNCTION = "function"
+    GENERATOR = "generator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDefinition:
+    """One job. Durations are seconds."""
+
+    job_id: str
+    function: type_of_handler
+    form: HandlerForm
+    place: str  # file:line of the handler
+    schedule: Schedule | None = None
+    delay: float = 0.0
+    jitter: float = 0.0
+    start_at: datetime | None = None
+    missed: Missed = Missed.LATEST
+    max_lookback: float | None = None
+    config: Mapping[str, object]
+    sink: object | None = None
+    names: Mapping[str, Provider]  # resources of this job by parameter name
+    needs: tuple[Need, ...] = ()
+    retry: Backoff | None = None
+    timeout: float | None = None
+    limiter: Limiter | None = None
+    max_instances: int = 1
+    overlap: Overlap = "queue"
+    concurrency_key: str | None = None
+    priority: int = 0
+    queue: str = "default"
+    executor: Executor = "loop"
+    cancel_grace: float = 5.0
+    tags: tuple[str, ...] = ()
+    was: tuple[str, ...] = ()
+
+    @property
+    def timezone(self) -> str:
+        """The zone in which the job's days begin."""
+        return "UTC" if self.schedule is None else self.schedule.timezone
+
+    @property
+    def limits(self) -> tuple[tuple[str, int], ...]:
+        """The counters that a scheduled run of this job holds while it runs."""
+        if self.overlap == "allow":
+            return ()
+        own = (f"job:{self.job_id}", self.max_instances)
+        return (own,) if self.concurrency_key is None else (own, (f"key:{self.concurrency_key}", self.max_instances))
+
+    def describe(self) -> str:
+        """Return the first line of the handler's docstring, or nothing."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+
+def place_of(function: object) -> str:
+    """Return file:line of a function's definition, as errors quote it."""
+    code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
+    return "<unknown>" if code is None else f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def form_of(function: object, *, job_id: str) -> HandlerForm:
+    """Tell how a handler must be called.
+
+    Raises:
+        JobDefinitionError: it is not a function.
+    """
+    if not callable(function) or inspect.isclass(function):
+        raise JobDefinitionError(job_id=job_id, place=place_of(function), problem=f"{function!r} is not a function")
+    if inspect.isasyncgenfunction(function):
+        return HandlerForm.ASYNC_GENERATOR
+    if inspect.iscoroutinefunction(function):
+        return HandlerForm.COROUTINE
+    return HandlerForm.GENERATOR if inspect.isgeneratorfunction(function) else HandlerForm.FUNCTION
+
+
+def check_executor(executor: str, form: HandlerForm, *, job_id: str, place: str) -> Executor:
+    """Return the executor that fits the handler's form.
+
+    Raises:
+        JobDefinitionError: a coroutine was asked to run elsewhere than on the loop, or there is no such executor.
+    """
+    if executor not in ("loop", "thread", "process"):
+        problem = f"executor={executor!r} is not one of 'loop', 'thread', 'process'"
+        raise JobDefinitionError(job_id=job_id, place=place, problem=problem)
+    on_loop = form in (HandlerForm.COROUTINE, HandlerForm.ASYNC_GENERATOR)
+    if on_loop and executor != "loop":
+        problem = f"an {form.value} handler runs on the loop, not with executor={executor!r}"
+        raise JobDefinitionError(job_id=job_id, place=place, problem=problem, hint="make it a plain function")
+    if on_loop:
+        return "loop"
+    return "process" if executor == "process" else "thread"
+
+
+def retry_policy(retry: Backoff | int | None, *, job_id: str, place: str) -> Backoff | None:
+    """Return what `retry=` means: a number N is N retries after the first failure, with growing pauses.
+
+    Raises:
+        JobDefinitionError: a negative number, or a Backoff without `max_tries`.
+    """
+    if isinstance(retry, Backoff):
+        if retry.max_tries is None:
+            problem = "retry= needs a Backoff with max_tries, every retry has a bound"
+            raise JobDefinitionError(job_id=job_id, place=place, problem=problem)
+        return retry
+    if retry is None or retry == 0:
+        return None
+    if isinstance(retry, bool) or retry < 0:
+        problem = f"retry={retry!r} is neither a Backoff nor a number of retries"
+        raise JobDefinitionError(job_id=job_id, place=place, problem=problem)
+    return Backoff(0.5, max_tries=retry + 1, jitter="full")
+
+
+def need_list(needs: Sequence[str | Need]) -> tuple[Need, ...]:
+    """Return `needs=` with plain job ids made into `Need`."""
+    return tuple(need if isinstance(need, Need) else Need(need) for need in needs)

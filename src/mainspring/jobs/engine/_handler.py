@@ -1,0 +1,88 @@
+"""Calls a handler in whatever form it has and brings its items to their sinks."""
+
+import asyncio
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import aclosing
+from typing import cast
+
+from mainspring.concurrency import ThreadPoolExecutor, WorkerPool
+from mainspring.errors import InvalidArgumentError
+from mainspring.jobs.engine._context import JobContext, RunInfo
+from mainspring.jobs.engine._definition import HandlerForm, JobDefinition, type_of_handler
+from mainspring.sinks import SinkSession
+
+_CHUNK = 500  # items that a generator in a thread hands over at once
+
+
+async def call_handler(
+    definition: JobDefinition,
+    arguments: Mapping[str, object],
+    ctx: JobContext,
+    *,
+    threads: ThreadPoolExecutor | None,
+    workers: WorkerPool | None,
+) -> object:
+    """Run the handler to its end and return its value; what it yields goes to the run's sinks."""
+    if definition.form is HandlerForm.COROUTINE:
+        return await definition.function(**arguments)
+    if definition.form is HandlerForm.ASYNC_GENERATOR:
+        await _drain(definition, arguments, ctx)
+        return None
+    if workers is not None:
+        return await _in_worker(definition, arguments, ctx, workers)
+    if threads is None:
+        raise InvalidArgumentError(argument="threads", value=None, expected="a pool for a plain function")
+    if definition.form is HandlerForm.FUNCTION:
+        return await threads.run(definition.function, **arguments)
+    loop = asyncio.get_running_loop()
+    await threads.run(_drain_in_thread, definition.function, arguments, ctx.session, loop)
+    return None
+
+
+async def _drain(definition: JobDefinition, arguments: Mapping[str, object], ctx: JobContext) -> None:
+    emit = ctx.session.emit
+    async with aclosing(definition.function(**arguments)) as items:
+        async for item in items:
+            await emit(item)
+
+
+def _drain_in_thread(
+    function: type_of_handler,
+    arguments: Mapping[str, object],
+    session: SinkSession,
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    """Iterate a plain generator, handing items to the loop a chunk at a time (which also is the back-pressure)."""
+    items: Generator[object, None, None] = function(**arguments)
+    try:
+        chunk: list[object] = []
+        for item in items:
+            chunk.append(item)
+            if len(chunk) == _CHUNK:
+                asyncio.run_coroutine_threadsafe(_emit_all(session, chunk), loop).result()
+                chunk = []
+        if chunk:
+            asyncio.run_coroutine_threadsafe(_emit_all(session, chunk), loop).result()
+    finally:
+        items.close()
+
+
+async def _emit_all(session: SinkSession, items: list[object]) -> None:
+    for item in items:
+        await session.emit(item)
+
+
+async def _in_worker(
+    definition: JobDefinition, arguments: Mapping[str, object], ctx: JobContext, workers: WorkerPool
+) -> object:
+    sent = {name: RunInfo(ctx) if value is ctx else value for name, value in arguments.items()}
+    result = await workers.submit(_run_in_worker, definition.function, sent)
+    if definition.form is HandlerForm.GENERATOR:
+        await _emit_all(ctx.session, cast("list[object]", result))  # cast: what _run_in_worker made of a generator
+        return None
+    return result
+
+
+def _run_in_worker(function: type_of_handler, arguments: Mapping[str, object]) -> object:
+    result: object = function(**arguments)
+    return list(cast("Iterator[object]", result)) if isinstance(result, Generator) else result  # cast: any item

@@ -1,0 +1,219 @@
+"""A node: takes runs from the store under its epoch, runs them, and keeps its lease.
+
+One task claims, one beats. A run's own task is owned here until it has ended. When the epoch turns out to be
+dead, every handler is cancelled without a record (another node has the runs) and the node takes a new epoch.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from mainspring.base import current_random
+from mainspring.errors import LeaseLostError, StorageError
+from mainspring.jobs.engine._execution import Execution, StopReason, Work
+from mainspring.jobs.stores import Claim, JobStore, RunRecord
+
+log = logging.getLogger(__name__)
+
+CLAIM_BATCH: Final = 256
+_TROUBLE_PAUSE: Final = 0.5  # seconds before a store that failed is asked again
+
+
+class Node:
+    """Runs the jobs of one app in this process; made, started and closed by the app.
+
+    Args:
+        works: job id to what its runs share; only these jobs are claimed.
+        slots: handlers that may run at once.
+        poll_interval: seconds between heartbeats, and between claims when nothing woke the node.
+        on_end: called with the record of each run that ended here (terminal, retrying or handed back).
+        on_change: called when a heartbeat tells that another node changed the catalogue.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        works: Mapping[str, Work],
+        *,
+        slots: int,
+        queues: tuple[str, ...],
+        poll_interval: float,
+        on_end: Callable[[RunRecord], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._works = works
+        self._slots = slots
+        self._queues = queues
+        self._poll_interval = poll_interval
+        self._on_end = on_end
+        self._on_change = on_change
+        self._running: dict[str, Execution] = {}
+        self._reserved = 0
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closing = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._version = -1
+        self.epoch = 0
+
+    async def start(self) -> None:
+        """Take an epoch, free the runs of dead nodes, begin to claim."""
+        self.epoch = await self._store.open_node(node_name())
+        await self._rescue()
+        self._tasks = [
+            asyncio.create_task(self._claim_forever(), name="mainspring-claim"),
+            asyncio.create_task(self._beat_forever(), name="mainspring-heartbeat"),
+        ]
+
+    async def close(self, *, drain_timeout: float, cancel_grace: float) -> None:
+        """Stop claiming, let handlers end for `drain_timeout` seconds, then hand their runs back."""
+        self._closing = True
+        for task in self._tasks[:1]:
+            task.cancel()
+        if self._running:
+            await self._until_idle(drain_timeout)
+        for execution in list(self._running.values()):
+            execution.stop(StopReason.DRAIN)
+        if self._running:
+            await self._until_idle(cancel_grace)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for execution in self._running.values():
+            log.error("run %s of %s does not stop; left behind", execution.record.run_id, execution.record.job_id)
+        await self._store.close_node(self.epoch)
+
+    def wake(self) -> None:
+        """Look for runs now: something was enqueued or released."""
+        self._wake.set()
+
+    @property
+    def running_count(self) -> int:
+        """Handlers that run now."""
+        return len(self._running)
+
+    def reserve(self) -> bool:
+        """Keep one slot for a run that is being enqueued; False when none is free."""
+        if self._closing or len(self._running) + self._reserved >= self._slots:
+            return False
+        self._reserved += 1
+        return True
+
+    def release(self) -> None:
+        """Give a reserved slot back."""
+        self._reserved -= 1
+
+    def begin(self, record: RunRecord) -> None:
+        """Run a claimed run in a task of its own."""
+        work = self._works[record.job_id]
+        execution = Execution(work, record, self._ended)
+        self._running[record.run_id] = execution
+        self._idle.clear()
+        execution.task = asyncio.create_task(execution.run(), name=f"job-{record.job_id}")
+
+    def stop_run(self, run_id: str) -> None:
+        """Cancel the handler of a run whose cancel was asked for, if it runs here."""
+        execution = self._running.get(run_id)
+        if execution is not None:
+            execution.stop(StopReason.CANCEL)
+
+    def _ended(self, execution: Execution, record: RunRecord | None) -> None:
+        self._running.pop(execution.record.run_id, None)
+        if not self._running:
+            self._idle.set()
+        self._wake.set()
+        if record is not None:
+            self._on_end(record)
+
+    async def _until_idle(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            return
+
+    async def _claim_forever(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                pause = await self._claim_once()
+            except LeaseLostError:
+                await self._take_new_epoch()
+                continue
+            except StorageError as error:
+                log.warning("cannot claim runs: %s", error)
+                pause = _TROUBLE_PAUSE
+            if pause > 0:
+                await self._sleep(pause)
+
+    async def _claim_once(self) -> float:
+        """Claim one batch and start it; return the seconds until it is worth to try again."""
+        free = self._slots - len(self._running) - self._reserved
+        if free <= 0:
+            return self._poll_interval
+        limit = min(free, CLAIM_BATCH)
+        command = Claim(epoch=self.epoch, limit=limit, jobs=frozenset(self._works), queues=self._queues)
+        self._reserved += limit  # a hot claim in the meantime must not take the same slots
+        try:
+            answer = await self._store.claim(command)
+        finally:
+            self._reserved -= limit
+        for record in answer.runs:
+            self.begin(record)
+        if len(answer.runs) == limit:
+            return 0.0
+        if answer.next_available_at is None:
+            return self._poll_interval
+        return min(self._poll_interval, max((answer.next_available_at - self._store.now()) / 1e6, 0.001))
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _beat_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._poll_interval * current_random().uniform(0.9, 1.1))
+            try:
+                await self._beat()
+                if not self._closing:
+                    await self._rescue()
+            except LeaseLostError:
+                await self._take_new_epoch()
+            except StorageError as error:
+                log.warning("cannot renew the lease of epoch %d: %s", self.epoch, error)
+
+    async def _beat(self) -> None:
+        answer = await self._store.heartbeat(self.epoch)
+        if not answer.alive:
+            raise LeaseLostError(epoch=self.epoch)
+        for run_id in answer.cancelled:
+            self.stop_run(run_id)
+        if answer.version != self._version:
+            self._version = answer.version
+            self._on_change()
+
+    async def _rescue(self) -> None:
+        for record in await self._store.rescue():
+            log.warning("run %s of %s was left by a dead node: now %s", record.run_id, record.job_id, record.state)
+            self._on_end(record)
+            self._wake.set()
+
+    async def _take_new_epoch(self) -> None:
+        lost = self.epoch
+        for execution in list(self._running.values()):
+            execution.stop(StopReason.LEASE_LOST)
+        self.epoch = await self._store.open_node(node_name())
+        log.warning("the lease of epoch %d ended, its handlers were cancelled; now epoch %d", lost, self.epoch)
+
+
+def node_name() -> str:
+    """Return host:pid, as people look for it."""
+    return f"{socket.gethostname()}:{os.getpid()}"

@@ -1,0 +1,134 @@
+"""What an app has while it is open on a loop: store, node, planners, pools; made together, closed in reverse."""
+
+import asyncio
+import inspect
+from collections.abc import Coroutine, Mapping
+from typing import TYPE_CHECKING
+
+from mainspring.concurrency import ThreadPoolExecutor
+from mainspring.jobs.engine._definition import SUPPLIED, JobDefinition
+from mainspring.jobs.engine._execution import Work
+from mainspring.jobs.engine._needs import NeedsKeeper
+from mainspring.jobs.engine._node import Node
+from mainspring.jobs.engine._planner import BackfillPlanner
+from mainspring.jobs.engine._scheduler import Scheduler, registration_of
+from mainspring.jobs.engine._waiters import Waiters
+from mainspring.jobs.stores import JobStore, RunRecord
+from mainspring.runtime import Provider, ResourceContainer
+from mainspring.sinks import SinkRun, SinkSet
+
+if TYPE_CHECKING:
+    from mainspring.jobs.engine._app import JobApp
+
+
+class _Stage:
+    """The job store's stage, as sinks see it."""
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+
+    async def put(self, run: SinkRun, sink_name: str, sequence: int, payload: bytes) -> None:
+        await self._store.stage(run, sink_name, sequence, payload)
+
+
+class OpenApp:
+    """One app, open on one loop.
+
+    Args:
+        container: where resources live; closed with the app.
+    """
+
+    def __init__(
+        self,
+        app: "JobApp",
+        store: JobStore,
+        definitions: Mapping[str, JobDefinition],
+        names: Mapping[str, Provider],
+        sinks: SinkSet,
+        *,
+        container: ResourceContainer,
+        slots: int,
+        queues: tuple[str, ...],
+        poll_interval: float,
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.store = store
+        self.sinks = sinks
+        self.threads = ThreadPoolExecutor(statistic_name="jobs")
+        self._container = container
+        self._tasks: list[asyncio.Task[None]] = []
+        works = {job_id: self._work_of(app, one, names) for job_id, one in definitions.items()}
+        self._definitions = definitions
+        self.waiters = Waiters(store, poll_interval=poll_interval)
+        self.node = Node(
+            store,
+            works,
+            slots=slots,
+            queues=queues,
+            poll_interval=poll_interval,
+            on_end=self._run_ended,
+            on_change=self._catalogue_changed,
+        )
+        self.needs = NeedsKeeper(store, definitions, poll_interval=poll_interval, on_released=self.node.wake)
+        self.planner = BackfillPlanner(store, definitions, poll_interval=poll_interval, on_created=self._runs_made)
+        self.scheduler = Scheduler(
+            store, definitions, poll_interval=poll_interval, on_created=lambda _: self._runs_made()
+        )
+
+    def _work_of(self, app: "JobApp", definition: JobDefinition, names: Mapping[str, Provider]) -> Work:
+        binding = self._container.bind(definition.function, names={**names, **definition.names}, supplied=SUPPLIED)
+        supplied = tuple(name for name in supplied_names(definition) if name not in binding.parameters)
+        return Work(definition, binding, supplied, app, self.store, self.sinks)
+
+    async def start_runner(self) -> None:
+        """Register the jobs and begin to claim; backfills and waiting runs are looked after too."""
+        rows = await self.store.register(
+            [registration_of(definition, self.store.now()) for definition in self._definitions.values()]
+        )
+        self.scheduler.take(rows)
+        await self.sinks.open(_Stage(self.store))
+        await self.node.start()
+        self._start(self.planner.run(), "mainspring-backfills")
+        if self.needs.useful:
+            self._start(self.needs.run(), "mainspring-needs")
+
+    def start_scheduler(self) -> None:
+        """Begin to turn time into runs."""
+        self._start(self.scheduler.run(), "mainspring-scheduler")
+
+    async def close(self, *, drain_timeout: float, cancel_grace: float) -> None:
+        """End everything in reverse; what runs is given `drain_timeout` seconds, then handed back."""
+        try:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self.node.epoch:
+                await self.node.close(drain_timeout=drain_timeout, cancel_grace=cancel_grace)
+            await self.waiters.close()
+            await self.sinks.close()
+        finally:
+            await self._container.close()
+            self.threads.shutdown(wait=False)
+            await self.store.close()
+
+    def _start(self, coroutine: Coroutine[None, None, None], name: str) -> None:
+        self._tasks.append(asyncio.create_task(coroutine, name=name))
+
+    def _run_ended(self, record: RunRecord) -> None:
+        self.waiters.ended(record)
+        self.planner.ended(record)
+        self.needs.ended(record)
+
+    def _runs_made(self) -> None:
+        self.node.wake()
+        self.needs.changed()
+
+    def _catalogue_changed(self) -> None:
+        self.scheduler.changed()
+        self.planner.changed()
+        self.needs.changed()
+
+
+def supplied_names(definition: JobDefinition) -> tuple[str, ...]:
+    """Return the parameters of the handler that the engine fills."""
+    return tuple(name for name in inspect.signature(definition.function).parameters if name in SUPPLIED)

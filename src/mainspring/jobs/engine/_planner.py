@@ -1,0 +1,170 @@
+"""Walks backfills: keeps a bounded number of a backfill's runs alive until its range is used up.
+
+Runs are made lazily, a step at a time; a step moves the stored cursor by compare-and-set, so that any node
+may go on where another one died. Ranges that the done-set already covers are jumped over.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import Final, Literal
+
+from mainspring.base import from_us, new_id, to_us
+from mainspring.errors import StorageError
+from mainspring.jobs.engine._definition import JobDefinition
+from mainspring.jobs.model import DataInterval, RangeSet, RunState
+from mainspring.jobs.stores import (
+    NEXT_GENERATION,
+    BackfillRow,
+    BackfillState,
+    BackfillStep,
+    JobStore,
+    NewRun,
+    RunKind,
+    RunRecord,
+)
+
+log = logging.getLogger(__name__)
+
+BACKFILL_PRIORITY: Final = -10  # below live work of the same job
+_AHEAD_MIN: Final = 64  # runs that are kept alive at least, so that a claim always finds some
+_AHEAD_MAX: Final = 512
+_TROUBLE_PAUSE: Final = 0.5
+_QUIET: Final = 0.05  # seconds between two looks at one backfill
+
+
+class BackfillPlanner:
+    """Plans the backfills of the jobs that this app knows.
+
+    Args:
+        on_created: called when runs were made.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        definitions: Mapping[str, JobDefinition],
+        *,
+        poll_interval: float,
+        on_created: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._definitions = definitions
+        self._poll_interval = poll_interval
+        self._on_created = on_created
+        self._ended_since: dict[str, int] = {}
+        self._wake = asyncio.Event()
+        self._changed: asyncio.Future[None] | None = None
+
+    def changed(self) -> None:
+        """Look again: a backfill was created, paused or resumed."""
+        self._ended_since.clear()
+        self._wake.set()
+
+    def ended(self, record: RunRecord) -> None:
+        """Note that a run of a backfill has ended; looks again when enough of them have."""
+        if record.backfill_id is None or not record.state.terminal:
+            return
+        left = self._ended_since.get(record.backfill_id, 0) - 1
+        self._ended_since[record.backfill_id] = left
+        if left <= 0:
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Plan for ever; ends by cancellation."""
+        while True:
+            self._wake.clear()
+            pause = self._poll_interval
+            try:
+                live = frozenset({BackfillState.RUNNING})
+                for row in await self._store.backfills(states=live, limit=1000):
+                    if row.job_id in self._definitions:
+                        await self._step(row)
+                self._tell()
+            except StorageError as error:
+                log.warning("cannot plan backfills: %s", error)
+                pause = _TROUBLE_PAUSE
+            await asyncio.sleep(_QUIET)
+            try:
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    def next_change(self) -> "asyncio.Future[None]":
+        """Return a future that is resolved after the next look at the backfills."""
+        if self._changed is None or self._changed.done():
+            self._changed = asyncio.get_running_loop().create_future()
+        return self._changed
+
+    def _tell(self) -> None:
+        if self._changed is not None and not self._changed.done():
+            self._changed.set_result(None)
+
+    async def _step(self, row: BackfillRow) -> None:
+        """Fill one backfill up to its look-ahead."""
+        definition = self._definitions[row.job_id]
+        ahead = min(max(4 * row.max_parallel, _AHEAD_MIN), _AHEAD_MAX)
+        if not row.planned and row.live_count <= ahead // 2:
+            row = await self._store.step_backfill(await self._next_step(definition, row, ahead - row.live_count))
+            self._on_created()
+        low_water = row.live_count if row.planned else row.live_count - ahead // 2
+        self._ended_since[row.backfill_id] = max(low_water, 1)
+
+    async def _next_step(self, definition: JobDefinition, row: BackfillRow, limit: int) -> BackfillStep:
+        wanted = await self._wanted(definition, row)
+        intervals = list(islice(wanted, limit))
+        planned = len(intervals) < limit
+        ascending = row.order == "asc"
+        if planned:
+            cursor = row.end if ascending else row.start
+        else:
+            cursor = to_us(intervals[-1].end if ascending else intervals[-1].start)
+        runs = tuple(self._run_of(definition, row, interval) for interval in intervals)
+        return BackfillStep(
+            backfill_id=row.backfill_id, cursor_from=row.cursor, cursor_to=cursor, runs=runs, planned=planned
+        )
+
+    async def _wanted(self, definition: JobDefinition, row: BackfillRow) -> Iterator[DataInterval]:
+        """Return the intervals still to be handled, lazily, in the backfill's order."""
+        start, end = (row.cursor, row.end) if row.order == "asc" else (row.start, row.cursor)
+        ranges = [(start, end)]
+        if row.reprocess == "missing":
+            done = await self._store.done(row.job_id, start, end)
+            succeeded = RangeSet((one.start, one.end) for one in done if one.state == "succeeded")
+            ranges = list(succeeded.gaps(start, end))
+        elif row.reprocess == "failed":
+            done = await self._store.done(row.job_id, start, end)
+            ranges = [(max(one.start, start), min(one.end, end)) for one in done if one.state == "failed"]
+        return walk(definition, ranges, row.order)
+
+    def _run_of(self, definition: JobDefinition, row: BackfillRow, interval: DataInterval) -> NewRun:
+        return NewRun(
+            run_id=new_id(),
+            job_id=row.job_id,
+            kind=RunKind.BACKFILL,
+            state=RunState.WAITING if definition.needs else RunState.AVAILABLE,
+            available_at=self._store.now(),
+            scheduled_at=to_us(interval.end),
+            interval_start=to_us(interval.start),
+            interval_end=to_us(interval.end),
+            generation=NEXT_GENERATION,
+            queue=definition.queue,
+            priority=definition.priority + BACKFILL_PRIORITY,
+            config=row.config,
+            limits=((f"backfill:{row.backfill_id}", row.max_parallel),),
+            backfill_id=row.backfill_id,
+        )
+
+
+def walk(
+    definition: JobDefinition, ranges: list[tuple[int, int]], order: Literal["asc", "desc"]
+) -> Iterator[DataInterval]:
+    """Yield the whole intervals of a job inside the ranges, oldest or newest first."""
+    schedule = definition.schedule
+    if schedule is None:
+        return
+    for start, end in ranges if order == "asc" else reversed(ranges):
+        step = schedule.intervals if order == "asc" else schedule.intervals_reversed
+        yield from step(from_us(start), from_us(end))

@@ -1,0 +1,196 @@
+"""The `@job` decorator: every option checked where it is written, one registry per app."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, Literal, TypedDict, TypeVar  # Any: handlers have any signature
+
+from mainspring.base import Backoff
+from mainspring.errors import InvalidArgumentError, JobDefinitionError, MainspringError, UnknownJobError
+from mainspring.jobs.engine._definition import (
+    Executor,
+    JobDefinition,
+    Overlap,
+    check_executor,
+    form_of,
+    need_list,
+    place_of,
+    retry_policy,
+)
+from mainspring.jobs.model import At, Cron, Every, Need, Schedule, missed_policy
+from mainspring.resilience import Limiter
+from mainspring.runtime import Provider
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+
+class Registry:
+    """The jobs of one app, by id, in the order of their definition."""
+
+    def __init__(self) -> None:
+        self.definitions: dict[str, JobDefinition] = {}
+
+    def __getitem__(self, job: str | Callable[..., Any]) -> JobDefinition:
+        """Return a job by its id or its function.
+
+        Raises:
+            UnknownJobError: it is not registered here.
+        """
+        if isinstance(job, str):
+            found = self.definitions.get(job)
+        else:
+            found = next((one for one in self.definitions.values() if one.function is job), None)
+        if found is None:
+            name = job if isinstance(job, str) else getattr(job, "__qualname__", repr(job))
+            raise UnknownJobError(job_id=name, known=tuple(self.definitions))
+        return found
+
+    def add(self, function: Callable[..., Any], options: "JobOptions") -> JobDefinition:
+        """Check and register one job.
+
+        Raises:
+            JobDefinitionError: an option is wrong, or the id is taken; names file and line.
+        """
+        place = place_of(function)
+        job_id = options.job_id or str(getattr(function, "__qualname__", repr(function)))
+        try:
+            definition = options.build(function, job_id=job_id, place=place)
+        except JobDefinitionError:
+            raise
+        except MainspringError as error:
+            raise JobDefinitionError(job_id=job_id, place=place, problem=str(error), hint=error.hint) from error
+        taken = self.definitions.get(job_id)
+        if taken is not None:
+            problem = f"the id is taken by the job at {taken.place}"
+            raise JobDefinitionError(job_id=job_id, place=place, problem=problem, hint="give one of them a job_id")
+        self.definitions[job_id] = definition
+        return definition
+
+
+class JobKeywords(TypedDict, total=False):
+    """The options of `@job`; durations are seconds, and every default is that of `JobDefinition`.
+
+    cron, every, at: the schedule, at most one of them; `timezone` is the zone of its wall clock.
+    start_at: where a new job's intervals begin; without it nothing before the first registration is run.
+    delay: how long after its interval's end a run starts. jitter: spreads that over as many seconds.
+    missed: "all", "latest", "merge" or "skip"; max_lookback bounds how far back. The words of the seed
+        (misfire_grace_time, coalesce, stateful, backfill_policy) are translated to it.
+    config: the job's own configuration. sink: where its items go. resources: providers by parameter name.
+    needs: jobs whose intervals must cover a run's interval before it starts.
+    retry: a Backoff, or N retries after the first failure. timeout: of one attempt. limiter: admits attempts.
+    max_instances: scheduled runs at once; overlap "allow" lifts it; concurrency_key shares it between jobs.
+    priority: higher goes first. queue: which nodes take it. executor: "loop", "thread" or "process".
+    cancel_grace: for a handler to stop. tags: for lists. was: earlier ids of this job.
+    """
+
+    cron: str | None
+    every: float | None
+    at: datetime | None
+    timezone: str
+    start_at: datetime | None
+    delay: float
+    jitter: float
+    missed: Literal["all", "latest", "merge", "skip"] | None
+    max_lookback: float | None
+    misfire_grace_time: float | None
+    coalesce: bool | None
+    stateful: bool | None
+    backfill_policy: str | None
+    config: Mapping[str, object] | None
+    sink: object | None
+    resources: Mapping[str, Provider] | None
+    needs: Sequence[str | Need]
+    retry: Backoff | int | None
+    timeout: float | None
+    limiter: Limiter | None
+    max_instances: int
+    overlap: Overlap
+    concurrency_key: str | None
+    priority: int
+    queue: str
+    executor: Executor
+    cancel_grace: float
+    tags: Sequence[str]
+    was: Sequence[str]
+
+
+_SEED_WORDS: Final = ("misfire_grace_time", "coalesce", "stateful", "backfill_policy")
+_TAKEN_AS_THEY_ARE: Final = (
+    "start_at",
+    "delay",
+    "jitter",
+    "max_lookback",
+    "sink",
+    "timeout",
+    "limiter",
+    "max_instances",
+    "overlap",
+    "concurrency_key",
+    "priority",
+    "queue",
+    "cancel_grace",
+)
+
+
+class JobOptions:
+    """The options of one `@job`, as they were written."""
+
+    def __init__(self, job_id: str | None, given: JobKeywords) -> None:
+        self.job_id = job_id
+        self._given = given
+
+    def build(self, function: Callable[..., Any], *, job_id: str, place: str) -> JobDefinition:
+        """Make the definition; raises JobDefinitionError or InvalidArgumentError."""
+        given = self._given
+        unknown = sorted(given.keys() - JobKeywords.__annotations__.keys())
+        if unknown:
+            raise JobDefinitionError(job_id=job_id, place=place, problem=f"there is no option {unknown[0]!r}")
+        if not job_id or len(job_id) > 200:
+            raise InvalidArgumentError(argument="job_id", value=job_id, expected="1 to 200 characters")
+        form = form_of(function, job_id=job_id)
+        plain: dict[str, Any] = {name: value for name, value in given.items() if name in _TAKEN_AS_THEY_ARE}
+        check_numbers(plain)
+        words: dict[str, Any] = {name: value for name, value in given.items() if name in _SEED_WORDS}
+        return JobDefinition(
+            job_id=job_id,
+            function=function,
+            form=form,
+            place=place,
+            schedule=self._schedule(),
+            missed=missed_policy(given.get("missed"), **words),
+            config=dict(given.get("config") or {}),
+            names=dict(given.get("resources") or {}),
+            retry=retry_policy(given.get("retry"), job_id=job_id, place=place),
+            needs=need_list(given.get("needs", ())),
+            executor=check_executor(given.get("executor", "loop"), form, job_id=job_id, place=place),
+            tags=tuple(given.get("tags", ())),
+            was=tuple(given.get("was", ())),
+            **plain,
+        )
+
+    def _schedule(self) -> Schedule | None:
+        cron, every, at = self._given.get("cron"), self._given.get("every"), self._given.get("at")
+        zone = self._given.get("timezone", "UTC")
+        named = [name for name, value in (("cron", cron), ("every", every), ("at", at)) if value is not None]
+        if len(named) > 1:
+            raise InvalidArgumentError(argument="schedule", value=" and ".join(named), expected="only one of them")
+        if cron is not None:
+            return Cron(cron, zone)
+        if every is not None:
+            return Every(every, timezone=zone)
+        return None if at is None else At(at)
+
+
+def check_numbers(options: Mapping[str, Any]) -> None:
+    """Refuse numbers that make no sense, each by its name."""
+    for name in ("delay", "jitter", "cancel_grace"):
+        _check(options, name, lambda value: value >= 0, "seconds >= 0")
+    for name in ("timeout", "max_lookback"):
+        _check(options, name, lambda value: value is None or value > 0, "seconds > 0, or None")
+    _check(options, "max_instances", lambda value: value >= 1, "an int >= 1")
+    _check(options, "overlap", lambda value: value in ("queue", "allow"), "'queue' or 'allow'")
+    _check(options, "start_at", lambda value: value is None or value.tzinfo is not None, "an aware datetime")
+
+
+def _check(options: Mapping[str, Any], name: str, fine: Callable[[Any], bool], expected: str) -> None:
+    if name in options and not fine(options[name]):
+        raise InvalidArgumentError(argument=name, value=options[name], expected=expected)

@@ -1,0 +1,104 @@
+"""What callers get back: the outcome of a run, the state of a backfill, a planned fire."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self  # Any: a handler's value has the handler's type
+
+from mainspring.base import decode_json, from_us
+from mainspring.errors import RunFailedError
+from mainspring.jobs.model import RunState
+from mainspring.jobs.stores import BackfillRow, BackfillState, RunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A run as it stood when it was asked for; with `wait=False` it may not have started."""
+
+    run_id: str
+    job_id: str
+    state: RunState
+    attempt: int
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: str | None
+    value: Any
+
+    @classmethod
+    def of(cls, record: RunRecord) -> Self:
+        """Make it from the store's record."""
+        error = None
+        if record.error_type is not None:
+            error = f"{record.error_type}: {record.error_message}"
+        elif record.error_message is not None:
+            error = record.error_message
+        return cls(
+            run_id=record.run_id,
+            job_id=record.job_id,
+            state=record.state,
+            attempt=record.attempt,
+            started_at=None if record.started_at is None else from_us(record.started_at),
+            finished_at=None if record.finished_at is None else from_us(record.finished_at),
+            error=error,
+            value=None if record.value is None else decode_json(record.value),
+        )
+
+    @property
+    def ok(self) -> bool:
+        """True when the run succeeded."""
+        return self.state is RunState.SUCCEEDED
+
+    def check(self) -> Self:
+        """Return itself if the run succeeded.
+
+        Raises:
+            RunFailedError: it ended otherwise, or has not ended.
+        """
+        if not self.ok:
+            raise RunFailedError(run_id=self.run_id, job_id=self.job_id, state=str(self.state), reason=self.error)
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillProgress:
+    """How far a backfill is. `total` counts intervals; `exact` is False while it is an estimate."""
+
+    backfill_id: str
+    job_id: str
+    state: BackfillState
+    total: int
+    exact: bool
+    succeeded: int
+    failed: int
+    cancelled: int
+    running: int
+    rate: float  # ended runs per second since this handle first looked
+    eta: float | None  # seconds to go, None while the rate is unknown
+
+    @property
+    def ended(self) -> int:
+        """Runs that have ended, however."""
+        return self.succeeded + self.failed + self.cancelled
+
+    @property
+    def done(self) -> bool:
+        """True when nothing of it will run any more."""
+        return self.state not in (BackfillState.RUNNING, BackfillState.PAUSED)
+
+    @classmethod
+    def of(cls, row: BackfillRow, *, rate: float) -> Self:
+        """Make it from the store's row."""
+        total = row.created_count if row.planned else max(row.total, row.created_count)
+        ended = row.succeeded_count + row.failed_count + row.cancelled_count
+        return cls(
+            backfill_id=row.backfill_id,
+            job_id=row.job_id,
+            state=row.state,
+            total=total,
+            exact=row.planned or row.total_exact,
+            succeeded=row.succeeded_count,
+            failed=row.failed_count,
+            cancelled=row.cancelled_count,
+            running=row.live_count,
+            rate=rate,
+            eta=(total - ended) / rate if rate > 0 else None,
+        )

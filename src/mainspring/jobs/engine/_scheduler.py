@@ -1,0 +1,192 @@
+"""Turns time that passed into runs: walks each job's schedule and moves its cursor in the store.
+
+Any number of nodes may do so at once: a cursor moves by compare-and-set, and whoever loses takes over the row
+that the winner left.
+"""
+
+import asyncio
+import heapq
+import logging
+from collections.abc import Callable, Iterable, Mapping
+
+from mainspring.base import encode_json, from_us, new_id, to_us
+from mainspring.errors import InvalidArgumentError, StorageError
+from mainspring.jobs.engine._definition import JobDefinition
+from mainspring.jobs.model import MissedPlan, RunState, jitter_of, plan_missed
+from mainspring.jobs.stores import Advance, JobRegistration, JobRow, JobStore, NewRun, RunKind
+
+log = logging.getLogger(__name__)
+
+_BATCH = 500  # jobs in one transaction
+_PER_JOB = 200  # occurrences of one job in one transaction
+_TROUBLE_PAUSE = 0.5
+
+
+class Scheduler:
+    """Creates the runs of scheduled jobs when their time has come.
+
+    Args:
+        on_created: called with the number of runs that were created.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        definitions: Mapping[str, JobDefinition],
+        *,
+        poll_interval: float,
+        on_created: Callable[[int], None],
+    ) -> None:
+        self._store = store
+        self._definitions = definitions
+        self._poll_interval = poll_interval
+        self._on_created = on_created
+        self._rows: dict[str, JobRow] = {}
+        self._due: list[tuple[int, str]] = []
+        self._wake = asyncio.Event()
+        self._reload = False
+
+    def take(self, rows: Iterable[JobRow]) -> None:
+        """Start from these rows, as the registration returned them."""
+        for row in rows:
+            self._put(row)
+
+    def changed(self) -> None:
+        """Read the rows again: another node moved or paused something."""
+        self._reload = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Advance schedules for ever; ends by cancellation."""
+        while True:
+            self._wake.clear()
+            try:
+                if self._reload:
+                    self._reload = False
+                    self.take(await self._store.jobs())
+                await self._advance_due()
+                pause = self._pause()
+            except StorageError as error:
+                log.warning("cannot advance schedules: %s", error)
+                pause = _TROUBLE_PAUSE
+            if pause > 0:
+                await self._sleep(pause)
+
+    def _put(self, row: JobRow) -> None:
+        definition = self._definitions.get(row.job_id)
+        if definition is None or definition.schedule is None:
+            return
+        if row.next_fire_at is None and row.cursor is not None:
+            due = due_after(definition, row.cursor)
+        else:
+            due = row.next_fire_at
+        self._rows[row.job_id] = row
+        if due is not None and not row.paused:
+            heapq.heappush(self._due, (due, row.job_id))
+
+    def _pause(self) -> float:
+        if not self._due:
+            return self._poll_interval
+        return min(self._poll_interval, (self._due[0][0] - self._store.now()) / 1e6)
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _advance_due(self) -> None:
+        now = self._store.now()
+        ready: dict[str, None] = {}
+        while self._due and self._due[0][0] <= now and len(ready) < _BATCH:
+            ready[heapq.heappop(self._due)[1]] = None
+        commands = [self._advance_of(job_id, now) for job_id in ready if not self._rows[job_id].paused]
+        if not commands:
+            return
+        try:
+            answers = await self._store.advance(commands)
+        except BaseException:
+            for job_id in ready:
+                heapq.heappush(self._due, (now, job_id))
+            raise
+        for answer in answers:
+            self._put(answer.row)
+        created = sum(answer.created_count for answer in answers)
+        if created:
+            self._on_created(created)
+
+    def _advance_of(self, job_id: str, now: int) -> Advance:
+        definition, row = self._definitions[job_id], self._rows[job_id]
+        plan = self._plan(definition, row, now)
+        return Advance(
+            job_id=job_id,
+            version=row.version,
+            cursor_from=row.cursor,
+            cursor_to=to_us(plan.cursor),
+            next_fire_at=due_after(definition, to_us(plan.cursor)),
+            runs=tuple(self._runs_of(definition, plan, now)),
+            skipped=tuple((to_us(skipped.start), to_us(skipped.end)) for skipped in plan.skipped),
+        )
+
+    def _plan(self, definition: JobDefinition, row: JobRow, now: int) -> MissedPlan:
+        schedule, cursor = definition.schedule, row.cursor
+        if schedule is None or cursor is None:  # such rows are never due
+            raise InvalidArgumentError(argument="job", value=row.job_id, expected="a job with a schedule")
+        return plan_missed(
+            schedule,
+            cursor=from_us(cursor),
+            now=from_us(now - int(definition.delay * 1e6)),
+            policy=definition.missed,
+            max_lookback=definition.max_lookback,
+            limit=_PER_JOB,
+        )
+
+    def _runs_of(self, definition: JobDefinition, plan: MissedPlan, now: int) -> Iterable[NewRun]:
+        for planned in plan.runs:
+            fire = to_us(planned.fire)
+            available_at = fire + int((definition.delay + jitter_of(definition.job_id, fire, definition.jitter)) * 1e6)
+            interval = planned.interval
+            state = RunState.WAITING if definition.needs else RunState.AVAILABLE
+            if not definition.needs and available_at > now:
+                state = RunState.SCHEDULED
+            yield NewRun(
+                run_id=new_id(),
+                job_id=definition.job_id,
+                kind=RunKind.SCHEDULE,
+                state=state,
+                available_at=available_at,
+                scheduled_at=fire,
+                interval_start=None if interval is None else to_us(interval.start),
+                interval_end=None if interval is None else to_us(interval.end),
+                queue=definition.queue,
+                priority=definition.priority,
+                limits=definition.limits,
+            )
+
+
+def due_after(definition: JobDefinition, cursor: int) -> int | None:
+    """Return when the fire time after `cursor` is due: its delay later; None when there is none."""
+    if definition.schedule is None:
+        return None
+    fire = definition.schedule.next_fire(from_us(cursor))
+    return None if fire is None else to_us(fire) + int(definition.delay * 1e6)
+
+
+def registration_of(definition: JobDefinition, now: int) -> JobRegistration:
+    """Return a job as the store registers it: a new one starts at `start_at`, or now."""
+    schedule = definition.schedule
+    if schedule is None:
+        return JobRegistration(
+            job_id=definition.job_id, schedule=None, cursor=None, next_fire_at=None, was=definition.was
+        )
+    start = now if definition.start_at is None else to_us(definition.start_at)
+    before = schedule.previous_fire(from_us(start))
+    cursor = start if before is None or not schedule.has_intervals else to_us(before)
+    return JobRegistration(
+        job_id=definition.job_id,
+        schedule=encode_json(schedule.spec()),
+        cursor=cursor,
+        next_fire_at=due_after(definition, cursor),
+        was=definition.was,
+    )

@@ -1,0 +1,49 @@
+"""Which store an app uses: what it was given, the environment, or a file in the state directory."""
+
+import logging
+import os
+from pathlib import Path
+
+from mainspring.errors import InvalidArgumentError
+from mainspring.jobs.stores import JobStore, SqliteStore
+from mainspring.storage import Durability
+
+log = logging.getLogger(__name__)
+
+_PREFIX = "sqlite:///"
+
+
+def state_directory() -> Path:
+    """Return `MAINSPRING_STATE_DIR`, by default `.mainspring` in the working directory."""
+    return Path(os.environ.get("MAINSPRING_STATE_DIR") or ".mainspring")
+
+
+def make_store(store: JobStore | str | Path | None, *, durability: Durability) -> JobStore:
+    """Return the store that `store=` names; nothing is opened yet.
+
+    Raises:
+        InvalidArgumentError: the address is not one of a SQLite file.
+    """
+    if store is not None and not isinstance(store, str | Path):
+        return store
+    path = _path_of(store if store is not None else os.environ.get("MAINSPRING_STORE") or _default_path())
+    return SqliteStore(path, durability=durability)
+
+
+def _default_path() -> Path:
+    path = state_directory() / "mainspring.db"
+    log.info("jobs are kept in %s", path)
+    return path
+
+
+def _path_of(store: str | Path) -> Path:
+    if isinstance(store, Path):
+        return store
+    if store.startswith(_PREFIX) and len(store) > len(_PREFIX):
+        return Path(store.removeprefix(_PREFIX))
+    raise InvalidArgumentError(
+        argument="store",
+        value=store,
+        expected="the address of a SQLite file",
+        hint="write sqlite:///state.db (a relative path) or sqlite:////var/lib/app/state.db (an absolute one)",
+    )

@@ -1,0 +1,167 @@
+"""A backfill runs every interval once, survives its makers, and can be steered."""
+
+import asyncio
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.jobs.engine.support_engine import START, at, eventually, make_app, running
+
+from mainspring.jobs import BackfillState, DataInterval, JobApp, RunState
+
+
+class Recorder:
+    """An hourly job that notes its intervals, fails on some and can be held."""
+
+    def __init__(self, path: Path, **options: Any) -> None:
+        self.app: JobApp = make_app(path)
+        self.seen: list[datetime] = []
+        self.failing: set[datetime] = set()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.running = self.most = 0
+        self.app.job("hourly", cron="0 * * * *", **options)(self._handle)
+
+    async def _handle(self, data_interval: DataInterval) -> None:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            await self.gate.wait()
+            self.seen.append(data_interval.start)
+            if data_interval.start in self.failing:
+                raise OSError("broken hour")
+        finally:
+            self.running -= 1
+
+
+def hours(count: int) -> list[datetime]:
+    return [START + timedelta(hours=hour) for hour in range(count)]
+
+
+async def test_every_interval_runs_once_and_never_more_than_max_parallel(tmp_path: Path) -> None:
+    job = Recorder(tmp_path)
+    async with running(job.app) as app:
+        backfill = await app.backfill("hourly", START, at(300), max_parallel=3)
+        outcome = await backfill.wait()
+        assert await app.watermark("hourly") == at(300)
+        assert await app.gaps("hourly") == []
+    assert hours(300) == sorted(job.seen)
+    assert job.most <= 3
+    assert (outcome.state, outcome.succeeded, outcome.ended, outcome.total) == (BackfillState.FINISHED, 300, 300, 300)
+    assert "hourly" in repr(backfill)
+
+
+async def test_newest_first_when_asked(tmp_path: Path) -> None:
+    job = Recorder(tmp_path)
+    async with running(job.app) as app:
+        await (await app.backfill("hourly", START, at(5), order="desc", max_parallel=1)).wait()
+    assert hours(5)[::-1] == job.seen
+
+
+async def test_missing_failed_and_all_choose_what_runs_again(tmp_path: Path) -> None:
+    job = Recorder(tmp_path)
+    job.failing = {at(2)}
+    async with running(job.app) as app:
+        first = await (await app.backfill("hourly", START, at(5))).wait()
+        assert (first.succeeded, first.failed) == (4, 1)
+        assert await app.gaps("hourly") == [(at(2), at(3))]
+        assert await app.watermark("hourly") == at(2)
+        job.failing, job.seen = set(), []
+        await (await app.backfill("hourly", START, at(5), reprocess="failed")).wait()
+        assert job.seen == [at(2)]
+        job.seen = []
+        again = await (await app.backfill("hourly", START, at(5))).wait()
+        assert (job.seen, again.total) == ([], 0)
+        await (await app.backfill("hourly", START, at(5), reprocess="all")).wait()
+        assert hours(5) == sorted(job.seen)
+        generations = sorted(run.generation for run in await app.runs("hourly", states=[RunState.SUCCEEDED]))
+    assert generations == [1, 1, 1, 1, 2, 2, 2, 2, 2, 3]
+
+
+async def test_the_first_failure_stops_it_when_asked(tmp_path: Path) -> None:
+    job = Recorder(tmp_path)
+    job.failing = {at(1)}
+    async with running(job.app) as app:
+        outcome = await (await app.backfill("hourly", START, at(200), on_failure="stop", max_parallel=1)).wait()
+    assert outcome.state is BackfillState.STOPPED
+    assert job.seen[:2] == hours(2)
+    assert len(job.seen) < 200
+
+
+async def test_pause_resume_and_cancel(tmp_path: Path) -> None:
+    job = Recorder(tmp_path)
+    job.gate.clear()
+    async with running(job.app) as app:
+        backfill = await app.backfill("hourly", START, at(100), max_parallel=2)
+        await eventually(lambda: _is(job, 2))
+        await backfill.pause()
+        assert (await backfill.progress()).state is BackfillState.PAUSED
+        await backfill.resume()
+        assert (await backfill.progress()).state is BackfillState.RUNNING
+        await backfill.cancel()
+        job.gate.set()
+        outcome = await (await app.backfill_by_id(backfill.backfill_id)).wait()
+    assert outcome.state is BackfillState.CANCELLED
+    assert len(job.seen) <= 2
+
+
+async def _is(job: Recorder, count: int) -> bool:
+    return job.running == count
+
+
+async def test_another_app_goes_on_where_one_stopped(tmp_path: Path) -> None:
+    first = Recorder(tmp_path)
+    async with running(first.app) as app:
+        backfill = await app.backfill("hourly", START, at(200), max_parallel=1, config={"a": 1})
+        await eventually(lambda: _seen(first, 20))
+    second = Recorder(tmp_path)
+    async with running(second.app) as app:
+        outcome = await (await app.backfill_by_id(backfill.backfill_id)).wait()
+    assert outcome.state is BackfillState.FINISHED
+    assert hours(200) == sorted(first.seen + second.seen)
+
+
+async def _seen(job: Recorder, count: int) -> bool:
+    return len(job.seen) >= count
+
+
+async def test_a_run_waits_until_what_it_needs_covers_its_interval(tmp_path: Path) -> None:
+    job = Recorder(tmp_path)
+    days: list[int] = []
+
+    @job.app.job("daily", cron="0 0 * * *", needs=("hourly",))
+    async def daily(data_interval: DataInterval) -> None:
+        days.append(sum(data_interval.start <= start < data_interval.end for start in job.seen))
+
+    async with running(job.app) as app:
+        whole = await app.backfill("daily", START, at(72))
+
+        async def blocked() -> bool:
+            runs = await app.runs("daily", states=[RunState.WAITING])
+            return len(runs) == 3 and all(run.blocked_by for run in runs)
+
+        await eventually(blocked)
+        (run, *_) = await app.runs("daily", states=[RunState.WAITING])
+        assert run.blocked_by == "blocked by hourly 2013-01-03T00:00Z"
+        await (await app.backfill("hourly", START, at(72))).wait()
+        outcome = await whole.wait()
+    assert outcome.succeeded == 3
+    assert days == [24, 24, 24]
+
+
+@pytest.mark.parametrize("config", [None, {"symbol": "A"}])
+async def test_the_config_of_a_backfill_reaches_its_runs(tmp_path: Path, config: dict[str, object] | None) -> None:
+    app = make_app(tmp_path)
+    seen: list[object] = []
+
+    @app.job("hourly", every=3600, config={"symbol": "none"})
+    async def hourly(config: dict[str, object]) -> None:
+        seen.append(config["symbol"])
+
+    async with running(app):
+        backfill = await app.backfill("hourly", START, at(2), config=config)
+        progress = await backfill.progress()
+        assert (progress.total, progress.exact) == (2, True)
+        await backfill.wait()
+    assert seen == ["none" if config is None else "A"] * 2

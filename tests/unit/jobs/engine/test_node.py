@@ -1,0 +1,184 @@
+"""A node keeps its lease, takes over from the dead, and lives through trouble of its store."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.jobs.engine.support_engine import START, at, eventually, make_app, running
+
+from mainspring.errors import LeaseLostError, StaleFenceError, StoreBusyError
+from mainspring.jobs import JobApp, RunState
+from mainspring.jobs.stores import Claim, ClaimAnswer, Finish, JobRow, RunRecord, SqliteStore
+
+
+class Trouble(SqliteStore):
+    """A store whose next calls fail as they are told to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, durability="memory")
+        self.failures: dict[str, list[Exception]] = {}
+
+    def _fail(self, call: str) -> None:
+        waiting = self.failures.get(call)
+        if waiting:
+            raise waiting.pop(0)
+
+    async def claim(self, command: Claim) -> ClaimAnswer:
+        self._fail("claim")
+        return await super().claim(command)
+
+    async def finish(self, command: Finish) -> RunRecord:
+        self._fail("finish")
+        return await super().finish(command)
+
+    async def heartbeat(self, epoch: int) -> Any:
+        self._fail("heartbeat")
+        return await super().heartbeat(epoch)
+
+    async def advance(self, commands: Any) -> Any:
+        self._fail("advance")
+        return await super().advance(commands)
+
+    async def waiting(self, **options: Any) -> Sequence[RunRecord]:
+        self._fail("waiting")
+        return await super().waiting(**options)
+
+    async def backfills(self, **options: Any) -> Any:
+        self._fail("backfills")
+        return await super().backfills(**options)
+
+
+def troubled(path: Path) -> tuple[JobApp, Trouble]:
+    store = Trouble(path / "state.db")
+    return JobApp("test", store=store, poll_interval=0.02), store
+
+
+def busy() -> Exception:
+    return StoreBusyError(store="state.db", reason="held by a test")
+
+
+async def test_store_trouble_on_every_path_is_lived_through(tmp_path: Path) -> None:
+    app, store = troubled(tmp_path)
+    seen: list[int] = []
+
+    @app.job("tick", every=0.02, missed="all")
+    async def tick() -> None:
+        seen.append(1)
+
+    @app.job("after", every=0.02, missed="all", needs=("tick",))
+    async def after() -> None: ...
+
+    paths = ("claim", "finish", "heartbeat", "advance", "waiting", "backfills")
+    async with running(app):
+        store.failures = {call: [busy()] for call in paths}
+
+        async def through() -> bool:
+            return not any(store.failures.values()) and len(seen) > 3
+
+        await eventually(through)
+
+
+async def test_a_finish_that_was_fenced_out_is_not_recorded_twice(tmp_path: Path) -> None:
+    app, store = troubled(tmp_path)
+
+    @app.job("once")
+    async def once() -> None: ...
+
+    async with running(app):
+        store.failures = {"finish": [StaleFenceError(run_id="x", fence=1)]}
+        result = await app.run_job("once", wait=False)
+
+        async def gone() -> bool:
+            return not store.failures["finish"]
+
+        await eventually(gone)
+        record = await app.run(result.run_id)
+    assert record is not None
+
+
+@pytest.mark.parametrize("call", ["claim", "heartbeat"])
+async def test_a_lost_lease_cancels_handlers_and_the_run_is_done_again(tmp_path: Path, call: str) -> None:
+    app, store = troubled(tmp_path)
+    started: list[int] = []
+
+    @app.job("slow")
+    async def slow() -> str:
+        started.append(1)
+        if len(started) == 1:
+            await asyncio.Event().wait()
+        return "second"
+
+    async with running(app):
+        result = await app.run_job("slow", wait=False)
+
+        async def begun() -> bool:
+            return bool(started)
+
+        await eventually(begun)
+        opened = await app.open()
+        epoch = opened.node.epoch
+        await store.close_node(epoch)  # what a rescue by another node does to it
+        store.failures = {call: [LeaseLostError(epoch=epoch)]}
+        opened.node.wake()
+
+        async def done() -> bool:
+            record = await app.run(result.run_id)
+            return record is not None and record.state is RunState.SUCCEEDED
+
+        await eventually(done)
+        assert opened.node.epoch > epoch
+    assert len(started) == 2
+
+
+async def test_slots_bound_what_runs_at_once(tmp_path: Path) -> None:
+    app = make_app(tmp_path, slots=2)
+    now, most = 0, 0
+
+    @app.job("narrow")
+    async def narrow() -> None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        now -= 1
+
+    async with running(app):
+        results = await asyncio.gather(*(app.run_job("narrow") for _ in range(40)))
+    assert all(result.ok for result in results)
+    assert most == 2
+
+
+async def test_a_run_of_another_node_is_seen_by_its_waiter(tmp_path: Path) -> None:
+    first, second = make_app(tmp_path, queues=("other",)), make_app(tmp_path)
+    for app in (first, second):
+
+        @app.job("shared")
+        async def shared() -> str:
+            return "done"
+
+    async with running(first), running(second):
+        result = await first.run_job("shared")
+    assert result.value == "done"
+
+
+async def test_a_pause_made_elsewhere_is_noticed(tmp_path: Path) -> None:
+    app, other = make_app(tmp_path), make_app(tmp_path, schedule=False)
+    for one in (app, other):
+
+        @one.job("hourly", cron="0 * * * *")
+        async def hourly() -> None: ...
+
+    async with running(app), running(other):
+        row = await other.store.set_paused("hourly", True)
+        assert isinstance(row, JobRow)
+        scheduler = (await app.open()).scheduler
+
+        async def noticed() -> bool:
+            return scheduler._rows["hourly"].paused
+
+        await eventually(noticed)
+        backfill = await other.backfill("hourly", START, at(3))
+        assert (await backfill.wait()).succeeded == 3

@@ -1,0 +1,107 @@
+"""Wrong declarations are refused where they are written, with file and line."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mainspring.base import Backoff
+from mainspring.errors import JobDefinitionError
+from mainspring.jobs import At, Cron, Every, JobApp, Missed, Need
+from mainspring.jobs.engine._definition import HandlerForm
+
+
+async def handler() -> None: ...
+
+
+def plain() -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"cron": "61 * * * *"}, "61"),
+        ({"cron": "* * * *"}, "cron"),
+        ({"cron": "0 * * * *", "timezone": "Mars/Olympus"}, "tz database"),
+        ({"cron": "0 * * * *", "every": 60}, "only one of them"),
+        ({"every": -1}, "every"),
+        ({"at": datetime(2013, 1, 1)}, "aware"),  # noqa: DTZ001
+        ({"retry": -1}, "retry"),
+        ({"retry": True}, "retry"),
+        ({"retry": Backoff(1.0)}, "max_tries"),
+        ({"timeout": 0}, "timeout"),
+        ({"delay": -1}, "delay"),
+        ({"max_lookback": 0}, "max_lookback"),
+        ({"max_instances": 0}, "max_instances"),
+        ({"overlap": "maybe"}, "overlap"),
+        ({"start_at": datetime(2013, 1, 1)}, "start_at"),  # noqa: DTZ001
+        ({"missed": "some"}, "missed"),
+        ({"missed": "all", "coalesce": True}, "missed"),
+        ({"executor": "thread"}, "runs on the loop"),
+        ({"executor": "moon"}, "is not one of"),
+        ({"job_id": "x" * 201}, "job_id"),
+        ({"crom": "0 * * * *"}, "there is no option 'crom'"),
+    ],
+)
+def test_a_wrong_option_is_refused_with_file_and_line(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(JobDefinitionError, match=said) as caught:
+        JobApp("t").job(**options)(handler)
+    assert f"{Path(__file__).name}:" in caught.value.place
+
+
+@pytest.mark.parametrize("function", [7, "text", dict])
+def test_only_functions_can_be_jobs(function: Any) -> None:
+    with pytest.raises(JobDefinitionError, match="is not a function"):
+        JobApp("t").job("x")(function)
+
+
+def test_an_id_is_taken_once() -> None:
+    app = JobApp("t")
+    app.job("same")(handler)
+    with pytest.raises(JobDefinitionError, match="the id is taken by the job at"):
+        app.job("same")(plain)
+
+
+def test_the_decorator_returns_the_function_unchanged() -> None:
+    app = JobApp("t")
+    assert app.job()(handler) is handler
+    assert list(app.jobs) == ["handler"]
+
+
+def test_forms_and_schedules_are_recognised() -> None:
+    app = JobApp("t")
+
+    async def items() -> Any:
+        yield 1
+
+    def many() -> Any:
+        yield 1
+
+    wanted: dict[str, tuple[Callable[..., Any], HandlerForm]] = {
+        "a": (handler, HandlerForm.COROUTINE),
+        "b": (items, HandlerForm.ASYNC_GENERATOR),
+        "c": (plain, HandlerForm.FUNCTION),
+        "d": (many, HandlerForm.GENERATOR),
+    }
+    for job_id, (function, _) in wanted.items():
+        app.job(job_id)(function)
+    assert {job_id: form for job_id, (_, form) in wanted.items()} == {i: one.form for i, one in app.jobs.items()}
+    assert [app.jobs[job_id].executor for job_id in wanted] == ["loop", "loop", "thread", "thread"]
+
+
+def test_options_reach_the_definition() -> None:
+    app = JobApp("t")
+    app.job("cron", cron="@hourly", stateful=True, needs=("every", Need("every", offset=-60)), retry=3)(handler)
+    app.job("every", every=60, timezone="Europe/Berlin", overlap="allow", retry=0)(handler)
+    app.job("at", at=datetime(2013, 1, 1, tzinfo=UTC), concurrency_key="k", max_instances=2)(plain)
+    cron, every, at = app.jobs.values()
+    assert (cron.schedule, cron.missed) == (Cron("@hourly"), Missed.ALL)
+    assert cron.needs == (Need("every"), Need("every", offset=-60))
+    assert cron.retry is not None
+    assert cron.retry.max_tries == 4
+    assert (every.schedule, every.retry, every.limits) == (Every(60, timezone="Europe/Berlin"), None, ())
+    assert every.timezone == "Europe/Berlin"
+    assert at.schedule == At(datetime(2013, 1, 1, tzinfo=UTC))
+    assert at.limits == (("job:at", 2), ("key:k", 2))

@@ -1,0 +1,155 @@
+"""Schedules become runs: at their time, once, also after the program was away."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from tests.unit.jobs.engine.support_engine import eventually, make_app, running
+
+from mainspring.base import current_clock
+from mainspring.jobs import DataInterval, JobApp, RunState
+
+
+def app_with(path: Path, seen: list[Any], **options: Any) -> JobApp:
+    app = make_app(path)
+
+    @app.job("tick", **options)
+    async def tick(data_interval: DataInterval | None, scheduled_time: datetime) -> None:
+        seen.append(data_interval or scheduled_time)
+
+    return app
+
+
+async def _at_least(seen: list[Any], count: int) -> bool:
+    return len(seen) >= count
+
+
+async def test_intervals_of_a_running_schedule_follow_each_other(tmp_path: Path) -> None:
+    seen: list[DataInterval] = []
+    async with running(app_with(tmp_path, seen, every=0.05, missed="all")):
+        await eventually(lambda: _at_least(seen, 4))
+    ordered = sorted(seen, key=lambda one: one.start)
+    assert len(set(ordered)) == len(ordered)
+    assert all(one.end == two.start for one, two in pairwise(ordered))
+
+
+async def test_what_was_missed_while_away_runs_once_each(tmp_path: Path) -> None:
+    seen: list[DataInterval] = []
+    now = current_clock().now()
+    options: dict[str, Any] = {"every": 3600.0, "missed": "all", "start_at": now - timedelta(hours=300)}
+    async with running(app_with(tmp_path, seen, **options)):
+        await eventually(lambda: _at_least(seen, 300))
+    async with running(app_with(tmp_path, seen, **options)) as app:
+        watermark = await app.watermark("tick")
+    assert len(set(seen)) == len(seen)
+    assert watermark == max(one.end for one in seen)
+
+
+async def test_latest_runs_one_and_records_the_rest_as_skipped(tmp_path: Path) -> None:
+    seen: list[DataInterval] = []
+    start = current_clock().now() - timedelta(hours=10)
+    async with running(app_with(tmp_path, seen, every=3600.0, start_at=start, missed="latest")) as app:
+        await eventually(lambda: _at_least(seen, 1))
+
+        async def recorded() -> bool:
+            return bool(await app.runs("tick", states=[RunState.SUCCEEDED]))
+
+        await eventually(recorded)
+        (skipped,) = await app.runs("tick", states=[RunState.SKIPPED])
+        assert await app.watermark("tick") == seen[0].end
+    assert skipped.interval_end == int(seen[0].start.timestamp() * 1e6)
+
+
+async def test_an_instant_fires_once_and_is_not_fired_again(tmp_path: Path) -> None:
+    seen: list[datetime] = []
+    instant = current_clock().now() + timedelta(seconds=0.1)
+    async with running(app_with(tmp_path, seen, at=instant)):
+        await eventually(lambda: _at_least(seen, 1))
+    async with running(app_with(tmp_path, seen, at=instant)):
+        pass
+    assert [instant] == seen
+
+
+async def test_two_nodes_on_one_file_fire_once(tmp_path: Path) -> None:
+    seen: list[DataInterval] = []
+    options: dict[str, Any] = {"every": 0.05, "missed": "all", "max_instances": 4}
+    async with (
+        running(app_with(tmp_path, seen, **options)),
+        running(app_with(tmp_path, seen, **options)),
+    ):
+        await eventually(lambda: _at_least(seen, 20), within=20)
+    assert len(set(seen)) == len(seen)
+
+
+async def test_a_delay_and_a_jitter_move_the_run_and_not_the_interval(tmp_path: Path) -> None:
+    seen: list[DataInterval] = []
+    options: dict[str, Any] = {"every": 0.2, "missed": "all", "delay": 0.05, "jitter": 0.02}
+    async with running(app_with(tmp_path, seen, **options)) as app:
+        await eventually(lambda: _at_least(seen, 2))
+        runs = await app.runs("tick", states=[RunState.SUCCEEDED])
+    for run in runs:
+        assert run.scheduled_at is not None
+        assert run.scheduled_at == run.interval_end
+        assert (run.started_at or 0) >= run.scheduled_at + 50_000
+
+
+async def test_an_app_that_only_runs_what_others_create_does_not_schedule(tmp_path: Path) -> None:
+    seen: list[DataInterval] = []
+    app = app_with(tmp_path, seen, every=0.02)
+    app._schedule = False
+    async with running(app):
+        await asyncio.sleep(0)
+        assert await app.runs("tick") == []
+
+
+async def test_a_schedule_that_waits_for_another_job_makes_waiting_runs(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    order: list[str] = []
+    start = current_clock().now() - timedelta(hours=3)
+
+    @app.job("first", every=3600.0, start_at=start, missed="all")
+    async def first() -> None:
+        order.append("first")
+
+    @app.job("second", every=3600.0, start_at=start, missed="all", needs=("first",))
+    async def second() -> None:
+        order.append("second")
+
+    async with running(app):
+        await eventually(lambda: _at_least(order, 6))
+    assert order.count("second") == order.count("first")
+    assert order[0] == "first"
+
+
+@pytest.mark.parametrize("overlap", ["queue", "allow"])
+async def test_max_instances_bounds_scheduled_runs_unless_overlap_is_allowed(
+    tmp_path: Path, overlap: Literal["queue", "allow"]
+) -> None:
+    app = make_app(tmp_path)
+    running_now, most, ended = 0, 0, 0
+    start = current_clock().now() - timedelta(hours=20)
+    options: dict[str, Any] = {"every": 3600.0, "start_at": start, "missed": "all"}
+
+    @app.job("wide", max_instances=2, overlap=overlap, concurrency_key="shared", **options)
+    async def wide() -> None:
+        nonlocal running_now, most, ended
+        running_now += 1
+        most = max(most, running_now)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        running_now -= 1
+        ended += 1
+
+    async def all_ended() -> bool:
+        return ended >= 20
+
+    async with running(app):
+        await eventually(all_ended)
+    assert most <= 2 if overlap == "queue" else most > 2
+
+
+def test_times_are_utc() -> None:
+    assert current_clock().now().tzinfo is UTC
