@@ -1,6 +1,7 @@
 """Intervals tile the time line in every zone, and missed time is accounted for to the last microsecond."""
 
 import zoneinfo
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -13,7 +14,6 @@ from tests.property.support_cron_oracle import utc
 from mainspring.jobs.model import Cron, DataInterval, Every, Missed, Schedule, plan_missed, to_instant
 
 ZONES = sorted(zoneinfo.available_timezones() - {"localtime"})
-WINDOW = timedelta(days=200)
 
 
 def tiles(schedule: Schedule, start: datetime, end: datetime) -> list[DataInterval]:
@@ -25,12 +25,15 @@ def tiles(schedule: Schedule, start: datetime, end: datetime) -> list[DataInterv
 
 
 @pytest.mark.parametrize("expression", ["30 2 * * *", "0 */8 * * *"])
-def test_intervals_tile_the_time_line_in_every_zone(expression: str) -> None:
+def test_intervals_tile_the_time_line_in_every_zone(
+    expression: str, mainspring_count: Callable[[int, int], int]
+) -> None:
+    window = timedelta(days=mainspring_count(200, 3000))
     for number, name in enumerate(ZONES):
         start = utc(1990 + number % 40, 1 + number % 12)  # another stretch of history for each zone
-        intervals = tiles(Cron(expression, name), start, start + WINDOW)
+        intervals = tiles(Cron(expression, name), start, start + window)
         assert intervals[0].start - start < timedelta(hours=50), name
-        assert start + WINDOW - intervals[-1].end < timedelta(hours=50), name
+        assert start + window - intervals[-1].end < timedelta(hours=50), name
 
 
 EXPRESSIONS = ["0 * * * *", "*/20 * * * *", "0 0 * * *", "30 1,2 * * *", "0 0 1 * *", "0 12 * * mon-fri", "0 6 L * *"]
