@@ -113,8 +113,10 @@ def _descendants(pid: int) -> dict[object, str]:
 
 def _command(pid: int) -> str:
     with contextlib.suppress(OSError):
+        if ") Z " in Path(f"/proc/{pid}/stat").read_text():
+            return "ended, not waited for"
         command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        return command.strip()[:200] or "ended, not waited for"
+        return command.strip()[:200] or "starting"
     return "gone"
 
 
