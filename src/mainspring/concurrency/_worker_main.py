@@ -8,6 +8,7 @@ that was meant is running, so that it cannot reach the next.
 
 import os
 import pickle
+import select
 import signal
 import socket
 import threading
@@ -32,6 +33,7 @@ from mainspring.errors import RemoteTaskError, ResultNotPicklableError, TaskNotP
 
 INTERRUPT: Final = signal.SIGUSR2
 
+_NUDGE_MS: Final = 10
 _RUN, _DROP = "run", "drop"
 
 Answer = tuple[Kind, bytes, list[memoryview]]
@@ -99,9 +101,15 @@ class WorkerLoop:
 
     def listen(self) -> None:
         """Follow the control channel, in a thread of its own."""
-        while order := self._control.recv(ORDER.size, socket.MSG_WAITALL):
-            kind, number = ORDER.unpack(order)
-            self.obey(kind, number)
+        poller = select.poll()
+        poller.register(self._control, select.POLLIN)
+        while True:
+            if not poller.poll(self._nudge()):
+                continue
+            order = self._control.recv(ORDER.size, socket.MSG_WAITALL)
+            if not order:
+                return
+            self.obey(*ORDER.unpack(order))
 
     def obey(self, kind: int, number: int) -> None:
         """Give a task back if it has not begun, or interrupt it."""
@@ -112,7 +120,19 @@ class WorkerLoop:
                 self._control.sendall(ORDER.pack(Order.DROPPED, number))
         elif kind == Order.CANCEL:
             self._to_interrupt = number
-            signal.pthread_kill(self._main_thread, INTERRUPT)
+            self._nudge()
+
+    def _nudge(self) -> int | None:
+        """Signal the main thread if it is to be interrupted; return the milliseconds until the next nudge.
+
+        One signal is not enough: Python runs the handler between two instructions, so a signal that comes a
+        moment before a system call waits there for as long as the call does.
+        """
+        number = self._to_interrupt
+        if not number or number <= self._last_seen:
+            return None
+        signal.pthread_kill(self._main_thread, INTERRUPT)
+        return _NUDGE_MS
 
     def on_interrupt(self, *_: object) -> None:
         """Raise in the running task if it is the one that was meant, once."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.unit.concurrency import support_children as support
 
-from mainspring.concurrency import _fork_server, spawn_child, spawn_module, start_child
+from mainspring.concurrency import _child, _fork_server, spawn_child, spawn_module, start_child
 from mainspring.errors import ChildStartError, InvalidArgumentError, TaskNotPicklableError
 
 SAME_PATH = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
@@ -197,3 +197,39 @@ if __name__ == "__main__":
         assert support.ended(watch)
     finally:
         os.close(watch)
+
+
+@every_method
+async def test_ends_are_seen_where_there_are_no_pid_descriptors(
+    start_method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with channel() as (ours, theirs):
+        child = await start_child(support.tell_pid_and_wait, (theirs,), start_method=start_method)
+        await line(ours)
+        child.kill()
+        assert await child.wait() == -signal.SIGKILL
+
+
+async def test_a_process_that_is_gone_takes_no_signal() -> None:
+    child = await spawn_child(support.exit_with, 0)
+    await child.wait()
+    _child._send_signal(child.pid, None, signal.SIGTERM)
+
+
+async def test_signals_without_a_name_are_told_by_number() -> None:
+    with channel() as (ours, theirs):
+        child = await spawn_child(support.tell_pid_and_wait, theirs)
+        await line(ours)
+        child.send_signal(signal.SIGRTMIN + 1)
+        await child.wait()
+    assert child.signal_name == f"signal {signal.SIGRTMIN + 1}"
+
+
+async def test_where_no_descriptor_is_left_to_watch_the_pid_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(pid: int) -> int:
+        raise OSError(24, "too many open files")
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    child = await start_child(support.exit_with, (3,), start_method="fork")
+    assert await child.wait() == 3

@@ -382,7 +382,7 @@ def test_functions_of_the_main_module_work(tmp_path: Path, how: str, start_metho
     script.write_text(PROGRAM)
     target = [str(script)] if how == "script" else ["-m", "small_main"]
     done = run_program(*target, start_method, folder=tmp_path)
-    assert (done.stdout, done.stderr) == (b"True __main__\n", b"")
+    assert done.stdout == b"True __main__\n", done.stderr
 
 
 def test_a_main_module_without_a_guard_does_not_start_itself_again(tmp_path: Path) -> None:
