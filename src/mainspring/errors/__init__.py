@@ -44,6 +44,7 @@ The tree (each class also inherits the standard class in brackets)::
     ├── NeverHappenedError [AssertionError]    what a test waited for did not happen in its time
     ├── LeakError [AssertionError]             a test left something behind
     ├── VirtualClockError [RuntimeError]       virtual time cannot go on
+    ├── AirlineRefusedError [ConnectionError]  the demo's API answered with something else than flights
     └── JobError                               what jobs raise
         ├── UnknownJobError [KeyError]         no job of this id
         ├── UnknownBackfillError [KeyError]    no backfill of this id
@@ -69,6 +70,7 @@ from mainspring.errors._concurrency import TaskNotPicklableError as TaskNotPickl
 from mainspring.errors._concurrency import WorkerCrashedError as WorkerCrashedError
 from mainspring.errors._concurrency import WorkerPoolClosedError as WorkerPoolClosedError
 from mainspring.errors._concurrency import WorkQueueFullError as WorkQueueFullError
+from mainspring.errors._front import AirlineRefusedError as AirlineRefusedError
 from mainspring.errors._front import LeakError as LeakError
 from mainspring.errors._front import NeverHappenedError as NeverHappenedError
 from mainspring.errors._front import VirtualClockError as VirtualClockError
@@ -110,6 +112,7 @@ from mainspring.errors._work import UnknownBackfillError as UnknownBackfillError
 from mainspring.errors._work import UnknownJobError as UnknownJobError
 
 __all__ = [
+    "AirlineRefusedError",
     "ChildStartError",
     "CircuitBroken",
     "ClosedError",

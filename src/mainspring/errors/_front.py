@@ -44,3 +44,13 @@ class VirtualClockError(MainspringError, RuntimeError):
 
     def __init__(self, *, reason: str, hint: str) -> None:
         super().__init__(f"virtual time cannot go on: {reason}", hint=hint, reason=reason)
+
+
+class AirlineRefusedError(MainspringError, ConnectionError):
+    """The demo's API answered with something else than flights."""
+
+    status: int
+    retry_after: float
+
+    def __init__(self, *, status: int, retry_after: float) -> None:
+        super().__init__(f"the airline answered with status {status}", status=status, retry_after=retry_after)

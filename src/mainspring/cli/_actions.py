@@ -1,0 +1,194 @@
+"""What the commands do with an app."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from rich.console import Console
+
+from mainspring.base import decode_json
+from mainspring.cli._errors import ExitCode
+from mainspring.cli._output import (
+    backfill_facts,
+    counts_by_job,
+    job_row,
+    plan_row,
+    run_row,
+    write_facts,
+    write_json,
+    write_rows,
+)
+from mainspring.cli._progress import make_meter
+from mainspring.errors import DecodeError, InvalidArgumentError
+from mainspring.jobs import Backfill, BackfillProgress, JobApp, RunState
+
+_LOOK_INTERVAL: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillAsked:
+    """What `mainspring backfill` was asked for."""
+
+    job: str
+    start: str
+    end: str
+    parallel: int
+    reprocess: Literal["missing", "failed", "all"]
+    order: Literal["asc", "desc"]
+
+
+@asynccontextmanager
+async def opened(app: JobApp) -> AsyncGenerator[JobApp]:
+    """Open the app's store and runner, without its scheduler, for the length of the block."""
+    await app.open()
+    try:
+        yield app
+    finally:
+        await app.close()
+
+
+async def run_app(app: JobApp, *, seconds: float | None, as_json: bool) -> None:
+    """Schedule and run until SIGINT or SIGTERM, or for some seconds."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        await app.start()
+        started = {"app": app.label, "store": app.store.location, "jobs": len(app.jobs)}
+        if as_json:
+            write_json(started)
+        else:
+            sys.stdout.write("running {jobs} jobs of {app!r}, kept in {store}; Ctrl-C ends it\n".format_map(started))
+        sys.stdout.flush()
+        await _wait(stopped, seconds)
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+        await app.close()
+
+
+async def _wait(event: asyncio.Event, seconds: float | None) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
+async def list_jobs(app: JobApp, *, as_json: bool) -> None:
+    """List the jobs with what their runs came to."""
+    async with opened(app):
+        counts = counts_by_job(await app.store.job_counts())
+    rows = [job_row(one, counts.get(one.job_id, {})) for one in app.jobs.values()]
+    columns = ("job", "schedule", "timezone", "needs", "runs", "failed", "what")
+    write_rows(rows, columns=columns, as_json=as_json, empty="the app has no jobs")
+
+
+async def list_runs(app: JobApp, *, job: str | None, states: Sequence[RunState], limit: int, as_json: bool) -> None:
+    """List runs, newest first."""
+    async with opened(app):
+        records = await app.runs(job, states=states, limit=limit)
+    columns = ("run", "job", "state", "interval_start", "attempt", "items", "error")
+    write_rows([run_row(one) for one in records], columns=columns, as_json=as_json, empty="there are no such runs")
+
+
+async def show_run(app: JobApp, run_id: str, *, as_json: bool) -> None:
+    """Show all that the store knows of one run."""
+    async with opened(app):
+        record = await app.run(run_id)
+    if record is None:
+        raise InvalidArgumentError(
+            argument="RUN",
+            value=run_id,
+            expected="the id of a run, or an unambiguous beginning of it",
+            hint="list them with `mainspring runs`",
+        )
+    write_facts(run_row(record), as_json=as_json)
+
+
+async def trigger_job(app: JobApp, job: str, config: Mapping[str, object], *, wait: bool, as_json: bool) -> ExitCode:
+    """Create a run, and run it here when `wait` is set."""
+    async with opened(app):
+        result = await app.run_job(job, config or None, wait=wait)
+    facts = {
+        "run": result.run_id,
+        "job": result.job_id,
+        "state": str(result.state),
+        "error": result.error,
+        "value": result.value,
+    }
+    write_facts(facts, as_json=as_json)
+    return ExitCode.FAILED if wait and not result.ok else ExitCode.DONE
+
+
+def parse_config(pairs: Sequence[str]) -> dict[str, object]:
+    """Read KEY=VALUE pairs; a value is JSON when it can be, else text.
+
+    Raises:
+        InvalidArgumentError: a pair has no `=` or no key.
+    """
+    config: dict[str, object] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise InvalidArgumentError(argument="--config", value=pair, expected="KEY=VALUE, as --config city=Lisbon")
+        try:
+            config[key] = decode_json(text)
+        except DecodeError:
+            config[key] = text
+    return config
+
+
+def count_backfill(app: JobApp, asked: BackfillAsked, *, as_json: bool) -> None:
+    """Say how many intervals the range has; nothing is opened or stored."""
+    intervals = app.intervals(asked.job, asked.start, asked.end)
+    facts = {
+        "job": asked.job,
+        "intervals": len(intervals),
+        "first": str(intervals[0]) if intervals else None,
+        "last": str(intervals[-1]) if intervals else None,
+    }
+    write_facts(facts, as_json=as_json)
+
+
+async def backfill_job(app: JobApp, asked: BackfillAsked, *, detach: bool, as_json: bool) -> ExitCode:
+    """Store a backfill and, unless `detach` is set, run it here to its end."""
+    async with opened(app):
+        backfill = await app.backfill(
+            asked.job,
+            asked.start,
+            asked.end,
+            reprocess=asked.reprocess,
+            order=asked.order,
+            max_parallel=asked.parallel,
+        )
+        progress = await (backfill.progress() if detach else _watch(backfill))
+    write_facts(backfill_facts(progress), as_json=as_json)
+    return ExitCode.FAILED if progress.failed or progress.cancelled else ExitCode.DONE
+
+
+async def _watch(backfill: Backfill) -> BackfillProgress:
+    """Wait for the end, showing on standard error how far it is."""
+    whole = asyncio.ensure_future(backfill.wait())
+    meter = make_meter(Console(stderr=True))
+    try:
+        while not (await asyncio.wait({whole}, timeout=_LOOK_INTERVAL))[0]:
+            meter.show(await backfill.progress())
+        return await whole
+    finally:
+        meter.close()
+        whole.cancel()
+
+
+def plan_job(app: JobApp, job: str, *, after: datetime | None, count: int, as_json: bool) -> None:
+    """Show the next fire times."""
+    rows = [plan_row(one) for one in app.plan(job, after=after, count=count)]
+    columns = ("local", "interval_start", "interval_end", "clock")
+    write_rows(rows, columns=columns, as_json=as_json, empty="the job has no further fire times")

@@ -1,0 +1,92 @@
+"""Finds the JobApp that a command names: `file.py`, `file.py:name`, `module` or `module:name`."""
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from mainspring.errors import InvalidArgumentError
+from mainspring.jobs import JobApp, job_runner
+
+_FORMS: Final = "a file as app.py, or module:attribute"
+_MAIN: Final = "app"
+
+
+def load_app(name: str) -> JobApp:
+    """Import what `name` says and return its JobApp: the attribute, else `app`, else the only one there is.
+
+    A module without a JobApp of its own that registered jobs with `mainspring.jobs.job` has the default one.
+
+    Raises:
+        InvalidArgumentError: there is no such file, module or app, or more than one.
+    """
+    place, attribute = _split(name)
+    module = _import(place, name)
+    if attribute:
+        found = getattr(module, attribute, None)
+        if not isinstance(found, JobApp):
+            raise InvalidArgumentError(argument="APP", value=name, expected=f"{attribute!r} to be a JobApp in {place}")
+        return found
+    apps = {key: value for key, value in vars(module).items() if isinstance(value, JobApp)}
+    if _MAIN in apps:
+        return apps[_MAIN]
+    different = list({id(one): one for one in apps.values()}.values())
+    if len(different) > 1:
+        names = ", ".join(sorted(apps))
+        raise InvalidArgumentError(
+            argument="APP", value=name, expected="one JobApp", hint=f"say which: {place}:NAME, one of {names}"
+        )
+    if different:
+        return different[0]
+    if job_runner.jobs:
+        return job_runner
+    raise InvalidArgumentError(
+        argument="APP", value=name, expected="a module with a JobApp or jobs", hint="name it `app`, or give module:name"
+    )
+
+
+def _split(name: str) -> tuple[str, str]:
+    place, _, attribute = name.rpartition(":")
+    return (place, attribute) if place else (name, "")
+
+
+def _import(place: str, name: str) -> ModuleType:
+    path = Path(place)
+    if path.suffix == ".py" or path.exists():
+        return _import_file(path, name)
+    _put_first(str(Path.cwd()))
+    try:
+        found = importlib.util.find_spec(place)
+    except (ImportError, ValueError):
+        found = None
+    if found is None:
+        raise InvalidArgumentError(argument="APP", value=name, expected=_FORMS, hint=f"there is no module {place!r}")
+    return importlib.import_module(place)
+
+
+def _import_file(path: Path, name: str) -> ModuleType:
+    if not path.is_file():
+        raise InvalidArgumentError(argument="APP", value=name, expected=_FORMS, hint=f"there is no file {path}")
+    # Known by its name: worker processes that are sent its functions must find it too.
+    _put_first(str(path.resolve().parent))
+    loaded = sys.modules.get(path.stem)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(path.resolve()):
+        return loaded
+    found = importlib.util.spec_from_file_location(path.stem, path.resolve())
+    if found is None or found.loader is None:
+        raise InvalidArgumentError(argument="APP", value=name, expected=_FORMS)
+    module = importlib.util.module_from_spec(found)
+    sys.modules[path.stem] = module
+    try:
+        found.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[path.stem]
+        raise
+    return module
+
+
+def _put_first(folder: str) -> None:
+    if folder not in sys.path:
+        sys.path.insert(0, folder)

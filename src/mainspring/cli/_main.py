@@ -1,0 +1,174 @@
+"""The commands of `mainspring`, as typer has them; what they do is in `_actions`."""
+
+import asyncio
+import runpy
+import sys
+from collections.abc import Coroutine, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final  # Any: what a coroutine is sent is nobody's business
+
+import typer
+
+from mainspring.base import parse_duration
+from mainspring.cli import _actions as actions
+from mainspring.cli._errors import ExitCode, say_error
+from mainspring.cli._load import load_app
+from mainspring.errors import InvalidArgumentError, MainspringError
+from mainspring.jobs import RunState
+
+cli: Final = typer.Typer(
+    name="mainspring",
+    help="See and steer the jobs of an app.",
+    epilog="Exit codes: 0 done, 1 a run failed, 2 wrong input, 3 trouble with the store.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=True,
+)
+
+App = Annotated[str, typer.Argument(metavar="APP", help="file.py, or module:attribute")]
+Job = Annotated[str, typer.Argument(metavar="JOB", help="the job's id")]
+AsJson = Annotated[bool, typer.Option("--json", help="write JSON to standard output")]
+
+
+class Order(StrEnum):
+    """Which intervals a backfill runs first."""
+
+    ASC = "asc"
+    DESC = "desc"
+
+
+class Reprocess(StrEnum):
+    """Which intervals a backfill runs."""
+
+    MISSING = "missing"
+    FAILED = "failed"
+    ALL = "all"
+
+
+@cli.command()
+def run(
+    app: App,
+    as_json: AsJson = False,
+    for_: Annotated[str | None, typer.Option("--for", help="end after this long, as 90s or 10m")] = None,
+) -> None:
+    """Schedule and run the app's jobs until Ctrl-C."""
+    seconds = None if for_ is None else parse_duration(for_, source="--for")
+    _run(actions.run_app(load_app(app), seconds=seconds, as_json=as_json))
+
+
+@cli.command()
+def jobs(app: App, as_json: AsJson = False) -> None:
+    """List the jobs."""
+    _run(actions.list_jobs(load_app(app), as_json=as_json))
+
+
+@cli.command()
+def runs(
+    app: App,
+    job: Annotated[str | None, typer.Option("--job", help="only of this job")] = None,
+    state: Annotated[list[RunState] | None, typer.Option("--state", help="only in this state; may be repeated")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List runs, newest first."""
+    _run(actions.list_runs(load_app(app), job=job, states=state or [], limit=limit, as_json=as_json))
+
+
+@cli.command()
+def show(
+    app: App,
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="its id, or the beginning of it")],
+    as_json: AsJson = False,
+) -> None:
+    """Show one run."""
+    _run(actions.show_run(load_app(app), run_id, as_json=as_json))
+
+
+@cli.command()
+def trigger(
+    app: App,
+    job: Job,
+    config: Annotated[list[str] | None, typer.Option("--config", metavar="KEY=VALUE", help="may be repeated")] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="run it here and wait for its end")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Create a run now. Without --wait, a running app picks it up."""
+    settings = actions.parse_config(config or [])
+    _run(actions.trigger_job(load_app(app), job, settings, wait=wait, as_json=as_json))
+
+
+@cli.command()
+def backfill(
+    app: App,
+    job: Job,
+    start: Annotated[str, typer.Option("--from", help="a date in the job's zone, or an instant with its offset")],
+    end: Annotated[str, typer.Option("--to", help="the same; it is not included")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only count the intervals")] = False,
+    parallel: Annotated[int, typer.Option(help="runs at once")] = 8,
+    reprocess: Annotated[Reprocess, typer.Option(help="which intervals")] = Reprocess.MISSING,
+    order: Annotated[Order, typer.Option(help="oldest or newest first")] = Order.ASC,
+    detach: Annotated[bool, typer.Option("--detach", help="store it for a running app, and return")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the intervals of a job between two instants. Ctrl-C leaves it in the store, to be gone on with."""
+    asked = actions.BackfillAsked(job, start, end, parallel=parallel, reprocess=reprocess.value, order=order.value)
+    loaded = load_app(app)
+    if dry_run:
+        actions.count_backfill(loaded, asked, as_json=as_json)
+    else:
+        _run(actions.backfill_job(loaded, asked, detach=detach, as_json=as_json))
+
+
+@cli.command()
+def plan(
+    app: App,
+    job: Job,
+    count: Annotated[int, typer.Option(min=1, max=10_000, help="how many fire times")] = 5,
+    after: Annotated[str | None, typer.Option(help="begin there instead of now; an instant with its offset")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a job's next fire times and intervals, with what the clock does between them."""
+    actions.plan_job(load_app(app), job, after=_instant(after), count=count, as_json=as_json)
+
+
+_PASSED_ON: Final = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": list[str]()}
+
+
+@cli.command(context_settings=_PASSED_ON)
+def demo(context: typer.Context) -> None:
+    """Load a year of real flights through scheduled jobs (`mainspring demo --help` lists its options)."""
+    sys.argv = ["mainspring demo", *context.args]
+    runpy.run_module("mainspring.demo", run_name="__main__", alter_sys=True)
+
+
+def run_command_line(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; says what is wrong on standard error."""
+    try:
+        typer.main.get_command(cli).main(args=None if argv is None else list(argv), prog_name="mainspring")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else ExitCode.DONE
+    except MainspringError as error:
+        return say_error(error)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    return ExitCode.DONE
+
+
+def _run(action: Coroutine[Any, Any, ExitCode | None]) -> None:
+    code = asyncio.run(action)
+    if code:
+        raise typer.Exit(code)
+
+
+def _instant(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise InvalidArgumentError(argument="--after", value=text, expected="an instant, as 2013-03-10T05:00:00Z")
+    return instant.astimezone(UTC)

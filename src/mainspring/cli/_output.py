@@ -1,0 +1,132 @@
+"""What commands write: tables or plain lines for people, one JSON document for programs."""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final  # Any: a cell holds any plain value
+
+from rich.console import Console
+from rich.table import Table
+
+from mainspring.base import encode_json, from_us
+from mainspring.jobs import BackfillProgress, JobDefinition, PlannedFire, RunRecord
+
+Row = Mapping[str, Any]
+_WHOLE: Final = frozenset({"run", "state", "local"})  # columns whose cells are of no use when they are cut
+_STATE_STYLES: Final = {"succeeded": "green", "failed": "red", "running": "cyan", "retrying": "yellow"}
+
+
+def write_json(value: object) -> None:
+    """Write one JSON document and a line end to standard output."""
+    sys.stdout.write(encode_json(value).decode())
+    sys.stdout.write("\n")
+
+
+def write_rows(rows: Sequence[Row], *, columns: Sequence[str], as_json: bool, empty: str) -> None:
+    """Write rows as a JSON list of objects, or those columns of them as a table."""
+    if as_json:
+        write_json(list(rows))
+    elif not rows:
+        sys.stdout.write(f"{empty}\n")
+    else:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in columns:
+            table.add_column(column, no_wrap=column in _WHOLE)
+        for row in rows:
+            table.add_row(
+                *(_cell(row.get(column)) for column in columns), style=_STATE_STYLES.get(str(row.get("state")))
+            )
+        Console().print(table)
+
+
+def write_facts(facts: Row, *, as_json: bool) -> None:
+    """Write one object: as JSON, or a line for each fact that is known."""
+    if as_json:
+        write_json(facts)
+        return
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        if value is not None:
+            sys.stdout.write(f"{name:<{width}}  {_cell(value)}\n")
+
+
+def job_row(definition: JobDefinition, counts: Mapping[str, int]) -> Row:
+    """Return what `mainspring jobs` says of one job."""
+    schedule = definition.schedule
+    return {
+        "job": definition.job_id,
+        "schedule": None if schedule is None else schedule.describe(),
+        "timezone": definition.timezone,
+        "needs": [need.job_id for need in definition.needs],
+        "runs": sum(counts.values()),
+        "failed": counts.get("failed", 0),
+        "what": definition.describe(),
+        "place": definition.place,
+    }
+
+
+def run_row(record: RunRecord) -> Row:
+    """Return what `mainspring runs` and `show` say of one run."""
+    return {
+        "run": record.run_id,
+        "job": record.job_id,
+        "state": str(record.state),
+        "kind": str(record.kind),
+        "interval_start": _instant(record.interval_start),
+        "interval_end": _instant(record.interval_end),
+        "scheduled_at": _instant(record.scheduled_at),
+        "attempt": record.attempt,
+        "created_at": _instant(record.created_at),
+        "started_at": _instant(record.started_at),
+        "finished_at": _instant(record.finished_at),
+        "items": record.item_count,
+        "blocked_by": record.blocked_by,
+        "error": None if record.error_type is None else f"{record.error_type}: {record.error_message}",
+        "traceback": record.error_detail,
+    }
+
+
+def plan_row(planned: PlannedFire) -> Row:
+    """Return what `mainspring plan` says of one fire time."""
+    interval = planned.interval
+    return {
+        "fire": planned.fire,
+        "local": planned.local.isoformat(),
+        "interval_start": None if interval is None else interval.start,
+        "interval_end": None if interval is None else interval.end,
+        "clock": planned.mark,
+    }
+
+
+def backfill_facts(progress: BackfillProgress) -> Row:
+    """Return what `mainspring backfill` ends with."""
+    return {
+        "backfill": progress.backfill_id,
+        "job": progress.job_id,
+        "state": str(progress.state),
+        "total": progress.total,
+        "exact": progress.exact,
+        "succeeded": progress.succeeded,
+        "failed": progress.failed,
+        "cancelled": progress.cancelled,
+    }
+
+
+def counts_by_job(counts: Iterable[tuple[str, str, int]]) -> dict[str, dict[str, int]]:
+    """Return the numbers of runs by job and state."""
+    found: dict[str, dict[str, int]] = {}
+    for job_id, state, count in counts:
+        found.setdefault(job_id, {})[state] = count
+    return found
+
+
+def _instant(us: int | None) -> datetime | None:
+    return None if us is None else from_us(us)
+
+
+def _cell(value: str | int | datetime | list[str] | None) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+    return ", ".join(value) if isinstance(value, list) else str(value)

@@ -1,0 +1,59 @@
+"""`python -m mainspring.demo`, which `mainspring demo` calls too."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from mainspring.demo._program import Asked, run_demo
+from mainspring.errors import InvalidArgumentError, MainspringError, StorageError
+
+_FAILED, _WRONG, _STORE = 1, 2, 3
+_INTERRUPTED = 130
+
+
+def parse(argv: Sequence[str] | None) -> Asked:
+    """Return what the command line asks for.
+
+    Raises:
+        InvalidArgumentError: a value is outside its range.
+        SystemExit: it cannot be read, or asks for help.
+    """
+    parser = argparse.ArgumentParser(
+        prog="mainspring demo",
+        description="Load a year of real flights through scheduled jobs, from an API that fails and goes down.",
+        epilog="Exit codes: 0 all is loaded, 1 intervals failed, 2 wrong input, 3 trouble with the database.",
+    )
+    parser.add_argument("--once", action="store_true", help="end after the totals")
+    parser.add_argument("--days", type=int, default=365, help="days of 2013 to load (default: 365)")
+    parser.add_argument("--state", type=Path, default=Path(".mainspring/demo"), help="directory of its files")
+    parser.add_argument("--fresh", action="store_true", help="delete the directory first")
+    parser.add_argument("--json", action="store_true", help="end with one line of JSON on standard output")
+    parser.add_argument("--seed", type=int, default=2013, help="decides how the API misbehaves")
+    return Asked(**vars(parser.parse_args(argv)))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo and return its exit code."""
+    try:
+        asked = parse(argv)
+        console = Console(stderr=asked.json)
+        report, failed = asyncio.run(run_demo(asked, console))
+    except MainspringError as error:
+        hint = f"\nhint: {error.hint}" if error.hint else ""
+        sys.stderr.write(f"{error}{hint}\n")
+        if isinstance(error, StorageError):
+            return _STORE
+        return _WRONG if isinstance(error, InvalidArgumentError) else _FAILED
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    if asked.json:
+        sys.stdout.write(f"{report.to_json()}\n")
+    return _FAILED if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

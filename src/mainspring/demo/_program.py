@@ -1,0 +1,175 @@
+"""The demo's program: both backfills over the year, the totals, and then the schedule until it is stopped."""
+
+import asyncio
+import shutil
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+
+from mainspring.base import current_clock
+from mainspring.demo._jobs import DATABASE, ZONE, FlightsApi, make_app, microseconds
+from mainspring.demo._progress import make_display
+from mainspring.demo._report import Figures, Report, count_rows, load_figures, save_figures
+from mainspring.errors import InvalidArgumentError
+from mainspring.jobs import Backfill, BackfillProgress, JobApp
+
+FIRST_DAY: Final = date(2013, 1, 1)
+YEAR: Final = 365  # days
+_PARALLEL: Final = {"load_flights": 64, "daily_delays": 8}
+_LOOK_INTERVAL: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asked for."""
+
+    state: Path
+    days: int = YEAR
+    once: bool = False
+    fresh: bool = False
+    json: bool = False
+    seed: int = 2013
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.days <= YEAR:
+            raise InvalidArgumentError(argument="--days", value=self.days, expected=f"1 to {YEAR}")
+
+    @property
+    def range(self) -> tuple[datetime, datetime]:
+        """The instants between which it loads: midnights in the airports' zone."""
+        ends = (FIRST_DAY, FIRST_DAY + timedelta(days=self.days))
+        start, end = (datetime.combine(day, time(), ZoneInfo(ZONE)).astimezone(UTC) for day in ends)
+        return start, end
+
+
+async def run_demo(asked: Asked, console: Console) -> tuple[Report, int]:
+    """Run the demo; return what it ends with, and how many intervals failed.
+
+    Raises:
+        InvalidArgumentError: the state directory holds something else, and was to be deleted.
+        StorageError: the database cannot be used.
+    """
+    prepare(asked)
+    began = current_clock().monotonic()
+    api = FlightsApi(asked.state, seed=asked.seed)
+    app = make_app(asked.state, api)
+    await app.open()
+    try:
+        ended = await _backfill_all(app, asked, console)
+        report = await _report(app, api, asked, ended, current_clock().monotonic() - began)
+        failed = sum(one.failed + one.cancelled for one in ended.values())
+        _tell(report, failed, asked, console)
+        if not asked.once and not failed:
+            await _keep_running(app, console)
+    finally:
+        await app.close()
+    return report, failed
+
+
+def prepare(asked: Asked) -> None:
+    """Make the state directory, an empty one when that is asked for; never deletes what is not the demo's."""
+    if asked.fresh and asked.state.exists():
+        if any(asked.state.iterdir()) and not (asked.state / DATABASE).exists():
+            raise InvalidArgumentError(
+                argument="--state",
+                value=str(asked.state),
+                expected="a directory that the demo has made, because --fresh deletes it",
+                hint="choose another directory, or leave --fresh out",
+            )
+        shutil.rmtree(asked.state)
+    asked.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+async def _backfill_all(app: JobApp, asked: Asked, console: Console) -> Mapping[str, BackfillProgress]:
+    """Run what is missing of both jobs, showing how far it is."""
+    start, end = asked.range
+    backfills = [
+        await app.backfill(job_id, start, end, max_parallel=parallel) for job_id, parallel in _PARALLEL.items()
+    ]
+    whole = asyncio.ensure_future(asyncio.gather(*(one.wait() for one in backfills)))
+    display = make_display(console)
+    try:
+        while not (await asyncio.wait({whole}, timeout=_LOOK_INTERVAL))[0]:
+            display.show(await _look(backfills))
+        ended = {one.job_id: one for one in await whole}
+        display.show(ended)
+        return ended
+    finally:
+        display.close()
+        whole.cancel()
+
+
+async def _look(backfills: list[Backfill]) -> dict[str, BackfillProgress]:
+    return {one.job_id: await one.progress() for one in backfills}
+
+
+async def _report(
+    app: JobApp, api: FlightsApi, asked: Asked, ended: Mapping[str, BackfillProgress], seconds: float
+) -> Report:
+    stats = await api.stats()
+    runs = sum(one.succeeded for one in ended.values())
+    figures = load_figures(asked.state)
+    if runs:
+        figures = Figures(
+            runs_per_second=round(runs / seconds, 1),
+            retries=figures.retries + api.retries,
+            rejected=figures.rejected + stats.rejected,
+            breaker_opened=figures.breaker_opened + api.opened_count,
+        )
+        save_figures(asked.state, figures)
+    flights, days = count_rows(asked.state, *asked.range)
+    return Report(
+        intervals=await _count_hours(app, asked),
+        flights=flights,
+        days=days,
+        seconds=round(seconds, 3),
+        engine_seconds=round(max(0.0, seconds - stats.minimum_seconds), 3),
+        runs_per_second=figures.runs_per_second,
+        retries=figures.retries,
+        rejected=figures.rejected,
+        breaker_opened=figures.breaker_opened,
+    )
+
+
+async def _count_hours(app: JobApp, asked: Asked) -> int:
+    """Return how many hours the store's done-set covers."""
+    start, end = (microseconds(instant) for instant in asked.range)
+    done = await app.store.done("load_flights", start, end)
+    covered = sum(min(one.end, end) - max(one.start, start) for one in done if one.state == "succeeded")
+    return covered // microseconds(datetime(1970, 1, 1, 1, tzinfo=UTC))
+
+
+def _tell(report: Report, failed: int, asked: Asked, console: Console) -> None:
+    lines = [
+        f"{report.intervals:,} hours, {report.flights:,} flights and {report.days:,} days are in "
+        f"{asked.state / DATABASE}",
+        f"{report.seconds:.1f} s, of which {report.engine_seconds:.1f} s beyond what the API itself takes; "
+        f"{report.runs_per_second:,.0f} runs/s",
+        f"{report.retries:,} retries, {report.rejected:,} requests above the API's rate, "
+        f"breaker opened {report.breaker_opened} times",
+    ]
+    if failed:
+        lines.append(f"{failed:,} intervals failed: run the same command again")
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)
+
+
+async def _keep_running(app: JobApp, console: Console) -> None:
+    """Run the schedule until Ctrl-C or SIGTERM."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        await app.start()
+        console.print("the schedule runs on; Ctrl-C ends it", highlight=False)
+        await stopped.wait()
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
