@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
 
+from mainspring.base import outside_work
 from mainspring.errors import ClosedError, InvalidArgumentError, StoreBusyError, StoreForkedError
 from mainspring.storage._sqlite_errors import translated
 from mainspring.storage._sqlite_files import MEMORY, SYNCHRONOUS, Durability
@@ -239,6 +240,7 @@ class SqliteOwner:
             raise StoreBusyError(store=str(self.path), reason=reason, hint="await what you submit")
         future: asyncio.Future[Any] = self._loop.create_future()
         self._pending += 1
+        outside_work.count += 1
         self._inbox.append((number, command, future))
         self._runner.wake()
         return future
@@ -270,6 +272,7 @@ class SqliteOwner:
         self._commands += len(entries)
         self._largest = max(self._largest, len(entries))
         self._pending -= len(entries)
+        outside_work.count -= len(entries)
         for (_, _, future), answer in zip(entries, answers, strict=True):
             failed = isinstance(answer, BaseException)
             self._failed += failed

@@ -7,6 +7,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
 
+from mainspring.base import outside_work
 from mainspring.errors import InvalidArgumentError
 
 T = TypeVar("T")
@@ -124,6 +125,7 @@ class ThreadRunner:
             self._idle_readers += 1
             self._start_thread(f"reader-{self._reader_count}", self._read)
         self._idle_readers -= 1
+        outside_work.count += 1
         self._calls.put(partial(self._answer, work, future))
         return await future
 
@@ -145,9 +147,13 @@ class ThreadRunner:
         self._work_waits.set()
         for _ in range(self._reader_count):
             self._calls.put(None)
-        for thread, ended in self._threads:
-            await ended
-            thread.join()
+        outside_work.count += 1
+        try:
+            for thread, ended in self._threads:
+                await ended
+                thread.join()
+        finally:
+            outside_work.count -= 1
         self._threads.clear()
 
     def _start_thread(self, role: str, target: Callable[[], None]) -> None:
@@ -188,6 +194,7 @@ class ThreadRunner:
     # Any: futures of every result type pass through here
     def _settle(self, future: "asyncio.Future[Any]", result: object, error: BaseException | None) -> None:
         self._idle_readers += 1
+        outside_work.count -= 1
         _resolve(future, result, error)
 
 

@@ -1,10 +1,13 @@
 import asyncio
+import sqlite3
 import threading
+from pathlib import Path
 
 import pytest
 
 from mainspring.errors import InvalidArgumentError
-from mainspring.storage import InlineRunner, ThreadRunner
+from mainspring.storage import InlineRunner, SqliteOwner, ThreadRunner
+from mainspring.testing import VirtualClock
 
 
 async def test_calls_run_beside_each_other_up_to_the_bound() -> None:
@@ -108,3 +111,15 @@ async def test_inline_work_is_done_on_the_loop() -> None:
 def test_a_runner_needs_a_reader() -> None:
     with pytest.raises(InvalidArgumentError, match="readers"):
         ThreadRunner(readers=0)
+
+
+async def test_virtual_time_stands_still_while_the_threads_work(virtual_clock: VirtualClock, tmp_path: Path) -> None:
+    def linger(connection: sqlite3.Connection) -> None:
+        threading.Event().wait(0.02)
+
+    async with asyncio.timeout(1000):
+        async with SqliteOwner(tmp_path / "store.db") as owner:
+            await owner.write(linger)
+            await owner.read(linger)
+    assert 0.0 == virtual_clock.monotonic()
+    await asyncio.sleep(60)
