@@ -16,7 +16,7 @@ from mainspring.jobs.engine._definition import (
     place_of,
     retry_policy,
 )
-from mainspring.jobs.model import At, Cron, Every, Need, Schedule, missed_policy
+from mainspring.jobs.model import At, Cron, Every, Need, Schedule, missed_lookback, missed_policy
 from mainspring.resilience import Limiter
 from mainspring.runtime import Provider
 
@@ -118,7 +118,6 @@ _TAKEN_AS_THEY_ARE: Final = (
     "start_at",
     "delay",
     "jitter",
-    "max_lookback",
     "sink",
     "timeout",
     "limiter",
@@ -157,6 +156,7 @@ class JobOptions:
             place=place,
             schedule=self._schedule(),
             missed=missed_policy(given.get("missed"), **words),
+            max_lookback=missed_lookback(given.get("max_lookback"), given.get("misfire_grace_time")),
             config=dict(given.get("config") or {}),
             names=dict(given.get("resources") or {}),
             retry=retry_policy(given.get("retry"), job_id=job_id, place=place),
@@ -184,8 +184,7 @@ def check_numbers(options: Mapping[str, Any]) -> None:
     """Refuse numbers that make no sense, each by its name."""
     for name in ("delay", "jitter", "cancel_grace"):
         _check(options, name, lambda value: value >= 0, "seconds >= 0")
-    for name in ("timeout", "max_lookback"):
-        _check(options, name, lambda value: value is None or value > 0, "seconds > 0, or None")
+    _check(options, "timeout", lambda value: value is None or value > 0, "seconds > 0, or None")
     _check(options, "max_instances", lambda value: value >= 1, "an int >= 1")
     _check(options, "overlap", lambda value: value in ("queue", "allow"), "'queue' or 'allow'")
     _check(options, "start_at", lambda value: value is None or value.tzinfo is not None, "an aware datetime")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from mainspring.base import encode_json, from_us, new_id, to_us
 from mainspring.errors import InvalidArgumentError, StorageError
 from mainspring.jobs.engine._definition import JobDefinition
-from mainspring.jobs.model import MissedPlan, RunState, jitter_of, plan_missed
+from mainspring.jobs.model import MissedPlan, RunState, first_cursor, jitter_of, plan_missed
 from mainspring.jobs.stores import Advance, JobRegistration, JobRow, JobStore, NewRun, RunKind
 
 log = logging.getLogger(__name__)
@@ -180,9 +180,7 @@ def registration_of(definition: JobDefinition, now: int) -> JobRegistration:
         return JobRegistration(
             job_id=definition.job_id, schedule=None, cursor=None, next_fire_at=None, was=definition.was
         )
-    start = now if definition.start_at is None else to_us(definition.start_at)
-    before = schedule.previous_fire(from_us(start))
-    cursor = start if before is None or not schedule.has_intervals else to_us(before)
+    cursor = to_us(first_cursor(schedule, from_us(now), start_at=definition.start_at))
     return JobRegistration(
         job_id=definition.job_id,
         schedule=encode_json(schedule.spec()),

@@ -33,7 +33,7 @@ def plain() -> None: ...
         ({"retry": Backoff(1.0)}, "max_tries"),
         ({"timeout": 0}, "timeout"),
         ({"delay": -1}, "delay"),
-        ({"max_lookback": 0}, "max_lookback"),
+        ({"max_lookback": -1}, "max_lookback"),
         ({"max_instances": 0}, "max_instances"),
         ({"overlap": "maybe"}, "overlap"),
         ({"start_at": datetime(2013, 1, 1)}, "start_at"),  # noqa: DTZ001

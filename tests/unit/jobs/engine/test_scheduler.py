@@ -39,7 +39,7 @@ async def test_intervals_of_a_running_schedule_follow_each_other(tmp_path: Path)
 async def test_what_was_missed_while_away_runs_once_each(tmp_path: Path) -> None:
     seen: list[DataInterval] = []
     now = current_clock().now()
-    options: dict[str, Any] = {"every": 3600.0, "missed": "all", "start_at": now - timedelta(hours=300)}
+    options: dict[str, Any] = {"every": 3600.0, "missed": "all", "start_at": now - timedelta(hours=301)}
     async with running(app_with(tmp_path, seen, **options)):
         await eventually(lambda: _at_least(seen, 300))
     async with running(app_with(tmp_path, seen, **options)) as app:
@@ -108,7 +108,7 @@ async def test_an_app_that_only_runs_what_others_create_does_not_schedule(tmp_pa
 async def test_a_schedule_that_waits_for_another_job_makes_waiting_runs(tmp_path: Path) -> None:
     app = make_app(tmp_path)
     order: list[str] = []
-    start = current_clock().now() - timedelta(hours=3)
+    start = current_clock().now() - timedelta(hours=4)
 
     @app.job("first", every=3600.0, start_at=start, missed="all")
     async def first() -> None:
@@ -130,7 +130,7 @@ async def test_max_instances_bounds_scheduled_runs_unless_overlap_is_allowed(
 ) -> None:
     app = make_app(tmp_path)
     running_now, most, ended = 0, 0, 0
-    start = current_clock().now() - timedelta(hours=20)
+    start = current_clock().now() - timedelta(hours=21)
     options: dict[str, Any] = {"every": 3600.0, "start_at": start, "missed": "all"}
 
     @app.job("wide", max_instances=2, overlap=overlap, concurrency_key="shared", **options)

@@ -1,0 +1,56 @@
+"""Scenario 3, CPU work in processes: the seed's program; its 10 s of work are shortened, the end starts one run."""
+
+import asyncio
+from concurrent.futures import ProcessPoolExecutor
+
+from mainspring.jobs import Resource, job, job_runner
+
+started = asyncio.Event()
+
+
+def heavy_calculation(data_chunk: bytes) -> int:
+    import time
+
+    time.sleep(0.5)
+    return len(data_chunk)
+
+
+class CpuPoolResource(Resource):
+    def __init__(self):
+        self.pool = ProcessPoolExecutor(max_workers=4)
+
+    async def acquire(self, ctx):
+        yield self.pool
+
+
+@job(
+    job_id="process_large_file",
+    cron="0 0 * * *",
+    resources={"cpu_pool": CpuPoolResource},
+)
+async def data_mining_handler(ctx, scheduled_time, cpu_pool):
+    loop = asyncio.get_running_loop()
+    huge_data = b"0" * 1024 * 1024 * 100
+
+    print(f"[{scheduled_time}] Start calculation...")
+    started.set()
+    result = await loop.run_in_executor(
+        cpu_pool,
+        heavy_calculation,
+        huge_data,
+    )
+    print(f"Calculation done. Result: {result}")
+
+
+async def main():
+    run = asyncio.create_task(job_runner.run_job("process_large_file"))
+    await started.wait()
+    ticks = 0
+    while not run.done():
+        await asyncio.sleep(0.01)
+        ticks += 1
+    print("ok", run.result().ok, "ticks", ticks)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
