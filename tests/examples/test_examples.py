@@ -1,0 +1,46 @@
+"""Each example runs, twice, and ends in the same data."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.meta.support_tree import ROOT, SRC
+
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+def run_example(example: Path, folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(example)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(SRC)},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert 0 == done.returncode, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_each_example_runs(example: Path, tmp_path: Path) -> None:
+    assert run_example(example, tmp_path)
+
+
+def test_the_program_of_the_readme_is_an_example_that_a_test_runs() -> None:
+    code = (ROOT / "examples" / "calendar_days.py").read_text().split('"""\n\n', 1)[1]
+    assert code in (ROOT / "README.md").read_text()
+
+
+def test_the_days_of_a_year_are_loaded_once(tmp_path: Path) -> None:
+    example = ROOT / "examples" / "calendar_days.py"
+    assert "succeeded=365" in run_example(example, tmp_path)
+    assert "total=0" in run_example(example, tmp_path)
+    with sqlite3.connect(tmp_path / "calendar.db") as connection:
+        days = connection.execute("SELECT count(*), sum(hours), min(hours), max(hours) FROM days").fetchone()
+    connection.close()
+    assert (365, 8760.0, 23.0, 25.0) == days
