@@ -1,5 +1,6 @@
 """Starting a process, in one of three ways; blocks for milliseconds, so it runs in a thread of its own."""
 
+import errno
 import io
 import os
 import sys
@@ -62,8 +63,14 @@ def start_process(
     except (PicklingError, TypeError, AttributeError) as error:
         raise TaskNotPicklableError(what=f"what {name} should do", reason=str(error)) from error
     except (OSError, EOFError) as error:
-        hint = "raise the limit of open files (ulimit -n)" if isinstance(error, OSError) else None
-        raise ChildStartError(child=name, reason=str(error) or type(error).__name__, hint=hint) from error
+        raise not_started(name, error) from error
+
+
+def not_started(name: str, error: OSError | EOFError) -> ChildStartError:
+    """Say why a child could not be started."""
+    lacking = isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
+    hint = "raise the limit of open files (ulimit -n)" if lacking else None
+    return ChildStartError(child=name, reason=str(error) or type(error).__name__, hint=hint)
 
 
 def _launch(method: StartMethod, process: BaseProcess) -> popen_fork.Popen:

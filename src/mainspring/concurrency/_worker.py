@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol, cast  # Any: tasks of any result
 from mainspring.base import FrameDecoder
 from mainspring.concurrency._child import ChildProcess, start_child
 from mainspring.concurrency._child_main import Packed, describe_main
-from mainspring.concurrency._child_start import StartMethod
+from mainspring.concurrency._child_start import StartMethod, not_started
 from mainspring.concurrency._worker_ledger import Ledger
 from mainspring.concurrency._worker_main import be_worker
 from mainspring.concurrency._worker_messages import (
@@ -93,8 +93,11 @@ class Worker(asyncio.BufferedProtocol):
         self._ledger.note(self._slot, 0)
         main = describe_main() if method == "forkserver" else None
         with ExitStack() as theirs, ExitStack() as ours:
-            data, child_data = _socket_pair(ours, theirs)
-            control, child_control = _socket_pair(ours, theirs)
+            try:
+                data, child_data = _socket_pair(ours, theirs)
+                control, child_control = _socket_pair(ours, theirs)
+            except OSError as error:
+                raise not_started(name, error) from error
             args = (child_data, child_control, self._ledger, self._slot, main, initializer)
             self.child = await start_child(be_worker, args, name=name, start_method=method)
             ours.pop_all()
@@ -240,8 +243,13 @@ class Worker(asyncio.BufferedProtocol):
 
     def _on_control(self) -> None:
         """Take what the worker gave back."""
-        received = b"" if self._control is None else self._control.recv(ORDER.size * 1024)
-        if not received and self._control is not None:
+        if self._control is None:
+            return
+        try:
+            received = self._control.recv(ORDER.size * 1024)
+        except OSError:  # it died with orders unread
+            received = b""
+        if not received:
             self._loop.remove_reader(self._control)
         for _, number in ORDER.iter_unpack(received):
             task = self.in_flight.pop(number, None)

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -17,6 +16,7 @@ from tests.unit.concurrency import support_children as support
 
 from mainspring.concurrency import _child, _fork_server, spawn_child, spawn_module, start_child
 from mainspring.errors import ChildStartError, InvalidArgumentError, TaskNotPicklableError
+from mainspring.testing import limit_descriptors
 
 SAME_PATH = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
 
@@ -128,22 +128,9 @@ async def test_a_cancelled_start_leaves_no_child() -> None:
 
 async def test_exhausted_descriptors_are_a_clear_error() -> None:
     _fork_server.start_child_infrastructure()
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    taken = max(int(number) for number in os.listdir("/proc/self/fd"))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (taken, before[1]))
-    held: list[int] = []
-    try:
-        while True:
-            held.append(os.dup(0))
-    except OSError:
-        pass
-    try:
-        with pytest.raises(ChildStartError, match="did not start"):
-            await spawn_child(support.exit_with, 0)
-    finally:
-        for descriptor in held:
-            os.close(descriptor)
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    with limit_descriptors(0), pytest.raises(ChildStartError, match="did not start") as caught:
+        await spawn_child(support.exit_with, 0)
+    assert "ulimit" in str(caught.value.hint)
     child = await spawn_child(support.exit_with, 3)
     assert await child.wait() == 3
 
@@ -179,6 +166,7 @@ async def test_a_child_outlives_the_thread_that_started_it() -> None:
 def test_a_child_ends_with_a_killed_parent(start_method: str) -> None:
     program = f"""
 import asyncio, sys, socket
+from mainspring.testing import limit_descriptors
 from tests.unit.concurrency import support_children as support
 from mainspring.concurrency import start_child
 async def main():
