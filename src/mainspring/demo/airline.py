@@ -59,10 +59,10 @@ class Airline:
 async def serve(folder: Path, *, until: asyncio.Event, say: Callable[[str], object]) -> None:
     """Serve the flights on a free port of this host until the event is set; `say` hears the address."""
     flights = FlightFile(unpack(find_archive(), folder))
-    runner = web.AppRunner(Airline(flights, Misbehaviour()).application(), access_log=None)
+    runner = web.AppRunner(Airline(flights, Misbehaviour()).application(), access_log=None, shutdown_timeout=0.5)
     try:
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=0.5)
+        site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         host, port = runner.addresses[0][:2]
         say(f"http://{host}:{port}")

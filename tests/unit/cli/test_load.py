@@ -1,0 +1,93 @@
+"""The app that a command names is found, or the sentence says why not."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from mainspring.cli._load import load_app
+from mainspring.errors import InvalidArgumentError
+from mainspring.jobs import JobApp
+
+ONE = "from mainspring.jobs import JobApp\n{} = JobApp({!r})\n"
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr("mainspring.cli._load.job_runner", JobApp("default"))
+    monkeypatch.chdir(tmp_path)
+    for name in ("a_module_shop", "same_shop", "two"):
+        sys.modules.pop(name, None)
+
+
+def write(path: Path, *names: str) -> str:
+    path.write_text("".join(ONE.format(name, name) for name in names))
+    return str(path)
+
+
+def test_a_file_gives_its_only_app(tmp_path: Path) -> None:
+    assert "shop" == load_app(write(tmp_path / "some_shop.py", "shop")).label
+
+
+def test_app_is_the_first_choice(tmp_path: Path) -> None:
+    assert "app" == load_app(write(tmp_path / "some_shops.py", "shop", "app")).label
+
+
+def test_an_attribute_chooses_one(tmp_path: Path) -> None:
+    assert "b" == load_app(write(tmp_path / "two_shops.py", "a", "b") + ":b").label
+
+
+def test_the_same_file_is_loaded_once(tmp_path: Path) -> None:
+    name = write(tmp_path / "same_shop.py", "shop")
+    assert load_app(name) is load_app(name)
+
+
+def test_a_module_is_found_in_the_working_directory(tmp_path: Path) -> None:
+    write(tmp_path / "a_module_shop.py", "shop")
+    assert "shop" == load_app("a_module_shop").label
+    assert "shop" == load_app("a_module_shop:shop").label
+
+
+def test_several_names_of_one_app_are_one_app(tmp_path: Path) -> None:
+    path = tmp_path / "alias_shop.py"
+    path.write_text(ONE.format("shop", "shop") + "store = shop\n")
+    assert "shop" == load_app(str(path)).label
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("missing.py", "there is no file missing.py"),
+        ("no_such_module", "there is no module 'no_such_module'"),
+        ("no_such.package", "there is no module 'no_such.package'"),
+        ("two.py", "one of a, b"),
+        ("two.py:c", "to be a JobApp"),
+        ("empty.py", "name it `app`"),
+        ("folder", "there is no file folder"),
+        ("text.txt", "a file as app.py"),
+    ],
+)
+def test_what_cannot_be_an_app_is_said(tmp_path: Path, name: str, said: str) -> None:
+    write(tmp_path / "two.py", "a", "b")
+    write(tmp_path / "empty.py")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text.txt").write_text("app")
+    with pytest.raises(InvalidArgumentError) as raised:
+        load_app(name)
+    assert said in f"{raised.value} {raised.value.hint}"
+
+
+def test_a_file_that_fails_leaves_no_module(tmp_path: Path) -> None:
+    path = tmp_path / "failing_shop.py"
+    path.write_text("1 / 0\n")
+    with pytest.raises(ZeroDivisionError):
+        load_app(str(path))
+    assert "failing_shop" not in sys.modules
+
+
+def test_jobs_without_an_app_belong_to_the_default_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    default = JobApp("default")
+    default.job("nothing")(lambda: None)
+    monkeypatch.setattr("mainspring.cli._load.job_runner", default)
+    assert default is load_app(write(tmp_path / "default_shop.py"))

@@ -1,0 +1,221 @@
+"""The commands, on an app in a file: what they write, and the code they end with."""
+
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("typer")
+
+from mainspring.cli import run_command_line
+
+pytestmark = pytest.mark.extras
+
+APP = """
+from pathlib import Path
+from mainspring.jobs import JobApp
+
+app = JobApp("shop", store=Path(__file__).with_name("state.db"), durability="process", poll_interval=0.05)
+
+@app.job(cron="0 * * * *", timezone="America/New_York")
+async def hourly(data_interval):
+    "Each hour."
+    if data_interval.date.year == 2012:
+        raise ValueError("too early")
+
+@app.job("daily", cron="0 0 * * *", needs=("hourly",))
+async def daily(data_interval):
+    "Each day."
+
+@app.job("greet", config={"name": "you"})
+async def greet(config):
+    return f"hello {config['name']}"
+
+@app.job("boom")
+async def boom():
+    raise ValueError("no luck")
+"""
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in ("cli_shop", "mainspring.demo.__main__"):  # as in a fresh interpreter
+        sys.modules.pop(name, None)
+    path = tmp_path / "cli_shop.py"
+    path.write_text(APP)
+    return str(path)
+
+
+class Command:
+    """Runs commands and keeps what they wrote."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.out = self.err = ""
+
+    def __call__(self, *argv: str) -> int:
+        code = run_command_line(argv)
+        self.out, self.err = self._capsys.readouterr()
+        return code
+
+    def json(self, *argv: str) -> Any:
+        self(*argv, "--json")
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(capsys)
+
+
+def test_jobs_are_listed(app: str, command: Command) -> None:
+    rows = command.json("jobs", app)
+    assert ["hourly", "daily", "greet", "boom"] == [row["job"] for row in rows]
+    assert ["hourly"] == rows[1]["needs"]
+    assert 0 == command("jobs", app)
+    assert "Each day." in command.out
+
+
+def test_a_triggered_run_is_listed_and_shown(app: str, command: Command) -> None:
+    run = command.json("trigger", app, "greet", "--config", "name=Ann", "--wait")
+    assert ("succeeded", "hello Ann") == (run["state"], run["value"])
+    assert [run["run"]] == [row["run"] for row in command.json("runs", app, "--job", "greet", "--state", "succeeded")]
+    assert 1 == command.json("show", app, run["run"])["attempt"]
+    assert 0 == command("runs", app)
+    assert run["run"] in command.out
+
+
+def test_a_failed_run_is_exit_code_one_and_tells_why(app: str, command: Command) -> None:
+    assert 1 == command("trigger", app, "boom", "--wait")
+    assert "ValueError: no luck" in command.out
+    (row,) = command.json("runs", app, "--state", "failed")
+    assert "raise ValueError" in command.json("show", app, row["run"])["traceback"]
+
+
+def test_a_run_can_be_left_to_others(app: str, command: Command) -> None:
+    assert 0 == command("trigger", app, "greet")
+
+
+def test_a_list_without_runs_says_so(app: str, command: Command) -> None:
+    assert 0 == command("runs", app)
+    assert "there are no such runs\n" == command.out
+    assert [] == command.json("runs", app)
+
+
+def test_a_dry_run_counts_the_hours_of_a_short_day(app: str, command: Command) -> None:
+    counted = command.json("backfill", app, "hourly", "--from", "2013-03-10", "--to", "2013-03-11", "--dry-run")
+    assert 23 == counted["intervals"]
+    assert not Path(app).with_name("state.db").exists()
+
+
+def test_a_backfill_runs_to_its_end(app: str, command: Command) -> None:
+    asked = ("hourly", "--from", "2013-11-03", "--to", "2013-11-04")
+    ended = command.json("backfill", app, *asked, "--order", "desc", "--parallel", "4")
+    assert (25, 25, 0) == (ended["total"], ended["succeeded"], ended["failed"])
+    assert 0 == command("backfill", app, *asked, "--reprocess", "all")
+
+
+def test_a_backfill_with_failures_is_exit_code_one(app: str, command: Command) -> None:
+    assert 1 == command("backfill", app, "hourly", "--from", "2012-05-01", "--to", "2012-05-02")
+    assert "failed     24" in command.out
+
+
+def test_a_detached_backfill_returns_at_once(app: str, command: Command) -> None:
+    asked = ("backfill", app, "hourly", "--from", "2013-01-01", "--to", "2014-01-01", "--detach")
+    assert "running" == command.json(*asked)["state"]
+
+
+def test_a_plan_marks_what_the_clock_does(app: str, command: Command) -> None:
+    fires = command.json("plan", app, "hourly", "--after", "2013-03-10T05:00:00Z", "--count", "2")
+    assert ["", "clock forward 1:00"] == [fire["clock"] for fire in fires]
+    assert 0 == command("plan", app, "greet")
+    assert "no further fire times" in command.out
+    assert 0 == command("plan", app, "hourly")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["jobs", "missing.py"], "there is no file missing.py"),
+        (["trigger", "APP", "nope"], "hint: known jobs: hourly"),
+        (["trigger", "APP", "greet", "--config", "name"], "KEY=VALUE"),
+        (["show", "APP", "0123456789"], "hint: list them with"),
+        (["plan", "APP", "hourly", "--after", "soon"], "expected an instant"),
+        (["plan", "APP", "hourly", "--after", "2013-01-01T00:00:00"], "expected an instant"),
+        (["plan", "APP", "hourly", "--count", "0"], "--count"),
+        (["backfill", "APP", "hourly", "--from", "2013-01-02", "--to", "2013-01-01"], "before end="),
+        (["backfill", "APP", "hourly", "--from", "2013-01-01T00:00", "--to", "2013-01-02"], "aware"),
+        (["backfill", "APP", "hourly", "--from", "2013-01-01", "--to", "2013-01-02", "--parallel", "0"], ">= 1"),
+        (["backfill", "APP", "greet", "--from", "2013-01-01", "--to", "2013-01-02"], "cron or every"),
+        (["run", "APP", "--for", "a while"], "--for"),
+        (["runs", "APP", "--state", "nope"], "nope"),
+        (["nonsense"], "No such command"),
+        (["demo", "--days", "0"], "expected 1 to 365"),
+    ],
+)
+def test_wrong_input_is_a_sentence_and_exit_code_two(app: str, command: Command, argv: list[str], said: str) -> None:
+    assert 2 == command(*(app if one == "APP" else one for one in argv))
+    assert said in command.err
+    assert "Traceback" not in command.err
+
+
+def test_trouble_with_the_store_is_exit_code_three(app: str, command: Command) -> None:
+    Path(app).with_name("state.db").write_bytes(b"no database at all" * 1000)
+    assert 3 == command("jobs", app)
+    assert command.err.startswith("error: ")
+
+
+def test_run_schedules_for_as_long_as_it_is_told(app: str, command: Command) -> None:
+    assert 0 == command("run", app, "--for", "0.1s")
+    assert "running 4 jobs of 'shop'" in command.out
+    assert 4 == command.json("run", app, "--for", "0.1s")["jobs"]
+
+
+def test_run_ends_at_a_signal(app: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "mainspring", "run", app]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
+        assert child.stdout is not None
+        assert "Ctrl-C ends it" in child.stdout.readline()
+        child.send_signal(signal.SIGTERM)
+        assert 0 == child.wait(timeout=20)
+
+
+def test_ctrl_c_has_its_own_code(app: str, monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mainspring.cli._main.load_app", interrupted)
+    assert 130 == command("jobs", app)
+
+
+def test_the_module_runs_the_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["mainspring", "--help"])
+    sys.modules.pop("mainspring.__main__", None)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("mainspring", run_name="__main__", alter_sys=True)
+    assert 0 == ended.value.code
+    assert "backfill" in capsys.readouterr().out
+
+
+def test_without_its_extra_the_command_line_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mainspring.__main__ import main
+
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(name="typer")
+
+    monkeypatch.setattr("mainspring.cli.__getattr__", missing)
+    monkeypatch.delattr("mainspring.cli.run_command_line", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert 2 == ended.value.code
+    assert 'pip install "mainspring[cli]"' in capsys.readouterr().err
