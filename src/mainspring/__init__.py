@@ -30,9 +30,16 @@ if TYPE_CHECKING:
     from mainspring.resilience import cutout as cutout
     from mainspring.resilience import retry as retry
     from mainspring.resilience import timeout as timeout
+    from mainspring.runtime import Context as Context
     from mainspring.runtime import Resource as Resource
     from mainspring.runtime import Service as Service
+    from mainspring.runtime import Signal as Signal
+    from mainspring.runtime import entrypoint as entrypoint
+    from mainspring.runtime import get_context as get_context
+    from mainspring.runtime import new_event_loop as new_event_loop
+    from mainspring.runtime import receiver as receiver
     from mainspring.runtime import resource as resource
+    from mainspring.runtime import run as run
     from mainspring.sinks import SqlTable as SqlTable
 else:
     from mainspring.base import door
@@ -63,7 +70,18 @@ else:
                 "retry",
                 "timeout",
             ),
-            "mainspring.runtime": ("Resource", "Service", "resource"),
+            "mainspring.runtime": (
+                "Context",
+                "Resource",
+                "Service",
+                "Signal",
+                "entrypoint",
+                "get_context",
+                "new_event_loop",
+                "receiver",
+                "resource",
+                "run",
+            ),
             "mainspring.sinks": ("SqlTable",),
         },
     )

@@ -45,6 +45,10 @@ The tree (each class also inherits the standard class in brackets)::
     ├── LeakError [AssertionError]             a test left something behind
     ├── VirtualClockError [RuntimeError]       virtual time cannot go on
     ├── AirlineRefusedError [ConnectionError]  the demo's API answered with something else than flights
+    ├── ServiceTimeoutError [TimeoutError]     a service did not start or stop in its own time
+    ├── ShutdownTimeoutError [TimeoutError]    the program did not stop in time
+    ├── SignalReceivedError [RuntimeError]     why services stop when a signal came
+    ├── NoEntrypointError [RuntimeError]       no program runs around the caller
     └── JobError                               what jobs raise
         ├── UnknownJobError [KeyError]         no job of this id
         ├── UnknownBackfillError [KeyError]    no backfill of this id
@@ -85,7 +89,11 @@ from mainspring.errors._parts import StoreReadTimeoutError as StoreReadTimeoutEr
 from mainspring.errors._parts import StoreTooNewError as StoreTooNewError
 from mainspring.errors._program import CycleError as CycleError
 from mainspring.errors._program import InvalidItemError as InvalidItemError
+from mainspring.errors._program import NoEntrypointError as NoEntrypointError
 from mainspring.errors._program import ResourceError as ResourceError
+from mainspring.errors._program import ServiceTimeoutError as ServiceTimeoutError
+from mainspring.errors._program import ShutdownTimeoutError as ShutdownTimeoutError
+from mainspring.errors._program import SignalReceivedError as SignalReceivedError
 from mainspring.errors._program import SinkError as SinkError
 from mainspring.errors._program import SinkWriteError as SinkWriteError
 from mainspring.errors._program import TableSchemaError as TableSchemaError
@@ -135,12 +143,16 @@ __all__ = [
     "MisuseError",
     "NeedsError",
     "NeverHappenedError",
+    "NoEntrypointError",
     "NotCoroutineFunctionError",
     "PoolExhaustedError",
     "RemoteTaskError",
     "ResourceError",
     "ResultNotPicklableError",
     "RunFailedError",
+    "ServiceTimeoutError",
+    "ShutdownTimeoutError",
+    "SignalReceivedError",
     "SinkError",
     "SinkWriteError",
     "StaleFenceError",

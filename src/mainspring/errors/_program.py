@@ -110,3 +110,43 @@ class UnroutedItemError(SinkError, TypeError):
             item_type=item_type,
             registered=registered,
         )
+
+
+class ServiceTimeoutError(MainspringError, TimeoutError):
+    """A service did not start or stop within its own time limit."""
+
+    def __init__(self, *, service: str, action: str, timeout: float) -> None:
+        super().__init__(
+            f"service {service} did not {action} within {timeout:g} s",
+            hint=f"raise its {action}_timeout, or look for what it waits for",
+            service=service,
+            action=action,
+            timeout=timeout,
+        )
+
+
+class ShutdownTimeoutError(MainspringError, TimeoutError):
+    """The program did not stop within `shutdown_timeout`; what still ran was abandoned."""
+
+    def __init__(self, *, timeout: float, services: Sequence[str]) -> None:
+        waited = ", ".join(services) or "tasks that ignore their cancellation"
+        super().__init__(
+            f"the program did not stop within {timeout:g} s; still there: {waited}",
+            hint="bound the work in stop(), or raise shutdown_timeout=",
+            timeout=timeout,
+            services=tuple(services),
+        )
+
+
+class SignalReceivedError(MainspringError, RuntimeError):
+    """Why services stop when the program got a signal; passed to their `stop()`."""
+
+    def __init__(self, *, signal: str) -> None:
+        super().__init__("Interrupt signal received", signal=signal)
+
+
+class NoEntrypointError(MainspringError, RuntimeError):
+    """`entrypoint.get_current()` was called where no program runs."""
+
+    def __init__(self) -> None:
+        super().__init__("no current entrypoint is set", hint="call it inside `with entrypoint(...)` or `run(...)`")

@@ -5,11 +5,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mainspring.runtime._container import ResourceBinding as ResourceBinding
     from mainspring.runtime._container import ResourceContainer as ResourceContainer
+    from mainspring.runtime._context import Context as Context
+    from mainspring.runtime._context import ContextStatistic as ContextStatistic
+    from mainspring.runtime._context import get_context as get_context
+    from mainspring.runtime._entrypoint import Entrypoint as Entrypoint
+    from mainspring.runtime._entrypoint import entrypoint as entrypoint
+    from mainspring.runtime._health import HealthReport as HealthReport
+    from mainspring.runtime._health import ServiceHealth as ServiceHealth
+    from mainspring.runtime._log_buffer import BufferedHandler as BufferedHandler
+    from mainspring.runtime._log_buffer import ThreadedHandlerStatistic as ThreadedHandlerStatistic
+    from mainspring.runtime._log_config import basic_config as basic_config
+    from mainspring.runtime._log_config import wrap_logging_handler as wrap_logging_handler
+    from mainspring.runtime._log_format import DateFormat as DateFormat
+    from mainspring.runtime._log_format import LogFormat as LogFormat
+    from mainspring.runtime._log_format import LogLevel as LogLevel
+    from mainspring.runtime._loops import new_event_loop as new_event_loop
     from mainspring.runtime._resource import Provider as Provider
     from mainspring.runtime._resource import Resource as Resource
     from mainspring.runtime._resource import resource as resource
+    from mainspring.runtime._run import run as run
     from mainspring.runtime._service import Service as Service
     from mainspring.runtime._service import ServiceMeta as ServiceMeta
+    from mainspring.runtime._signal import Signal as Signal
+    from mainspring.runtime._signal import receiver as receiver
 else:
     from mainspring.base import door
 
@@ -17,7 +35,16 @@ else:
         __name__,
         {
             "_container": ("ResourceBinding", "ResourceContainer"),
+            "_context": ("Context", "ContextStatistic", "get_context"),
+            "_entrypoint": ("Entrypoint", "entrypoint"),
+            "_health": ("HealthReport", "ServiceHealth"),
+            "_log_buffer": ("BufferedHandler", "ThreadedHandlerStatistic"),
+            "_log_config": ("basic_config", "wrap_logging_handler"),
+            "_log_format": ("DateFormat", "LogFormat", "LogLevel"),
+            "_loops": ("new_event_loop",),
             "_resource": ("Provider", "Resource", "resource"),
+            "_run": ("run",),
             "_service": ("Service", "ServiceMeta"),
+            "_signal": ("Signal", "receiver"),
         },
     )

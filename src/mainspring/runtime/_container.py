@@ -144,6 +144,14 @@ class ResourceContainer:
         if errors:
             raise ExceptionGroup("resources could not be closed", errors)
 
+    def adopt_context(self) -> None:
+        """Let what is made from now on see the context variables of the caller."""
+        self._holding.context = copy_context()
+
+    def tasks(self) -> "set[asyncio.Task[None]]":
+        """Return the tasks that hold app-scope values."""
+        return self._holding.tasks()
+
     def _check_loop(self) -> None:
         owner = self._holding.loop
         if owner is None or owner is asyncio.get_running_loop():

@@ -3,10 +3,29 @@
 import asyncio
 import inspect
 from abc import ABCMeta, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, TypeAlias, cast
+
+from mainspring.base import Backoff
+from mainspring.runtime._context import Context, get_context
+
+RestartPolicy: TypeAlias = Literal["never", "on-failure", "always"]
 
 _ALWAYS_ASYNC = frozenset({"start", "stop"})
+
+
+class StartEvent(asyncio.Event):
+    """An event that tells the entrypoint at once, without a task that waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_set: Callable[[], None] | None = None
+
+    def set(self) -> None:
+        """Say that the service is ready."""
+        super().set()
+        if self.on_set is not None:
+            self.on_set()
 
 
 class ServiceMeta(ABCMeta):
@@ -52,11 +71,15 @@ class Service(metaclass=ServiceMeta):
     """Services (classes, or names of classes) that must be started before this one and stopped after it."""
     start_timeout: float | None = None
     """Seconds that `start()` may take until the service is started; None: no limit of its own."""
+    restart: RestartPolicy = "never"
+    """Whether `start()` is called again when it ends by itself, after the service was ready."""
+    backoff: Backoff = Backoff(0.5, maximum=30.0, jitter="full")
+    """How long to wait before each restart; when it gives up, the service has failed."""
     stop_timeout: float | None = None
     """Seconds that `stop()` may take; None: only the program's `shutdown_timeout` bounds it."""
 
     _loop: asyncio.AbstractEventLoop | None = None
-    _start_event: asyncio.Event | None = None
+    _start_event: StartEvent | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         self._set_instance_params(**kwargs)
@@ -99,7 +122,7 @@ class Service(metaclass=ServiceMeta):
         return self._loop
 
     @property
-    def start_event(self) -> asyncio.Event:
+    def start_event(self) -> StartEvent:
         """Set it inside `start()` when the service is ready and `start()` goes on working.
 
         Raises:
@@ -109,10 +132,24 @@ class Service(metaclass=ServiceMeta):
             raise RuntimeError("a service gets its start event when an entrypoint starts it")
         return self._start_event
 
+    @property
+    def context(self) -> Context:
+        """The context of the program, through which services leave values for one another."""
+        return get_context(self.loop)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the service has said that it is started."""
+        return self._start_event is not None and self._start_event.is_set()
+
+    def healthy(self) -> bool:
+        """Say whether the service works; called by `entrypoint.health()`, so it must not wait. Override it."""
+        return True
+
     def set_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         """Bind the service to a loop, with a new start event; `entrypoint` does it before `start()`."""
         object.__setattr__(self, "_loop", loop)
-        object.__setattr__(self, "_start_event", asyncio.Event())
+        object.__setattr__(self, "_start_event", StartEvent())
 
     @abstractmethod
     async def start(self) -> Any:

@@ -221,10 +221,10 @@ class Holder:
 class Holding:
     """The app-scope values of one container, on one loop."""
 
-    __slots__ = ("_context", "_kept", "_making", "loop")
+    __slots__ = ("_kept", "_making", "context", "loop")
 
     def __init__(self, context: Context) -> None:
-        self._context = context
+        self.context = context
         self._making: set[Holder] = set()
         self._kept: list[Holder] = []
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -235,10 +235,14 @@ class Holding:
         if holder is None:  # no await from here to the assignment: one builder
             self.loop = asyncio.get_running_loop()
             # The container's own context: what the first run has set must not stick to a shared value.
-            holder = node.holder = Holder(self, node, self._context.copy())
+            holder = node.holder = Holder(self, node, self.context.copy())
             self._making.add(holder)
             holder.task.add_done_callback(lambda _: self._drop(holder))
         return await holder.value()
+
+    def tasks(self) -> set[asyncio.Task[None]]:
+        """Return the tasks of all holders."""
+        return {holder.task for holder in (*self._making, *self._kept)}
 
     def keep(self, holder: Holder) -> None:
         """Note that a value is ready; values are left in the reverse of this order."""

@@ -1,0 +1,139 @@
+"""One service in the hands of an entrypoint: the task that runs it, and what became of it."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from mainspring.errors import ServiceTimeoutError
+from mainspring.runtime._container import ResourceContainer
+from mainspring.runtime._service import Service, given_params
+
+log: Final = logging.getLogger(__name__)
+
+
+class Hosted:
+    """Runs `start()` of one service in one task, with its resources around it, and restarts it if asked to.
+
+    `started` is done when the service is ready, failed to start, or never will.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.name = type(service).__qualname__
+        self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.released: asyncio.Event | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.error: BaseException | None = None
+        self.end_error: BaseException | None = None
+        self.begun = False
+        self.stopping = False
+        self.restart_count = 0
+
+    def begin(self, resources: ResourceContainer, needs: Sequence["Hosted"]) -> None:
+        """Start the task. The service starts once everything it needs is started."""
+        loop = asyncio.get_running_loop()
+        self.service.set_loop(loop)
+        self.service.start_event.on_set = self._ready
+        self.task = loop.create_task(self._run(resources, needs), name=f"service {self.name}")
+
+    @property
+    def failed(self) -> bool:
+        """Whether `start()` raised before the service was ready."""
+        started = self.started
+        return started.done() and not started.cancelled() and started.exception() is not None
+
+    @property
+    def state(self) -> str:
+        """In a word what the service does now."""
+        if self.error is not None:
+            return "failed"
+        if self.stopping:
+            return "stopping" if self.task and not self.task.done() else "stopped"
+        return "running" if self.started.done() else "starting"
+
+    def release(self) -> None:
+        """After `stop()`: end a `start()` that still runs, and let go of the resources."""
+        self.stopping = True
+        if self.released is not None:
+            self.released.set()
+        elif self.task is not None:
+            self.task.cancel()
+        if not self.started.done():
+            self.started.cancel()
+
+    async def _run(self, resources: ResourceContainer, needs: Sequence["Hosted"]) -> None:
+        try:
+            if needs:
+                await asyncio.wait([need.started for need in needs])
+                if any(need.failed or need.started.cancelled() for need in needs):
+                    self.started.cancel()
+                    return
+            timer = self._limit_start()
+            try:
+                await self._work_with_resources(resources)
+            finally:
+                if timer is not None:
+                    timer.cancel()
+        except Exception as error:  # noqa: BLE001  # supervisor: kept, and told to those who wait
+            self._fail(error)
+
+    async def _work_with_resources(self, resources: ResourceContainer) -> None:
+        service = self.service
+        binding = resources.bind_attributes(type(service), given=given_params(service).keys())
+        if not binding.parameters:
+            await self._work()
+            return
+        async with binding.enter(service) as values:
+            for name, value in values.items():
+                setattr(service, name, value)
+            await self._work()
+            self.released = asyncio.Event()
+            await self.released.wait()
+
+    async def _work(self) -> None:
+        """Call `start()`, and again as the restart policy says once the service was ready."""
+        service = self.service
+        delays = None
+        while True:
+            self.begun = True
+            delays = delays or service.backoff.delays()
+            try:
+                await service.start()
+            except Exception as error:  # supervisor: what may be restarted
+                delay = next(delays, None)
+                if service.restart == "never" or not service.ready or self.stopping or delay is None:
+                    raise
+                log.warning("service %s failed, it is restarted in %.3g s: %r", self.name, delay, error)
+            else:
+                was_work = service.ready
+                service.start_event.set()
+                if service.restart != "always" or not was_work or self.stopping:
+                    return
+                delay = next(delays, service.backoff.maximum)
+            await asyncio.sleep(delay)
+            self.restart_count += 1
+
+    def _ready(self) -> None:
+        if not self.started.done():
+            self.started.set_result(None)
+
+    def _limit_start(self) -> asyncio.TimerHandle | None:
+        limit = self.service.start_timeout
+        return None if limit is None else self.service.loop.call_later(limit, self._late, limit)
+
+    def _late(self, limit: float) -> None:
+        if not self.started.done():
+            self._fail(ServiceTimeoutError(service=self.name, action="start", timeout=limit))
+            if self.task is not None:
+                self.task.cancel()
+
+    def _fail(self, error: Exception) -> None:
+        self.error = error
+        if not self.started.done():
+            self.started.set_exception(error)
+            self.started.exception()  # whoever waits asks again; nobody may be left to
+        elif self.stopping:
+            self.end_error = error
+        else:
+            log.error("service %s failed after it had started", self.name, exc_info=error)

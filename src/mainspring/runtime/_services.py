@@ -1,0 +1,177 @@
+"""The services of one program: started side by side as far as they do not need one another, and stopped."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from mainspring.errors import CycleError, MisuseError, ServiceTimeoutError
+from mainspring.runtime._container import ResourceContainer
+from mainspring.runtime._hosted import Hosted
+from mainspring.runtime._service import Service
+
+log: Final = logging.getLogger(__name__)
+
+
+class ServiceGroup:
+    """Starts and stops services, all or some, in the order that `requires` asks for."""
+
+    def __init__(self, resources: ResourceContainer) -> None:
+        self._resources = resources
+        self._hosted: dict[int, Hosted] = {}  # by id(): a service may define equality
+
+    @property
+    def hosted(self) -> tuple[Hosted, ...]:
+        """Everything that was started and not stopped, in the order of starting."""
+        return tuple(self._hosted.values())
+
+    async def start(self, services: Iterable[Service]) -> None:
+        """Start services side by side; return when each is ready.
+
+        When one fails, the others are left as they are: the caller stops them.
+
+        Raises:
+            CycleError: services require one another in a circle.
+            MisuseError: a service runs already, or requires one that is not there.
+            Exception: what a `start()` raised; an ExceptionGroup when several failed.
+        """
+        new = {id(one): Hosted(one) for one in services}
+        for one in new.values():
+            if id(one.service) in self._hosted:
+                raise MisuseError(what=f"the service {one.name}", problem="is started already")
+        known = {**self._hosted, **new}
+        needs = {key: _needs_of(one, known.values()) for key, one in new.items()}
+        _check_circles(new.values(), needs)
+        self._hosted = known
+        for key, one in new.items():
+            one.begin(self._resources, needs[key])
+        if new:
+            await asyncio.wait([one.started for one in new.values()], return_when=asyncio.FIRST_EXCEPTION)
+        errors = [one.error for one in new.values() if one.failed and one.error is not None]
+        raise_together("services failed to start", errors)
+
+    async def stop(self, services: Iterable[Service], error: BaseException | None) -> list[BaseException]:
+        """Stop services: those that require others first, the rest side by side. Return what went wrong.
+
+        `stop(error)` of every one runs to its end whatever the others do; then a `start()` that still runs is
+        cancelled and awaited.
+        """
+        wanted = {id(one) for one in services}
+        leaving = [one for key, one in self._hosted.items() if key in wanted]
+        errors: list[BaseException] = []
+        for layer in _layers(leaving):
+            errors += await _stop_layer(layer, error)
+            for one in layer:
+                self._hosted.pop(id(one.service), None)
+        return errors
+
+
+def _needs_of(one: Hosted, known: Iterable[Hosted]) -> list[Hosted]:
+    found: list[Hosted] = []
+    for wanted in one.service.requires:
+        matches = [other for other in known if other is not one and _is_wanted(other.service, wanted)]
+        if not matches:
+            label = wanted if isinstance(wanted, str) else wanted.__qualname__
+            raise MisuseError(
+                what=f"the service {one.name}",
+                problem=f"requires {label}, which is not among the services of this program",
+                hint=f"pass {label}(...) to the entrypoint too",
+            )
+        found += matches
+    return found
+
+
+def _is_wanted(service: Service, wanted: str | type[Service]) -> bool:
+    if not isinstance(wanted, str):
+        return isinstance(service, wanted)
+    return any(wanted == kind.__name__ for kind in type(service).__mro__) or wanted == getattr(service, "name", None)
+
+
+def _check_circles(new: Iterable[Hosted], needs: dict[int, list[Hosted]]) -> None:
+    done: set[int] = set()
+
+    def visit(one: Hosted, path: tuple[Hosted, ...]) -> None:
+        if one in path:
+            circle = [*path[path.index(one) :], one]
+            raise CycleError(what="services", cycle=[each.name for each in circle])
+        if id(one) not in done:
+            for need in needs.get(id(one.service), ()):
+                visit(need, (*path, one))
+            done.add(id(one))
+
+    for one in new:
+        visit(one, ())
+
+
+def _layers(leaving: Sequence[Hosted]) -> list[list[Hosted]]:
+    """Return the services in the order of stopping: each layer is required by none that is left."""
+    rest = list(leaving)
+    layers: list[list[Hosted]] = []
+    while rest:
+        wanted = {need for one in rest for need in one.service.requires}
+        free = [one for one in rest if not any(_is_wanted(one.service, need) for need in wanted)] if wanted else rest
+        free = free or rest  # a service that requires its own class
+        layers.append(list(free))
+        rest = [one for one in rest if one not in free]
+    return layers
+
+
+async def _stop_layer(layer: Sequence[Hosted], error: BaseException | None) -> list[BaseException]:
+    stops = [
+        asyncio.create_task(_stop_one(one, error), name=f"stop {one.name}")
+        for one in layer
+        if one.begun and not one.failed and _stops(one.service)
+    ]
+    await _wait_or_cancel(stops)
+    for one in layer:
+        one.release()
+    await _wait_or_cancel([one.task for one in layer if one.task is not None and not one.task.done()])
+    errors = [failure for stop in stops if (failure := stop.result()) is not None]
+    return errors + [one.end_error for one in layer if one.end_error is not None]
+
+
+def _stops(service: Service) -> bool:
+    return type(service).stop is not Service.stop or "stop" in vars(service)
+
+
+async def _stop_one(one: Hosted, error: BaseException | None) -> BaseException | None:
+    was_ready = one.started.done()
+    failure: BaseException
+    limit = asyncio.timeout(one.service.stop_timeout)
+    try:
+        async with limit:
+            await one.service.stop(error)
+        return None
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        return None  # stop() awaited a task that it had cancelled
+    except Exception as caught:  # noqa: BLE001  # supervisor: one failing stop must not keep others from stopping
+        failure = caught
+        if limit.expired():
+            timeout = one.service.stop_timeout or 0.0
+            failure = ServiceTimeoutError(service=one.name, action="stop", timeout=timeout)
+    if was_ready:
+        return failure
+    log.warning("service %s was stopped before it had started, and stop() failed: %r", one.name, failure)
+    return None
+
+
+async def _wait_or_cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    if not tasks:
+        return
+    try:
+        await asyncio.wait(tasks)
+    except asyncio.CancelledError:
+        for task in tasks:
+            task.cancel()
+        raise
+
+
+def raise_together(what: str, errors: Sequence[BaseException]) -> None:
+    """Raise nothing, the only error, or all of them as one group."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise BaseExceptionGroup(what, list(errors))

@@ -1,0 +1,193 @@
+"""Logging never waits for its sink and never raises; what is lost is counted."""
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextvars import ContextVar
+from io import StringIO
+
+import pytest
+
+from mainspring.errors import InvalidArgumentError
+from mainspring.runtime import BufferedHandler, wrap_logging_handler
+from mainspring.runtime._log_buffer import BatchStreamHandler
+
+mark: ContextVar[str] = ContextVar("mark", default="none")
+
+
+class Sink(logging.Handler):
+    """Keeps what it gets; can be made to hang in the middle of a record."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+        self.open = threading.Event()
+        self.entered = threading.Event()
+        self.open.set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.entered.set()
+        self.open.wait(30)
+        self.seen.append(f"{record.getMessage()} {mark.get()}")
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    """Return a sink that is let go in the end."""
+    made = Sink()
+    yield made
+    made.open.set()
+
+
+def logger_of(handler: logging.Handler) -> logging.Logger:
+    logger = logging.Logger("test", logging.DEBUG)
+    logger.addHandler(handler)
+    return logger
+
+
+def test_records_arrive_in_order_with_the_callers_context(sink: Sink) -> None:
+    handler = wrap_logging_handler(sink, flush_interval=0.0)
+    logger = logger_of(handler)
+    token = mark.set("mine")
+    logger.info("one %d", 1)
+    mark.reset(token)
+    logger.info("two")
+    assert handler.drain(10)
+    assert ["one 1 mine", "two none"] == sink.seen
+    handler.close()
+    logger.info("lost")
+    handler.close()
+    assert 2 == len(sink.seen)
+
+
+def test_a_hanging_sink_delays_nobody_and_drops_are_counted_and_reported(sink: Sink, mainspring_count: int) -> None:
+    handler = BufferedHandler(sink, buffer_size=100, flush_interval=0.0)
+    logger = logger_of(handler)
+    sink.open.clear()
+    logger.info("first")
+    assert sink.entered.wait(10)
+    for number in range(mainspring_count):
+        logger.info("record %d", number)
+    assert mainspring_count - 100 == handler.dropped_count
+    assert not handler.drain(0.0)
+    sink.open.set()
+    assert handler.drain(10)
+    assert f"record {mainspring_count - 1} none" == sink.seen[-2]
+    assert f"{mainspring_count - 100} log records were dropped: the buffer of 100 was full none" == sink.seen[-1]
+    assert 0 == handler.statistic.errors
+    handler.close()
+
+
+@pytest.fixture
+def mainspring_count() -> int:
+    """Return how many records to log while the sink hangs."""
+    return int(os.environ.get("MAINSPRING_STRESS_RECORDS", "10000"))
+
+
+def test_drop_debug_keeps_what_weighs_more(sink: Sink) -> None:
+    handler = BufferedHandler(sink, buffer_size=2, flush_interval=0.0, policy="drop-debug")
+    logger = logger_of(handler)
+    sink.open.clear()
+    logger.info("first")
+    assert sink.entered.wait(10)
+    logger.info("one")
+    logger.info("two")
+    logger.debug("dropped")
+    logger.error("three")
+    sink.open.set()
+    assert handler.drain(10)
+    assert ["first none", "two none", "three none"] == sink.seen[:3]
+    assert 2 == handler.dropped_count
+    handler.close()
+
+
+def test_block_waits_for_room(sink: Sink) -> None:
+    handler = BufferedHandler(sink, buffer_size=2, flush_interval=0.0, policy="block")
+    logger = logger_of(handler)
+    for number in range(50):
+        logger.info("%d", number)
+    assert handler.drain(10)
+    assert [f"{number} none" for number in range(50)] == sink.seen
+    assert 0 == handler.dropped_count
+    handler.close()
+
+
+def test_mutable_arguments_are_read_at_the_call(sink: Sink) -> None:
+    handler = BufferedHandler(sink, flush_interval=0.0)
+    logger = logger_of(handler)
+    values = [1]
+    sink.open.clear()
+    logger.info("values %s", values)
+    logger.info("again %s", values)
+    values.append(2)
+    sink.open.set()
+    assert handler.drain(10)
+    assert ["values [1] none", "again [1] none"] == sink.seen
+    handler.close()
+
+
+def test_a_broken_message_filter_or_sink_raises_nothing(sink: Sink, capsys: pytest.CaptureFixture[str]) -> None:
+    class Broken(logging.Handler):
+        def handle(self, record: logging.LogRecord) -> bool:
+            raise OSError("disk")
+
+    handler = BufferedHandler(Broken(), flush_interval=0.0)
+    logger = logger_of(handler)
+    logger.info("to a broken sink")
+    assert handler.drain(10)
+    assert 1 == handler.statistic.errors
+
+    def fail(record: logging.LogRecord) -> bool:
+        raise KeyError("filter")
+
+    handler.addFilter(fail)
+    logger.info("through a broken filter")
+    assert 2 == handler.statistic.errors
+    handler.close()
+
+    stream = StringIO()
+    batching = BatchStreamHandler(stream)
+    batching.addFilter(lambda record: record.levelno > logging.DEBUG)
+    handler = BufferedHandler(batching, flush_interval=0.0)
+    logger = logger_of(handler)
+    logger.info("%d", [])
+    logger.debug("filtered")
+    logger.info("good")
+    handler.flush()
+    assert "good\n" == stream.getvalue()
+    assert "Logging error" in capsys.readouterr().err
+    handler.close()
+
+
+def test_a_filter_of_the_buffer_decides_at_the_call(sink: Sink) -> None:
+    handler = BufferedHandler(sink, flush_interval=0.0)
+    handler.addFilter(lambda record: "no" not in record.msg)
+    logger = logger_of(handler)
+    logger.info("no")
+    assert handler.drain(0)
+    logger.info("yes")
+    assert handler.drain(10)
+    assert ["yes none"] == sink.seen
+    handler.close()
+
+
+def test_a_forked_child_has_its_own_buffer_and_thread(sink: Sink) -> None:
+    handler = BufferedHandler(sink, flush_interval=0.0)
+    logger = logger_of(handler)
+    logger.info("parent")
+    assert handler.drain(10)
+    handler.stop()
+    handler = BufferedHandler(sink, flush_interval=0.0)
+    logger.addHandler(handler)
+    handler.forget()  # what a forked child does, before any thread was there
+    logger.info("child")
+    assert handler.drain(10)
+    assert ["parent none", "child none"] == sink.seen
+    handler.close()
+
+
+@pytest.mark.parametrize("argument", [{"buffer_size": 0}, {"flush_interval": -1.0}, {"policy": "panic"}])
+def test_arguments_are_checked(argument: dict[str, object]) -> None:
+    with pytest.raises(InvalidArgumentError, match=next(iter(argument))):
+        BufferedHandler(logging.NullHandler(), **argument)  # type: ignore[arg-type]  # pyright: ignore
