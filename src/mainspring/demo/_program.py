@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from mainspring.demo._jobs import DATABASE, ZONE, FlightsApi, make_app, microsec
 from mainspring.demo._progress import make_display
 from mainspring.demo._report import Figures, Report, count_rows, load_figures, save_figures
 from mainspring.errors import InvalidArgumentError
-from mainspring.jobs import Backfill, BackfillProgress, JobApp
+from mainspring.jobs import Backfill, BackfillProgress, BackfillState, JobApp
 
 FIRST_DAY: Final = date(2013, 1, 1)
 YEAR: Final = 365  # days
@@ -63,7 +63,7 @@ async def run_demo(asked: Asked, console: Console) -> tuple[Report, int]:
     try:
         ended = await _backfill_all(app, asked, console)
         report = await _report(app, api, asked, ended, current_clock().monotonic() - began)
-        failed = sum(one.failed + one.cancelled for one in ended.values())
+        failed = sum(one.failed + one.cancelled for one in ended)
         _tell(report, failed, asked, console)
         if not asked.once and not failed:
             await _keep_running(app, console)
@@ -86,20 +86,24 @@ def prepare(asked: Asked) -> None:
     asked.state.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
-async def _backfill_all(app: JobApp, asked: Asked, console: Console) -> Mapping[str, BackfillProgress]:
-    """Run what is missing of both jobs, showing how far it is."""
+async def _backfill_all(app: JobApp, asked: Asked, console: Console) -> list[BackfillProgress]:
+    """Go on with what a killed demo left, then run what is still missing of both jobs."""
     start, end = asked.range
-    backfills = [
-        await app.backfill(job_id, start, end, max_parallel=parallel) for job_id, parallel in _PARALLEL.items()
-    ]
+    running = await app.store.backfills(states=frozenset({BackfillState.RUNNING}))
+    left = [await app.backfill_by_id(row.backfill_id) for row in running]
+    ended = await _watch(left, console) if left else []
+    missing = [await app.backfill(job_id, start, end, max_parallel=most) for job_id, most in _PARALLEL.items()]
+    return ended + await _watch(missing, console)
+
+
+async def _watch(backfills: list[Backfill], console: Console) -> list[BackfillProgress]:
+    """Wait for the end of all, showing how far they are."""
     whole = asyncio.ensure_future(asyncio.gather(*(one.wait() for one in backfills)))
     display = make_display(console)
     try:
         while not (await asyncio.wait({whole}, timeout=_LOOK_INTERVAL))[0]:
             display.show(await _look(backfills))
-        ended = {one.job_id: one for one in await whole}
-        display.show(ended)
-        return ended
+        return await whole
     finally:
         display.close()
         whole.cancel()
@@ -110,10 +114,10 @@ async def _look(backfills: list[Backfill]) -> dict[str, BackfillProgress]:
 
 
 async def _report(
-    app: JobApp, api: FlightsApi, asked: Asked, ended: Mapping[str, BackfillProgress], seconds: float
+    app: JobApp, api: FlightsApi, asked: Asked, ended: Sequence[BackfillProgress], seconds: float
 ) -> Report:
     stats = await api.stats()
-    runs = sum(one.succeeded for one in ended.values())
+    runs = sum(one.succeeded for one in ended)
     figures = load_figures(asked.state)
     if runs:
         figures = Figures(
