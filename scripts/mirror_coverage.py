@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -48,9 +49,20 @@ class FileCoverage:
     missing_branches: tuple[tuple[int, int], ...]
 
     def __str__(self) -> str:
-        lines = ", ".join(map(str, self.missing_lines)) or "none"
+        lines = ", ".join(spans(self.missing_lines)) or "none"
         branches = ", ".join(f"{start}->{end}" for start, end in self.missing_branches) or "none"
         return f"{self.path}: {self.percent:.1f} % (lines {lines}; branches {branches})"
+
+
+def spans(lines: Sequence[int]) -> list[str]:
+    """Return sorted line numbers as text, neighbours joined: 3, 5-7."""
+    found: list[tuple[int, int]] = []
+    for line in lines:
+        if found and found[-1][1] == line - 1:
+            found[-1] = (found[-1][0], line)
+        else:
+            found.append((line, line))
+    return [str(first) if first == last else f"{first}-{last}" for first, last in found]
 
 
 def read_report(report: Report) -> list[FileCoverage]:

@@ -2,7 +2,7 @@
 
 import pytest
 from scripts import mirror_coverage
-from scripts.mirror_coverage import poor, read_report
+from scripts.mirror_coverage import poor, read_report, spans
 
 
 def _report(percent: float) -> mirror_coverage.Report:
@@ -33,3 +33,8 @@ def test_an_exemption_without_need_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(mirror_coverage.EXEMPT, "src/a.py", "runs in a killed child")
     assert [] == poor(read_report(_report(10.0)), present={"src/a.py"})
     assert ["src/a.py: exempt without need"] == poor(read_report(_report(99.0)), present={"src/a.py"})
+
+
+def test_neighbouring_lines_are_joined() -> None:
+    assert ["3", "5-7", "9"] == spans([3, 5, 6, 7, 9])
+    assert [] == spans([])
