@@ -29,6 +29,7 @@ class Resource(ABC):
     What leaving does with the handler's error never hides it. The loop where the instance was made owns it.
 
     Example:
+        >>> from collections.abc import AsyncIterator
         >>> class Numbers(Resource):
         ...     async def acquire(self, ctx: object) -> AsyncIterator[int]:
         ...         yield 42
