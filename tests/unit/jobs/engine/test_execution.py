@@ -15,10 +15,12 @@ from tests.unit.jobs.engine.support_engine import at, eventually, make_app, runn
 
 from mainspring.base import Backoff
 from mainspring.errors import (
+    InvalidArgumentError,
     ResourceError,
     RunFailedError,
 )
 from mainspring.jobs import JobContext, RunInfo, RunState
+from mainspring.jobs.engine._handler import _run_in_worker, call_handler
 from mainspring.resilience import RateLimit
 from mainspring.sinks import SqlTable
 
@@ -397,3 +399,32 @@ async def test_a_handler_that_does_not_stop_is_left_behind_with_a_word(
     tasks = [task for task in asyncio.all_tasks() if task.get_name() == "job-stubborn"]
     await asyncio.gather(*tasks, return_exceptions=True)
     assert "does not stop" in caplog.text
+
+
+async def test_what_a_worker_is_given_reads_like_a_context(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    infos: list[RunInfo] = []
+
+    @app.job("look")
+    async def look(ctx: JobContext) -> None:
+        infos.append(RunInfo(ctx))
+
+    async with running(app):
+        (await app.run_job("look", {"n": 1})).check()
+    (info,) = infos
+    assert (info["job_id"], info["attempt"], info["config"]) == ("look", 1, {"n": 1})
+    with pytest.raises(KeyError):
+        info["session"]
+
+
+async def test_a_worker_returns_a_value_or_all_items() -> None:
+    assert _run_in_worker(pow, {"base": 2, "exp": 5}) == 32
+    assert _run_in_worker(rows_in_process, {"config": {"n": 2}}) == [{"n": 0}, {"n": 1}]
+
+
+async def test_a_plain_function_without_threads_is_refused(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    app.job("plain")(rows_in_process)
+    ctx: Any = None
+    with pytest.raises(InvalidArgumentError, match="a pool for a plain function"):
+        await call_handler(app.jobs["plain"], {}, ctx, threads=None, workers=None)
