@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Annotated, Any, get_args, get_origin
 
 from mainspring.errors import UnknownResourceError
@@ -58,7 +59,8 @@ def asked_by(function: Callable[..., Any]) -> tuple[list[Asked], bool]:  # Any: 
     return asked, takes_any
 
 
-def attributes_asked_by(kind: type) -> list[Asked]:
+@lru_cache(maxsize=1024)
+def attributes_asked_by(kind: type) -> tuple[Asked, ...]:
     """Return the annotated attributes of a class (its bases first) that name a provider."""
     found: dict[str, Asked] = {}
     for base in reversed(kind.__mro__):
@@ -67,7 +69,7 @@ def attributes_asked_by(kind: type) -> list[Asked]:
             provider = _provider_in(annotation, scope)
             if provider is not None:
                 found[name] = Asked(name, provider, hasattr(kind, name))
-    return list(found.values())
+    return tuple(found.values())
 
 
 def _scope_of(function: Callable[..., Any]) -> Mapping[str, Any]:

@@ -82,6 +82,7 @@ class ResourceContainer:
     def __init__(self) -> None:
         self._nodes: dict[Hashable, Node] = {}
         self._holding = Holding(copy_context())
+        self._nothing = ResourceBinding(self, ())
 
     def bind(
         self,
@@ -114,6 +115,8 @@ class ResourceContainer:
     def bind_attributes(self, kind: type, *, given: Collection[str] = ()) -> ResourceBinding:
         """Say which annotated attributes of a class (a service) are resources, except those `given`."""
         asked = attributes_asked_by(kind)
+        if not asked:
+            return self._nothing
         return self._binding({one.name: one.provider for one in asked if one.name not in given}, _NO_NAMES)
 
     def use(self, provider: Provider, ctx: object = None) -> AbstractAsyncContextManager[Any]:

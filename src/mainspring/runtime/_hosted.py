@@ -80,7 +80,7 @@ class Hosted:
 
     async def _work_with_resources(self, resources: ResourceContainer) -> None:
         service = self.service
-        binding = resources.bind_attributes(type(service), given=given_params(service).keys())
+        binding = resources.bind_attributes(type(service), given=given_params(service))
         if not binding.parameters:
             await self._work()
             return

@@ -2,10 +2,13 @@
 
 import logging
 import os
+from typing import Final
 
 from mainspring.base import load_extra
 from mainspring.errors import InvalidArgumentError
 from mainspring.runtime._log_format import DateFormat, LineFormatter, LogFormat
+
+SYSLOG_SOCKET: Final = "/dev/log"
 
 
 def system_handler(log_format: LogFormat, date_format: str | None) -> logging.Handler:
@@ -35,7 +38,7 @@ def _syslog(date_format: str | None) -> logging.Handler:
 
     if date_format is not None:
         raise InvalidArgumentError(argument="date_format", value=date_format, expected="None, since syslog dates")
-    address = "/dev/log" if os.path.exists("/dev/log") else ("localhost", SYSLOG_UDP_PORT)
+    address = SYSLOG_SOCKET if os.path.exists(SYSLOG_SOCKET) else ("localhost", SYSLOG_UDP_PORT)
     handler = SysLogHandler(address)
     handler.setFormatter(LineFormatter("%(name)s: %(message)s"))
     return handler

@@ -8,6 +8,7 @@ log: Final = logging.getLogger(__name__)
 
 GROUP: Final = "mainspring.plugins"
 _loaded: set[str] = set()
+_searched: set[tuple[str, frozenset[str] | None]] = set()
 
 
 def load_plugins(names: Collection[str] | None, *, group: str = GROUP) -> None:
@@ -21,8 +22,10 @@ def load_plugins(names: Collection[str] | None, *, group: str = GROUP) -> None:
     Raises:
         Exception: what a plugin's `setup()` raised.
     """
-    if names is not None and not names:
+    search = group, None if names is None else frozenset(names)
+    if search in _searched or search[1] == frozenset():
         return
+    _searched.add(search)
     from importlib.metadata import entry_points  # not before the first program starts: it reads the disk
 
     for point in entry_points(group=group):

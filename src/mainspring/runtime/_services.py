@@ -40,11 +40,11 @@ class ServiceGroup:
             if id(one.service) in self._hosted:
                 raise MisuseError(what=f"the service {one.name}", problem="is started already")
         known = {**self._hosted, **new}
-        needs = {key: _needs_of(one, known.values()) for key, one in new.items()}
-        _check_circles(new.values(), needs)
+        needs = {key: _needs_of(one, known.values()) for key, one in new.items() if one.service.requires}
+        _check_circles([new[key] for key in needs], needs)
         self._hosted = known
         for key, one in new.items():
-            one.begin(self._resources, needs[key])
+            one.begin(self._resources, needs.get(key, ()))
         if new:
             await asyncio.wait([one.started for one in new.values()], return_when=asyncio.FIRST_EXCEPTION)
         errors = [one.error for one in new.values() if one.failed and one.error is not None]
@@ -107,13 +107,14 @@ def _layers(leaving: Sequence[Hosted]) -> list[list[Hosted]]:
     """Return the services in the order of stopping: each layer is required by none that is left."""
     rest = list(leaving)
     layers: list[list[Hosted]] = []
-    while rest:
-        wanted = {need for one in rest for need in one.service.requires}
-        free = [one for one in rest if not any(_is_wanted(one.service, need) for need in wanted)] if wanted else rest
-        free = free or rest  # a service that requires its own class
-        layers.append(list(free))
-        rest = [one for one in rest if one not in free]
-    return layers
+    while wanted := {need for one in rest for need in one.service.requires}:
+        held = {one for one in rest if any(_is_wanted(one.service, need) for need in wanted)}
+        free = [one for one in rest if one not in held]
+        if not free:  # a service that requires its own class
+            break
+        layers.append(free)
+        rest = [one for one in rest if one in held]
+    return [*layers, rest] if rest else layers
 
 
 async def _stop_layer(layer: Sequence[Hosted], error: BaseException | None) -> list[BaseException]:
@@ -139,8 +140,11 @@ async def _stop_one(one: Hosted, error: BaseException | None) -> BaseException |
     failure: BaseException
     limit = asyncio.timeout(one.service.stop_timeout)
     try:
-        async with limit:
+        if one.service.stop_timeout is None:
             await one.service.stop(error)
+        else:
+            async with limit:
+                await one.service.stop(error)
         return None
     except asyncio.CancelledError:
         task = asyncio.current_task()

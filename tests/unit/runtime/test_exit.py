@@ -1,0 +1,163 @@
+"""Signals in this very process: who is cancelled, what is raised, and how long it may take."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mainspring.errors import ShutdownTimeoutError
+from mainspring.runtime import Service, entrypoint
+
+
+class Noted(Service):
+    """Writes down why it was stopped."""
+
+    log: list[str]
+
+    async def start(self) -> None: ...
+
+    async def stop(self, exception: BaseException | None = None) -> None:
+        self.log.append(str(exception))
+
+
+class BadStop(Noted):
+    """Fails to stop."""
+
+    async def stop(self, exception: BaseException | None = None) -> None:
+        raise OSError("stop")
+
+
+@pytest.fixture(autouse=True)
+def _asyncio_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first loop of libuv leaves a pipe open in the process."""
+    monkeypatch.setenv("MAINSPRING_USE_UVLOOP", "0")
+
+
+def quiet(*services: Service, **options: Any) -> entrypoint:
+    return entrypoint(*services, log_config=False, **options)
+
+
+def kill(number: int = signal.SIGTERM) -> None:
+    os.kill(os.getpid(), number)
+
+
+async def wait_for_ever(log: list[str]) -> None:
+    asyncio.get_running_loop().call_soon(kill)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        log.append("main ends")
+
+
+def exit_code(program: entrypoint, main: Callable[[asyncio.AbstractEventLoop], object]) -> object:
+    """Run a program in its sync form until a signal ends it."""
+    with pytest.raises(SystemExit) as caught, program as loop:
+        main(loop)
+    return caught.value.code
+
+
+REASON = "Interrupt signal received"
+
+
+def test_the_main_task_of_the_loop_is_cancelled_first() -> None:
+    log: list[str] = []
+    code = exit_code(quiet(Noted(log=log)), lambda loop: loop.run_until_complete(wait_for_ever(log)))
+    assert (143, ["main ends", REASON]) == (code, log)
+
+
+def test_a_loop_that_runs_for_ever_is_stopped() -> None:
+    log: list[str] = []
+
+    def forever(loop: asyncio.AbstractEventLoop) -> None:
+        loop.call_soon(kill, signal.SIGINT)
+        loop.run_forever()
+        log.append("after the loop")
+
+    assert 130 == exit_code(quiet(Noted(log=log)), forever)
+    assert ["after the loop", REASON] == log
+
+
+def test_a_foreign_loop_is_left_by_an_exit() -> None:
+    log: list[str] = []
+    loop = asyncio.new_event_loop()
+    code = exit_code(quiet(Noted(log=log), loop=loop), lambda loop: loop.run_until_complete(wait_for_ever(log)))
+    assert (143, [REASON]) == (code, log)
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            loop.run_until_complete(task)
+    loop.close()
+
+
+def test_a_signal_outside_of_the_loop_leaves_the_block() -> None:
+    log: list[str] = []
+    assert 143 == exit_code(quiet(Noted(log=log)), lambda loop: kill())
+    assert [REASON] == log
+
+
+def test_failures_while_a_signal_stops_the_program_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    assert 143 == exit_code(quiet(BadStop(log=[])), lambda loop: kill())
+    assert "while stopping: stop" in caplog.text
+
+
+def test_a_main_task_that_does_not_end_is_left_with_code_70(caplog: pytest.LogCaptureFixture) -> None:
+    release = asyncio.Event()
+
+    async def stubborn() -> None:
+        asyncio.get_running_loop().call_soon(kill)
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                asyncio.get_running_loop().call_later(0.1, release.set)
+
+    code = exit_code(quiet(shutdown_timeout=0.05), lambda loop: loop.run_until_complete(stubborn()))
+    assert 70 == code
+    assert "the main task did not end within 0.05 s" in caplog.text
+
+
+async def test_a_signal_while_the_program_stops_anyway_only_sets_the_code() -> None:
+    class SignalledStop(Noted):
+        async def stop(self, exception: BaseException | None = None) -> None:
+            kill()
+            await asyncio.sleep(0)
+            await super().stop(exception)
+
+    log: list[str] = []
+    with pytest.raises(SystemExit) as caught:
+        async with quiet(SignalledStop(log=log)):
+            pass
+    assert (143, ["None"]) == (caught.value.code, log)
+
+
+async def test_a_program_that_is_cancelled_logs_what_goes_wrong(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(asyncio.CancelledError):
+        async with quiet(BadStop(log=[])):
+            raise asyncio.CancelledError
+    assert "while stopping: stop" in caplog.text
+
+
+async def test_a_cancelled_shutdown_gives_up_at_once() -> None:
+    stopping = asyncio.Event()
+
+    class Hangs(Noted):
+        async def stop(self, exception: BaseException | None = None) -> None:
+            stopping.set()
+            await asyncio.Event().wait()
+
+    async def program() -> None:
+        async with quiet(Hangs(log=[])):
+            pass
+
+    task = asyncio.create_task(program())
+    await stopping.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def test_a_timeout_of_the_whole_is_an_error_of_its_own() -> None:
+    assert "tasks that ignore their cancellation" in str(ShutdownTimeoutError(timeout=1, services=()))
