@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
@@ -87,17 +87,31 @@ def prepare(asked: Asked) -> None:
 
 
 async def _backfill_all(app: JobApp, asked: Asked, console: Console) -> list[BackfillProgress]:
-    """Go on with what a killed demo left, then run what is still missing of both jobs."""
+    """Go on with what a killed demo left, then run what is still missing of both jobs.
+
+    Hours come first: a day that was left waits for its hours, also for those whose runs died too often and
+    need a new one. What was left counts as ended, not as failed: the new backfills run it again.
+    """
     start, end = asked.range
     running = await app.store.backfills(states=frozenset({BackfillState.RUNNING}))
     left = [await app.backfill_by_id(row.backfill_id) for row in running]
-    ended = await _watch(left, console) if left else []
-    missing = [await app.backfill(job_id, start, end, max_parallel=most) for job_id, most in _PARALLEL.items()]
-    return ended + await _watch(missing, console)
+    hours, days = _PARALLEL
+    before = await _watch([one for one in left if one.job_id == hours], console)
+    missing = [await app.backfill(hours, start, end, max_parallel=_PARALLEL[hours])]
+    days_left = [one for one in left if one.job_id == days]
+    ended: list[BackfillProgress] = []
+    if days_left:
+        first, *rest = await _watch([*missing, *days_left], console)
+        before, ended, missing = [*before, *rest], [first], []
+    missing.append(await app.backfill(days, start, end, max_parallel=_PARALLEL[days]))
+    ended += await _watch(missing, console)
+    return [replace(one, failed=0, cancelled=0) for one in before] + ended
 
 
 async def _watch(backfills: list[Backfill], console: Console) -> list[BackfillProgress]:
     """Wait for the end of all, showing how far they are."""
+    if not backfills:
+        return []
     whole = asyncio.ensure_future(asyncio.gather(*(one.wait() for one in backfills)))
     display = make_display(console)
     try:
