@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import pytest
 
+from mainspring.base import Backoff
 from mainspring.errors import (
     InvalidArgumentError,
     MisuseError,
@@ -361,12 +362,68 @@ async def test_a_work_that_fails_is_started_again_when_it_asks_for_it() -> None:
             self.context["ready"] = self.attempts
             await asyncio.Event().wait()
 
-    from mainspring.base import Backoff
-
     async with quiet(service := Shaky(backoff=Backoff.constant(0.0))) as program:
         assert 3 == await program.ctx["ready"]
         assert 2 == program.health().services[0].restart_count
         assert service.ready
+
+
+async def test_a_work_that_always_restarts_runs_again_after_it_returned_and_may_be_given_up() -> None:
+    class Ends(Service):
+        restart = "always"
+        runs = 0
+
+        async def start(self) -> None:
+            self.runs += 1
+            self.start_event.set()
+            if self.runs == 3:
+                self.context["third"] = True
+                raise OSError("third")
+
+    service = Ends(backoff=Backoff.constant(0.0, max_tries=3))
+    async with quiet(service) as program:
+        await program.ctx["third"]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert "failed" == program.health().services[0].state
+    assert 3 == service.runs
+
+
+async def test_a_start_that_fails_while_it_is_cancelled_is_reported() -> None:
+    class BadEnd(Noted):
+        async def start(self) -> None:
+            self.start_event.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise OSError("at the end")
+
+    with pytest.raises(OSError, match="at the end"):
+        async with quiet(BadEnd(log=[])):
+            pass
+
+
+async def test_services_that_require_their_own_class_stop_together() -> None:
+    class Peer(Noted):
+        requires = ("Noted",)
+
+    log: list[str] = []
+    async with quiet(Peer(log=log), Noted(log=log, label="first")):
+        pass
+    assert 2 == sum("stops" in line for line in log)
+
+
+async def test_a_failing_reload_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail(entrypoint: object) -> None:
+        raise KeyError("reload")
+
+    program = quiet()
+    program.reload.connect(fail)
+    async with program:
+        os.kill(os.getpid(), signal.SIGHUP)
+        for _ in range(5):
+            await asyncio.sleep(0)
+    assert "reload failed" in caplog.text
 
 
 async def test_health_tells_who_is_not_well() -> None:

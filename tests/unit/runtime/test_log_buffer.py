@@ -1,9 +1,8 @@
 """Logging never waits for its sink and never raises; what is lost is counted."""
 
 import logging
-import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from io import StringIO
 
@@ -61,28 +60,26 @@ def test_records_arrive_in_order_with_the_callers_context(sink: Sink) -> None:
     assert 2 == len(sink.seen)
 
 
-def test_a_hanging_sink_delays_nobody_and_drops_are_counted_and_reported(sink: Sink, mainspring_count: int) -> None:
+@pytest.mark.stress
+def test_a_hanging_sink_delays_nobody_and_drops_are_counted_and_reported(
+    sink: Sink, mainspring_count: Callable[[int, int], int]
+) -> None:
     handler = BufferedHandler(sink, buffer_size=100, flush_interval=0.0)
     logger = logger_of(handler)
     sink.open.clear()
     logger.info("first")
     assert sink.entered.wait(10)
-    for number in range(mainspring_count):
+    count = mainspring_count(10_000, 100_000)
+    for number in range(count):
         logger.info("record %d", number)
-    assert mainspring_count - 100 == handler.dropped_count
+    assert count - 100 == handler.dropped_count
     assert not handler.drain(0.0)
     sink.open.set()
     assert handler.drain(10)
-    assert f"record {mainspring_count - 1} none" == sink.seen[-2]
-    assert f"{mainspring_count - 100} log records were dropped: the buffer of 100 was full none" == sink.seen[-1]
+    assert f"record {count - 1} none" == sink.seen[-2]
+    assert f"{count - 100} log records were dropped: the buffer of 100 was full none" == sink.seen[-1]
     assert 0 == handler.statistic.errors
     handler.close()
-
-
-@pytest.fixture
-def mainspring_count() -> int:
-    """Return how many records to log while the sink hangs."""
-    return int(os.environ.get("MAINSPRING_STRESS_RECORDS", "10000"))
 
 
 def test_drop_debug_keeps_what_weighs_more(sink: Sink) -> None:
@@ -184,6 +181,22 @@ def test_a_forked_child_has_its_own_buffer_and_thread(sink: Sink) -> None:
     logger.info("child")
     assert handler.drain(10)
     assert ["parent none", "child none"] == sink.seen
+    handler.close()
+
+
+def test_block_gives_up_on_a_sink_that_hangs(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mainspring.runtime._log_buffer._MAX_BLOCK", 0.01)
+    handler = BufferedHandler(sink, buffer_size=1, flush_interval=0.0, policy="block")
+    logger = logger_of(handler)
+    sink.open.clear()
+    logger.info("first")
+    assert sink.entered.wait(10)
+    logger.info("second")
+    logger.info("third")
+    assert 1 == handler.dropped_count
+    sink.open.set()
+    assert handler.drain(10)
+    assert ["first none", "third none"] == sink.seen[:2]
     handler.close()
 
 

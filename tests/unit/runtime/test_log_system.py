@@ -2,7 +2,9 @@
 
 import logging
 import socket
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -31,7 +33,21 @@ def test_rich_writes_the_message() -> None:
     assert "hello" == handler.format(logging.LogRecord("app", logging.INFO, "", 0, "hello", (), None))
 
 
+def test_the_journal_gets_its_own_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "logging_journald", _Journald())
+    assert isinstance(system_handler(LogFormat.journald, None), logging.NullHandler)
+
+
+class _Journald(ModuleType):
+    """Stands for the library, which needs the socket of systemd."""
+
+    JournaldLogHandler = logging.NullHandler
+
+    def __init__(self) -> None:
+        super().__init__("logging_journald")
+
+
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "logging_journald", None)
+    monkeypatch.setitem(sys.modules, "logging_journald", None)
     with pytest.raises(MissingExtraError, match="journald"):
         system_handler(LogFormat.journald, None)
