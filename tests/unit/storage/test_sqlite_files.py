@@ -140,3 +140,11 @@ def test_a_reader_cannot_write(tmp_path: Path) -> None:
 def test_a_path_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(StoreOpenError, match="unable to open"):
         connect(tmp_path / "missing" / "a.db")
+
+
+def test_a_reader_of_a_file_that_is_not_there_is_a_mapped_error(tmp_path: Path) -> None:
+    from mainspring.errors import StorageError
+    from mainspring.storage._sqlite_files import connect_reader
+
+    with pytest.raises(StorageError):
+        connect_reader(tmp_path / "no" / "such" / "file.db")

@@ -182,3 +182,73 @@ async def test_a_pause_made_elsewhere_is_noticed(tmp_path: Path) -> None:
         await eventually(noticed)
         backfill = await other.backfill("hourly", START, at(3))
         assert (await backfill.wait()).succeeded == 3
+
+
+async def test_a_heartbeat_that_finds_the_epoch_dead_takes_a_new_one(tmp_path: Path) -> None:
+    app, store = troubled(tmp_path)
+
+    @app.job("quick")
+    async def quick() -> None: ...
+
+    async with running(app):
+        node = (await app.open()).node
+        epoch = node.epoch
+        store.failures = {"heartbeat": [LeaseLostError(epoch=epoch)]}
+
+        async def taken() -> bool:
+            return node.epoch > epoch
+
+        await eventually(taken)
+        dead = node.epoch
+        await store.close_node(dead)
+        node.epoch = dead
+        with pytest.raises(LeaseLostError):
+            await node._beat()
+        assert (await app.run_job("quick")).ok
+
+
+async def test_what_a_heartbeat_brings_reaches_handlers_and_planners(tmp_path: Path) -> None:
+    app, store = troubled(tmp_path)
+    started = asyncio.Event()
+
+    @app.job("slow")
+    async def slow() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    async with running(app):
+        result = await app.run_job("slow", wait=False)
+        await started.wait()
+        node = (await app.open()).node
+        await store.cancel(result.run_id)  # as another process asks for it
+        await node._beat()
+
+        async def cancelled() -> bool:
+            record = await app.run(result.run_id)
+            return record is not None and record.state is RunState.CANCELLED
+
+        await eventually(cancelled)
+        node.stop_run("not here")
+
+
+async def test_runs_of_a_dead_node_are_taken_over_by_the_next_look(tmp_path: Path) -> None:
+    app, store = troubled(tmp_path)
+
+    @app.job("quick")
+    async def quick() -> None: ...
+
+    async with running(app):
+        record = await app.run((await app.run_job("quick")).run_id)
+        assert record is not None
+        rescued = [record]
+
+        async def rescue(*, max_rescues: int = 3) -> Sequence[RunRecord]:
+            found, rescued[:] = list(rescued), []
+            return found
+
+        store.rescue = rescue  # type: ignore[method-assign]  # one run that another node left
+
+        async def taken() -> bool:
+            return not rescued
+
+        await eventually(taken)
