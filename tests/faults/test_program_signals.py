@@ -174,8 +174,9 @@ run(chatty())"""
 
 def test_a_forked_child_logs_its_own_records_once() -> None:
     text = """
-import logging, os
+import logging, os, warnings
 from mainspring.runtime import basic_config
+warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 and newer warn of a fork beside threads: it is the case here
 basic_config(log_format="plain", flush_interval=10)
 logging.info("parent")
 if os.fork() == 0:

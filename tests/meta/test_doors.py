@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.meta.support_tree import SRC, Module, plant, read_door, read_modules
+from tests.meta.test_import import importable
 
 # Rooms whose door is plain: the errors are needed by everything and cost nothing.
 PLAIN_DOORS = {"mainspring.errors"}
@@ -69,6 +70,7 @@ def _names_all(node: ast.stmt) -> bool:
 
 
 DOORS = [module.name for module in read_modules() if module.is_package]
+HERE = set(importable())
 
 
 def test_doors_are_in_order() -> None:
@@ -77,6 +79,8 @@ def test_doors_are_in_order() -> None:
 
 @pytest.mark.parametrize("name", DOORS)
 def test_every_listed_name_is_found(name: str) -> None:
+    if name not in HERE:
+        pytest.skip("the extra of this room is not installed")
     door = read_door(next(module for module in read_modules() if module.name == name))
     room = importlib.import_module(name)
     public = {public for public, _ in door.public}

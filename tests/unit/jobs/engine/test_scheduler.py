@@ -66,9 +66,10 @@ async def test_latest_runs_one_and_records_the_rest_as_skipped(tmp_path: Path) -
 async def test_an_instant_fires_once_and_is_not_fired_again(tmp_path: Path) -> None:
     seen: list[datetime] = []
     instant = current_clock().now() + timedelta(seconds=0.1)
-    async with running(app_with(tmp_path, seen, at=instant)):
+    options = {"at": instant, "start_at": instant - timedelta(hours=1)}  # also when the start takes longer than that
+    async with running(app_with(tmp_path, seen, **options)):
         await eventually(lambda: _at_least(seen, 1))
-    async with running(app_with(tmp_path, seen, at=instant)):
+    async with running(app_with(tmp_path, seen, **options)):
         pass
     assert [instant] == seen
 
