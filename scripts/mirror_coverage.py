@@ -21,7 +21,6 @@ EXEMPT: dict[str, str] = {
     "src/mainspring/concurrency/_worker.py": "some branches run only when a worker dies at that very moment",
     "src/mainspring/concurrency/_worker_task.py": "runs in worker processes, some of which are killed",
     "src/mainspring/runtime/_exit.py": "the last steps end the process before it can report",
-    "src/mainspring/runtime/_log_system.py": "the journal and the system log of the machine are not there in tests",
     "src/mainspring/runtime/_loops.py": "one branch belongs to machines without uvloop",
 }
 

@@ -148,3 +148,27 @@ def test_a_reader_of_a_file_that_is_not_there_is_a_mapped_error(tmp_path: Path) 
 
     with pytest.raises(StorageError):
         connect_reader(tmp_path / "no" / "such" / "file.db")
+
+
+class _Broken:
+    closed = False
+
+    def execute(self, sql: str) -> None:
+        raise OSError(sql)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_reader_that_cannot_be_set_up_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = _Broken()
+    monkeypatch.setattr(files, "_plain_connection", lambda *_: broken)
+    with pytest.raises(OSError, match="query_only"):
+        files.connect_reader(tmp_path / "a.db")
+    assert broken.closed
+
+
+def test_an_error_without_a_sentence_of_ours_goes_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "store_error", lambda *_: None)
+    with pytest.raises(sqlite3.OperationalError):
+        files.connect_reader(tmp_path / "no" / "such.db")
