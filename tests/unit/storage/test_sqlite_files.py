@@ -162,13 +162,21 @@ class _Broken:
 
 def test_a_reader_that_cannot_be_set_up_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = _Broken()
-    monkeypatch.setattr(files, "_plain_connection", lambda *_: broken)
+
+    def plain_connection(*_: object) -> _Broken:
+        return broken
+
+    monkeypatch.setattr(files, "_plain_connection", plain_connection)
     with pytest.raises(OSError, match="query_only"):
         files.connect_reader(tmp_path / "a.db")
     assert broken.closed
 
 
 def test_an_error_without_a_sentence_of_ours_goes_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "store_error", lambda *_: None)
+
+    def no_sentence(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(files, "store_error", no_sentence)
     with pytest.raises(sqlite3.OperationalError):
         files.connect_reader(tmp_path / "no" / "such.db")
