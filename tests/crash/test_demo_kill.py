@@ -1,4 +1,7 @@
-"""Kill -9 the demo at moments drawn from what it does, start it again, and find every flight exactly once."""
+"""Kill -9 the demo at moments drawn from what it does, start it again, and find every flight exactly once.
+
+Each start is asked for one day more than the one before, so that every moment comes in every start.
+"""
 
 import json
 import os
@@ -6,74 +9,152 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, Final  # Any: cells have any type
 
 import pytest
 
+pytest.importorskip("aiohttp")
+
 from mainspring.base import current_random, use_random
+from mainspring.demo._flight_file import FlightFile, find_archive, unpack
 
-pytestmark = [pytest.mark.extras, pytest.mark.stress, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.extras, pytest.mark.stress, pytest.mark.timeout(600)]
 
-DAYS, HOURS, FLIGHTS = 3, 72, 2699
-# Runs the demo and dies at the n-th call of a method, before that has done anything.
-VICTIM = """
-import os, signal, sys
-from importlib import import_module
-
-module, owner, method, calls = sys.argv[1:5]
-owner = getattr(import_module(module), owner)
-original, left = getattr(owner, method), int(calls)
-
-def dies(*args, **kwargs):
-    global left
-    left -= 1
-    if left <= 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return original(*args, **kwargs)
-
-setattr(owner, method, dies)
-from mainspring.demo.__main__ import main
-sys.exit(main(sys.argv[5:]))
-"""
-MOMENTS = (
-    ("mainspring.jobs.stores", "SqliteStore", "claim", 8),
-    ("mainspring.jobs.stores", "SqliteStore", "finish", 20),  # the handler has ended, nothing is recorded
-    ("mainspring.sinks", "SqlTable", "write", 20),  # inside of the transaction
-    ("mainspring.jobs.stores", "SqliteStore", "step_backfill", 3),
+VICTIM: Final = Path(__file__).with_name("support_demo_victim.py")
+STORES: Final = "mainspring.jobs.stores._sqlite"
+# State to (trap, at most that many calls of it); a trap inside of a group dies before the commit.
+MOMENTS: Final = {
+    "in claim": (
+        (f"{STORES}:claim:after", 3),
+        (f"{STORES}:SqliteStore.claim:after", 2),  # committed, and no handler has started
+        ("mainspring.jobs.engine._node:Node.begin:before", 20),
+    ),
+    "between handler and finish": (
+        (f"{STORES}:SqliteStore.finish:before", 20),
+        (f"{STORES}:finish:after", 2),
+    ),
+    "in the sink": (
+        ("mainspring.sinks:SqlTable.write:before", 20),
+        ("mainspring.sinks:SqlTable.write:after", 20),
+    ),
+    "while planning": (
+        ("mainspring.jobs.engine._planner:BackfillPlanner._next_step:after", 1),
+        (f"{STORES}:step_backfill:after", 1),
+        (f"{STORES}:SqliteStore.step_backfill:after", 1),  # committed, and nobody was told
+    ),
+}
+RUNNING: Final = "SELECT run_id FROM run WHERE state = 'running'"
+LIVING: Final = "SELECT epoch FROM epoch WHERE alive = 1"
+FIRST_HOUR: Final = datetime(2013, 1, 1, 5, tzinfo=UTC)
+RECORDS: Final = (
+    "SELECT job_id, interval_start, generation, state FROM history"
+    " UNION ALL SELECT job_id, interval_start, generation, 'live' FROM run"
 )
+DONE_RANGES: Final = "SELECT job_id, start, \"end\" FROM done WHERE state = 'succeeded'"
 
 
-def run(state: Path, *trap: str) -> "subprocess.CompletedProcess[str]":
-    start = ["-c", VICTIM, *trap] if trap else ["-m", "mainspring.demo"]
+def demo(state: Path, days: int, *victim: str) -> "subprocess.CompletedProcess[str]":
+    start = [str(VICTIM), *victim] if victim else ["-m", "mainspring.demo"]
     return subprocess.run(
-        [sys.executable, *start, "--once", "--json", "--days", str(DAYS), "--state", str(state)],
+        [sys.executable, *start, "--once", "--json", "--days", str(days), "--state", str(state)],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        timeout=100,
+        timeout=120,
         check=False,
     )
+
+
+def ask(state: Path, sql: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(state / "flights.db")) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def check_invariants(state: Path) -> None:
+    """One record for each occurrence, and rows of exactly the intervals that succeeded."""
+    records = ask(state, RECORDS)
+    assert [] == [one for one, count in Counter(record[:3] for record in records).items() if count > 1]
+    succeeded = Counter((job, start) for job, start, _, how in records if how == "succeeded")
+    assert {1} >= set(succeeded.values())
+    done = {
+        (job, start)
+        for job, low, high in ask(state, DONE_RANGES)
+        for (owner, start) in succeeded
+        if owner == job and low <= start < high
+    }
+    assert set(succeeded) == done
+    for table, job in (("flights", "load_flights"), ("daily_delays", "daily_delays")):
+        told = ask(
+            state, f"SELECT interval_start, item_count FROM history WHERE state = 'succeeded' AND job_id = '{job}'"
+        )
+        assert {start: count for start, count in told if count} == rows_by_interval(state, table)
+
+
+def rows_by_interval(state: Path, table: str) -> dict[int, int]:
+    if not ask(state, f"SELECT 1 FROM sqlite_master WHERE name = '{table}'"):
+        return {}
+    return dict(ask(state, f"SELECT _interval_start, count(*) FROM {table} GROUP BY 1"))
+
+
+def check_flights(state: Path, days: int, columns: list[str]) -> int:
+    """Compare the table with the file, row by row; return how many there are."""
+    file = FlightFile(unpack(find_archive(), state))
+    try:
+        hours = [FIRST_HOUR + timedelta(hours=number) for number in range(24 * days)]
+        expected = Counter(tuple(row[name] for name in columns) for hour in hours for row in file.rows(hour))
+    finally:
+        file.close()
+    assert {1} == set(expected.values())
+    assert expected == Counter(ask(state, f"SELECT {', '.join(columns)} FROM flights"))
+    return expected.total()
+
+
+class Deaths:
+    """Starts the demo so that it dies, and compares what each start found with what the last one left."""
+
+    def __init__(self, folder: Path) -> None:
+        self.state = folder / "state"
+        self._claims = folder / "claims"
+        self._left: set[str] = set()  # runs of the dead that nobody has claimed since
+
+    def die_at(self, trap: str, calls: int, days: int) -> None:
+        self._claims.unlink(missing_ok=True)
+        ended = demo(self.state, days, trap, str(calls), str(self._claims))
+        assert -signal.SIGKILL == ended.returncode, ended.stderr
+        self._went_on_at_once()
+        check_invariants(self.state)
+
+    def _went_on_at_once(self) -> None:
+        """The dead nodes' leases last an hour, yet their runs were free before the first claim, and came first."""
+        ((last,),) = ask(self.state, LIVING)
+        assert [] == ask(self.state, f"{RUNNING} AND epoch <> {last}")
+        failed = {run for (run,) in ask(self.state, "SELECT run_id FROM history WHERE state = 'failed'")}
+        if self._claims.exists():
+            assert self._left - failed <= set(self._claims.read_text().split())
+            self._left.clear()
+        self._left |= {run for (run,) in ask(self.state, RUNNING)}
 
 
 def test_every_flight_is_there_once_after_any_number_of_kills(
     tmp_path: Path, mainspring_count: Callable[[int, int], int]
 ) -> None:
-    killed = 0
+    deaths = Deaths(tmp_path)
+    kills = mainspring_count(len(MOMENTS), 20)
     with use_random(2013):
-        for number in range(mainspring_count(len(MOMENTS), 20)):
-            module, owner, method, most = MOMENTS[number % len(MOMENTS)]
-            calls = current_random().randint(1, most)
-            ended = run(tmp_path, module, owner, method, str(calls))
-            assert ended.returncode in (-signal.SIGKILL, 0), ended.stderr
-            killed += ended.returncode != 0
-    ended = run(tmp_path)
+        states = list(MOMENTS.values())
+        for number in range(kills):
+            trap, most = current_random().choice(states[number % len(states)])
+            deaths.die_at(trap, current_random().randint(1, most), number + 1)
+    ended = demo(deaths.state, kills)
     assert 0 == ended.returncode, ended.stderr
     report = json.loads(ended.stdout.splitlines()[-1])
-    assert (HOURS, FLIGHTS, DAYS) == (report["intervals"], report["flights"], report["days"])
-    assert killed >= 2
-    with closing(sqlite3.connect(tmp_path / "flights.db")) as connection:
-        twice = "SELECT job_id, interval_start FROM history WHERE state = 'succeeded' GROUP BY 1, 2 HAVING count(*) > 1"
-        assert [] == connection.execute(twice).fetchall()
-        assert [(0,)] == connection.execute("SELECT count(*) FROM run").fetchall()
+    columns = [name for (name,) in ask(deaths.state, "SELECT name FROM pragma_table_info('flights')") if name[0] != "_"]
+    flights = check_flights(deaths.state, kills, columns)
+    assert (24 * kills, flights, kills) == (report["intervals"], report["flights"], report["days"])
+    check_invariants(deaths.state)
+    assert [(0, 0)] == ask(deaths.state, "SELECT (SELECT count(*) FROM run), (SELECT count(*) FROM counter)")
