@@ -15,6 +15,8 @@ from tests.meta.support_tree import SRC, Module, plant, read_modules
 SUPERVISORS = {
     "mainspring.concurrency._own_thread": 1,
     "mainspring.concurrency._thread_crew": 1,
+    "mainspring.concurrency._thread_iterator": 1,
+    "mainspring.concurrency._threaded": 1,
     "mainspring.concurrency._worker_crew": 1,
     "mainspring.concurrency._worker_main": 5,
     "mainspring.concurrency._worker_task": 1,

@@ -16,7 +16,15 @@ import mainspring.errors
 from mainspring.errors import MainspringError
 
 # Control signals and names of the seeds, which do not end in Error.
-SEED_NAMES = {"CircuitBroken", "StrategyException", "StrategySkip", "StrategyStop", "ThreadPoolException"}
+SEED_NAMES = {
+    "ChannelClosed",
+    "ChannelTimeout",
+    "CircuitBroken",
+    "StrategyException",
+    "StrategySkip",
+    "StrategyStop",
+    "ThreadPoolException",
+}
 SAMPLES = {
     "str": "text",
     "int": 3,

@@ -1,4 +1,4 @@
-"""Concurrency: doing many things at once, in threads and in worker processes."""
+"""Concurrency: doing many things at once, in threads, in worker processes, as tasks and on a beat."""
 
 from typing import TYPE_CHECKING
 
@@ -9,22 +9,70 @@ if TYPE_CHECKING:
     from mainspring.concurrency._child import start_child as start_child
     from mainspring.concurrency._child_main import Descriptor as Descriptor
     from mainspring.concurrency._fork_server import start_child_infrastructure as start_child_infrastructure
+    from mainspring.concurrency._sync_wait import sync_await as sync_await
+    from mainspring.concurrency._sync_wait import sync_wait_coroutine as sync_wait_coroutine
+    from mainspring.concurrency._sync_wait import wait_coroutine as wait_coroutine
+    from mainspring.concurrency._thread_channel import FromThreadChannel as FromThreadChannel
     from mainspring.concurrency._thread_crew import ThreadPoolStatistic as ThreadPoolStatistic
+    from mainspring.concurrency._thread_iterator import IteratorWrapper as IteratorWrapper
+    from mainspring.concurrency._thread_iterator import IteratorWrapperSeparate as IteratorWrapperSeparate
     from mainspring.concurrency._thread_pool import ThreadPoolExecutor as ThreadPoolExecutor
+    from mainspring.concurrency._threaded import threaded as threaded
+    from mainspring.concurrency._threaded import threaded_iterable as threaded_iterable
+    from mainspring.concurrency._threaded import threaded_iterable_separate as threaded_iterable_separate
+    from mainspring.concurrency._threaded import threaded_separate as threaded_separate
     from mainspring.concurrency._worker_pool import WorkerPool as WorkerPool
     from mainspring.concurrency._worker_pool import WorkerPoolStatistic as WorkerPoolStatistic
+    from mainspring.errors import ChannelClosed as ChannelClosed
+    from mainspring.errors import ChannelTimeout as ChannelTimeout
+    from mainspring.errors import ResultNotSetError as ResultNotSetError
+    from mainspring.errors import StrategyException as StrategyException
+    from mainspring.errors import StrategySkip as StrategySkip
+    from mainspring.errors import StrategyStop as StrategyStop
 else:
     from mainspring.base import door
 
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
+            "_sync_wait": (
+                "sync_await",
+                "sync_wait_coroutine",
+                "wait_coroutine",
+            ),
+            "_thread_channel": ("FromThreadChannel",),
             "_thread_crew": ("ThreadPoolStatistic",),
+            "_thread_iterator": (
+                "IteratorWrapper",
+                "IteratorWrapperSeparate",
+            ),
             "_thread_pool": ("ThreadPoolExecutor",),
-            "_worker_pool": ("WorkerPool", "WorkerPoolStatistic"),
+            "_threaded": (
+                "threaded",
+                "threaded_iterable",
+                "threaded_iterable_separate",
+                "threaded_separate",
+            ),
+            "_worker_pool": (
+                "WorkerPool",
+                "WorkerPoolStatistic",
+            ),
+            "mainspring.errors": (
+                "ChannelClosed",
+                "ChannelTimeout",
+                "ResultNotSetError",
+                "StrategyException",
+                "StrategySkip",
+                "StrategyStop",
+            ),
         },
         house={
-            "_child": ("ChildProcess", "spawn_child", "spawn_module", "start_child"),
+            "_child": (
+                "ChildProcess",
+                "spawn_child",
+                "spawn_module",
+                "start_child",
+            ),
             "_child_main": ("Descriptor",),
             "_fork_server": ("start_child_infrastructure",),
         },

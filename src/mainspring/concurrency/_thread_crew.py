@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import Any  # Any: jobs of any signature pass through one queue
 
 from mainspring.base import Statistic, current_clock
+from mainspring.concurrency._loop_call import as_coroutines_raise
 from mainspring.concurrency._loop_inbox import LoopInbox
 from mainspring.errors import ClosedError, WorkQueueFullError
 
@@ -149,7 +150,7 @@ class ThreadCrew:
             error = caught
         self._count(current_clock().monotonic() - started, error)
         if inbox is not None:
-            inbox.deliver(future, result, _as_future_takes_it(error))
+            inbox.deliver(future, result, as_coroutines_raise(error))
         elif error is None:
             future.set_result(result)
         else:
@@ -172,12 +173,3 @@ class ThreadCrew:
             inbox.deliver(future, None, asyncio.CancelledError())
         elif isinstance(future, concurrent.futures.Future):
             future.cancel()
-
-
-def _as_future_takes_it(error: BaseException | None) -> BaseException | None:
-    """Return the error; StopIteration, which no awaited future may raise, as RuntimeError, as coroutines do."""
-    if not isinstance(error, StopIteration):
-        return error
-    replacement = RuntimeError("the function raised StopIteration")
-    replacement.__cause__ = error
-    return replacement

@@ -6,11 +6,13 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from contextvars import copy_context
-from typing import ParamSpec, TypeVar
+from contextvars import Context, copy_context
+from typing import Any, ParamSpec, TypeVar, cast  # Any: keyword arguments of any signature
 
 from mainspring.base import current_clock, outside_work
+from mainspring.concurrency._loop_call import LoopCall, LoopJob
 from mainspring.concurrency._loop_inbox import LoopInbox
+from mainspring.concurrency._sync_wait import remember_loop
 from mainspring.concurrency._thread_crew import ThreadCrew
 from mainspring.errors import InvalidArgumentError
 
@@ -82,14 +84,9 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         loop = asyncio.get_running_loop()
         if not callable(fn):
             raise _not_callable(fn)
-        inbox = self._inbox
-        if inbox is None or self._inbox_loop is None or self._inbox_loop() is not loop:
-            inbox = self._inbox = LoopInbox.of(loop)
-            self._inbox_loop = weakref.ref(loop)
-        future: asyncio.Future[T] = loop.create_future()
-        self._crew.add((inbox, future, copy_context(), fn, args, kwargs), may_block=False)
-        outside_work.count += 1
-        return future
+        context = copy_context()
+        context.run(remember_loop, loop)
+        return self._run(loop, context, fn, args, kwargs)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "concurrent.futures.Future[T]":
         """Call `fn` in a thread; return a `concurrent.futures.Future`. Safe from any thread.
@@ -99,11 +96,21 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             WorkQueueFullError: `max_queue` calls wait, and this thread must not wait for room.
             ClosedError: after `shutdown()`.
         """
+        loop = asyncio._get_running_loop()
+        if loop is not None:
+            if type(fn) is LoopCall:
+                # `run_in_executor` hands it on as it is
+                call = cast("LoopCall[T]", fn)
+                future = self._run(loop, call.context, call.function, call.args, call.kwargs)
+                return cast("concurrent.futures.Future[T]", future)
+            if isinstance(fn, LoopJob):
+                return cast("concurrent.futures.Future[T]", self._run_job(loop, fn))
         if not callable(fn):
             raise _not_callable(fn)
-        future: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self._crew.add((None, future, copy_context(), fn, args, kwargs), may_block=not _loop_runs_here())
-        return future
+        context = copy_context()
+        if loop is not None:
+            context.run(remember_loop, loop)
+        return self._submit(context, fn, args, kwargs, may_block=loop is None)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False, timeout: float | None = None) -> None:
         """Take no more calls; the threads end when those that wait are done.
@@ -124,13 +131,42 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             if thread is not threading.current_thread():
                 thread.join(None if deadline is None else max(0.0, deadline - clock.monotonic()))
 
+    def _run(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        context: Context,
+        function: Callable[..., T],
+        args: tuple[object, ...],
+        kwargs: dict[str, Any],
+    ) -> "asyncio.Future[T]":
+        inbox = self._inbox
+        if inbox is None or self._inbox_loop is None or self._inbox_loop() is not loop:
+            inbox = self._inbox = LoopInbox.of(loop)
+            self._inbox_loop = weakref.ref(loop)
+        future: asyncio.Future[T] = loop.create_future()
+        self._crew.add((inbox, future, context, function, args, kwargs), may_block=False)
+        outside_work.count += 1
+        return future
 
-def _loop_runs_here() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+    def _submit(
+        self,
+        context: Context,
+        function: Callable[..., T],
+        args: tuple[object, ...],
+        kwargs: dict[str, Any],
+        *,
+        may_block: bool,
+    ) -> "concurrent.futures.Future[T]":
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._crew.add((None, future, context, function, args, kwargs), may_block=may_block)
+        return future
+
+    def _run_job(self, loop: asyncio.AbstractEventLoop, job: LoopJob) -> "asyncio.Future[None]":
+        """Start a job that says itself when it is done; the loop's own future is done at once."""
+        self._submit(job.context, job.function, (), {}, may_block=False).add_done_callback(job.on_end)
+        future: asyncio.Future[None] = loop.create_future()
+        future.set_result(None)
+        return future
 
 
 def _not_callable(fn: object) -> InvalidArgumentError:

@@ -5,7 +5,8 @@ The tree (each class also inherits the standard class in brackets)::
     MainspringError
     ├── InvalidArgumentError [ValueError]      an argument is outside what the callee accepts
     ├── ClosedError [RuntimeError]             the object was closed
-    │   └── WorkerPoolClosedError              the pool was closed before the task was done
+    │   ├── WorkerPoolClosedError              the pool was closed before the task was done
+    │   └── TaskManagerClosedError             the manager has run to its end
     ├── MissingExtraError [ImportError]        an optional dependency is not installed
     ├── EncodeError [TypeError]                a value has no form in the format asked for
     ├── DecodeError [ValueError]               data is not of its format, or does not fit its type
@@ -27,6 +28,16 @@ The tree (each class also inherits the standard class in brackets)::
     ├── MisuseError [RuntimeError]             an object is used in a way in which it cannot work
     ├── NotCoroutineFunctionError [TypeError]  a decorator needs a coroutine function
     ├── WorkQueueFullError [RuntimeError]      as much work waits as a pool may hold
+    ├── CoroutineFunctionError [TypeError]     a coroutine function needs no thread
+    ├── ChannelClosed [RuntimeError]           a channel takes no more, or has no more
+    ├── ChannelTimeout [TimeoutError]          a channel had no room, or no item, in time
+    ├── ResultNotSetError [RuntimeError]       an aggregated function forgot a call
+    ├── StrategyException                      (signal) what a strategy raises; ends its callback
+    │   ├── StrategyStop                       (signal) the recurring callback ends
+    │   └── StrategySkip                       (signal) the recurring callback is not called this time
+    ├── CallbackNotStartedError [RuntimeError] a recurring callback was stopped that does not run
+    ├── CallbackRunningError [asyncio.InvalidStateError]  a recurring callback was started twice
+    ├── UnsafeAddressError [ValueError]        whoever reaches the address could run code here
     ├── ChildStartError [RuntimeError]         a child process could not be started
     ├── WorkerCrashedError [RuntimeError]      a worker died while it ran the task
     ├── TaskNotPicklableError [TypeError]      a function or argument cannot travel
@@ -67,10 +78,21 @@ from mainspring.errors._base import EncodeError as EncodeError
 from mainspring.errors._base import FrameTooLargeError as FrameTooLargeError
 from mainspring.errors._base import InvalidArgumentError as InvalidArgumentError
 from mainspring.errors._base import MissingExtraError as MissingExtraError
+from mainspring.errors._concurrency import CallbackNotStartedError as CallbackNotStartedError
+from mainspring.errors._concurrency import CallbackRunningError as CallbackRunningError
+from mainspring.errors._concurrency import ChannelClosed as ChannelClosed
+from mainspring.errors._concurrency import ChannelTimeout as ChannelTimeout
 from mainspring.errors._concurrency import ChildStartError as ChildStartError
+from mainspring.errors._concurrency import CoroutineFunctionError as CoroutineFunctionError
 from mainspring.errors._concurrency import RemoteTaskError as RemoteTaskError
 from mainspring.errors._concurrency import ResultNotPicklableError as ResultNotPicklableError
+from mainspring.errors._concurrency import ResultNotSetError as ResultNotSetError
+from mainspring.errors._concurrency import StrategyException as StrategyException
+from mainspring.errors._concurrency import StrategySkip as StrategySkip
+from mainspring.errors._concurrency import StrategyStop as StrategyStop
+from mainspring.errors._concurrency import TaskManagerClosedError as TaskManagerClosedError
 from mainspring.errors._concurrency import TaskNotPicklableError as TaskNotPicklableError
+from mainspring.errors._concurrency import UnsafeAddressError as UnsafeAddressError
 from mainspring.errors._concurrency import WorkerCrashedError as WorkerCrashedError
 from mainspring.errors._concurrency import WorkerPoolClosedError as WorkerPoolClosedError
 from mainspring.errors._concurrency import WorkQueueFullError as WorkQueueFullError
@@ -121,9 +143,14 @@ from mainspring.errors._work import UnknownJobError as UnknownJobError
 
 __all__ = [
     "AirlineRefusedError",
+    "CallbackNotStartedError",
+    "CallbackRunningError",
+    "ChannelClosed",
+    "ChannelTimeout",
     "ChildStartError",
     "CircuitBroken",
     "ClosedError",
+    "CoroutineFunctionError",
     "CycleError",
     "DeadlineExceededError",
     "DecodeError",
@@ -149,6 +176,7 @@ __all__ = [
     "RemoteTaskError",
     "ResourceError",
     "ResultNotPicklableError",
+    "ResultNotSetError",
     "RunFailedError",
     "ServiceTimeoutError",
     "ShutdownTimeoutError",
@@ -165,7 +193,11 @@ __all__ = [
     "StoreReadOnlyError",
     "StoreReadTimeoutError",
     "StoreTooNewError",
+    "StrategyException",
+    "StrategySkip",
+    "StrategyStop",
     "TableSchemaError",
+    "TaskManagerClosedError",
     "TaskNotPicklableError",
     "TooManyWaitersError",
     "UnknownBackfillError",
@@ -173,6 +205,7 @@ __all__ = [
     "UnknownResourceError",
     "UnknownSinkError",
     "UnroutedItemError",
+    "UnsafeAddressError",
     "VirtualClockError",
     "WorkQueueFullError",
     "WorkerCrashedError",

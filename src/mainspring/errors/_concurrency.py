@@ -1,5 +1,7 @@
 """Errors of floor 2 (concurrency): threads, worker processes, children."""
 
+import asyncio
+
 from mainspring.errors._base import ClosedError
 from mainspring.errors._root import MainspringError
 
@@ -9,6 +11,96 @@ class WorkQueueFullError(MainspringError, RuntimeError):
 
     def __init__(self, *, what: str, limit: int, hint: str | None = None) -> None:
         super().__init__(f"{limit} calls wait in {what}, which is its limit", hint=hint, what=what, limit=limit)
+
+
+class CoroutineFunctionError(MainspringError, TypeError):
+    """A decorator for blocking functions was given a coroutine function."""
+
+    def __init__(self, *, function: str) -> None:
+        super().__init__(
+            f"{function} is a coroutine function and needs no thread",
+            hint="await it as it is, or decorate a plain function",
+            function=function,
+        )
+
+
+class ChannelClosed(MainspringError, RuntimeError):
+    """Nothing can be put into the channel any more, or nothing is left to get."""
+
+    def __init__(self) -> None:
+        super().__init__("the channel is closed")
+
+
+class ChannelTimeout(MainspringError, TimeoutError):
+    """A channel had no room, or no item, in time."""
+
+    def __init__(self, *, action: str, seconds: float) -> None:
+        super().__init__(f"{action}() on the channel took longer than {seconds:g} s", action=action, seconds=seconds)
+
+
+class ResultNotSetError(MainspringError, RuntimeError):
+    """An aggregated function ended without a result for this call."""
+
+    def __init__(self, *, function: str) -> None:
+        super().__init__(
+            f"{function} ended without a result for this call",
+            hint="return one result per argument, in order, or resolve every future",
+            function=function,
+        )
+
+
+class StrategyException(MainspringError):
+    """What a strategy raises to steer its recurring callback; of itself it ends it."""
+
+
+class StrategyStop(StrategyException):
+    """A strategy raises it: the recurring callback ends."""
+
+    def __init__(self) -> None:
+        super().__init__("the strategy says stop")
+
+
+class StrategySkip(StrategyException):
+    """A strategy raises it: no call this time, ask again after `delay` seconds."""
+
+    delay: float
+
+    def __init__(self, delay: float) -> None:
+        super().__init__(f"the strategy says skip, and wait {delay!r} s", delay=delay)
+
+
+class CallbackNotStartedError(MainspringError, RuntimeError):
+    """A recurring callback was stopped that does not run."""
+
+    def __init__(self) -> None:
+        super().__init__("the callback was not started", hint="call start() first")
+
+
+class CallbackRunningError(MainspringError, asyncio.InvalidStateError, RuntimeError):
+    """A recurring callback was started that runs already."""
+
+    def __init__(self, *, callback: str) -> None:
+        super().__init__(f"{callback} runs already", hint="await stop() first, or make another", callback=callback)
+
+
+class TaskManagerClosedError(ClosedError):
+    """The task manager has run to its end and takes no more tasks."""
+
+    def __init__(self, *, task: str) -> None:
+        super().__init__(what=f"the TaskManager that should start {task}", hint="make another manager")
+
+
+class UnsafeAddressError(MainspringError, ValueError):
+    """An address was refused because whoever reaches it could run code here."""
+
+    address: str
+
+    def __init__(self, *, address: str) -> None:
+        super().__init__(
+            f"{address} is not on this machine and not encrypted, and Dask runs pickles from whoever connects",
+            hint="use a tls:// address with security=, or say insecure=True",
+            address=address,
+        )
 
 
 class ChildStartError(MainspringError, RuntimeError):
