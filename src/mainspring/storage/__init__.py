@@ -1,5 +1,7 @@
 """Storage: things that stay on disk.
 
+`S4LRU` says which keys of a cache to keep, `SegmentedLRU` is the same without a file.
+
 For the house: the SQLite owner, one writer with group commit for every part that keeps rows in a file.
 """
 
@@ -8,6 +10,8 @@ from typing import TYPE_CHECKING
 from mainspring.base import door
 
 if TYPE_CHECKING:
+    from mainspring.storage._s4lru import SegmentedLRU as SegmentedLRU
+    from mainspring.storage._s4lru_saved import S4LRU as S4LRU
     from mainspring.storage._sqlite import SqliteOwner as SqliteOwner
     from mainspring.storage._sqlite import SqliteStats as SqliteStats
     from mainspring.storage._sqlite import WriteChannel as WriteChannel
@@ -21,7 +25,10 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
-        {},
+        {
+            "_s4lru": ("SegmentedLRU",),
+            "_s4lru_saved": ("S4LRU",),
+        },
         house={
             "_sqlite": ("SqliteOwner", "SqliteStats", "WriteChannel"),
             "_sqlite_errors": ("is_busy",),
