@@ -49,9 +49,13 @@ class Writer:
         if not in_memory:
             prepare_path(self._path)
         try:
-            self._connection = connect(MEMORY if in_memory else self._path, durability=self._durability)
-            self._use_write_ahead_log(self._connection)
-            if migrations and not is_current(self._connection, migrations, application=application):
+            # Until the file is known, SQLite itself waits: whoever closes the file last locks it for a moment.
+            place, wait_ms = MEMORY if in_memory else self._path, int(self._busy_timeout * 1000)
+            self._connection = connect(place, durability=self._durability, wait_ms=wait_ms)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            current = not migrations or is_current(self._connection, migrations, application=application)
+            self._connection.execute("PRAGMA busy_timeout=0")
+            if not current:
                 self._migrate(self._connection, migrations, application)
         except sqlite3.Error as exc:
             raise translated(exc, str(self._path)) from exc
@@ -117,11 +121,6 @@ class Writer:
             reason=f"another process kept it locked for {self._busy_timeout:g} s",
             hint="look for a program that holds a transaction open on this file",
         )
-
-    def _use_write_ahead_log(self, connection: sqlite3.Connection) -> None:
-        connection.execute(f"PRAGMA busy_timeout={int(self._busy_timeout * 1000)}")
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA busy_timeout=0")
 
     def _migrate(self, connection: sqlite3.Connection, migrations: Sequence[Migration], application: str) -> None:
         self._begin(connection)

@@ -1,5 +1,6 @@
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -54,6 +55,19 @@ def test_a_file_that_stays_locked_is_busy(tmp_path: Path) -> None:
     assert answers[0] is not answers[1]
     other.close()
     writer.close()
+
+
+def test_opening_waits_for_whoever_has_the_whole_file_locked(tmp_path: Path) -> None:
+    """The last connection to close locks the file while it takes the log in."""
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None, check_same_thread=False)
+    for statement in ("PRAGMA journal_mode=WAL", "PRAGMA locking_mode=EXCLUSIVE", "CREATE TABLE t(x)"):
+        other.execute(statement)
+    release = threading.Timer(0.05, other.close)
+    release.start()
+    writer = writer_on(tmp_path / "a.db", Waits())
+    assert writer.write([(0, "x")]) == ["x"]
+    writer.close()
+    release.join()
 
 
 def test_a_closed_writer_answers_so(tmp_path: Path) -> None:
