@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from mainspring.demo._jobs import DATABASE, ZONE, FlightsApi, make_app, microsec
 from mainspring.demo._progress import make_display
 from mainspring.demo._report import Figures, Report, count_rows, load_figures, save_figures
 from mainspring.errors import InvalidArgumentError
-from mainspring.jobs import Backfill, BackfillProgress, BackfillState, JobApp
+from mainspring.jobs import Backfill, BackfillProgress, JobApp
 
 FIRST_DAY: Final = date(2013, 1, 1)
 YEAR: Final = 365  # days
@@ -87,31 +87,15 @@ def prepare(asked: Asked) -> None:
 
 
 async def _backfill_all(app: JobApp, asked: Asked, console: Console) -> list[BackfillProgress]:
-    """Go on with what a killed demo left, then run what is still missing of both jobs.
-
-    Hours come first: a day that was left waits for its hours, also for those whose runs died too often and
-    need a new one. What was left counts as ended, not as failed: the new backfills run it again.
-    """
+    """Run what is still missing of both jobs; runs that a killed demo left are joined, not made again."""
     start, end = asked.range
-    running = await app.store.backfills(states=frozenset({BackfillState.RUNNING}))
-    left = [await app.backfill_by_id(row.backfill_id) for row in running]
-    hours, days = _PARALLEL
-    before = await _watch([one for one in left if one.job_id == hours], console)
-    missing = [await app.backfill(hours, start, end, max_parallel=_PARALLEL[hours])]
-    days_left = [one for one in left if one.job_id == days]
-    ended: list[BackfillProgress] = []
-    if days_left:
-        first, *rest = await _watch([*missing, *days_left], console)
-        before, ended, missing = [*before, *rest], [first], []
-    missing.append(await app.backfill(days, start, end, max_parallel=_PARALLEL[days]))
-    ended += await _watch(missing, console)
-    return [replace(one, failed=0, cancelled=0) for one in before] + ended
+    parallel = _PARALLEL.items()
+    backfills = [await app.backfill(job, start, end, max_parallel=most) for job, most in parallel]
+    return await _watch(backfills, console)
 
 
 async def _watch(backfills: list[Backfill], console: Console) -> list[BackfillProgress]:
     """Wait for the end of all, showing how far they are."""
-    if not backfills:
-        return []
     whole = asyncio.ensure_future(asyncio.gather(*(one.wait() for one in backfills)))
     display = make_display(console)
     try:

@@ -91,20 +91,87 @@ async def test_a_joined_run_is_counted_by_the_backfill(stores: StoreFactory) -> 
         assert (done.state, done.succeeded_count) == (BackfillState.FINISHED, 1)
 
 
-async def test_two_backfills_do_not_count_one_run_twice(stores: StoreFactory) -> None:
+async def two_of_one_run(store: JobStore) -> tuple[str, str]:
+    """Plan two backfills over the same single interval."""
+    ids: list[str] = []
+    for row in (backfill_of(), backfill_of()):
+        await store.create_backfill(row)
+        await store.step_backfill(step(store, row.backfill_id, 0, 1, planned=True))
+        ids.append(row.backfill_id)
+    return ids[0], ids[1]
+
+
+async def stands(store: JobStore, backfill_id: str) -> tuple[BackfillState, int, int, int]:
+    """Return (state, live, succeeded, cancelled)."""
+    row = await store.backfill(backfill_id)
+    assert row is not None
+    return row.state, row.live_count, row.succeeded_count, row.cancelled_count
+
+
+async def test_a_backfill_that_joined_another_ones_run_ends_with_that_run(stores: StoreFactory) -> None:
     async with stores() as store:
         epoch = await store.open_node("a")
-        one, two = backfill_of(), backfill_of()
+        for backfill_id in await two_of_one_run(store):
+            assert await stands(store, backfill_id) == (BackfillState.RUNNING, 1, 0, 0)
+        one, two = await store.backfills()
+        record = await claim_one(store, epoch)
+        await store.finish(ending(record, RunState.RETRYING, available_at=0))
+        assert await stands(store, two.backfill_id) == (BackfillState.RUNNING, 1, 0, 0)
+        await store.finish(ending(await claim_one(store, epoch)))
+        for row in (one, two):
+            assert await stands(store, row.backfill_id) == (BackfillState.FINISHED, 0, 1, 0)
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+@pytest.mark.parametrize("leaves", [0, 1])
+async def test_cancelling_one_of_two_backfills_leaves_the_run_to_the_other(
+    stores: StoreFactory, claimed: bool, leaves: int
+) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        both = await two_of_one_run(store)
+        record = await claim_one(store, epoch) if claimed else None
+        left = await store.set_backfill_state(both[leaves], BackfillState.CANCELLED)
+        assert (left.live_count, left.cancelled_count) == (0, 1)
+        assert await stands(store, both[1 - leaves]) == (BackfillState.RUNNING, 1, 0, 0)
+        record = record or await claim_one(store, epoch)
+        assert (await store.finish(ending(record))).backfill_id == both[1 - leaves]
+        assert await stands(store, both[1 - leaves]) == (BackfillState.FINISHED, 0, 1, 0)
+        assert await stands(store, both[leaves]) == (BackfillState.CANCELLED, 0, 0, 1)
+
+
+async def test_a_failure_stops_every_backfill_that_waits_for_the_run(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        one, two = backfill_of(), backfill_of(on_failure="stop")
         for row in (one, two):
             await store.create_backfill(row)
-        await store.step_backfill(step(store, one.backfill_id, 0, 1, planned=True))
-        second = await store.step_backfill(step(store, two.backfill_id, 0, 1, planned=True))
-        assert (second.created_count, second.live_count) == (1, 0)
-        assert second.state is BackfillState.FINISHED
+            await store.step_backfill(step(store, row.backfill_id, 0, 2, planned=True))
+        await store.finish(ending(await claim_one(store, epoch), RunState.FAILED))
+        assert await stands(store, two.backfill_id) == (BackfillState.STOPPED, 0, 0, 1)
+        assert await stands(store, one.backfill_id) == (BackfillState.RUNNING, 1, 0, 0)
         await store.finish(ending(await claim_one(store, epoch)))
-        first = await store.backfill(one.backfill_id)
-        assert first is not None
-        assert first.succeeded_count == 1
+        assert await stands(store, one.backfill_id) == (BackfillState.FINISHED, 0, 1, 0)
+
+
+async def test_a_fire_that_joined_a_backfills_run_outlives_the_backfill(stores: StoreFactory) -> None:
+    """A live fire takes the run over: neither the backfill's end nor its `max_parallel` holds it up."""
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        row = backfill_of()
+        await store.create_backfill(row)
+        limits = ((f"backfill:{row.backfill_id}", 1),)
+        runs = tuple(replace(run, limits=limits) for run in step(store, row.backfill_id, 0, 2).runs)
+        await store.step_backfill(replace(step(store, row.backfill_id, 0, 2), runs=runs))
+        assert len((await claim(store, epoch)).runs) == 1  # the other one is parked
+        joined = await enqueue(store, interval_run(store, HOUR))
+        assert joined.outcome == "joined"
+        live = await claim_one(store, epoch)
+        assert (live.run_id, live.kind) == (joined.run_id, RunKind.SCHEDULE)
+        await store.finish(ending(live, RunState.RETRYING, available_at=0))
+        ended = await store.set_backfill_state(row.backfill_id, BackfillState.CANCELLED)
+        assert (ended.live_count, ended.cancelled_count) == (1, 1)
+        assert (await claim_one(store, epoch)).run_id == joined.run_id
 
 
 async def test_pause_resume_and_cancel(stores: StoreFactory) -> None:
@@ -137,8 +204,22 @@ async def test_cancelling_a_backfill_leaves_scheduled_runs_alone(stores: StoreFa
         row = backfill_of()
         await store.create_backfill(row)
         await store.step_backfill(step(store, row.backfill_id, 0, 1))
-        await store.set_backfill_state(row.backfill_id, BackfillState.CANCELLED)
+        left = await store.set_backfill_state(row.backfill_id, BackfillState.CANCELLED)
+        assert (left.live_count, left.cancelled_count) == (0, 1)
         assert (await claim_one(store, epoch)).backfill_id is None
+
+
+async def test_cancelling_a_backfill_asks_its_running_handlers_to_stop(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        row = backfill_of()
+        await store.create_backfill(row)
+        await store.step_backfill(step(store, row.backfill_id, 0, 1))
+        running = await claim_one(store, epoch)
+        await store.set_backfill_state(row.backfill_id, BackfillState.CANCELLED)
+        assert (await store.heartbeat(epoch)).cancelled == (running.run_id,)
+        await store.finish(ending(running, RunState.CANCELLED))
+        assert await stands(store, row.backfill_id) == (BackfillState.CANCELLED, 0, 0, 1)
 
 
 async def test_backfills_are_listed_newest_first(stores: StoreFactory) -> None:

@@ -53,23 +53,25 @@ class BackfillPlanner:
         self._definitions = definitions
         self._poll_interval = poll_interval
         self._on_created = on_created
-        self._ended_since: dict[str, int] = {}
+        self._until_look: dict[str, tuple[str, int]] = {}  # by backfill: its job, and the ends to wait for
         self._wake = asyncio.Event()
         self._changed: asyncio.Future[None] | None = None
 
     def changed(self) -> None:
         """Look again: a backfill was created, paused or resumed."""
-        self._ended_since.clear()
         self._wake.set()
 
     def ended(self, record: RunRecord) -> None:
         """Note that a run of a backfill has ended; looks again when enough of them have."""
         if record.backfill_id is None or not record.state.terminal:
             return
-        left = self._ended_since.get(record.backfill_id, 0) - 1
-        self._ended_since[record.backfill_id] = left
-        if left <= 0:
+        if record.backfill_id not in self._until_look:
             self._wake.set()
+        for backfill_id, (job_id, left) in self._until_look.items():
+            if job_id == record.job_id:  # not only the run's own backfill: others may have joined it
+                self._until_look[backfill_id] = (job_id, left - 1)
+                if left <= 1:
+                    self._wake.set()
 
     async def run(self) -> None:
         """Plan for ever; ends by cancellation."""
@@ -77,8 +79,9 @@ class BackfillPlanner:
             self._wake.clear()
             pause = self._poll_interval
             try:
-                live = frozenset({BackfillState.RUNNING})
-                for row in await self._store.backfills(states=live, limit=1000):
+                rows = await self._store.backfills(states=frozenset({BackfillState.RUNNING}), limit=1000)
+                self._until_look.clear()
+                for row in rows:
                     if row.job_id in self._definitions:
                         await self._step(row)
                 self._tell()
@@ -110,7 +113,7 @@ class BackfillPlanner:
             row = await self._store.step_backfill(await self._next_step(definition, row, ahead - row.live_count))
             self._on_created()
         low_water = row.live_count if row.planned else row.live_count - ahead // 2
-        self._ended_since[row.backfill_id] = max(low_water, 1)
+        self._until_look[row.backfill_id] = (row.job_id, max(low_water, 1))
 
     async def _next_step(self, definition: JobDefinition, row: BackfillRow, limit: int) -> BackfillStep:
         wanted = await self._wanted(definition, row)

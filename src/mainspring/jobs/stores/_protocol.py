@@ -114,7 +114,7 @@ class CatalogStore(Protocol):
         ...
 
     def set_backfill_state(self, backfill_id: str, state: BackfillState) -> Awaitable[BackfillRow]:
-        """Pause, resume or cancel (which also cancels its runs that nobody runs yet).
+        """Pause, resume or cancel (which also cancels its runs: as a request to the node that runs one).
 
         Raises:
             UnknownBackfillError: there is none of this id.

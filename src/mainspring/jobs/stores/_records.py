@@ -247,7 +247,11 @@ class BackfillState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackfillRow:
-    """A backfill: a range of a job's intervals, a cursor that walks it, and counters that finishes raise."""
+    """A backfill: a range of a job's intervals, a cursor that walks it, and counters that finishes raise.
+
+    A run that several backfills came to counts for each of them. One that is cancelled or stopped leaves such
+    runs, and those that a schedule came to, to the others: they count as cancelled in it.
+    """
 
     backfill_id: str
     job_id: str

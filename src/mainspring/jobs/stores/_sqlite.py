@@ -80,7 +80,7 @@ class SqliteStore:
         self.owner = SqliteOwner(
             path,
             durability=durability,
-            migrations=[Migration(1, script("schema_1"))],
+            migrations=[Migration(version, script(f"schema_{version}")) for version in (1, 2)],
             runner=runner,
             application="mainspring.jobs",
         )

@@ -23,26 +23,18 @@ def step_backfill(connection: sqlite3.Connection, step: BackfillStep, now: int) 
     row = _backfill(connection, step.backfill_id)
     if row.state is not BackfillState.RUNNING or row.planned or row.cursor != step.cursor_from:
         return row
-    created, live = _create_runs(connection, step, now)
-    connection.execute(
-        statements("catalog")["move_backfill"], (step.cursor_to, step.planned, created, live, step.backfill_id)
-    )
+    created = _create_runs(connection, step, now)
+    parameters = (step.cursor_to, step.planned, created, created, step.backfill_id)
+    connection.execute(statements("catalog")["move_backfill"], parameters)
     return close_backfill(connection, step.backfill_id, now) or row
 
 
-def _create_runs(connection: sqlite3.Connection, step: BackfillStep, now: int) -> tuple[int, int]:
-    """Return how many runs were made or joined, and how many of them count against this backfill."""
+def _create_runs(connection: sqlite3.Connection, step: BackfillStep, now: int) -> int:
+    """Return how many runs were made or joined; each of them counts for this backfill when it ends."""
     intake = Intake(connection, now)
-    created = live = 0
-    for run in step.runs:
-        answer = intake.create(run)
-        if answer.outcome == "existing":
-            continue
-        created += 1
-        # a joined run that belongs to another backfill is counted there when it ends
-        live += answer.outcome == "created" or (answer.record is not None and answer.record.backfill_id is None)
+    answers = [intake.create(run) for run in step.runs]
     intake.flush()
-    return created, live
+    return sum(answer.outcome != "existing" for answer in answers)
 
 
 def set_backfill_state(connection: sqlite3.Connection, backfill_id: str, state: BackfillState, now: int) -> BackfillRow:
@@ -55,9 +47,7 @@ def set_backfill_state(connection: sqlite3.Connection, backfill_id: str, state: 
         connection.execute(sql["set_backfill_state"], (state.value, None, backfill_id))
         bump_version(connection)
         return close_backfill(connection, backfill_id, now) or row
-    ended = end_backfill(connection, backfill_id, state, now)
-    connection.execute(sql["detach_from_backfill"], (backfill_id,))
-    return ended
+    return end_backfill(connection, backfill_id, state, now)
 
 
 def _backfill(connection: sqlite3.Connection, backfill_id: str) -> BackfillRow:

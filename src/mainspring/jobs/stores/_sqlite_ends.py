@@ -11,6 +11,7 @@ from mainspring.jobs.stores._sqlite_done import paint_all
 from mainspring.jobs.stores._sqlite_rows import (
     ATTEMPT,
     AVAILABLE_AT,
+    BACKFILL,
     CANCEL_REQUESTED,
     ENDED,
     ERROR,
@@ -118,10 +119,12 @@ def lower_counters(connection: sqlite3.Connection, held: Counter[str], now: int)
 
 
 def _count_backfills(connection: sqlite3.Connection, changes: Sequence[Change], now: int) -> None:
+    joined = _joined_by(connection, changes)
     counts: dict[str, Counter[RunState]] = {}
     for change in changes:
-        if change.row[18] is not None:
-            counts.setdefault(change.row[18], Counter())[change.state] += 1
+        owner = change.row[BACKFILL]
+        for backfill_id in (*joined.get(change.row[0], ()), *(() if owner is None else (owner,))):
+            counts.setdefault(backfill_id, Counter())[change.state] += 1
     for backfill_id, ends in counts.items():
         connection.execute(
             statements("catalog")["count_backfill"],
@@ -134,6 +137,19 @@ def _count_backfills(connection: sqlite3.Connection, changes: Sequence[Change], 
             ),
         )
         close_backfill(connection, backfill_id, now)
+
+
+def _joined_by(connection: sqlite3.Connection, changes: Sequence[Change]) -> dict[str, list[str]]:
+    """Return, and forget, the backfills that joined these runs, by run id."""
+    sql = statements("catalog")
+    if connection.execute(sql["any_joined"]).fetchone() is None:
+        return {}
+    ids = id_list([change.row[0] for change in changes])
+    joined: dict[str, list[str]] = {}
+    for run_id, backfill_id in connection.execute(sql["joined_by"], (ids,)).fetchall():
+        joined.setdefault(run_id, []).append(backfill_id)
+    connection.execute(sql["drop_joined"], (ids,))
+    return joined
 
 
 def close_backfill(connection: sqlite3.Connection, backfill_id: str, now: int) -> BackfillRow | None:
@@ -152,11 +168,23 @@ def close_backfill(connection: sqlite3.Connection, backfill_id: str, now: int) -
 
 
 def end_backfill(connection: sqlite3.Connection, backfill_id: str, state: BackfillState, now: int) -> BackfillRow:
-    """Put a backfill into a terminal state and cancel its runs that nobody holds."""
+    """Put a backfill into a terminal state and cancel its runs that nobody holds.
+
+    Runs that a schedule or another backfill wants too are left to them, and count as cancelled here.
+    """
     sql = statements("catalog")
     connection.execute(sql["set_backfill_state"], (state.value, now, backfill_id))
+    left = sum(
+        connection.execute(sql[name], (backfill_id,)).rowcount
+        for name in ("leave_joined", "leave_to_joined", "leave_to_schedule")
+    )
+    if left:
+        connection.execute(sql["forget_heirs"])
+        connection.execute(sql["count_backfill"], (left, 0, 0, left, backfill_id))
     idle = connection.execute(sql["idle_runs_of_backfill"], (backfill_id,)).fetchall()
     settle(connection, [cancellation(row, now) for row in idle], now)
+    if state is BackfillState.CANCELLED:
+        connection.execute(sql["cancel_running_of_backfill"], (backfill_id,))
     connection.execute(statements("nodes")["bump_version"])
     return backfill_row(connection.execute(sql["backfill"], (backfill_id,)).fetchone())
 

@@ -20,6 +20,7 @@ from mainspring.jobs.stores._sqlite_rows import (
     TIMED,
     claimed_record,
     claimed_run_values,
+    encode_limits,
     ended_record,
     id_list,
     live_record,
@@ -176,12 +177,24 @@ class Intake:
         return EnqueueAnswer(outcome="created", run_id=run.run_id)
 
     def _join(self, run: NewRun, live: RunRecord) -> EnqueueAnswer:
-        if live.run_id != run.run_id and (
-            run.priority > live.priority or (run.backfill_id is not None and live.backfill_id is None)
-        ):
-            parameters = (-run.priority, run.backfill_id, live.run_id)
-            self._connection.execute(self._sql["raise_priority"], parameters)
+        """Make the live run of an occurrence count for its second creator too."""
+        if live.run_id != run.run_id:
+            if run.priority > live.priority or (run.backfill_id is not None and live.backfill_id is None):
+                parameters = (-run.priority, run.backfill_id, live.run_id)
+                self._connection.execute(self._sql["raise_priority"], parameters)
+            if run.backfill_id is not None and live.backfill_id not in (None, run.backfill_id):
+                statement = statements("catalog")["join_backfill"]
+                self._connection.execute(statement, (live.run_id, run.backfill_id))
+            if run.kind is RunKind.SCHEDULE and live.kind is RunKind.BACKFILL:
+                self._take_over(run, live)
         return EnqueueAnswer(outcome="joined", run_id=live.run_id, record=live)
+
+    def _take_over(self, run: NewRun, live: RunRecord) -> None:
+        """Give a backfill's run to the schedule: it neither waits for the backfill's slots nor ends with it."""
+        limits = encode_limits(run.limits) if run.limits else None
+        parameters = {"run_id": live.run_id, "limits": limits, "now": self._now}
+        self._connection.execute(self._sql["take_over"], parameters)
+        self._note_ready(live.queue, -max(run.priority, live.priority))
 
     def _before(self, run: NewRun, key: str) -> EnqueueAnswer | IdempotencyError | None:
         found = self._connection.execute(self._sql["idempotency"], (key, self._now)).fetchone()

@@ -21,7 +21,8 @@ KINDS = {kind.value: kind for kind in RunKind}
 STATES = {state.value: state for state in RunState}
 
 # places in LIVE_COLUMNS, and behind them where a statement asks for more
-STATE, ATTEMPT, RESCUES, FENCE, EPOCH, AVAILABLE_AT, STARTED_AT, CANCEL_REQUESTED = 3, 7, 8, 9, 10, 12, 16, 22
+STATE, ATTEMPT, RESCUES, FENCE, EPOCH, AVAILABLE_AT, STARTED_AT = 3, 7, 8, 9, 10, 12, 16
+BACKFILL, CANCEL_REQUESTED = 18, 22
 ERROR = slice(23, 26)
 LIMITS = 26
 ENDED = slice(26, 29)

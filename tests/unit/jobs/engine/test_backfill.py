@@ -126,6 +126,25 @@ async def _seen(job: Recorder, count: int) -> bool:
     return len(job.seen) >= count
 
 
+async def test_a_backfill_over_another_one_waits_for_the_runs_they_share(tmp_path: Path) -> None:
+    job = Recorder(tmp_path)
+    job.gate.clear()
+    async with running(job.app) as app:
+        first = await app.backfill("hourly", START, at(5))
+        await eventually(lambda: _is(job, 5))
+        second = await app.backfill("hourly", START, at(7), max_parallel=1)
+
+        async def joined() -> bool:
+            return (await second.progress()).running == 7
+
+        await eventually(joined)
+        assert not (await second.progress()).done
+        job.gate.set()
+        outcomes = await asyncio.gather(first.wait(), second.wait())
+    assert [(5, True), (7, True)] == [(one.succeeded, one.done) for one in outcomes]
+    assert hours(7) == sorted(job.seen)
+
+
 async def test_a_run_waits_until_what_it_needs_covers_its_interval(tmp_path: Path) -> None:
     job = Recorder(tmp_path)
     days: list[int] = []

@@ -65,7 +65,34 @@ WHERE backfill_id = ?
 UPDATE backfill SET state = ?, finished_at = ? WHERE backfill_id = ?
 
 -- name: idle_runs_of_backfill
-SELECT {live}, limits FROM run WHERE backfill_id = ? AND kind = 'backfill' AND state <> 'running'
+SELECT {live}, limits FROM run WHERE backfill_id = ? AND state <> 'running'
 
--- name: detach_from_backfill
-UPDATE run SET backfill_id = NULL WHERE backfill_id = ? AND kind <> 'backfill'
+-- name: cancel_running_of_backfill
+UPDATE run SET cancel_requested = 1 WHERE backfill_id = ? AND state = 'running'
+
+-- name: join_backfill
+INSERT OR IGNORE INTO joined VALUES (?, ?)
+
+-- name: any_joined
+SELECT 1 FROM joined LIMIT 1
+
+-- name: joined_by
+SELECT run_id, backfill_id FROM joined WHERE run_id IN (SELECT value FROM json_each(?))
+
+-- name: drop_joined
+DELETE FROM joined WHERE run_id IN (SELECT value FROM json_each(?))
+
+-- name: leave_joined
+DELETE FROM joined WHERE backfill_id = ?
+
+-- name: leave_to_schedule
+UPDATE run SET backfill_id = NULL WHERE backfill_id = ?1 AND kind <> 'backfill'
+AND run_id NOT IN (SELECT run_id FROM joined)
+
+-- name: leave_to_joined
+UPDATE run SET backfill_id = (SELECT min(backfill_id) FROM joined WHERE joined.run_id = run.run_id)
+WHERE backfill_id = ?1 AND run_id IN (SELECT run_id FROM joined)
+
+-- name: forget_heirs
+DELETE FROM joined WHERE (run_id, backfill_id) IN (
+    SELECT joined.run_id, joined.backfill_id FROM joined JOIN run USING (run_id, backfill_id))

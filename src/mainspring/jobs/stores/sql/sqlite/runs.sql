@@ -30,6 +30,12 @@ SELECT {ended} FROM history WHERE job_id = ? AND occurrence = ? AND generation =
 -- name: raise_priority
 UPDATE run SET rank = min(rank, ?), backfill_id = coalesce(backfill_id, ?) WHERE run_id = ?
 
+-- name: take_over
+UPDATE run SET kind = 'schedule', limits = iif(state = 'running', limits, :limits), parked = NULL,
+    place = CASE WHEN state NOT IN ('available', 'scheduled', 'retrying')
+        OR job_id IN (SELECT job_id FROM job WHERE paused = 1) THEN 0 WHEN available_at <= :now THEN 1 ELSE 2 END
+WHERE run_id = :run_id
+
 -- name: ready_before
 SELECT 1 FROM run WHERE place = 1 AND queue = ? AND rank <= ? LIMIT 1
 
