@@ -62,6 +62,10 @@ class Schedule(ABC):
             return At(from_us(spec["instant"]))
         raise InvalidArgumentError(argument="kind", value=kind, expected="one of 'cron', 'every', 'at'")
 
+    def fires_at_wall(self, local: datetime) -> bool:
+        """Tell whether a fire at this wall time is meant for it; False where the clock jumped over the meant one."""
+        return True
+
     def interval_at(self, fire: datetime) -> DataInterval | None:
         """Return the interval that ends at this fire time; None without intervals, or before the first fire."""
         if not self.has_intervals:
@@ -125,6 +129,10 @@ class Cron(Schedule):
     def previous_fire(self, before: datetime) -> datetime | None:
         """Return the last fire at or before an instant; None before the year 1."""
         return self.expression.previous(before, self._zone)
+
+    def fires_at_wall(self, local: datetime) -> bool:
+        """Tell whether the expression names this wall time."""
+        return self.expression.matches_wall(local)
 
     def count(self, start: datetime, end: datetime) -> tuple[int, bool]:
         """Estimate the intervals from the fires per day; never exact."""
