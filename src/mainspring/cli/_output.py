@@ -58,6 +58,7 @@ def job_row(definition: JobDefinition, counts: Mapping[str, int]) -> Row:
         "schedule": None if schedule is None else schedule.describe(),
         "timezone": definition.timezone,
         "needs": [need.job_id for need in definition.needs],
+        "tags": list(definition.tags),
         "runs": sum(counts.values()),
         "failed": counts.get("failed", 0),
         "what": definition.describe(),

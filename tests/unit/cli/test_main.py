@@ -29,7 +29,7 @@ async def hourly(data_interval):
     if data_interval.date.year == 2012:
         raise ValueError("too early")
 
-@app.job("daily", cron="0 0 * * *", needs=("hourly",))
+@app.job("daily", cron="0 0 * * *", needs=("hourly",), tags=("slow", "sums"))
 async def daily(data_interval):
     "Each day."
 
@@ -78,7 +78,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
 def test_jobs_are_listed(app: str, command: Command) -> None:
     rows = command.json("jobs", app)
     assert ["hourly", "daily", "greet", "boom"] == [row["job"] for row in rows]
-    assert ["hourly"] == rows[1]["needs"]
+    assert (["hourly"], ["slow", "sums"]) == (rows[1]["needs"], rows[1]["tags"])
     assert 0 == command("jobs", app)
     assert "Each day." in command.out
 

@@ -9,7 +9,7 @@ from typing import Any, Literal  # Any: handlers have any signature
 
 from mainspring.base import Backoff
 from mainspring.errors import JobDefinitionError
-from mainspring.jobs.model import Missed, Need, Schedule
+from mainspring.jobs.model import ON_TIME, Missed, Need, Schedule
 from mainspring.resilience import Limiter
 from mainspring.runtime import Provider
 
@@ -45,6 +45,7 @@ class JobDefinition:
     start_at: datetime | None = None
     missed: Missed = Missed.LATEST
     max_lookback: float | None = None
+    grace: float = ON_TIME  # that a fire may be late under missed="skip"
     config: Mapping[str, object]
     sink: object | None = None
     names: Mapping[str, Provider]  # resources of this job by parameter name
@@ -58,7 +59,6 @@ class JobDefinition:
     priority: int = 0
     queue: str = "default"
     executor: Executor = "loop"
-    cancel_grace: float = 5.0
     tags: tuple[str, ...] = ()
     was: tuple[str, ...] = ()
 
@@ -70,7 +70,7 @@ class JobDefinition:
     @property
     def limits(self) -> tuple[tuple[str, int], ...]:
         """The counters that a scheduled run of this job holds while it runs."""
-        if self.overlap == "allow":
+        if self.overlap == "allow" or self.schedule is None:
             return ()
         own = (f"job:{self.job_id}", self.max_instances)
         return (own,) if self.concurrency_key is None else (own, (f"key:{self.concurrency_key}", self.max_instances))

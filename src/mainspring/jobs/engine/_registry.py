@@ -16,7 +16,7 @@ from mainspring.jobs.engine._definition import (
     place_of,
     retry_policy,
 )
-from mainspring.jobs.model import At, Cron, Every, Need, Schedule, missed_lookback, missed_policy
+from mainspring.jobs.model import ON_TIME, At, Cron, Every, Need, Schedule, missed_lookback, missed_policy
 from mainspring.resilience import Limiter
 from mainspring.runtime import Provider
 
@@ -73,13 +73,15 @@ class JobKeywords(TypedDict, total=False):
     start_at: where a new job's intervals begin; without it nothing before the first registration is run.
     delay: how long after its interval's end a run starts. jitter: spreads that over as many seconds.
     missed: "all", "latest", "merge" or "skip"; max_lookback bounds how far back. The words of the seed
-        (misfire_grace_time, coalesce, stateful, backfill_policy) are translated to it.
+        (misfire_grace_time, coalesce, stateful, backfill_policy) are translated to it. Under "skip",
+        misfire_grace_time is how late a fire may be and still run, 60 s when it is not given.
     config: the job's own configuration. sink: where its items go. resources: providers by parameter name.
     needs: jobs whose intervals must cover a run's interval before it starts.
     retry: a Backoff, or N retries after the first failure. timeout: of one attempt. limiter: admits attempts.
     max_instances: scheduled runs at once; overlap "allow" lifts it; concurrency_key shares it between jobs.
+        These three, and all about time, are refused for a job without a schedule: they would do nothing.
     priority: higher goes first. queue: which nodes take it. executor: "loop", "thread" or "process".
-    cancel_grace: for a handler to stop. tags: for lists. was: earlier ids of this job.
+    tags: for lists. was: earlier ids of this job.
     """
 
     cron: str | None
@@ -108,12 +110,26 @@ class JobKeywords(TypedDict, total=False):
     priority: int
     queue: str
     executor: Executor
-    cancel_grace: float
     tags: Sequence[str]
     was: Sequence[str]
 
 
-_SEED_WORDS: Final = ("misfire_grace_time", "coalesce", "stateful", "backfill_policy")
+_OF_SCHEDULES: Final = (
+    "timezone",
+    "start_at",
+    "delay",
+    "jitter",
+    "missed",
+    "max_lookback",
+    "misfire_grace_time",
+    "coalesce",
+    "stateful",
+    "backfill_policy",
+    "needs",
+    "max_instances",
+    "overlap",
+    "concurrency_key",
+)
 _TAKEN_AS_THEY_ARE: Final = (
     "start_at",
     "delay",
@@ -126,7 +142,6 @@ _TAKEN_AS_THEY_ARE: Final = (
     "concurrency_key",
     "priority",
     "queue",
-    "cancel_grace",
 )
 
 
@@ -148,15 +163,22 @@ class JobOptions:
         form = form_of(function, job_id=job_id)
         plain: dict[str, Any] = {name: value for name, value in given.items() if name in _TAKEN_AS_THEY_ARE}
         check_numbers(plain)
-        words: dict[str, Any] = {name: value for name, value in given.items() if name in _SEED_WORDS}
+        check_effects(given)
+        grace = given.get("misfire_grace_time")
         return JobDefinition(
             job_id=job_id,
             function=function,
             form=form,
             place=place,
             schedule=self._schedule(),
-            missed=missed_policy(given.get("missed"), **words),
-            max_lookback=missed_lookback(given.get("max_lookback"), given.get("misfire_grace_time")),
+            missed=missed_policy(
+                given.get("missed"),
+                coalesce=given.get("coalesce"),
+                stateful=given.get("stateful"),
+                backfill_policy=given.get("backfill_policy"),
+            ),
+            max_lookback=missed_lookback(given.get("max_lookback"), grace),
+            grace=ON_TIME if grace is None else grace,
             config=dict(given.get("config") or {}),
             names=dict(given.get("resources") or {}),
             retry=retry_policy(given.get("retry"), job_id=job_id, place=place),
@@ -182,12 +204,31 @@ class JobOptions:
 
 def check_numbers(options: Mapping[str, Any]) -> None:
     """Refuse numbers that make no sense, each by its name."""
-    for name in ("delay", "jitter", "cancel_grace"):
+    for name in ("delay", "jitter"):
         _check(options, name, lambda value: value >= 0, "seconds >= 0")
     _check(options, "timeout", lambda value: value is None or value > 0, "seconds > 0, or None")
     _check(options, "max_instances", lambda value: value >= 1, "an int >= 1")
     _check(options, "overlap", lambda value: value in ("queue", "allow"), "'queue' or 'allow'")
     _check(options, "start_at", lambda value: value is None or value.tzinfo is not None, "an aware datetime")
+
+
+def check_effects(given: JobKeywords) -> None:
+    """Refuse options that would do nothing beside the others."""
+    options: dict[str, Any] = dict(given)
+    if all(options.get(name) is None for name in ("cron", "every", "at")):
+        idle = next((name for name in _OF_SCHEDULES if options.get(name) not in (None, (), [])), None)
+        if idle is not None:
+            raise InvalidArgumentError(
+                argument=idle, value=options[idle], expected="a job with cron=, every= or at=; without it has no effect"
+            )
+    if options.get("at") is not None and options.get("timezone") is not None:
+        raise InvalidArgumentError(argument="timezone", value=options["timezone"], expected="no zone beside at=")
+    if options.get("overlap") == "allow":
+        for name in ("max_instances", "concurrency_key"):
+            if options.get(name) is not None:
+                raise InvalidArgumentError(
+                    argument=name, value=options[name], expected="overlap='queue'; 'allow' lifts every limit"
+                )
 
 
 def _check(options: Mapping[str, Any], name: str, fine: Callable[[Any], bool], expected: str) -> None:

@@ -139,6 +139,7 @@ class Scheduler:
             now=from_us(now - int(definition.delay * 1e6)),
             policy=definition.missed,
             max_lookback=definition.max_lookback,
+            grace=definition.grace,
             limit=_PER_JOB,
         )
 

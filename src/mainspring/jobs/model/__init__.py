@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.model._interval import DataInterval as DataInterval
     from mainspring.jobs.model._interval import to_instant as to_instant
     from mainspring.jobs.model._interval import zone_of as zone_of
+    from mainspring.jobs.model._missed import ON_TIME as ON_TIME
     from mainspring.jobs.model._missed import Missed as Missed
     from mainspring.jobs.model._missed import MissedPlan as MissedPlan
     from mainspring.jobs.model._missed import PlannedRun as PlannedRun
@@ -55,6 +56,7 @@ else:
                 "zone_of",
             ),
             "_missed": (
+                "ON_TIME",
                 "Missed",
                 "MissedPlan",
                 "PlannedRun",

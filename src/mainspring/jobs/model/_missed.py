@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.model._interval import DataInterval
@@ -17,6 +18,10 @@ class Missed(StrEnum):
     LATEST = "latest"  # the newest one; the others become one skipped range
     MERGE = "merge"  # one run over all of it
     SKIP = "skip"  # none of them, unless the newest is still on time
+
+
+ON_TIME: Final = 60.0
+"""Seconds that a fire may be late and still be on time, where `misfire_grace_time=` does not say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +53,14 @@ def plan_missed(
     now: datetime,
     policy: Missed,
     max_lookback: float | None = None,
-    grace: float | None = None,
+    grace: float = ON_TIME,
     limit: int = 200,
 ) -> MissedPlan:
     """Plan the fires in (cursor, now]; at most `limit` runs, the rest is left for the next call.
 
     Args:
         max_lookback: fires older than this many seconds before `now` are skipped, whatever the policy.
-        grace: under SKIP, a newest fire at most this many seconds late is on time and runs. Without it, a
-            single fire is taken to be on time.
+        grace: under SKIP, a newest fire at most this many seconds late is on time and runs.
     """
     skipped: list[DataInterval] = []
     start = cursor
@@ -74,15 +78,11 @@ def plan_missed(
         return MissedPlan(runs, tuple(skipped), last)
     if policy is Missed.MERGE:
         return MissedPlan((_planned(schedule, start, last),), tuple(skipped), last)
-    newest_runs = policy is Missed.LATEST or _on_time(fires, now, grace)
+    newest_runs = policy is Missed.LATEST or now - last <= timedelta(seconds=grace)
     edge = (start, *fires)[-2] if newest_runs else last
     if edge > start:
         skipped.append(DataInterval(skipped.pop().start if skipped else start, edge, schedule.timezone))
     return MissedPlan((_planned(schedule, edge, last),) if newest_runs else (), tuple(skipped), last)
-
-
-def _on_time(fires: list[datetime], now: datetime, grace: float | None) -> bool:
-    return len(fires) == 1 if grace is None else now - fires[-1] <= timedelta(seconds=grace)
 
 
 def _planned(schedule: Schedule, low: datetime, high: datetime) -> PlannedRun:
@@ -108,7 +108,6 @@ def _fires(schedule: Schedule, after: datetime, until: datetime, limit: int | No
 def missed_policy(
     missed: str | None,
     *,
-    misfire_grace_time: float | None = None,
     coalesce: bool | None = None,
     stateful: bool | None = None,
     backfill_policy: str | None = None,
@@ -120,8 +119,6 @@ def missed_policy(
     """
     if missed is not None and missed not in {str(one) for one in Missed}:
         raise InvalidArgumentError(argument="missed", value=missed, expected="one of 'all', 'latest', 'merge', 'skip'")
-    if misfire_grace_time is not None and misfire_grace_time < 0:
-        raise InvalidArgumentError(argument="misfire_grace_time", value=misfire_grace_time, expected="seconds >= 0")
     words: dict[str, Missed] = {} if missed is None else {"missed": Missed(missed)}
     if backfill_policy is not None:
         words["backfill_policy"] = _backfill_policy(backfill_policy)
@@ -140,11 +137,11 @@ def missed_lookback(max_lookback: float | None, misfire_grace_time: float | None
     """Return the seconds of lookback that `max_lookback=` or the seed's `misfire_grace_time=` mean.
 
     Raises:
-        InvalidArgumentError: a negative number, or both words with different numbers.
+        InvalidArgumentError: a number that is not above 0, or both words with different numbers.
     """
     for argument, value in (("max_lookback", max_lookback), ("misfire_grace_time", misfire_grace_time)):
-        if value is not None and not value >= 0:
-            raise InvalidArgumentError(argument=argument, value=value, expected="seconds >= 0")
+        if value is not None and not value > 0:  # with 0 every fire would be too old
+            raise InvalidArgumentError(argument=argument, value=value, expected="seconds > 0")
     if max_lookback is None or misfire_grace_time is None or max_lookback == misfire_grace_time:
         return misfire_grace_time if max_lookback is None else max_lookback
     raise InvalidArgumentError(

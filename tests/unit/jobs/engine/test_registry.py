@@ -32,17 +32,36 @@ def plain() -> None: ...
         ({"retry": True}, "retry"),
         ({"retry": Backoff(1.0)}, "max_tries"),
         ({"timeout": 0}, "timeout"),
-        ({"delay": -1}, "delay"),
-        ({"max_lookback": -1}, "max_lookback"),
-        ({"max_instances": 0}, "max_instances"),
-        ({"overlap": "maybe"}, "overlap"),
-        ({"start_at": datetime(2013, 1, 1)}, "start_at"),  # noqa: DTZ001
-        ({"missed": "some"}, "missed"),
-        ({"missed": "all", "coalesce": True}, "missed"),
+        ({"every": 1, "delay": -1}, "seconds >= 0"),
+        ({"every": 1, "max_lookback": -1}, "seconds > 0"),
+        ({"every": 1, "misfire_grace_time": 0}, "seconds > 0"),
+        ({"every": 1, "max_instances": 0}, "an int >= 1"),
+        ({"every": 1, "overlap": "skip"}, "'queue' or 'allow'"),
+        ({"every": 1, "start_at": datetime(2013, 1, 1)}, "an aware datetime"),  # noqa: DTZ001
+        ({"every": 1, "missed": "some"}, "one of 'all'"),
+        ({"every": 1, "missed": "all", "coalesce": True}, "options that agree"),
         ({"executor": "thread"}, "runs on the loop"),
         ({"executor": "moon"}, "is not one of"),
         ({"job_id": "x" * 201}, "job_id"),
         ({"crom": "0 * * * *"}, "there is no option 'crom'"),
+        ({"cancel_grace": 1}, "there is no option 'cancel_grace'"),
+        ({"timezone": "UTC"}, "timezone"),
+        ({"start_at": datetime(2013, 1, 1, tzinfo=UTC)}, "start_at"),
+        ({"delay": 1}, "delay"),
+        ({"jitter": 1}, "jitter"),
+        ({"missed": "all"}, "missed"),
+        ({"max_lookback": 1}, "max_lookback"),
+        ({"misfire_grace_time": 1}, "misfire_grace_time"),
+        ({"coalesce": True}, "coalesce"),
+        ({"stateful": True}, "stateful"),
+        ({"backfill_policy": "skip"}, "backfill_policy"),
+        ({"needs": ("other",)}, "needs"),
+        ({"max_instances": 2}, "a job with cron=, every= or at="),
+        ({"overlap": "queue"}, "overlap"),
+        ({"concurrency_key": "k"}, "concurrency_key"),
+        ({"at": datetime(2013, 1, 1, tzinfo=UTC), "timezone": "Europe/Berlin"}, "no zone beside at="),
+        ({"every": 1, "overlap": "allow", "max_instances": 2}, "'allow' lifts every limit"),
+        ({"every": 1, "overlap": "allow", "concurrency_key": "k"}, "'allow' lifts every limit"),
     ],
 )
 def test_a_wrong_option_is_refused_with_file_and_line(options: dict[str, Any], said: str) -> None:
@@ -103,5 +122,8 @@ def test_options_reach_the_definition() -> None:
     assert cron.retry.max_tries == 4
     assert (every.schedule, every.retry, every.limits) == (Every(60, timezone="Europe/Berlin"), None, ())
     assert every.timezone == "Europe/Berlin"
+    assert (every.grace, cron.max_lookback) == (60.0, None)
+    app.job("skip", every=60, missed="skip", misfire_grace_time=9)(plain)
+    assert (app.jobs["skip"].grace, app.jobs["skip"].max_lookback) == (9, 9)
     assert at.schedule == At(datetime(2013, 1, 1, tzinfo=UTC))
     assert at.limits == (("job:at", 2), ("key:k", 2))

@@ -63,6 +63,32 @@ async def test_latest_runs_one_and_records_the_rest_as_skipped(tmp_path: Path) -
     assert skipped.interval_end == int(seen[0].start.timestamp() * 1e6)
 
 
+async def test_skip_runs_the_newest_interval_only_within_its_grace(tmp_path: Path) -> None:
+    """The seed's word for it reaches the plan: an hour late is on time for one job, and not for the other."""
+    app = make_app(tmp_path)
+    ran: list[str] = []
+    now = current_clock().now()
+    options: dict[str, Any] = {"every": 86_400.0, "start_at": now - timedelta(days=3), "missed": "skip"}
+
+    @app.job("patient", misfire_grace_time=90_000.0, **options)
+    async def patient() -> None:
+        ran.append("patient")
+
+    @app.job("strict", misfire_grace_time=0.001, **options)
+    async def strict() -> None:
+        ran.append("strict")
+
+    async with running(app):
+
+        async def handled() -> bool:
+            skipped = await app.runs("strict", states=[RunState.SKIPPED])
+            return bool(skipped and await app.runs("patient", states=[RunState.SUCCEEDED]))
+
+        await eventually(handled)
+        assert len(await app.runs("patient", states=[RunState.SKIPPED])) == 1
+    assert ran == ["patient"]
+
+
 async def test_an_instant_fires_once_and_is_not_fired_again(tmp_path: Path) -> None:
     seen: list[datetime] = []
     instant = current_clock().now() + timedelta(seconds=0.1)
@@ -132,9 +158,11 @@ async def test_max_instances_bounds_scheduled_runs_unless_overlap_is_allowed(
     app = make_app(tmp_path)
     running_now, most, ended = 0, 0, 0
     start = current_clock().now() - timedelta(hours=21)
-    options: dict[str, Any] = {"every": 3600.0, "start_at": start, "missed": "all"}
+    options: dict[str, Any] = {"every": 3600.0, "start_at": start, "missed": "all", "overlap": overlap}
+    if overlap == "queue":
+        options |= {"max_instances": 2, "concurrency_key": "shared"}
 
-    @app.job("wide", max_instances=2, overlap=overlap, concurrency_key="shared", **options)
+    @app.job("wide", **options)
     async def wide() -> None:
         nonlocal running_now, most, ended
         running_now += 1

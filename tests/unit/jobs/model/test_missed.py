@@ -62,11 +62,11 @@ def test_merge_is_one_run_over_the_gap() -> None:
     assert [_interval(0, 5)] == [run.interval for run in plan.runs]
 
 
-def test_skip_runs_a_single_fire_and_none_of_several() -> None:
-    assert len(plan_missed(_HOURLY, cursor=_T0, now=_at(1), policy=Missed.SKIP).runs) == 1
-    several = plan_missed(_HOURLY, cursor=_T0, now=_at(2), policy=Missed.SKIP)
-    assert several.runs == ()
-    assert (_interval(0, 2),) == several.skipped
+def test_skip_runs_no_fire_that_is_late_however_few_there_are() -> None:
+    assert len(plan_missed(_HOURLY, cursor=_T0, now=_at(1.01), policy=Missed.SKIP).runs) == 1
+    for passed in (1, 2, 7):
+        plan = plan_missed(_HOURLY, cursor=_T0, now=_at(passed + 0.5), policy=Missed.SKIP)
+        assert ((), (_interval(0, passed),)) == (plan.runs, plan.skipped)
 
 
 @pytest.mark.parametrize("policy", [Missed.ALL, Missed.LATEST])
@@ -93,7 +93,7 @@ def test_the_words_of_the_seed_are_translated() -> None:
     assert missed_policy("merge", stateful=True) is Missed.MERGE
     assert missed_policy(None, backfill_policy="CATCH_UP") is Missed.ALL
     assert missed_policy(None, backfill_policy="skip") is Missed.LATEST
-    assert missed_policy(None, coalesce=True, misfire_grace_time=10) is Missed.LATEST
+    assert missed_policy(None, coalesce=True) is Missed.LATEST
     assert missed_policy("all", coalesce=False) is Missed.ALL
 
 
@@ -104,7 +104,6 @@ def test_the_words_of_the_seed_are_translated() -> None:
         {"missed": None, "backfill_policy": "catch_up", "coalesce": True},
         {"missed": "sometimes"},
         {"missed": None, "backfill_policy": "run_once"},
-        {"missed": None, "misfire_grace_time": -1},
     ],
 )
 def test_contradictions_and_unknown_words_are_refused(words: dict[str, object]) -> None:
@@ -149,8 +148,9 @@ def test_the_seeds_grace_is_a_lookback() -> None:
     assert 10 == missed_lookback(None, 10) == missed_lookback(10, None) == missed_lookback(10, 10)
     with pytest.raises(InvalidArgumentError, match="means the same"):
         missed_lookback(10, 20)
-    with pytest.raises(InvalidArgumentError, match=">= 0"):
-        missed_lookback(-1, None)
+    for too_small in (0, -1):
+        with pytest.raises(InvalidArgumentError, match="> 0"):
+            missed_lookback(None, too_small)
 
 
 def test_a_new_job_starts_with_the_interval_that_holds_now() -> None:
