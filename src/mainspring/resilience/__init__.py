@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from mainspring.resilience._breaker_records import CircuitBreakerStates as CircuitBreakerStates
     from mainspring.resilience._breaker_records import CircuitBreakerStatistic as CircuitBreakerStatistic
     from mainspring.resilience._breaker_records import CircuitBreakerStats as CircuitBreakerStats
+    from mainspring.resilience._bulkhead import Bulkhead as Bulkhead
+    from mainspring.resilience._combined_limit import CombinedLimit as CombinedLimit
     from mainspring.resilience._cutout import cutout as cutout
+    from mainspring.resilience._fixed_window import FixedWindow as FixedWindow
+    from mainspring.resilience._gcra import GCRA as GCRA
     from mainspring.resilience._limiter import Limiter as Limiter
     from mainspring.resilience._limiter import LimiterStatistic as LimiterStatistic
     from mainspring.resilience._limiter import LimiterStats as LimiterStats
@@ -40,7 +44,11 @@ else:
             "mainspring.errors": ("CircuitBroken",),
             "_breaker": ("CircuitBreaker",),
             "_breaker_records": ("CircuitBreakerStates", "CircuitBreakerStatistic", "CircuitBreakerStats"),
+            "_bulkhead": ("Bulkhead",),
+            "_combined_limit": ("CombinedLimit",),
             "_cutout": ("cutout",),
+            "_fixed_window": ("FixedWindow",),
+            "_gcra": ("GCRA",),
             "_limiter": ("Limiter", "LimiterStatistic", "LimiterStats"),
             "_pool": ("PoolBase",),
             "_pool_records": ("PoolStatistic", "PoolStats"),
