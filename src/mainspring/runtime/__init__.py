@@ -15,17 +15,27 @@ if TYPE_CHECKING:
     from mainspring.runtime._log_buffer import BufferedHandler as BufferedHandler
     from mainspring.runtime._log_buffer import ThreadedHandlerStatistic as ThreadedHandlerStatistic
     from mainspring.runtime._log_config import basic_config as basic_config
+    from mainspring.runtime._log_config import format_of as format_of
+    from mainspring.runtime._log_config import level_number as level_number
+    from mainspring.runtime._log_config import log_handler as log_handler
     from mainspring.runtime._log_config import wrap_logging_handler as wrap_logging_handler
     from mainspring.runtime._log_format import DateFormat as DateFormat
     from mainspring.runtime._log_format import LogFormat as LogFormat
     from mainspring.runtime._log_format import LogLevel as LogLevel
+    from mainspring.runtime._loops import LoopFactory as LoopFactory
+    from mainspring.runtime._loops import OwnLoop as OwnLoop
+    from mainspring.runtime._loops import default_loop_factory as default_loop_factory
     from mainspring.runtime._loops import new_event_loop as new_event_loop
+    from mainspring.runtime._plugins import plugin_setups as plugin_setups
+    from mainspring.runtime._plugins_command import list_plugins as list_plugins
     from mainspring.runtime._resource import Provider as Provider
     from mainspring.runtime._resource import Resource as Resource
     from mainspring.runtime._resource import resource as resource
     from mainspring.runtime._run import run as run
+    from mainspring.runtime._run import run_in as run_in
     from mainspring.runtime._service import Service as Service
     from mainspring.runtime._service import ServiceMeta as ServiceMeta
+    from mainspring.runtime._settings import Settings as Settings
     from mainspring.runtime._signal import Signal as Signal
     from mainspring.runtime._signal import receiver as receiver
 else:
@@ -46,5 +56,13 @@ else:
             "_run": ("run",),
             "_service": ("Service", "ServiceMeta"),
             "_signal": ("Signal", "receiver"),
+        },
+        house={
+            "_log_config": ("format_of", "level_number", "log_handler"),
+            "_loops": ("LoopFactory", "OwnLoop", "default_loop_factory"),
+            "_plugins": ("plugin_setups",),
+            "_plugins_command": ("list_plugins",),
+            "_run": ("run_in",),
+            "_settings": ("Settings",),
         },
     )

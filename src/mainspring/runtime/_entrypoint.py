@@ -16,10 +16,10 @@ from mainspring.runtime._exit import Errors, Exit
 from mainspring.runtime._health import HealthReport, health_of
 from mainspring.runtime._log_program import LogSettings, ProgramLogging
 from mainspring.runtime._loops import LoopFactory, OwnLoop, cancel_rest
-from mainspring.runtime._plugins import load_plugins
+from mainspring.runtime._plugins import PLUGIN_GROUP, load_plugins
 from mainspring.runtime._service import Service
 from mainspring.runtime._services import ServiceGroup, raise_together
-from mainspring.runtime._settings import Settings
+from mainspring.runtime._settings import Settings, variable_names
 from mainspring.runtime._signal import Signal
 
 log: Final = logging.getLogger(__name__)
@@ -69,6 +69,13 @@ class Entrypoint:
     POST_STOP: ClassVar[Signal] = Signal()
     RELOAD: ClassVar[Signal] = Signal()
 
+    # These two `compat` says otherwise, for programs that move from another library.
+    _plugin_groups: ClassVar[Sequence[str]] = (PLUGIN_GROUP,)
+
+    @staticmethod
+    def _variables(setting: str) -> Sequence[str]:
+        return variable_names(setting)
+
     def __init__(
         self,
         *services: Service,
@@ -89,7 +96,7 @@ class Entrypoint:
         shutdown_timeout: float | None = None,
         plugins: Sequence[str] | None = None,
     ) -> None:
-        settings = Settings.from_environment()
+        settings = Settings.from_environment(names=self._variables)
         for one in services:
             if not isinstance(one, Service):  # pyright: ignore[reportUnnecessaryIsInstance]  # classes get here
                 raise InvalidArgumentError(argument="services", value=one, expected="instances of Service")
@@ -114,7 +121,7 @@ class Entrypoint:
         )
         self.logging.configure(buffered=False)
         if not settings.no_plugins:
-            load_plugins(settings.plugins if plugins is None else plugins)
+            load_plugins(settings.plugins if plugins is None else plugins, groups=self._plugin_groups)
         self.resources = ResourceContainer()
         self.group = ServiceGroup(self.resources)
         self._state = "new"

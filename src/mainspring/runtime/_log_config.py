@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Final, TextIO
+from weakref import WeakSet
 
 from mainspring.errors import InvalidArgumentError
 from mainspring.runtime._log_buffer import BatchStreamHandler, BufferedHandler, DropPolicy
@@ -48,7 +49,7 @@ def basic_config(
     """
     number = level_number(level)
     chosen = format_of(LogFormat.default() if log_format is None else log_format)
-    made = [] if chosen is LogFormat.disabled else [_built_in(chosen, date_format, stream)]
+    made = [] if chosen is LogFormat.disabled else [log_handler(chosen, date_format, stream)]
     targets = [*made, *handlers]
     if buffered:
         targets = [
@@ -60,8 +61,8 @@ def basic_config(
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)
-        if isinstance(old, BufferedHandler):
-            _retire(old)
+        _retire(old)
+    _made.update(made)
     for one in targets:
         root.addHandler(one)
     root.setLevel(number)
@@ -74,11 +75,18 @@ class _OwnBuffer(BufferedHandler):
     """A buffer that `basic_config` put before a handler, and takes away at the next configuration."""
 
 
-def _retire(old: BufferedHandler) -> None:
+# Handlers that `basic_config` made for a format: it closes them, too.
+_made: "WeakSet[logging.Handler]" = WeakSet()
+
+
+def _retire(old: logging.Handler) -> None:
     if isinstance(old, _OwnBuffer):
-        old.stop(_MAX_RETIRE)
-    else:
+        if old.stop(_MAX_RETIRE) and old.target in _made:
+            old.target.close()
+    elif isinstance(old, BufferedHandler):
         old.drain(_MAX_RETIRE)
+    elif old in _made:
+        old.close()
 
 
 def level_number(level: int | str) -> int:
@@ -104,7 +112,8 @@ def format_of(log_format: int | str) -> LogFormat:
         raise InvalidArgumentError(argument="log_format", value=log_format, expected=expected) from None
 
 
-def _built_in(log_format: LogFormat, date_format: str | None, stream: TextIO | None) -> logging.Handler:
+def log_handler(log_format: LogFormat, date_format: str | None = None, stream: TextIO | None = None) -> logging.Handler:
+    """Return the handler of a built-in format, unbuffered; its library is imported here."""
     if log_format in _LINES:
         handler: logging.Handler = BatchStreamHandler(stream)
         handler.setFormatter(line_formatter(log_format, date_format))
@@ -117,7 +126,7 @@ def _built_in(log_format: LogFormat, date_format: str | None, stream: TextIO | N
         return handler
     from mainspring.runtime._log_system import system_handler
 
-    return system_handler(log_format, date_format)
+    return system_handler(log_format, date_format, stream)
 
 
 def wrap_logging_handler(

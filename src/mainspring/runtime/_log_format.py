@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from enum import IntEnum
+from importlib.util import find_spec
 from typing import Final
 
 
@@ -43,10 +44,12 @@ class LogFormat(IntEnum):
 
     @classmethod
     def default(cls) -> str:
-        """Return what fits where stderr goes: journald under systemd, color for people, plain for files."""
+        """Return what fits where stderr goes: journald under systemd, plain for files, rich or color for people."""
         if _stderr_is_the_journal():
             return cls.journald.name
-        return cls.color.name if sys.stderr is not None and sys.stderr.isatty() else cls.plain.name
+        if sys.stderr is None or not sys.stderr.isatty():
+            return cls.plain.name
+        return cls.rich.name if find_spec("rich") else cls.color.name
 
 
 def _stderr_is_the_journal() -> bool:

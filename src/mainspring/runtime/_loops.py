@@ -53,6 +53,17 @@ class OwnLoop:
         self._pool: ThreadPoolExecutor | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    @property
+    def pool(self) -> ThreadPoolExecutor:
+        """The default executor of the loop.
+
+        Raises:
+            MisuseError: the loop is not open yet.
+        """
+        if self._pool is None:
+            raise MisuseError(what="the event loop", problem="is not open yet")
+        return self._pool
+
     def open(self) -> asyncio.AbstractEventLoop:
         """Make the loop and set it as the current one of this thread.
 

@@ -1,43 +1,81 @@
 """Plugins: installed packages that connect to the signals of every program of a process."""
 
 import logging
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Callable, Collection, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from mainspring.errors import InvalidArgumentError, MisuseError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 log: Final = logging.getLogger(__name__)
 
-GROUP: Final = "mainspring.plugins"
+PLUGIN_GROUP: Final = "mainspring.plugins"
 _loaded: set[str] = set()
 _searched: set[tuple[str, frozenset[str] | None]] = set()
 
 
-def load_plugins(names: Collection[str] | None, *, group: str = GROUP) -> None:
-    """Import the plugins of a group that were not loaded yet and call their `setup()`.
+def installed_plugins(groups: Sequence[str] = (PLUGIN_GROUP,)) -> "dict[str, EntryPoint]":
+    """Return the plugins that are installed, by name; of two with one name, that of the earlier group."""
+    entry_points = import_module("importlib.metadata").entry_points  # not before it is needed: it reads the disk
+    return {point.name: point for group in reversed(groups) for point in entry_points(group=group)}
+
+
+def load_plugins(names: Collection[str] | None, *, groups: Sequence[str] = (PLUGIN_GROUP,)) -> None:
+    """Import the plugins of the groups that were not loaded yet and call their `setup()`.
 
     A plugin that cannot be imported is logged and left out.
 
     Args:
-        names: entry points to load; None loads all that are installed.
+        names: plugins to load; None loads all that are installed.
+        groups: of entry points, in which to look.
 
     Raises:
+        InvalidArgumentError: a plugin that was named is not installed.
+        MisuseError: a plugin has no `setup()`.
         Exception: what a plugin's `setup()` raised.
     """
-    search = group, None if names is None else frozenset(names)
-    if search in _searched or search[1] == frozenset():
+    key = "\n".join(groups), None if names is None else frozenset(names)
+    if key in _searched or key[1] == frozenset():
         return
-    _searched.add(search)
-    from importlib.metadata import entry_points  # not before the first program starts: it reads the disk
+    found = installed_plugins(groups)
+    for name in names or ():
+        if name not in found:
+            known = ", ".join(sorted(found)) or "none"
+            raise InvalidArgumentError(argument="plugins", value=name, expected=f"one that is installed: {known}")
+    _searched.add(key)
+    for name, point in found.items():
+        if names is None or name in names:
+            _load(point)
 
-    for point in entry_points(group=group):
-        key = f"{group}:{point.name}"
-        if key in _loaded or (names is not None and point.name not in names):
-            continue
-        _loaded.add(key)
+
+def _load(point: "EntryPoint") -> None:
+    key = f"{point.group}:{point.name}"
+    if key in _loaded:
+        return
+    _loaded.add(key)
+    try:
+        module = point.load()
+    except ImportError:
+        log.exception("plugin %r cannot be imported and is left out", point.name)
+        return
+    setup = getattr(module, "setup", None)
+    if not callable(setup):
+        hint = f"write `def setup() -> None` in {point.value}"
+        raise MisuseError(what=f"the plugin {point.name!r}", problem="has no setup()", hint=hint)
+    label = f"{point.dist.name} {point.dist.version}" if point.dist else "no distribution"
+    log.info("plugin %r of %s is set up", point.name, label)
+    setup()
+
+
+def plugin_setups(groups: Sequence[str] = (PLUGIN_GROUP,)) -> Mapping[str, Callable[[], object]]:
+    """Return the `setup` functions of the installed plugins that can be imported, by name."""
+    setups: dict[str, Callable[[], object]] = {}
+    for name, point in sorted(installed_plugins(groups).items()):
         try:
-            module = point.load()
-        except ImportError:
-            log.exception("plugin %r cannot be imported and is left out", point.name)
-            continue
-        label = f"{point.dist.name} {point.dist.version}" if point.dist else "no distribution"
-        log.info("plugin %r of %s is set up", point.name, label)
-        module.setup()
+            setups[name] = point.load().setup
+        except (ImportError, AttributeError) as error:
+            log.error("plugin %r cannot be used: %s", name, error)
+    return setups

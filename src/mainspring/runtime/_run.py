@@ -1,7 +1,7 @@
 """`run`: the shortest way to run a coroutine together with services."""
 
 import inspect
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from mainspring.runtime._entrypoint import Entrypoint
@@ -30,8 +30,13 @@ def run(coro: Awaitable[T], /, *services: Service, **kwargs: Any) -> T:  # Any: 
         >>> run(main(), log_config=False)
         42
     """
+    return run_in(lambda: Entrypoint(*services, **kwargs), coro)
+
+
+def run_in(make: Callable[[], Entrypoint], coro: Awaitable[T]) -> T:
+    """Run `coro` inside of the program that `make` returns; see `run`."""
     try:
-        with Entrypoint(*services, **kwargs) as loop:
+        with make() as loop:
             return loop.run_until_complete(_awaited(coro))
     finally:
         if inspect.iscoroutine(coro):

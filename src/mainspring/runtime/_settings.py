@@ -1,14 +1,19 @@
 """What the environment says about a program, read when an entrypoint is constructed."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 from mainspring.base import parse_bool, parse_duration
 from mainspring.errors import InvalidArgumentError
 
-PREFIX: Final = "MAINSPRING_"
+VariableNames: TypeAlias = Callable[[str], Sequence[str]]
+
+
+def variable_names(setting: str) -> Sequence[str]:
+    """Return the names of the variables that are read for a setting, the first that is set wins."""
+    return (f"MAINSPRING_{setting.upper()}",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +35,14 @@ class Settings:
     plugins: tuple[str, ...] | None = None
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] | None = None, *, prefix: str = PREFIX) -> Self:
+    def from_environment(
+        cls, environment: Mapping[str, str] | None = None, *, names: VariableNames = variable_names
+    ) -> Self:
         """Read the variables; those that are absent or empty keep their default.
+
+        Args:
+            environment: default: that of the process.
+            names: says which variables to read for a setting.
 
         Raises:
             InvalidArgumentError: a variable cannot be read; the error names it.
@@ -39,9 +50,10 @@ class Settings:
         found = os.environ if environment is None else environment
         values: dict[str, Any] = {}  # Any: each field has a type of its own
         for name, read in _READERS.items():
-            source = prefix + name.upper()
-            if text := found.get(source, "").strip():
-                values[name] = read(text, source)
+            for source in names(name):
+                if text := found.get(source, "").strip():
+                    values[name] = read(text, source)
+                    break
         return cls(**values)
 
 

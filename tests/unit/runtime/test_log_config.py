@@ -3,9 +3,11 @@
 import asyncio
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from io import StringIO
+from logging.handlers import SysLogHandler
 from typing import Any
 
 import pytest
@@ -114,9 +116,23 @@ def test_levels_by_number_name_and_custom_name() -> None:
         basic_config(log_format=99)
 
 
-def test_syslog_takes_no_date_format() -> None:
-    with pytest.raises(InvalidArgumentError, match="date_format"):
-        basic_config(log_format="syslog", date_format="%H")
+def test_syslog_notes_that_it_takes_no_date_format(capsys: pytest.CaptureFixture[str]) -> None:
+    basic_config(log_format="syslog", date_format="%H")
+    assert "syslog dates records itself" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("buffered", [True, False])
+def test_what_a_configuration_opened_the_next_one_closes(buffered: bool) -> None:
+    given = logging.FileHandler(os.devnull)
+    basic_config(log_format="syslog", buffered=buffered, handlers=[given])
+    first = logging.getLogger().handlers[0]
+    opened = first.target if isinstance(first, BufferedHandler) else first
+    assert isinstance(opened, SysLogHandler)
+    basic_config(log_format="disabled", buffered=False)
+    assert getattr(opened, "socket", None) is None
+    assert given.stream is not None
+    assert not given.stream.closed
+    given.close()
 
 
 def test_unhandled_errors_are_logged(capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,9 +168,13 @@ def test_the_default_format_follows_where_stderr_goes(monkeypatch: pytest.Monkey
         assert "plain" == LogFormat.default()
         monkeypatch.setattr(file, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(sys, "stderr", _Terminal())
+    nothing: dict[str, object] = {}
+    monkeypatch.setattr("mainspring.runtime._log_format.find_spec", nothing.get)
     assert "color" == LogFormat.default()
+    monkeypatch.setattr("mainspring.runtime._log_format.find_spec", {"rich": object()}.get)
+    assert "rich" == LogFormat.default()
     monkeypatch.setenv("JOURNAL_STREAM", "1:2")
-    assert "color" == LogFormat.default()
+    assert "rich" == LogFormat.default()
     monkeypatch.setattr(sys, "stderr", None)
     assert "plain" == LogFormat.default()
     assert "rich_tb" in LogFormat.choices()

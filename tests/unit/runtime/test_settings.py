@@ -36,3 +36,9 @@ def test_every_variable_is_read() -> None:
 def test_what_cannot_be_read_is_named(name: str) -> None:
     with pytest.raises(InvalidArgumentError, match=f"MAINSPRING_{name}='many'"):
         Settings.from_environment({f"MAINSPRING_{name}": "many"})
+
+
+def test_other_names_may_be_read_the_first_that_is_set_wins() -> None:
+    found = {"OLD_DEBUG": "1", "NEW_DEBUG": "0", "NEW_POOL_SIZE": "3", "OLD_POOL_SIZE": " "}
+    settings = Settings.from_environment(found, names=lambda name: (f"OLD_{name.upper()}", f"NEW_{name.upper()}"))
+    assert (True, 3) == (settings.debug, settings.pool_size)
