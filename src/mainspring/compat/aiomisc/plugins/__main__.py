@@ -1,0 +1,7 @@
+"""`python -m aiomisc.plugins`: list the installed plugins."""
+
+from mainspring.compat.aiomisc.entrypoint import PLUGIN_GROUPS
+from mainspring.runtime import list_plugins
+
+if __name__ == "__main__":
+    list_plugins(groups=PLUGIN_GROUPS, program="python -m aiomisc.plugins")

@@ -1,0 +1,220 @@
+"""The names of aiomisc that are about running a program, and what is adapted in them."""
+
+import asyncio
+import importlib
+import logging
+import sys
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import pytest
+
+from mainspring import runtime
+from mainspring.compat import aiomisc, aiomisc_log
+from mainspring.compat.aiomisc import compat, utils
+from mainspring.compat.aiomisc.context_vars import EVENT_LOOP, StrictContextVar
+from mainspring.errors import MisuseError
+
+NAMES = {
+    "aiomisc": "Context Entrypoint Service Signal Statistic basic_config entrypoint get_context get_statistics"
+    " log new_event_loop plugins receiver run service version",
+    "aiomisc.compat": "EVENT_LOOP EventLoopMixin LoopFactoryType default_loop_factory event_loop_policy"
+    " get_current_loop set_current_loop sock_set_nodelay sock_set_reuseport",
+    "aiomisc.context": "Context ContextStatistic get_context",
+    "aiomisc.context_vars": "EVENT_LOOP StrictContextVar",
+    "aiomisc.counters": "Statistic StatisticResult get_statistics",
+    "aiomisc.entrypoint": "Entrypoint entrypoint get_context run",
+    "aiomisc.log": "LogFormat LogLevel ThreadedHandler ThreadedHandlerStatistic basic_config wrap_logging_handler",
+    "aiomisc.plugins": "plugins setup_plugins",
+    "aiomisc.service": "Service ServiceMeta",
+    "aiomisc.signal": "Signal receiver",
+    "aiomisc.utils": "create_default_event_loop new_event_loop",
+    "aiomisc.version": "__version__ version_info",
+    "aiomisc_log": "LOG_FORMAT LOG_LEVEL LogFormat LogLevel basic_config create_logging_handler",
+    "aiomisc_log.enum": "DateFormat LogFormat LogLevel",
+    "aiomisc_log.formatter": "color_formatter journald_formatter json_handler rich_formatter",
+    "aiomisc_log.formatter.color": "color_formatter",
+    "aiomisc_log.formatter.journald": "journald_formatter",
+    "aiomisc_log.formatter.json": "json_handler",
+    "aiomisc_log.formatter.rich": "rich_formatter",
+}
+
+
+@pytest.fixture(autouse=True)
+def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Use loops of asyncio (the first one of libuv leaves a pipe open); put the root logger back afterwards."""
+    monkeypatch.setenv("AIOMISC_USE_UVLOOP", "0")
+    logger, hook = logging.getLogger(), sys.excepthook
+    handlers, level = list(logger.handlers), logger.level
+    yield
+    runtime.basic_config(log_format="disabled", buffered=False)
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+    sys.excepthook = hook
+
+
+@pytest.mark.parametrize("module", NAMES)
+def test_names_are_where_they_were(module: str) -> None:
+    found = importlib.import_module(f"mainspring.compat.{module}")
+    assert [] == [name for name in NAMES[module].split() if getattr(found, name) is None]
+    with pytest.raises(AttributeError, match="no_such_name"):
+        getattr(found, "no_such_name")  # noqa: B009
+
+
+def test_objects_keep_their_names_when_the_modules_of_the_same_name_are_imported() -> None:
+    for name in ("entrypoint", "utils", "log"):
+        importlib.import_module(f"mainspring.compat.aiomisc.{name}")
+    assert aiomisc.entrypoint is aiomisc.Entrypoint
+
+
+def test_older_variables_win_over_ours_and_arguments_over_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIOMISC_SHUTDOWN_TIMEOUT", "7")
+    monkeypatch.setenv("MAINSPRING_SHUTDOWN_TIMEOUT", "8")
+    monkeypatch.setenv("AIOMISC_LOG_CONFIG", "0")
+    assert 7.0 == aiomisc.entrypoint().exit.timeout
+    assert 9.0 == aiomisc.entrypoint(shutdown_timeout=9).exit.timeout
+    assert 8.0 == runtime.entrypoint(log_config=False).exit.timeout
+    monkeypatch.delenv("AIOMISC_SHUTDOWN_TIMEOUT")
+    assert 8.0 == aiomisc.entrypoint().exit.timeout
+
+
+@pytest.mark.parametrize("name", ["AIOMISC_LOG_BUFFER", "AIOMISC_LOG_BUFFER_SIZE"])
+def test_the_size_of_the_log_buffer_has_two_names(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "0")
+    with pytest.raises(ValueError, match="buffer_size=0"), aiomisc.entrypoint(log_format="plain"):
+        raise NotImplementedError
+
+
+def test_both_entrypoints_share_the_signals_and_the_current_program() -> None:
+    async def main() -> Any:
+        current = aiomisc.entrypoint.get_current()
+        assert current is runtime.entrypoint.get_current()
+        return current
+
+    assert aiomisc.entrypoint.PRE_START is runtime.entrypoint.PRE_START
+    assert isinstance(aiomisc.run(main(), log_config=False), aiomisc.Entrypoint)
+
+
+def test_basic_config_takes_the_older_arguments_in_their_order() -> None:
+    stream = StringIO()
+    aiomisc.basic_config("info", "disabled", True, 0, 0.0, None, [logging.StreamHandler(stream)])
+    logging.info("hello")
+    aiomisc.basic_config(log_format="disabled", buffered=False)
+    assert "hello\n" == stream.getvalue()
+
+
+def test_a_threaded_handler_is_started_by_itself() -> None:
+    stream = StringIO()
+    handler = aiomisc.log.ThreadedHandler(logging.StreamHandler(stream), flush_interval=0.0, buffered=False)
+    handler.start()
+    handler.handle(logging.LogRecord("app", logging.INFO, "", 0, "hello", (), None))
+    assert handler.stop()
+    assert "hello\n" == stream.getvalue()
+
+
+def test_the_logging_of_aiomisc_log_wraps_each_handler() -> None:
+    stream, wrapped = StringIO(), list[logging.Handler]()
+
+    def wrapper(handler: logging.Handler) -> logging.Handler:
+        wrapped.append(handler)
+        return handler
+
+    own = logging.StreamHandler(StringIO())
+    aiomisc_log.basic_config("warning", "plain", wrapper, [own], stream=stream)
+    logging.info("no")
+    logging.warning("yes")
+    assert "yes\n" == stream.getvalue() == own.stream.getvalue()
+    assert 2 == len(wrapped)
+    assert (30, runtime.LogFormat.plain) == (aiomisc_log.LOG_LEVEL.get(), aiomisc_log.LOG_FORMAT.get())
+    assert aiomisc_log.create_logging_handler("disabled") is None
+
+
+def test_the_handler_of_each_format_is_made() -> None:
+    formatter: Any = importlib.import_module("mainspring.compat.aiomisc_log.formatter")
+    stream = StringIO()
+    record = logging.LogRecord("app", logging.INFO, "", 0, "hello", (), None)
+    formatter.color_formatter(stream, "DATE").handle(record)
+    formatter.json_handler(stream).handle(record)
+    color, json = stream.getvalue().splitlines()
+    assert color.startswith("DATE [T:MainThread]")
+    assert '"msg":"hello"' in json.replace(" ", "")
+
+
+@pytest.mark.extras
+def test_rich_writes_to_the_stream() -> None:
+    pytest.importorskip("rich")
+    formatter: Any = importlib.import_module("mainspring.compat.aiomisc_log.formatter")
+    stream = StringIO()
+    record = logging.LogRecord("app", logging.INFO, "", 0, "hello", (), None)
+    for long in (False, True):
+        formatter.rich_formatter(stream=stream, rich_tracebacks=long).handle(record)
+    assert 2 == stream.getvalue().count("hello")
+
+
+def test_loops_are_made_with_their_pool_and_set() -> None:
+    loop, pool = utils.create_default_event_loop(pool_size=1)
+    assert 7 == loop.run_until_complete(loop.run_in_executor(None, lambda: 7))
+    pool.shutdown()
+    loop.close()
+    loop = aiomisc.new_event_loop(1, getattr(compat, "event_loop_policy"))  # noqa: B009
+    assert loop is asyncio.get_event_loop()
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+    asyncio.set_event_loop(None)
+
+
+async def test_a_loop_inside_of_a_loop_is_refused() -> None:
+    with pytest.raises(MisuseError, match="while one runs here"):
+        utils.create_default_event_loop()
+
+
+def test_the_policy_and_the_factory_make_the_same_loops() -> None:
+    policy = getattr(compat, "event_loop_policy")  # noqa: B009
+    assert policy is getattr(compat, "event_loop_policy")  # noqa: B009
+    for loop in (policy.new_event_loop(), compat.default_loop_factory()):
+        assert isinstance(loop, asyncio.SelectorEventLoop)
+        loop.close()
+
+
+def test_the_current_loop_is_the_running_one_or_the_one_that_was_set() -> None:
+    with pytest.raises(RuntimeError, match="no current event loop is set"):
+        compat.get_current_loop()
+    loop = asyncio.new_event_loop()
+    token = EVENT_LOOP.set(loop)
+    assert loop is compat.get_current_loop()
+    EVENT_LOOP.reset(token)
+    compat.set_current_loop(loop)
+    assert loop is EVENT_LOOP.get()
+
+    async def running() -> bool:
+        mixin = compat.EventLoopMixin()
+        assert mixin.loop is mixin.loop
+        return compat.get_current_loop() is asyncio.get_running_loop() is mixin.loop
+
+    assert loop.run_until_complete(running())
+    loop.close()
+
+
+def test_a_strict_variable_raises_a_fresh_error_each_time() -> None:
+    variable: StrictContextVar[int] = StrictContextVar("number", KeyError("number"))
+    seen: list[KeyError] = []
+    for _ in range(2):
+        with pytest.raises(KeyError) as caught:
+            variable.get()
+        seen.append(caught.value)
+    assert seen[0] is not seen[1]
+    with pytest.raises(LookupError, match="made"):
+        StrictContextVar[int]("made", lambda: LookupError("made")).get()
+
+
+def test_options_of_sockets() -> None:
+    import socket
+
+    with socket.socket() as sock:
+        compat.sock_set_nodelay(sock)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        compat.sock_set_reuseport(sock, True)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
+    with socket.socket(socket.AF_UNIX) as sock:
+        compat.sock_set_nodelay(sock)
