@@ -12,6 +12,10 @@ class SinkError(MainspringError):
 class SinkWriteError(SinkError, RuntimeError):
     """A sink did not accept items of this run; the cause is what the last try raised."""
 
+    sink: str
+    items: int
+    reason: str
+
     def __init__(self, *, sink: str, items: int, reason: str, hint: str | None = None) -> None:
         super().__init__(
             f"sink {sink!r} could not write {items} item{'' if items == 1 else 's'}: {reason}",

@@ -7,7 +7,8 @@ else goes through one batcher per sink, and a run ends when its own items are wr
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mainspring.sinks._set import SinkSession as SinkSession
+    from mainspring.sinks._delivery import Delivery as Delivery
+    from mainspring.sinks._session import SinkSession as SinkSession
     from mainspring.sinks._set import SinkSet as SinkSet
     from mainspring.sinks._sink import ResultSink as ResultSink
     from mainspring.sinks._sink import TransactionalBatch as TransactionalBatch
@@ -26,7 +27,9 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "_set": ("SinkSession", "SinkSet"),
+            "_delivery": ("Delivery",),
+            "_session": ("SinkSession",),
+            "_set": ("SinkSet",),
             "_sink": ("ResultSink", "TransactionalBatch", "TransactionalSink", "TypedSink", "WriteIntent", "on"),
             "_sql_table": ("SqlTable",),
             "_transaction": ("SinkRun", "SqlTransaction", "StageArea", "TransactionalWrite"),

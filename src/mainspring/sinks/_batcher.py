@@ -1,31 +1,39 @@
 """One batcher per sink: a bounded queue, one consumer, and tickets that know whose items were written.
 
 Items of all runs share batches. A run waits for its own items only: its barrier cuts the open batch, and a batch
-that cannot be written is blamed on the runs whose items it held.
+that cannot be written is blamed on the runs whose items it held. A run that failed withdraws what still waits.
 """
 
 import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Any, NamedTuple  # Any: items have any type
 
-from mainspring.base import Backoff, BatchKernel
-from mainspring.errors import SinkWriteError
+from mainspring.base import BatchKernel
+from mainspring.errors import ClosedError, SinkError, SinkWriteError
+from mainspring.sinks._delivery import Delivery
+from mainspring.sinks._packing import weigh
 from mainspring.sinks._sink import WriteIntent
 
 log = logging.getLogger(__name__)
 
-DEFAULT_RETRY: Final = Backoff(0.1, maximum=5.0, jitter="full", max_tries=5)
-
 
 class Ticket:
-    """What one run has on its way to one sink."""
+    """What one run, or a service, has on its way to one sink.
 
-    __slots__ = ("changed", "error", "pending")
+    Invariant: `pending` counts the items that are neither written, given up nor withdrawn.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("changed", "count", "error", "job_id", "pending", "run_id", "sink", "withdrawn")
+
+    def __init__(self, sink: str = "", *, run_id: str | None = None, job_id: str | None = None) -> None:
+        self.sink = sink
+        self.run_id = run_id
+        self.job_id = job_id
+        self.count = 0
         self.pending = 0
+        self.withdrawn = False
         self.error: SinkWriteError | None = None
         self.changed = asyncio.Event()
 
@@ -36,79 +44,146 @@ class Ticket:
         self.changed.set()
 
 
+class Entry(NamedTuple):
+    """One item in the queue."""
+
+    ticket: Ticket
+    item: Any
+    key: str | None
+    size: int
+
+    def intent(self) -> WriteIntent:
+        """Return the item as a ResultSink gets it."""
+        ticket = self.ticket
+        return WriteIntent(
+            payload=self.item, key=self.key, sink=ticket.sink, job_id=ticket.job_id, run_id=ticket.run_id
+        )
+
+
+Rescue = Callable[[Sequence[Entry], SinkWriteError], Awaitable[None]]
+
+
 class Batcher:
     """Writes items in batches through an async function.
 
     Args:
-        max_count: items in a batch.
-        max_seconds: age at which a batch is written though it is not full.
-        max_queue: items that may wait; `put` waits beyond.
-        retry: pauses between attempts to write a batch; ends by `max_tries`.
+        rescue: keeps items that could not be written, durably; None: their runs fail.
     """
 
     def __init__(
         self,
-        write: Callable[[Sequence[WriteIntent]], Awaitable[None]],
+        write: Callable[[Sequence[Entry]], Awaitable[None]],
         *,
         label: str,
-        max_count: int = 500,
-        max_seconds: float = 0.5,
-        max_queue: int = 10_000,
-        retry: Backoff = DEFAULT_RETRY,
+        delivery: Delivery | None = None,
+        rescue: Rescue | None = None,
     ) -> None:
         self._write = write
         self._label = label
-        self._max_queue = max_queue
-        self._retry = retry
-        self._kernel: BatchKernel[tuple[Ticket, WriteIntent]] = BatchKernel(
-            max_count=max_count, max_seconds=max_seconds
+        self._delivery = delivery = Delivery() if delivery is None else delivery
+        self._max_queue, self._max_queue_bytes = delivery.max_queue, delivery.max_queue_bytes
+        self._rescue = rescue
+        self._kernel: BatchKernel[Entry] = BatchKernel(
+            max_count=delivery.max_count, max_bytes=delivery.max_bytes, max_seconds=delivery.max_seconds
         )
-        self._ready: deque[list[tuple[Ticket, WriteIntent]]] = deque()
+        self._ready: deque[list[Entry]] = deque()
+        self._current: list[Entry] = []
         self._waiting = 0
+        self._waiting_bytes = 0
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
+        self._closing = False
+        self._loop: asyncio.AbstractEventLoop
         self._task: asyncio.Task[None] | None = None
 
-    async def put(self, ticket: Ticket, intent: WriteIntent) -> None:
-        """Queue one item; waits while the queue is full."""
-        while self._waiting >= self._max_queue:
+    async def put(self, ticket: Ticket, item: object, key: str | None = None) -> None:
+        """Queue one item; waits while the queue is full.
+
+        Raises:
+            ClosedError: the batcher was closed, or the run's items were withdrawn, before there was room.
+        """
+        while not self.offer(ticket, item, key):
             self._room.clear()
             await self._room.wait()
+
+    def offer(self, ticket: Ticket, item: object, key: str | None = None) -> bool:
+        """Queue one item unless the queue is full; tell whether it was taken.
+
+        Raises:
+            ClosedError: the batcher is closed, or the run's items were withdrawn.
+        """
+        if self._closing or ticket.withdrawn:
+            raise ClosedError(what=f"the way to sink {self._label}")
+        if self._waiting >= self._max_queue or self._waiting_bytes >= self._max_queue_bytes:
+            return False
         if self._task is None:
-            self._task = asyncio.create_task(self._consume(), name=f"sink-{self._label}")
+            self._loop = asyncio.get_running_loop()
+            self._task = self._loop.create_task(self._consume(), name=f"sink-{self._label}")
+        size = weigh(item)
         self._waiting += 1
+        self._waiting_bytes += size
         ticket.pending += 1
-        alone = not len(self._kernel)
-        batches = self._kernel.add((ticket, intent), now=asyncio.get_running_loop().time())
-        self._ready.extend(batches)
+        ticket.count += 1
+        kernel = self._kernel
+        alone = kernel.due_at is None
+        batches = kernel.add(Entry(ticket, item, key, size), now=self._loop.time(), size=size)
         if batches or alone:
+            self._ready.extend(batches)
             self._wake.set()
+        return True
 
     async def flush(self, ticket: Ticket) -> None:
-        """Wait until every item of this ticket is written.
+        """Wait until every item of this ticket is written, or safe on disk.
 
         Raises:
             SinkWriteError: some could not be.
         """
         if ticket.pending:
-            self._ready.extend(self._kernel.cut())
-            self._wake.set()
+            self._cut()
         while ticket.pending:
             ticket.changed.clear()
             await ticket.changed.wait()
         if ticket.error is not None:
             raise ticket.error
 
-    async def close(self) -> None:
-        """Write what is queued, then stop the consumer."""
+    def withdraw(self, ticket: Ticket) -> None:
+        """Drop what waits of a ticket; a batch that the sink has in its hands is not tried again for it."""
+        ticket.withdrawn = True
+        if not ticket.pending:
+            return
+        self._cut()
+        self._ready = deque(kept for batch in self._ready if (kept := self._without_withdrawn(batch)))
+        self._wake.set()
+
+    async def close(self, *, timeout: float = 10.0) -> None:
+        """Write what is queued; after `timeout` seconds what is left is rescued, or blamed on its runs."""
+        self._closing = True
+        self._room.set()
         if self._task is None:
             return
+        self._cut()
+        task, self._task = self._task, None
+        await asyncio.wait({task}, timeout=timeout)
+        task.cancel()
+        await asyncio.wait({task})
+        left, self._current = self._current, []
+        for batch in self._ready:
+            left += batch
+        self._ready.clear()
+        if left:
+            error = SinkWriteError(sink=self._label, items=len(left), reason=f"not written {timeout:g} s after the end")
+            await self._give_up(left, error)
+
+    def _cut(self) -> None:
         self._ready.extend(self._kernel.cut())
-        while self._ready:
-            await self._write_next()
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self._task = None
+        self._wake.set()
+
+    def _without_withdrawn(self, batch: list[Entry]) -> list[Entry]:
+        gone = [entry for entry in batch if entry.ticket.withdrawn]
+        if not gone:
+            return batch
+        self._settle(gone, None)
+        return [entry for entry in batch if not entry.ticket.withdrawn]
 
     async def _consume(self) -> None:
         loop = asyncio.get_running_loop()
@@ -116,43 +191,72 @@ class Batcher:
             self._wake.clear()
             self._ready.extend(self._kernel.poll(loop.time()))
             while self._ready:
-                await self._write_next()
+                self._current = self._ready.popleft()
+                await self._write_current()
+            if self._closing:
+                return
             try:
                 async with asyncio.timeout_at(self._kernel.due_at):
                     await self._wake.wait()
             except TimeoutError:
                 continue
 
-    async def _write_next(self) -> None:
-        batch = self._ready.popleft()
-        error: SinkWriteError | None = None
-        try:
-            error = await self._attempt([intent for _, intent in batch])
-        finally:
-            self._waiting -= len(batch)
-            self._room.set()
-            counts: dict[Ticket, int] = {}
-            for ticket, _ in batch:
-                counts[ticket] = counts.get(ticket, 0) + 1
-            for ticket, count in counts.items():
-                ticket.settle(count, error)
-
-    async def _attempt(self, intents: Sequence[WriteIntent]) -> SinkWriteError | None:
-        delays = iter(self._retry)
+    async def _write_current(self) -> None:
+        """Write the batch in `_current`; a cancellation leaves it there."""
+        delays = iter(self._delivery.retry)
         while True:
+            error = await self._attempt(self._current)
+            self._current = self._without_withdrawn(self._current)
+            if error is None:
+                done, self._current = self._current, []
+                self._settle(done, None)
+                return
+            if not self._current:
+                return
+            delay = next(delays, None)
+            if delay is None:
+                self._current = await self._give_up(self._current, error)
+                if not self._current:
+                    return
+                delays, delay = iter(self._delivery.retry), self._delivery.retry.maximum or 1.0
+            log.warning("sink %s failed, next attempt in %.1f s: %s", self._label, delay, error.reason)
+            await asyncio.sleep(delay)
+
+    async def _attempt(self, entries: Sequence[Entry]) -> SinkWriteError | None:
+        try:
+            await self._write(entries)
+        except Exception as error:  # noqa: BLE001  # supervisor: whatever a sink raises is retried, then blamed
+            reason = f"{type(error).__qualname__}: {error}"
+            failed = SinkWriteError(sink=self._label, items=len(entries), reason=reason)
+            failed.__cause__ = error
+            return failed
+        return None
+
+    async def _give_up(self, entries: list[Entry], error: SinkWriteError) -> list[Entry]:
+        """Rescue items or blame their runs; return those that are to be tried on, since nobody answers for them."""
+        if self._rescue is not None:
             try:
-                await self._write(intents)
-            except Exception as error:  # noqa: BLE001  # supervisor: whatever a sink raises is retried, then blamed
-                delay = next(delays, None)
-                if delay is None:
-                    failed = SinkWriteError(sink=self._label, items=len(intents), reason=_reason(error))
-                    failed.__cause__ = error
-                    return failed
-                log.warning("sink %s failed, next attempt in %.1f s: %s", self._label, delay, error)
-                await asyncio.sleep(delay)
+                await self._rescue(entries, error)
+            except SinkError as refused:
+                log.error("sink %s: %d items could not be kept: %s", self._label, len(entries), refused)
             else:
-                return None
+                self._settle(entries, None)
+                return []
+        of_runs = [entry for entry in entries if entry.ticket.run_id is not None]
+        self._settle(of_runs, error)
+        nobodys = [entry for entry in entries if entry.ticket.run_id is None]
+        if self._closing and nobodys:
+            log.error("sink %s: %d items are lost: %s", self._label, len(nobodys), error.reason)
+            self._settle(nobodys, error)
+            return []
+        return nobodys
 
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__qualname__}: {error}"
+    def _settle(self, entries: Sequence[Entry], error: SinkWriteError | None) -> None:
+        counts: dict[Ticket, int] = {}
+        for entry in entries:
+            counts[entry.ticket] = counts.get(entry.ticket, 0) + 1
+            self._waiting_bytes -= entry.size
+        self._waiting -= len(entries)
+        for ticket, count in counts.items():
+            ticket.settle(count, error)
+        self._room.set()

@@ -20,7 +20,7 @@ def as_row(item: Any, *, sink: str) -> Mapping[str, Any]:
     Raises:
         InvalidItemError: it is neither a mapping, a dataclass, a named tuple nor a msgspec Struct.
     """
-    if isinstance(item, Mapping):
+    if type(item) is dict or isinstance(item, Mapping):
         return cast("Mapping[str, Any]", item)  # cast: the keys are checked when the table is fitted
     if is_dataclass(item) and not isinstance(item, type):
         return {field.name: getattr(item, field.name) for field in fields(item)}
@@ -36,7 +36,7 @@ def as_row(item: Any, *, sink: str) -> Mapping[str, Any]:
 
 def columns_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the columns of some rows, in the order of their first appearance."""
-    return list(dict.fromkeys(name for row in rows for name in row))
+    return list(dict.fromkeys(name for columns in dict.fromkeys(map(tuple, rows)) for name in columns))
 
 
 def cells(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, sink: str) -> list[tuple[Any, ...]]:
@@ -49,6 +49,15 @@ def cells(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, sink: st
     if all(NATIVE.issuperset(map(type, line)) for line in table):
         return table
     return [tuple(_cell(value, sink) for value in line) for line in table]
+
+
+def plain_row(row: Mapping[str, Any], *, sink: str) -> dict[str, Any]:
+    """Return a row whose cells are what `cells` makes of them.
+
+    Raises:
+        InvalidItemError: a value has no SQL form.
+    """
+    return {name: _cell(value, sink) for name, value in row.items()}
 
 
 def sql_type(values: Iterable[Any]) -> str:
@@ -68,8 +77,12 @@ def _cell(value: Any, sink: str) -> Any:
         return _cell(value.value, sink)
     if isinstance(value, Decimal):
         return str(value)
-    if isinstance(value, int | float | str | bytes):
-        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bytes):
+        return bytes(value)
+    if isinstance(value, int | float):
+        return int(value) if isinstance(value, int) else float(value)
     if isinstance(value, dict | list | tuple):
         return encode_json(cast("object", value)).decode()  # cast: any JSON will do
     raise InvalidItemError(sink=sink, reason=f"a value of type {type(value).__qualname__} has no SQL form")

@@ -1,15 +1,17 @@
 """The sinks of one app: which item goes where, and one session per run."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any  # Any: items have any type
+from collections.abc import Awaitable, Callable, Sequence
 
 from mainspring.errors import InvalidArgumentError, UnknownSinkError, UnroutedItemError
-from mainspring.sinks._batcher import Batcher, Ticket
-from mainspring.sinks._sink import TransactionalSink, TypedSink, WriteIntent, label_of, writer_of
+from mainspring.sinks._batcher import Batcher, Entry
+from mainspring.sinks._delivery import Delivery
+from mainspring.sinks._own_database import OwnRows
+from mainspring.sinks._session import SinkSession
+from mainspring.sinks._sink import ResultSink, TransactionalSink, TypedSink, check_sink, is_write, label_of
 from mainspring.sinks._sql_table import SqlTable
-from mainspring.sinks._staged import RunRows
-from mainspring.sinks._transaction import SinkRun, StageArea, TransactionalWrite
+from mainspring.sinks._staged import Collector, MemoryBudget, RunRows
+from mainspring.sinks._transaction import SinkRun, StageArea
 
 
 class SinkSet:
@@ -18,20 +20,28 @@ class SinkSet:
     def __init__(self) -> None:
         self._by_type: dict[type, object] = {}
         self._by_label: dict[str, object] = {}
+        self._deliveries: dict[int, Delivery] = {}
         self._routes: dict[type, object] = {}
         self._batchers: dict[int, Batcher] = {}
         self._tables: dict[int, SqlTable] = {}
         self._opening = asyncio.Lock()
         self._stage: StageArea | None = None
+        self._budget = MemoryBudget()
 
-    def add(self, sink: object, *, types: Sequence[type] = (), name: str | None = None) -> None:
+    def add(
+        self,
+        sink: object,
+        *,
+        types: Sequence[type] = (),
+        name: str | None = None,
+        delivery: Delivery | None = None,
+    ) -> None:
         """Register a sink under a name and for items of some types (a TypedSink brings its own).
 
         Raises:
             InvalidArgumentError: the name or a type is taken, or the object is no sink.
         """
-        if not isinstance(sink, TransactionalSink):
-            writer_of(sink)
+        check_sink(sink)
         label = name or label_of(sink)
         if label in self._by_label:
             raise InvalidArgumentError(argument="name", value=label, expected="a name that no other sink has")
@@ -42,23 +52,31 @@ class SinkSet:
         self._by_label[label] = sink
         self._by_type.update(dict.fromkeys(wanted, sink))
         self._routes.clear()
+        if delivery is not None:
+            self._deliveries[id(sink)] = delivery
 
     async def open(self, stage: StageArea | None = None) -> None:
         """Get ready; `stage` is where rows wait that are too many for memory."""
         self._stage = stage
 
-    async def close(self) -> None:
-        """Write what is queued and close the tables' own databases."""
-        for batcher in self._batchers.values():
-            await batcher.close()
+    async def close(self, *, timeout: float = 10.0) -> None:
+        """Write what is queued, for `timeout` seconds at most, and close the tables' own databases."""
+        await asyncio.gather(*(batcher.close(timeout=timeout) for batcher in self._batchers.values()))
         for table in self._tables.values():
-            await table.close()
+            if table.own is not None:
+                await table.own.close()
         self._batchers.clear()
         self._tables.clear()
 
-    def session(self, run: SinkRun, *, default: object | None = None) -> "SinkSession":
-        """Return a run's way to the sinks; `default` takes what is not addressed by name."""
-        return SinkSession(self, run, default)
+    def session(self, run: SinkRun, *, default: object | None = None, deterministic: bool = False) -> SinkSession:
+        """Return a run's way to the sinks.
+
+        Args:
+            default: the sink that takes what is not addressed by name.
+            deterministic: the run emits the same items in the same order whenever it is repeated, so that an item
+                without a key gets one from its place.
+        """
+        return SinkSession(self, run, default, deterministic=deterministic)
 
     def named(self, label: str) -> object:
         """Return a sink by its name.
@@ -90,89 +108,39 @@ class SinkSet:
         """Return the one batcher of a sink."""
         batcher = self._batchers.get(id(sink))
         if batcher is None:
-            batcher = self._batchers[id(sink)] = Batcher(writer_of(sink), label=label_of(sink))
+            delivery = self._deliveries.get(id(sink))
+            batcher = self._batchers[id(sink)] = Batcher(writer_of(sink), label=label_of(sink), delivery=delivery)
         return batcher
 
-    async def rows(self, sink: TransactionalSink, run: SinkRun) -> RunRows:
-        """Return a run's collection of rows for a transactional sink, opening its own database if it has one."""
-        if not isinstance(sink, SqlTable) or sink.database is None:
-            return RunRows(sink, run, self._stage)
+    async def collector(self, sink: TransactionalSink, run: SinkRun) -> Collector:
+        """Return what collects a run's items for a transactional sink, opening its own database if it has one."""
+        if not isinstance(sink, SqlTable):
+            return RunRows(sink, run, self._stage, budget=self._budget)
+        sink_run = (sink, run)
+        if sink.own is None:
+            return RunRows(*sink_run, self._stage, budget=self._budget, shape=sink.shape)
         async with self._opening:  # one opens, the others wait
             if id(sink) not in self._tables:
-                await sink.open()
+                await sink.own.open()
                 self._tables[id(sink)] = sink
-        return RunRows(sink, run, sink)
+        rows = OwnRows(*sink_run, sink.own, budget=self._budget, shape=sink.shape)
+        rows.database = sink.own
+        return rows
 
 
-class SinkSession:
-    """What one run emits. Used by one task at a time; ends with `finish` or `discard`."""
+def writer_of(sink: object) -> Callable[[Sequence[Entry]], Awaitable[None]]:
+    """Return what writes a batch of entries to a sink that takes batches."""
+    if isinstance(sink, ResultSink):
+        results = sink
 
-    __slots__ = ("_counts", "_default", "_rows", "_run", "_set", "_tickets")
+        async def write_intents(entries: Sequence[Entry]) -> None:
+            await results.write_batch([entry.intent() for entry in entries])
 
-    def __init__(self, sinks: SinkSet, run: SinkRun, default: object | None) -> None:
-        self._set = sinks
-        self._run = run
-        self._default = default
-        self._rows: dict[int, RunRows] = {}
-        self._tickets: dict[int, tuple[Batcher, Ticket, str]] = {}
-        self._counts: dict[str, int] = {}
+        return write_intents
+    check_sink(sink)
 
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """Items emitted so far, by sink."""
-        return {rows.sink.label: rows.count for rows in self._rows.values()} | self._counts
+    async def write(entries: Sequence[Entry]) -> None:
+        if is_write(sink):
+            await sink([entry.item for entry in entries])
 
-    async def emit(self, item: Any, *, key: str | None = None, sink: str | None = None) -> None:
-        """Accept one item for its sink; waits when that sink is behind.
-
-        Raises:
-            UnroutedItemError: no sink takes items of this type.
-            UnknownSinkError: there is no sink of that name.
-            InvalidItemError: the sink can never write this item.
-        """
-        target = self._target(item, sink)
-        rows = self._rows.get(id(target))
-        if rows is not None:
-            await rows.add(item)
-        elif isinstance(target, TransactionalSink):
-            rows = self._rows[id(target)] = await self._set.rows(target, self._run)
-            await rows.add(item)
-        else:
-            await self._put(target, item, key)
-
-    async def finish(self) -> tuple[TransactionalWrite, ...]:
-        """Wait until this run's own items are accepted; return the writes that travel with its finish.
-
-        Rows for a table with a database of its own are committed there now, in one transaction.
-
-        Raises:
-            SinkWriteError: a sink did not accept some of them.
-        """
-        for batcher, ticket, _ in self._tickets.values():
-            await batcher.flush(ticket)
-        writes: list[TransactionalWrite] = []
-        for rows in self._rows.values():
-            if isinstance(rows.sink, SqlTable) and rows.sink.database is not None:
-                await rows.sink.commit(rows.closed())
-            else:
-                writes.append(rows.closed())
-        return tuple(writes)
-
-    async def discard(self) -> None:
-        """Forget what was collected; what a sink has accepted already stays written."""
-        self._rows.clear()
-        self._tickets.clear()
-
-    def _target(self, item: object, sink: str | None) -> object:
-        if sink is not None:
-            return self._set.named(sink)
-        return self._set.route(type(item)) if self._default is None else self._default
-
-    async def _put(self, sink: object, item: object, key: str | None) -> None:
-        entry = self._tickets.get(id(sink))
-        if entry is None:
-            entry = self._tickets[id(sink)] = (self._set.batcher(sink), Ticket(), label_of(sink))
-        batcher, ticket, label = entry
-        intent = WriteIntent(payload=item, key=key, sink=label, job_id=self._run.job_id, run_id=self._run.run_id)
-        await batcher.put(ticket, intent)
-        self._counts[label] = self._counts.get(label, 0) + 1
+    return write

@@ -1,6 +1,6 @@
 """The kinds of sink: an async callable, a typed sink, a result sink, and a sink that writes in a transaction."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable  # Any: items have any type
 
@@ -15,16 +15,33 @@ _MARK = "__sink_types__"
 
 @dataclass(frozen=True, slots=True)
 class TransactionalBatch:
-    """Items of one run for one sink, in order; `first` is True for the first batch of the run."""
+    """Items of one run for one sink, in order; iterate it or take `items`.
+
+    Attributes:
+        run: the run that emitted them, with its interval and fence.
+        first: True for the first batch of the run, which may be empty when the sink replaces.
+    """
 
     run: SinkRun
     items: Sequence[Any]
     first: bool
 
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate over the items."""
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        """Return how many items it holds."""
+        return len(self.items)
+
 
 @runtime_checkable
 class TransactionalSink(Protocol):
-    """A sink whose rows travel with the run's finish, in one transaction of the job store."""
+    """A sink whose rows travel with the run's finish, in one transaction of the job store.
+
+    An attribute `replaces = True` asks for an empty first batch from a run of its job that emitted nothing, so that
+    what an earlier run wrote for the same interval can be removed.
+    """
 
     @property
     def label(self) -> str:
@@ -122,22 +139,15 @@ def is_write(sink: object) -> TypeGuard[Write]:
     return callable(sink)
 
 
-def writer_of(sink: object) -> Callable[[Sequence[WriteIntent]], Awaitable[None]]:
-    """Return what writes a batch to a sink that is not transactional.
+def check_sink(sink: object) -> None:
+    """Refuse what is no sink.
 
     Raises:
         InvalidArgumentError: the object is no sink.
     """
-    if isinstance(sink, ResultSink):
-        return sink.write_batch
-    if not is_write(sink):
+    if not isinstance(sink, ResultSink | TransactionalSink) and not is_write(sink):
         raise InvalidArgumentError(
             argument="sink",
             value=sink,
             expected="a SqlTable, a TypedSink, a ResultSink or an async function of a list of items",
         )
-
-    async def write(intents: Sequence[WriteIntent]) -> None:
-        await sink([intent.payload for intent in intents])
-
-    return write

@@ -4,49 +4,38 @@ With `replace="interval"` the table gets two columns of ours, `_job` and `_inter
 a run first deletes what an earlier run of the same job wrote for its interval, in the same transaction.
 """
 
-import asyncio
-import re
-import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal  # Any: cell values have any type
 
 from mainspring.base import to_us
-from mainspring.errors import InvalidArgumentError, InvalidItemError, StaleFenceError, TableSchemaError
+from mainspring.errors import InvalidArgumentError, InvalidItemError, TableSchemaError
 from mainspring.sinks._columns import as_row, cells, columns_of, sql_type
+from mainspring.sinks._own_database import OwnDatabase
 from mainspring.sinks._sink import TransactionalBatch
-from mainspring.sinks._staged import RowsWrite
+from mainspring.sinks._table_names import check_table_name, is_plain
 from mainspring.sinks._transaction import SinkRun, SqlTransaction
-from mainspring.storage import SqliteOwner
 
 MAX_COLUMNS: Final = 1_000
-_JOB, _START = "_job", "_interval_start"
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
-
-_FENCES: Final = (
-    "CREATE TABLE IF NOT EXISTS _mainspring_fence(target TEXT, job TEXT, interval_start INTEGER, fence INTEGER,"
-    " PRIMARY KEY(target, job, interval_start)) WITHOUT ROWID"
-)
-_STAGE: Final = (
-    "CREATE TABLE IF NOT EXISTS stage(run_id TEXT, fence INTEGER, sink TEXT, sequence INTEGER, payload BLOB,"
-    " PRIMARY KEY(run_id, fence, sink, sequence)) WITHOUT ROWID"
-)
+_JOB, _START, _KEY = "_job", "_interval_start", "_key"
 
 
 class SqlTable:
     """A table as a sink for dicts, dataclasses and named tuples.
 
     Args:
-        table: its name: letters, digits and `_`.
+        table: its name: letters, digits and `_`, and none of the job store's own tables.
         replace: "interval": a run replaces what its interval had before; right for any handler.
         key: columns that name a row; a row with the same key replaces the older one (upsert).
+        item_key: the key under which an item was emitted names its row, in a column `_key` (upsert).
         database: a SQLite file of its own; None: the job store's database, where the rows are written in the
             transaction that records the run as succeeded.
         create: make the table from the first rows, and add columns that later rows bring.
         name: how the sink is called; the table's name by default.
 
     Raises:
-        InvalidArgumentError: a name is not plain, or `replace` and `key` are both given.
+        InvalidArgumentError: a name is not plain or taken, or more than one of `replace`, `key` and `item_key` is
+            given.
     """
 
     def __init__(
@@ -55,24 +44,45 @@ class SqlTable:
         *,
         replace: Literal["interval"] | None = None,
         key: Sequence[str] = (),
+        item_key: bool = False,
         database: str | Path | None = None,
         create: bool = True,
         name: str | None = None,
     ) -> None:
-        for text in (table, *key):
-            if not _NAME.fullmatch(text):
-                raise InvalidArgumentError(argument="table", value=text, expected="letters, digits and _, at most 63")
+        check_table_name(table, in_store=database is None)
+        if isinstance(key, str):
+            raise InvalidArgumentError(argument="key", value=key, expected=f"a sequence of columns: ({key!r},)")
+        for column in key:
+            if not is_plain(column):
+                raise InvalidArgumentError(argument="key", value=column, expected="letters, digits and _, at most 63")
         if replace not in (None, "interval"):
             raise InvalidArgumentError(argument="replace", value=replace, expected="'interval' or None")
-        if replace is not None and key:
-            raise InvalidArgumentError(argument="key", value=key, expected="no key beside replace='interval'")
+        if (replace is not None) + bool(key) + item_key > 1:
+            raise InvalidArgumentError(
+                argument="key", value=key, expected="only one of replace='interval', key= and item_key=True"
+            )
         self.table = table
         self.label = name or table
         self.database = None if database is None else Path(database)
-        self._replace = replace is not None
-        self._key = tuple(key)
+        self.own = None if self.database is None else OwnDatabase(self.database)
+        self.replaces = replace is not None
+        self._key = (_KEY,) if item_key else tuple(key)
+        self._item_key = item_key
+        self._ours = {_JOB: "TEXT", _START: "INTEGER"} if self.replaces else {}
         self._create = create
-        self._owner: SqliteOwner | None = None
+
+    def shape(self, item: Any, key: str | None, run: SinkRun) -> Mapping[str, Any]:
+        """Return the row that is kept of an item.
+
+        Raises:
+            InvalidItemError: it has no columns, or lacks its key.
+        """
+        row = as_row(item, sink=self.label)
+        if self._item_key:
+            row = {**row, _KEY: key}
+        if self._key and any(row.get(column) is None for column in self._key):
+            raise self._lacks_key(row)
+        return row
 
     def check(self, item: object, run: SinkRun) -> None:
         """Refuse an item without columns, and a run without interval where one is replaced.
@@ -82,7 +92,7 @@ class SqlTable:
         """
         if type(item) is not dict:
             as_row(item, sink=self.label)
-        if self._replace and run.interval_start is None:
+        if self.replaces and run.interval_start is None:
             raise InvalidItemError(
                 sink=self.label,
                 reason="replace='interval' needs a run with a data interval, and this one has none",
@@ -94,18 +104,24 @@ class SqlTable:
         rows = [as_row(item, sink=self.label) for item in batch.items]
         columns = columns_of(rows)
         known = {str(found[0]) for found in tx.execute("SELECT name FROM pragma_table_info(?)", (self.table,))}
-        if self._replace and batch.first and known:
+        if batch.first and self._ours.keys() <= known and known and self.replaces:
             self._clear(tx, batch.run)
         if not rows:
             return 0
         self._fit(tx, rows, columns, known)
         lines = cells(rows, columns, sink=self.label)
-        if self._replace:
+        if self.replaces:
             mark = (batch.run.job_id, _start_of(batch.run))
             tx.executemany(self._insert([*columns, _JOB, _START]), (line + mark for line in lines))
         else:
             tx.executemany(self._insert(columns), lines)
         return len(lines)
+
+    def _lacks_key(self, row: Mapping[str, Any]) -> InvalidItemError:
+        missing = next(column for column in self._key if row.get(column) is None)
+        reason = "it was emitted without key=" if self._item_key else f"its key column {missing!r} has no value"
+        hint = "emit(item, key=...), or declare the job deterministic=True" if self._item_key else None
+        return InvalidItemError(sink=self.label, reason=reason, hint=hint)
 
     def _clear(self, tx: SqlTransaction, run: SinkRun) -> None:
         end = 0 if run.interval_end is None else to_us(run.interval_end)
@@ -121,27 +137,30 @@ class SqlTable:
             TableSchemaError: it may not be changed, or a column cannot be one.
         """
         missing = [name for name in columns if name not in known]
-        if known and not missing:
-            return
-        if not self._create:
-            reason = f"has no column {missing[0]!r}" if known else "does not exist"
-            raise TableSchemaError(table=self.table, reason=reason, hint="create it, or use SqlTable(create=True)")
-        bad = next((name for name in missing if not _NAME.fullmatch(str(name))), None)
+        ours = [name for name in self._ours if name not in known]
+        bad = next((name for name in columns if name in self._ours or not is_plain(str(name))), None)
         if bad is not None:
             raise TableSchemaError(table=self.table, reason=f"cannot have a column {bad!r}")
+        if known and not missing and not ours:
+            return
+        if not self._create:
+            reason = f"has no column {(missing + ours)[0]!r}" if known else "does not exist"
+            raise TableSchemaError(table=self.table, reason=reason, hint="create it, or use SqlTable(create=True)")
         if len(known) + len(missing) > MAX_COLUMNS:
             raise TableSchemaError(table=self.table, reason=f"would have more than {MAX_COLUMNS} columns")
         typed = [f'"{name}" {sql_type(row.get(name) for row in rows)}' for name in missing]
-        if known:
+        self._make(tx, [*typed, *(f'"{name}" {self._ours[name]}' for name in ours)], exists=bool(known))
+
+    def _make(self, tx: SqlTransaction, typed: Sequence[str], *, exists: bool) -> None:
+        if exists:
             for column in typed:
                 tx.execute(f'ALTER TABLE "{self.table}" ADD COLUMN {column}')
-            return
-        self._make(tx, typed)
-
-    def _make(self, tx: SqlTransaction, typed: Sequence[str]) -> None:
-        ours = [f'"{_JOB}" TEXT', f'"{_START}" INTEGER'] if self._replace else []
-        tx.execute(f'CREATE TABLE IF NOT EXISTS "{self.table}" ({", ".join((*typed, *ours))})')
-        if self._replace:
+        else:
+            taken = tx.execute("SELECT type FROM sqlite_master WHERE name = ? COLLATE NOCASE", (self.table,))
+            if taken:
+                raise TableSchemaError(table=self.table, reason=f"cannot be made: its name is that of an {taken[0][0]}")
+            tx.execute(f'CREATE TABLE "{self.table}" ({", ".join(typed)})')
+        if self.replaces:
             tx.execute(f'CREATE INDEX IF NOT EXISTS "{self.table}_interval" ON "{self.table}" ("{_JOB}", "{_START}")')
         if self._key:
             names = ", ".join(f'"{name}"' for name in self._key)
@@ -156,82 +175,8 @@ class SqlTable:
         others = [f'"{name}" = excluded."{name}"' for name in columns if name not in self._key]
         return f"{sql} ON CONFLICT ({keys}) DO " + (f"UPDATE SET {', '.join(others)}" if others else "NOTHING")
 
-    # --- with a database of its own ---
-
-    async def open(self) -> None:
-        """Open the table's own database; called by the SinkSet.
-
-        Raises:
-            StorageError: it cannot be opened.
-        """
-        if self.database is not None and self._owner is None:
-            owner = SqliteOwner(self.database, application="mainspring-table")
-            await owner.open()
-            await owner.write(_prepare)
-            self._owner = owner
-
-    async def close(self) -> None:
-        """Close the table's own database."""
-        owner, self._owner = self._owner, None
-        if owner is not None:
-            await owner.close()
-
-    async def put(self, run: SinkRun, sink_name: str, sequence: int, payload: bytes) -> None:
-        """Keep a chunk of a run's rows in the table's own stage until its commit."""
-        values = (run.run_id, run.fence, sink_name, sequence, payload)
-        await self._opened().write(
-            lambda connection: connection.execute("INSERT OR REPLACE INTO stage VALUES (?, ?, ?, ?, ?)", values)
-        )
-
-    async def commit(self, write: RowsWrite) -> int:
-        """Write a run's rows in one transaction of the table's own database.
-
-        Raises:
-            StaleFenceError: a newer claim of this interval has written already; nothing was changed.
-        """
-        return await asyncio.shield(self._opened().write(lambda connection: self._apply(connection, write)))
-
-    def _apply(self, connection: sqlite3.Connection, write: RowsWrite) -> int:
-        run = write.run
-        if run.interval_start is not None:
-            moved = connection.execute(
-                "INSERT INTO _mainspring_fence VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET fence = excluded.fence"
-                " WHERE fence <= excluded.fence",
-                (self.table, run.job_id, _start_of(run), run.fence),
-            )
-            if moved.rowcount != 1:
-                raise StaleFenceError(run_id=run.run_id, fence=run.fence)
-        written = write.apply(_Transaction(connection))
-        connection.execute("DELETE FROM stage WHERE run_id = ?", (run.run_id,))
-        return written
-
-    def _opened(self) -> SqliteOwner:
-        if self._owner is None:
-            raise InvalidArgumentError(argument="database", value=self.database, expected="an open database")
-        return self._owner
-
     def __repr__(self) -> str:
         return f"<SqlTable {self.table!r}>"
-
-
-class _Transaction:
-    """A sqlite3 connection inside a transaction, as sinks see it."""
-
-    dialect: Literal["sqlite", "postgresql", "mysql"] = "sqlite"
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def execute(self, sql: str, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        return self._connection.execute(sql, params).fetchall()
-
-    def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        self._connection.executemany(sql, rows)
-
-
-def _prepare(connection: sqlite3.Connection) -> None:
-    connection.execute(_FENCES)
-    connection.execute(_STAGE)
 
 
 def _start_of(run: SinkRun) -> int:

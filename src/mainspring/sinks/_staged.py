@@ -1,53 +1,171 @@
-"""A run's rows for one transactional sink: few stay in memory, many wait in the stage, one finish writes them."""
+"""A run's rows for one transactional sink: few stay in memory, many wait in the stage, one finish writes them.
 
-from collections.abc import Sequence
-from typing import Any, Final  # Any: items have any type
+Rows are packed when they are emitted: their bytes are known, so that memory is bounded whatever they hold; what the
+handler does to an item afterwards changes nothing; and a sink gets the same objects whether they were staged or not.
+"""
 
-from mainspring.base import decode_msgpack, encode_msgpack
-from mainspring.errors import SinkWriteError
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol  # Any: items have any type
+
+from mainspring.errors import EncodeError, InvalidItemError, SinkWriteError
+from mainspring.sinks._columns import as_row, plain_row
+from mainspring.sinks._packing import Packer, unpack
 from mainspring.sinks._sink import TransactionalBatch, TransactionalSink
-from mainspring.sinks._transaction import SinkRun, SqlTransaction, StageArea
+from mainspring.sinks._transaction import SinkRun, SqlTransaction, StageArea, TransactionalWrite
 
-CHUNK_ITEMS: Final = 2_000  # items that stay in memory, and that one staged chunk holds
+CHUNK_ITEMS: Final = 5_000  # items that stay in memory, and that one staged chunk holds
+CHUNK_BYTES: Final = 1 << 20
+SMALL_CHUNK_BYTES: Final = 1 << 12
+TOTAL_BYTES: Final = 64 << 20  # what the rows of all runs may take in memory before small chunks are staged too
 _READ: Final = "SELECT payload FROM stage WHERE run_id = ? AND fence = ? AND sink = ? AND sequence = ?"
+
+Shape = Callable[[Any, str | None, SinkRun], object]
+
+
+class MemoryBudget:
+    """The bytes that the rows of all runs take in memory together."""
+
+    __slots__ = ("limit", "used")
+
+    def __init__(self, limit: int = TOTAL_BYTES) -> None:
+        self.limit = limit
+        self.used = 0
+
+
+class Collector(Protocol):
+    """Takes one run's items for one sink; they count when the run ends well, all of them or none."""
+
+    count: int
+
+    def take(self, item: object, key: str | None) -> bool:
+        """Take one item; tell whether `relieve` is to be awaited now."""
+        ...
+
+    async def relieve(self) -> None:
+        """Move what was taken out of memory."""
+        ...
+
+    async def finish(self) -> TransactionalWrite | None:
+        """End: return what the store's finish writes, None if all is written already."""
+        ...
+
+    async def discard(self) -> None:
+        """Forget everything."""
+        ...
 
 
 class RunRows:
-    """Collects the items of one run for one transactional sink."""
+    """Collects the items of one run for one transactional sink.
 
-    __slots__ = ("_chunks", "_items", "_stage", "count", "run", "sink")
+    Args:
+        shape: turns an item and its key into what is kept, then `sink.check` looks at the first item only.
+    """
 
-    def __init__(self, sink: TransactionalSink, run: SinkRun, stage: StageArea | None) -> None:
+    __slots__ = ("_budget", "_chunks", "_in_flight", "_packer", "_shape", "_stage", "count", "run", "sink")
+
+    def __init__(
+        self,
+        sink: TransactionalSink,
+        run: SinkRun,
+        stage: StageArea | None,
+        *,
+        budget: MemoryBudget,
+        shape: Shape | None = None,
+    ) -> None:
         self.sink = sink
         self.run = run
         self.count = 0
         self._stage = stage
-        self._items: list[Any] = []
+        self._budget = budget
+        self._shape = shape
+        self._packer = Packer(sink.label)
         self._chunks = 0
+        self._in_flight: asyncio.Future[None] | None = None
 
-    async def add(self, item: object) -> None:
-        """Take one item; waits for the stage when memory's share is used up."""
-        self.sink.check(item, self.run)
-        self._items.append(item)
+    def take(self, item: object, key: str | None) -> bool:
+        """Take one item; tell whether memory's share is used up."""
+        if self._shape is not None:
+            if not self.count:
+                self.sink.check(item, self.run)
+            item = self._shape(item, key, self.run)
+        else:
+            self.sink.check(item, self.run)
+        packer = self._packer
+        try:
+            taken = packer.add(item)
+        except EncodeError as error:
+            taken = self._take_plain(item, error)
         self.count += 1
-        if len(self._items) >= CHUNK_ITEMS and self._stage is not None:
-            items, self._items = self._items, []
-            sequence, self._chunks = self._chunks, self._chunks + 1
-            await self._stage.put(self.run, self.sink.label, sequence, encode_msgpack(items))
+        budget = self._budget
+        budget.used += taken
+        if packer.size < SMALL_CHUNK_BYTES:
+            return False
+        return packer.size >= CHUNK_BYTES or packer.count >= CHUNK_ITEMS or budget.used > budget.limit
 
-    def closed(self) -> "RowsWrite":
-        """Return what the finish applies."""
-        return RowsWrite(self.sink, self.run, self._items, self._chunks, self.count)
+    async def relieve(self) -> None:
+        """Stage what is in memory; waits for the chunk before, so that one is written while the next is filled."""
+        if self._stage is None:
+            return
+        sequence, self._chunks = self._chunks, self._chunks + 1
+        payload = self._cut()
+        await self._landed()
+        self._in_flight = asyncio.ensure_future(self._stage.put(self.run, self.sink.label, sequence, payload))
+
+    async def finish(self) -> "TransactionalWrite | None":
+        """Return what the store's finish applies."""
+        return await self.closed()
+
+    async def closed(self) -> "RowsWrite":
+        """Return the rows, once all chunks are staged."""
+        await self._landed()
+        return RowsWrite(self.sink, self.run, self._cut(), self._packer.types, self._chunks, self.count)
+
+    async def discard(self) -> None:
+        """Forget the rows; the store drops staged chunks with the end of the attempt."""
+        self._cut()
+        if self._in_flight is not None:
+            await asyncio.gather(self._in_flight, return_exceptions=True)
+
+    @property
+    def staged(self) -> bool:
+        """Whether chunks wait in the stage."""
+        return self._chunks > 0
+
+    def _cut(self) -> bytes:
+        self._budget.used -= self._packer.size
+        return self._packer.cut()
+
+    async def _landed(self) -> None:
+        """Wait until no chunk is on its way; several tasks of one handler may wait at once."""
+        while self._in_flight is not None:
+            in_flight = self._in_flight
+            await asyncio.shield(in_flight)
+            if self._in_flight is in_flight:
+                self._in_flight = None
+
+    def _take_plain(self, item: object, error: EncodeError) -> int:
+        """Pack a row whose cells have no form of their own, such as subclasses of str."""
+        label = self.sink.label
+        if self._shape is None:
+            raise InvalidItemError(sink=label, reason=str(error)) from error
+        try:
+            return self._packer.add(plain_row(as_row(item, sink=label), sink=label))
+        except EncodeError as second:
+            raise InvalidItemError(sink=label, reason=str(second)) from second
 
 
 class RowsWrite:
     """The rows of one run for one sink, ready for the transaction of its finish."""
 
-    __slots__ = ("_chunks", "_items", "_sink", "count", "run")
+    __slots__ = ("_chunks", "_payload", "_sink", "_types", "count", "run")
 
-    def __init__(self, sink: TransactionalSink, run: SinkRun, items: Sequence[Any], chunks: int, count: int) -> None:
+    def __init__(
+        self, sink: TransactionalSink, run: SinkRun, payload: bytes, types: Sequence[type], chunks: int, count: int
+    ) -> None:
         self._sink = sink
-        self._items = items
+        self._payload = payload
+        self._types = types
         self._chunks = chunks
         self.run = run
         self.count = count
@@ -68,11 +186,14 @@ class RowsWrite:
             found = tx.execute(_READ, (self.run.run_id, self.run.fence, self.sink_name, sequence))
             if not found or not isinstance(found[0][0], bytes):
                 raise SinkWriteError(sink=self.sink_name, items=self.count, reason=f"staged chunk {sequence} is gone")
-            items = decode_msgpack(found[0][0])
-            written += self._sink.write(tx, TransactionalBatch(self.run, items, first=sequence == 0))
-        if self._items or not self._chunks:
-            written += self._sink.write(tx, TransactionalBatch(self.run, self._items, first=not self._chunks))
-        return written
+            written += self._write(tx, found[0][0], first=sequence == 0)
+        return written + self._write(tx, self._payload, first=not self._chunks)
+
+    def _write(self, tx: SqlTransaction, payload: bytes, *, first: bool) -> int:
+        items = unpack(payload, self._types)
+        if not items and not first:
+            return 0
+        return self._sink.write(tx, TransactionalBatch(self.run, items, first=first))
 
     def __repr__(self) -> str:
         return f"<RowsWrite of {self.count} for {self.sink_name}>"

@@ -40,6 +40,16 @@ async def test_a_second_run_of_an_interval_replaces_the_first(database: Database
     assert database.execute("SELECT n FROM flights ORDER BY n") == [(3,), (4,)]
 
 
+async def test_a_run_without_rows_removes_what_its_interval_had(database: Database) -> None:
+    table = SqlTable("flights", replace="interval")
+    assert 0 == await _write(table, database, run_of(0))
+    await _write(table, database, run_of(0), {"n": 1})
+    await _write(table, database, run_of(1), {"n": 2})
+    assert 0 == await _write(table, database, run_of(0, fence=2))
+    assert database.execute("SELECT n FROM flights") == [(2,)]
+    assert 0 == await _write(table, database, call_of())
+
+
 async def test_jobs_replace_only_their_own_rows(database: Database) -> None:
     table = SqlTable("flights", replace="interval")
     await _write(table, database, run_of(0, job_id="a"), {"n": 1})
@@ -67,8 +77,8 @@ async def test_later_rows_bring_columns_and_missing_ones_are_null(database: Data
 async def test_rows_over_memorys_share_travel_through_the_stage(database: Database) -> None:
     table = SqlTable("flights", replace="interval")
     for fence in (1, 2):
-        assert await _write(table, database, run_of(0, fence=fence), *({"n": n} for n in range(4_500))) == 4_500
-    assert database.execute("SELECT count(DISTINCT n) FROM flights") == [(4_500,)]
+        assert await _write(table, database, run_of(0, fence=fence), *({"n": n} for n in range(12_000))) == 12_000
+    assert database.execute("SELECT count(DISTINCT n) FROM flights") == [(12_000,)]
     assert database.execute("SELECT count(*) FROM stage") == [(4,)]
 
 
@@ -92,14 +102,25 @@ async def test_values_become_what_sql_can_hold(database: Database) -> None:
         Trade(Side.BUY, Decimal("1.50")),
         Pair(1, 2),
         {"at": START, "day": date(2013, 1, 1), "hour": time(5), "tags": ["x"], "flag": True, "raw": b"\x00"},
-        {"at": START.replace(tzinfo=None), "name": type("Name", (str,), {})("n")},
+        {"at": START.replace(tzinfo=None), "name": type("Name", (str,), {})("n"), "flag": type("N", (int,), {})(3)},
+        {
+            "name": type("Mark", (str,), {})("m"),
+            "side": Side.BUY,
+            "price": Decimal("2.5"),
+            "day": START,
+            "hour": time(5),
+        },
+        {"name": type("Raw", (bytes,), {})(b"r"), "flag": type("Ratio", (float,), {})(0.5)},
     ]
     await _write(SqlTable("mixed"), database, call_of(), *rows)
     found = database.execute("SELECT side, price, a, at, day, hour, tags, flag, raw, name FROM mixed")
     assert found[0][:2] == ("buy", "1.50")
     assert found[1][2] == 1
     assert found[2][3:9] == ("2013-01-01T05:00:00+00:00", "2013-01-01", "05:00:00", '["x"]', 1, b"\x00")
-    assert found[3][3::6] == ("2013-01-01T05:00:00", "n")
+    assert found[3][3::4] == ("2013-01-01T05:00:00", 3)
+    assert [row[9] for row in found[3:]] == ["n", "m", b"r"]
+    assert found[4][:2] + found[4][4:6] == ("buy", "2.5", "2013-01-01T05:00:00+00:00", "05:00:00")
+    assert 0.5 == found[5][7]
 
 
 @pytest.mark.parametrize("item", [7, "text", Trade])
@@ -111,6 +132,8 @@ async def test_an_item_without_columns_is_refused_at_once(database: Database, it
 async def test_a_value_without_sql_form_is_refused(database: Database) -> None:
     with pytest.raises(InvalidItemError, match="object has no SQL form"):
         await _write(SqlTable("t"), database, call_of(), {"a": object()})
+    with pytest.raises(InvalidItemError):
+        await _write(SqlTable("t"), database, call_of(), {"a": 2**70})
 
 
 async def test_replacing_an_interval_needs_one(database: Database) -> None:
@@ -145,11 +168,79 @@ async def test_columns_are_bounded(database: Database) -> None:
         {"table": "t", "key": ("x y",)},
         {"table": "t", "replace": "day"},
         {"table": "t", "replace": "interval", "key": ("a",)},
+        {"table": "t", "item_key": True, "key": ("a",)},
+        {"table": "t", "key": "symbol"},
+        {"table": "sqlite_rows"},
+        {"table": "_mainspring_fence"},
+        {"table": "stage", "database": "own.db"},
     ],
 )
 def test_arguments_are_checked_at_once(arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgumentError):
         SqlTable(**arguments)
+
+
+@pytest.mark.parametrize("table", ["run", "Job", "EVENT", "history"])
+def test_the_job_stores_own_tables_are_not_taken(table: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="not one of the job store's own tables"):
+        SqlTable(table)
+    assert SqlTable(table, database="own.db").table == table
+
+
+async def test_a_name_that_an_index_has_is_refused(database: Database) -> None:
+    database.execute("CREATE INDEX rows_of_runs ON stage(run_id)")
+    with pytest.raises(TableSchemaError, match="its name is that of an index"):
+        await _write(SqlTable("rows_of_runs"), database, call_of(), {"a": 1})
+
+
+async def test_columns_of_ours_are_not_taken_by_rows(database: Database) -> None:
+    for _ in range(2):
+        with pytest.raises(TableSchemaError, match="cannot have a column '_job'"):
+            await _write(SqlTable("t", replace="interval"), database, run_of(), {"_job": 1})
+        await _write(SqlTable("t", replace="interval"), database, run_of(), {"a": 1})
+
+
+async def test_a_table_that_was_there_before_gets_the_columns_it_lacks(database: Database) -> None:
+    database.execute("CREATE TABLE t(n INTEGER)")
+    database.execute("INSERT INTO t VALUES (1)")
+    for fence in (1, 2):
+        await _write(SqlTable("t", replace="interval"), database, run_of(fence=fence), {"n": 2})
+    assert database.execute("SELECT n FROM t ORDER BY n") == [(1,), (2,)]
+    database.execute("CREATE TABLE u(n INTEGER)")
+    with pytest.raises(TableSchemaError, match="has no column '_job'"):
+        await _write(SqlTable("u", replace="interval", create=False), database, run_of(), {"n": 2})
+
+
+async def test_a_row_without_its_key_is_refused(database: Database) -> None:
+    for row in ({"price": 1}, {"symbol": None}):
+        with pytest.raises(InvalidItemError, match="key column 'symbol' has no value"):
+            await _write(SqlTable("t", key=("symbol",)), database, call_of(), row)
+    with pytest.raises(InvalidItemError, match="emitted without key="):
+        await _write(SqlTable("t", item_key=True), database, call_of(), {"a": 1})
+
+
+async def test_an_item_key_counts_once_and_its_last_row_wins(database: Database) -> None:
+    sinks, table = SinkSet(), SqlTable("trades", item_key=True)
+    await sinks.open(database)
+    for price in (1, 2):
+        session = sinks.session(call_of(), default=table)
+        for key in ("a", "b", "a"):
+            await session.emit({"price": price}, key=key)
+        for write in await session.finish():
+            write.apply(database)
+    assert database.execute("SELECT _key, price FROM trades ORDER BY _key") == [("a", 2), ("b", 2)]
+
+
+async def test_a_repeated_deterministic_run_gives_its_items_the_same_keys(database: Database) -> None:
+    sinks, table = SinkSet(), SqlTable("trades", item_key=True)
+    await sinks.open(database)
+    for run in (run_of(0), run_of(0, fence=2), run_of(1), call_of(), call_of()):
+        session = sinks.session(run, default=table, deterministic=True)
+        for n in range(3):
+            await session.emit({"n": n})
+        for write in await session.finish():
+            write.apply(database)
+    assert database.execute("SELECT count(*) FROM trades") == [(9,)]
 
 
 async def _emit_own(path: Path, run: SinkRun, count: int) -> None:
@@ -166,7 +257,7 @@ async def _emit_own(path: Path, run: SinkRun, count: int) -> None:
 
 async def test_a_database_of_its_own_is_written_at_the_finish(tmp_path: Path) -> None:
     path = tmp_path / "own" / "flights.db"
-    await _emit_own(path, run_of(0), 4_100)
+    await _emit_own(path, run_of(0), 10_100)
     await _emit_own(path, run_of(0, fence=2), 2)
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT count(*) FROM flights").fetchone() == (2,)
@@ -187,5 +278,20 @@ async def test_an_older_claim_cannot_overwrite_a_newer_one(tmp_path: Path) -> No
 async def test_a_closed_table_of_its_own_refuses_rows(tmp_path: Path) -> None:
     table = SqlTable("t", database=tmp_path / "x.db")
     assert repr(table) == "<SqlTable 't'>"
+    assert table.own is not None
     with pytest.raises(InvalidArgumentError, match="an open database"):
-        await table.put(run_of(), "t", 0, b"")
+        await table.own.put(run_of(), "t", 0, b"")
+
+
+async def test_a_run_that_fails_leaves_nothing_in_a_database_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "flights.db"
+    sinks, table = SinkSet(), SqlTable("flights", database=path)
+    session = sinks.session(run_of(), default=table)
+    for n in range(10_100):
+        await session.emit({"n": n})
+    await session.discard()
+    await sinks.close()
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT count(*) FROM stage").fetchone() == (0,)
+    assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'flights'").fetchone() is None
+    connection.close()

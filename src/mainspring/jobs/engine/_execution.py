@@ -115,7 +115,8 @@ class Execution:
         session: SinkSession | None = None
         try:
             value = await self._call(ctx)
-            session = ctx.used_session
+            # A job's own sink takes part though nothing was emitted: it may have an interval's old rows to delete.
+            session = ctx.used_session if definition.sink is None else ctx.session
             if session is None:
                 return _encode_value(work, value), (), 0
             writes = await session.finish()

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import AsyncGenerator, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -301,6 +301,40 @@ async def test_rows_of_a_failed_attempt_are_not_written(tmp_path: Path) -> None:
     async with running(app):
         (await app.run_job("half")).check()
     assert [(2,)] == rows_of(tmp_path, "half")
+
+
+async def test_an_interval_that_became_empty_loses_its_old_rows(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    found = [1, 2]
+
+    @app.job("days", cron="0 0 * * *", sink=SqlTable("days", replace="interval"))
+    async def days() -> AsyncGenerator[dict[str, int]]:
+        for n in found:
+            yield {"n": n}
+
+    async with running(app):
+        await (await app.backfill("days", date(2013, 1, 1), date(2013, 1, 2))).wait()
+        assert [(1,), (2,)] == rows_of(tmp_path, "days")
+        found.clear()
+        await (await app.backfill("days", date(2013, 1, 1), date(2013, 1, 2), reprocess="all")).wait()
+    assert [] == rows_of(tmp_path, "days")
+
+
+async def test_what_a_failed_run_has_in_a_queue_is_never_written(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    written: list[object] = []
+
+    async def keep(batch: list[object]) -> None:
+        written.extend(batch)
+
+    @app.job("half", sink=keep)
+    async def half(ctx: JobContext) -> AsyncGenerator[int]:
+        yield 1
+        raise OSError("in the middle")
+
+    async with running(app):
+        assert not (await app.run_job("half")).ok
+    assert [] == written
 
 
 async def test_rows_that_the_table_refuses_fail_their_run_only(tmp_path: Path) -> None:

@@ -1,0 +1,136 @@
+"""A database of its own for a table: its own stage, its own fences, one transaction per run."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+from mainspring.base import to_us
+from mainspring.errors import InvalidArgumentError, StaleFenceError
+from mainspring.sinks._staged import RunRows
+from mainspring.sinks._transaction import SinkRun
+from mainspring.storage import SqliteOwner
+
+_FENCES: Final = (
+    "CREATE TABLE IF NOT EXISTS _mainspring_fence(target TEXT, job TEXT, interval_start INTEGER, fence INTEGER,"
+    " PRIMARY KEY(target, job, interval_start)) WITHOUT ROWID"
+)
+_STAGE: Final = (
+    "CREATE TABLE IF NOT EXISTS stage(run_id TEXT, fence INTEGER, sink TEXT, sequence INTEGER, payload BLOB,"
+    " PRIMARY KEY(run_id, fence, sink, sequence)) WITHOUT ROWID"
+)
+
+
+class OwnDatabase:
+    """A SQLite file into which runs write by themselves; also the stage of their rows."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._owner: SqliteOwner | None = None
+
+    async def open(self) -> None:
+        """Open the file and make what it needs.
+
+        Raises:
+            StorageError: it cannot be opened.
+        """
+        if self._owner is None:
+            owner = SqliteOwner(self.path, application="mainspring-table")
+            await owner.open()
+            await owner.write(_prepare)
+            self._owner = owner
+
+    async def close(self) -> None:
+        """Close the file."""
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            await owner.close()
+
+    async def put(self, run: SinkRun, sink_name: str, sequence: int, payload: bytes) -> None:
+        """Keep a chunk of a run's rows until its commit."""
+        values = (run.run_id, run.fence, sink_name, sequence, payload)
+        await self._opened().write(
+            lambda connection: connection.execute("INSERT OR REPLACE INTO stage VALUES (?, ?, ?, ?, ?)", values)
+        )
+
+    async def commit(self, rows: RunRows) -> int:
+        """Write a run's rows in one transaction.
+
+        Raises:
+            StaleFenceError: a newer claim of this interval has written already; nothing was changed.
+        """
+        write = await rows.closed()
+        run = rows.run
+
+        def apply(connection: sqlite3.Connection) -> int:
+            _raise_fence(connection, rows.sink.label, run)
+            written = write.apply(_Transaction(connection))
+            connection.execute("DELETE FROM stage WHERE run_id = ? AND sink = ?", (run.run_id, rows.sink.label))
+            return written
+
+        return await asyncio.shield(self._opened().write(apply))  # shielded: it is written anyway
+
+    async def forget(self, run: SinkRun) -> None:
+        """Drop what a run has in the stage."""
+        await self._opened().write(
+            lambda connection: connection.execute(
+                "DELETE FROM stage WHERE run_id = ? AND fence <= ?", (run.run_id, run.fence)
+            )
+        )
+
+    def _opened(self) -> SqliteOwner:
+        if self._owner is None:
+            raise InvalidArgumentError(argument="database", value=self.path, expected="an open database")
+        return self._owner
+
+
+class OwnRows(RunRows):
+    """A run's rows for a table with a database of its own: written there at the end of the run."""
+
+    __slots__ = ("database",)
+
+    database: OwnDatabase
+
+    async def finish(self) -> None:
+        """Commit the rows."""
+        await self.database.commit(self)
+
+    async def discard(self) -> None:
+        """Forget the rows, staged ones too."""
+        staged = self.staged
+        await super().discard()
+        if staged:
+            await self.database.forget(self.run)
+
+
+def _raise_fence(connection: sqlite3.Connection, target: str, run: SinkRun) -> None:
+    if run.interval_start is None:
+        return
+    moved = connection.execute(
+        "INSERT INTO _mainspring_fence VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET fence = excluded.fence"
+        " WHERE fence <= excluded.fence",
+        (target, run.job_id, to_us(run.interval_start), run.fence),
+    )
+    if moved.rowcount != 1:
+        raise StaleFenceError(run_id=run.run_id, fence=run.fence)
+
+
+class _Transaction:
+    """A sqlite3 connection inside a transaction, as sinks see it."""
+
+    dialect: Literal["sqlite", "postgresql", "mysql"] = "sqlite"
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        return self._connection.execute(sql, params).fetchall()
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        self._connection.executemany(sql, rows)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute(_FENCES)
+    connection.execute(_STAGE)

@@ -1,0 +1,116 @@
+"""What one run emits, on its way to the sinks."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any  # Any: items have any type
+
+from mainspring.base import to_us
+from mainspring.errors import ClosedError
+from mainspring.sinks._batcher import Batcher, Ticket
+from mainspring.sinks._sink import TransactionalSink, label_of
+from mainspring.sinks._staged import Collector
+from mainspring.sinks._transaction import SinkRun, TransactionalWrite
+
+if TYPE_CHECKING:
+    from mainspring.sinks._set import SinkSet
+
+
+class SinkSession:
+    """What one run emits; ends with `finish` or `discard`. Several tasks of the run may emit at once."""
+
+    def __init__(self, sinks: "SinkSet", run: SinkRun, default: object | None, *, deterministic: bool = False) -> None:
+        self._sinks = sinks
+        self._run = run
+        self._default = default
+        self._ordinal = 0 if deterministic else None
+        self._ended = False
+        self._collectors: dict[int, Collector] = {}
+        self._tickets: dict[int, tuple[Batcher, Ticket]] = {}
+        self._labels: dict[int, str] = {}
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Items emitted so far, by sink."""
+        collected = {self._labels[number]: one.count for number, one in self._collectors.items() if one.count}
+        return collected | {ticket.sink: ticket.count for _, ticket in self._tickets.values()}
+
+    async def emit(self, item: Any, *, key: str | None = None, sink: str | None = None) -> None:
+        """Accept one item for its sink; waits when that sink is behind.
+
+        Args:
+            key: names the item for whoever drops or replaces what comes twice: a ResultSink, or a SqlTable with
+                `item_key=True`. A deterministic run names items without one by their place.
+
+        Raises:
+            UnroutedItemError: no sink takes items of this type.
+            UnknownSinkError: there is no sink of that name.
+            InvalidItemError: the sink can never write this item.
+            ClosedError: the run has ended.
+        """
+        if self._ended:
+            raise ClosedError(what=f"the way to the sinks of run {self._run.run_id}")
+        target = self._default if sink is None and self._default is not None else self._target(item, sink)
+        if self._ordinal is not None:
+            self._ordinal += 1
+            key = key or f"{self._identity()}#{self._ordinal}"
+        number = id(target)
+        collector = self._collectors.get(number)
+        if collector is None:
+            entry = self._tickets.get(number) or await self._way_to(target)
+            if entry is not None:
+                batcher, ticket = entry
+                if not batcher.offer(ticket, item, key):
+                    await batcher.put(ticket, item, key)
+                return
+            collector = self._collectors[number]
+        if collector.take(item, key):
+            await collector.relieve()
+
+    async def finish(self) -> tuple[TransactionalWrite, ...]:
+        """Wait until this run's own items are accepted; return the writes that travel with its finish.
+
+        A sink that replaces gets its turn though nothing was emitted, if it is the run's default. Rows for a table
+        with a database of its own are committed there now, in one transaction.
+
+        Raises:
+            SinkWriteError: a sink did not accept some of them.
+        """
+        self._ended = True
+        if getattr(self._default, "replaces", False) and self._run.interval_start is not None:
+            await self._way_to(self._default)
+        for batcher, ticket in self._tickets.values():
+            await batcher.flush(ticket)
+        written = [await collector.finish() for collector in self._collectors.values()]
+        return tuple(write for write in written if write is not None)
+
+    async def discard(self) -> None:
+        """Forget what was collected and withdraw what is queued; what a sink has in its hands stays there."""
+        self._ended = True
+        for batcher, ticket in self._tickets.values():
+            batcher.withdraw(ticket)
+        for collector in self._collectors.values():
+            await collector.discard()
+
+    async def _way_to(self, target: object) -> tuple[Batcher, Ticket] | None:
+        """Return batcher and ticket for a sink that takes batches; any other one has a collector after this."""
+        number = id(target)
+        self._labels[number] = label_of(target)
+        if not isinstance(target, TransactionalSink):
+            run = self._run
+            ticket = Ticket(label_of(target), run_id=run.run_id, job_id=run.job_id)
+            return self._tickets.setdefault(number, (self._sinks.batcher(target), ticket))
+        if number not in self._collectors:
+            collector = await self._sinks.collector(target, self._run)
+            self._collectors.setdefault(number, collector)  # another task of the run may have been first
+        return None
+
+    def _target(self, item: object, sink: str | None) -> object:
+        return self._sinks.named(sink) if sink is not None else self._sinks.route(type(item))
+
+    def _identity(self) -> str:
+        """Return what stays the same whenever this run's work is repeated."""
+        run = self._run
+        start = run.interval_start or run.scheduled_at
+        return f"{run.job_id}:{run.run_id}" if start is None else f"{run.job_id}:{to_us(start)}"
+
+    def __repr__(self) -> str:
+        return f"<SinkSession of {self._run.job_id}, {sum(self.counts.values())} items>"
