@@ -101,6 +101,8 @@ class SqlTable:
 
     def write(self, tx: SqlTransaction, batch: TransactionalBatch) -> int:
         """Write one batch of a run's rows; the first one also clears what its interval had."""
+        if self.table.lower() in getattr(tx, "own_tables", ()):
+            raise TableSchemaError(table=self.table, reason="is one of the job store's own")
         rows = [as_row(item, sink=self.label) for item in batch.items]
         columns = columns_of(rows)
         known = {str(found[0]) for found in tx.execute("SELECT name FROM pragma_table_info(?)", (self.table,))}

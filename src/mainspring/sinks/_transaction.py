@@ -7,7 +7,10 @@ from typing import Literal, Protocol
 
 
 class SqlTransaction(Protocol):
-    """An open transaction of a SQL database, lent to a sink. Calls block; they run in the writer's thread."""
+    """An open transaction of a SQL database, lent to a sink. Calls block; they run in the writer's thread.
+
+    An attribute `own_tables`, if there is one, names the tables that belong to the job store.
+    """
 
     @property
     def dialect(self) -> Literal["sqlite", "postgresql", "mysql"]:

@@ -10,7 +10,7 @@ from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._records import Finish, RunRecord
 from mainspring.jobs.stores._sqlite_ends import Change, is_cancelled, settle
 from mainspring.jobs.stores._sqlite_rows import LIMITS, Row, ended_record, id_list, live_record
-from mainspring.jobs.stores._sqlite_sql import statements
+from mainspring.jobs.stores._sqlite_sql import own_tables, statements
 from mainspring.sinks import TransactionalWrite
 
 WRITE_LIMIT = 20.0  # seconds that the rows of one run may hold the group; below the lease
@@ -27,6 +27,11 @@ class SqliteTransaction:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+
+    @property
+    def own_tables(self) -> frozenset[str]:
+        """The store's own tables, as they are in its schema."""
+        return own_tables()
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
         """Run one statement and return its rows."""

@@ -1,5 +1,6 @@
 """The statements of the SQLite store: read once from the files in `sql/sqlite`."""
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -42,6 +43,13 @@ _WORDS = {
 def script(file: str) -> str:
     """Return a whole file, as migrations want it."""
     return (_FOLDER / f"{file}.sql").read_text(encoding="utf-8")
+
+
+@cache
+def own_tables() -> frozenset[str]:
+    """Return the tables of the schema itself, which no sink may take."""
+    scripts = (path.read_text(encoding="utf-8") for path in _FOLDER.glob("schema_*.sql"))
+    return frozenset(name for text in scripts for name in re.findall(r"CREATE TABLE (\w+)", text))
 
 
 @cache
