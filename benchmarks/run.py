@@ -1,8 +1,8 @@
 """Run every benchmark of this folder and print one table of what was reached.
 
-Usage: python benchmarks/run.py [--quick] [NAME ...]
+Usage: python benchmarks/run.py [--quick] [NAME ...]; one alone: python -m benchmarks.bench_NAME
 
-A benchmark is a script `bench_NAME.py` that accepts `--quick` and `--json FILE`, measures mainspring beside
+A benchmark is a module `bench_NAME.py` that accepts `--quick` and `--json FILE`, measures mainspring beside
 its rivals and the bare probe in one run, and writes a list of objects to FILE (see `Measure`). All results,
 with what machine made them, end in `results/NAME.json`.
 """
@@ -51,7 +51,8 @@ def run_script(script: Path, *, quick: bool, limit_seconds: float) -> Outcome:
     name = script.stem.removeprefix("bench_")
     target = RESULTS / f"{name}.json"
     target.unlink(missing_ok=True)
-    command = [sys.executable, str(script), "--json", str(target), *(["--quick"] if quick else [])]
+    command = [sys.executable, "-m", f"benchmarks.{script.stem}", "--json", str(target)]
+    command += ["--quick"] if quick else []
     began = time.monotonic()
     try:
         code = subprocess.run(command, cwd=HERE.parent, timeout=limit_seconds, check=False).returncode
