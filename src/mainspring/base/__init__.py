@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mainspring.base._backoff import Backoff as Backoff
     from mainspring.base._batch import BatchKernel as BatchKernel
+    from mainspring.base._child_talk import Flush as Flush
+    from mainspring.base._child_talk import Send as Send
+    from mainspring.base._child_talk import Speaker as Speaker
+    from mainspring.base._child_talk import child_talk as child_talk
     from mainspring.base._clock import Clock as Clock
     from mainspring.base._clock import SystemClock as SystemClock
     from mainspring.base._clock import current_clock as current_clock
@@ -49,6 +53,7 @@ else:
         },
         house={
             "_batch": ("BatchKernel",),
+            "_child_talk": ("Flush", "Send", "Speaker", "child_talk"),
             "_door": ("door",),
             "_extras": ("load_extra",),
             "_frames": ("DEFAULT_MAX_FRAME_BYTES", "FrameDecoder", "encode_frame"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from typing import Any, Final, Protocol, cast  # Any: tasks of any result
 
-from mainspring.base import FrameDecoder
+from mainspring.base import FrameDecoder, child_talk
 from mainspring.concurrency._child import ChildProcess, start_child
 from mainspring.concurrency._child_main import Packed, describe_main
 from mainspring.concurrency._child_start import StartMethod, not_started
@@ -98,7 +98,7 @@ class Worker(asyncio.BufferedProtocol):
                 control, child_control = _socket_pair(ours, theirs)
             except OSError as error:
                 raise not_started(name, error) from error
-            args = (child_data, child_control, self._ledger, self._slot, main, initializer)
+            args = (child_data, child_control, self._ledger, self._slot, main, initializer, child_talk.speaker())
             self.child = await start_child(be_worker, args, name=name, start_method=method)
             ours.pop_all()
         self._control = control
@@ -207,6 +207,9 @@ class Worker(asyncio.BufferedProtocol):
         seconds, successes, failures = 0.0, 0, 0
         for payload in self._decoder.buffer_updated(nbytes):
             message = decode_message(payload)
+            if message.kind == Kind.TALK:
+                self._on_talk(message)
+                continue
             task = self.in_flight.pop(message.number, None)
             if task is None:
                 self._on_setup(message)
@@ -232,6 +235,14 @@ class Worker(asyncio.BufferedProtocol):
         self._closed.set_result(None)
         self._lose()
         self._loop.call_later(_EXIT_GRACE, self.child.kill)
+
+    def _on_talk(self, message: Message) -> None:
+        """Pass on what a task says, in the context of its caller."""
+        task = self.in_flight.get(message.number)
+        if task is None:
+            child_talk.listen(bytes(message.pickled))
+        else:
+            task.context.run(child_talk.listen, bytes(message.pickled))
 
     def _on_setup(self, message: Message) -> None:
         if message.kind == Kind.READY:

@@ -14,9 +14,10 @@ import socket
 import threading
 import traceback
 from asyncio import CancelledError
+from collections.abc import Callable, Sequence
 from typing import Any, Final  # Any: functions and results of any type
 
-from mainspring.base import FrameDecoder, current_clock
+from mainspring.base import FrameDecoder, Speaker, current_clock
 from mainspring.concurrency._child_main import MainModule, Packed, import_main
 from mainspring.concurrency._worker_ledger import Ledger
 from mainspring.concurrency._worker_messages import (
@@ -46,9 +47,12 @@ def be_worker(
     slot: int,
     main: MainModule | None,
     initializer: Packed,
+    speaker: Speaker | None = None,
 ) -> None:
     """Be a worker process until the pool says that it is enough."""
     worker = WorkerLoop(data, control, ledger, slot, main)
+    if speaker is not None:
+        worker.flush_talk = speaker(worker.talk)
     signal.signal(signal.SIGINT, _leave_to_the_parent)
     signal.signal(INTERRUPT, worker.on_interrupt)
     threading.Thread(target=worker.listen, name="worker-control", daemon=True).start()
@@ -56,12 +60,22 @@ def be_worker(
         worker.serve()
 
 
+def _nothing() -> None:
+    """Flush nothing: nobody listens."""
+
+
 def _leave_to_the_parent(*_: object) -> None:
     """Do nothing: Ctrl-C reaches all processes of a terminal. (SIG_IGN would be inherited by subprocesses.)"""
 
 
 class WorkerLoop:
-    """The work of one worker process."""
+    """The work of one worker process.
+
+    Attributes:
+        flush_talk: sends what was said so far; called before each answer, which it must not come after.
+    """
+
+    flush_talk: Callable[[], None]
 
     def __init__(
         self, data: socket.socket, control: socket.socket, ledger: Ledger, slot: int, main: MainModule | None
@@ -76,6 +90,9 @@ class WorkerLoop:
         self._last_seen = 0  # numbers rise: what is not above has been run or dropped
         self._running = 0
         self._to_interrupt = 0
+        self._talks_for = 0
+        self._sending = threading.Lock()
+        self.flush_talk = _nothing
 
     def set_up(self, initializer: Packed) -> bool:
         """Run the initializer; tell the pool, and return, whether it worked."""
@@ -144,6 +161,7 @@ class WorkerLoop:
         number = message.number
         if self._claims.setdefault(number, _RUN) is _RUN:
             self._ledger.note(self._slot, number)
+            self._talks_for = number
             started = current_clock().monotonic()
             answer = self._run(message)
             seconds = current_clock().monotonic() - started
@@ -181,10 +199,20 @@ class WorkerLoop:
         finally:
             self._running = 0
 
+    def talk(self, payload: bytes) -> None:
+        """Send what the running task says; from any thread."""
+        self._write(encode_message(self._talks_for, Kind.TALK, payload))
+
     def _send(self, number: int, answer: Answer, *, seconds: float) -> None:
         kind, pickled, buffers = answer
-        for part in encode_message(number, kind, pickled, buffers, seconds=seconds):
-            self._data.sendall(part)
+        self.flush_talk()
+        self._talks_for = 0
+        self._write(encode_message(number, kind, pickled, buffers, seconds=seconds))
+
+    def _write(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
+        with self._sending:
+            for part in parts:
+                self._data.sendall(part)
 
 
 def task_name(function: Any) -> str:

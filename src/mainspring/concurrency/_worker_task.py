@@ -3,6 +3,7 @@
 import asyncio
 import pickle
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any, Final, Protocol, TypeVar  # Any: calls of any signature
 
 from mainspring.base import outside_work
@@ -51,6 +52,7 @@ class WorkerTask(asyncio.Future[T]):
         # A false alarm only makes the worker import the main module for nothing.
         self.kind = Kind.CALL_WITH_MAIN if b"__main__" in pickled else Kind.CALL
         self.recalled = False
+        self.context = copy_context()
         self._owner = owner
         outside_work.count += 1
 

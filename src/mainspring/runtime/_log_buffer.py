@@ -47,7 +47,7 @@ class BufferedHandler(logging.Handler):
     Context variables are those of the caller while `target` formats. The thread is started by the first record.
 
     Args:
-        target: writes the records; one with `emit_batch(records)` gets whole batches.
+        target: writes the records; one with `write_batch(entries)` gets whole batches.
         buffer_size: records that may wait.
         flush_interval: seconds for which records are gathered; less when the buffer is half full.
         policy: what a full buffer does: `"drop-oldest"` record, `"drop-debug"` (new ones up to DEBUG; the
@@ -115,11 +115,11 @@ class BufferedHandler(logging.Handler):
         if len(queue) >= self._size // 2 and not self._hurry.is_set():
             self._hurry.set()
         if self._thread is None:
-            self._start_thread()
+            self.start()
 
     def drain(self, timeout: float) -> bool:
         """Wait until everything that was logged before is written; False when that takes too long."""
-        if self._thread is None:
+        if self._thread is None or self._closed:
             return not self._queue
         ticket = threading.Event()
         self._tickets.append(ticket)
@@ -173,7 +173,8 @@ class BufferedHandler(logging.Handler):
             pass  # the thread was faster
         return True
 
-    def _start_thread(self) -> None:
+    def start(self) -> None:
+        """Start the thread now, before the first record does."""
         thread = threading.Thread(target=self._run, args=(self._queue,), name="log writer", daemon=True)
         self._thread = thread
         thread.start()
@@ -206,8 +207,9 @@ class BufferedHandler(logging.Handler):
 
 def emit_batch(target: logging.Handler, batch: Sequence[Entry]) -> None:
     """Give records to a handler, each in its own context, and flush it once."""
-    if isinstance(target, BatchStreamHandler):
-        target.write_batch(batch)
+    write_batch = getattr(target, "write_batch", None)
+    if write_batch is not None:
+        write_batch(batch)
         return
     for record, context in batch:
         context.run(target.handle, record)

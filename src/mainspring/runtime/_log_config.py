@@ -10,6 +10,7 @@ from weakref import WeakSet
 
 from mainspring.errors import InvalidArgumentError
 from mainspring.runtime._log_buffer import BatchStreamHandler, BufferedHandler, DropPolicy
+from mainspring.runtime._log_child import hear_children
 from mainspring.runtime._log_format import LogFormat, LogLevel, line_formatter
 
 _MAX_RETIRE: Final = 2.0  # seconds for what a former configuration still has to write
@@ -47,6 +48,7 @@ def basic_config(
         InvalidArgumentError: the level, the format or the policy is unknown.
         MissingExtraError: the format needs a library that is not installed.
     """
+    hear_children()
     number = level_number(level)
     chosen = format_of(LogFormat.default() if log_format is None else log_format)
     made = [] if chosen is LogFormat.disabled else [log_handler(chosen, date_format, stream)]

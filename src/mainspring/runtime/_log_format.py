@@ -103,10 +103,17 @@ class LineFormatter(logging.Formatter):
         """Format a traceback; its own lines stay lines."""
         return escape_controls(super().formatException(ei), keep_lines=True)  # type: ignore[arg-type]  # as given
 
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802  # the name logging calls
+        """Format where the call came from; its own lines stay lines."""
+        return escape_controls(stack_info, keep_lines=True)
+
     def format(self, record: logging.LogRecord) -> str:
-        """Format a record without leaving the text of its traceback for other formatters."""
+        """Format a record without changing the text of its traceback for other formatters."""
+        before = record.exc_text
+        if before:  # another formatter's, or that of a child process
+            record.exc_text = escape_controls(before, keep_lines=True)
         text = super().format(record)
-        record.exc_text = None
+        record.exc_text = before
         return text
 
 

@@ -39,11 +39,13 @@ class JsonFormatter(logging.Formatter):
             payload["@timestamp"] = record.created if raw else self.formatTime(record, self.datefmt)
         if record.exc_info and record.exc_info[0]:
             payload["stackTrace"] = self.formatException(record.exc_info)
+        elif record.exc_text:  # of a child process
+            payload["stackTrace"] = record.exc_text
         return self._encode(payload)
 
     def _fields(self, record: logging.LogRecord) -> dict[str, Any]:
         fields: dict[str, Any] = {
-            "errno": _ERRNO_OF_FAILURE if record.exc_info else 0,
+            "errno": _ERRNO_OF_FAILURE if record.exc_info or record.exc_text else 0,
             "code_file": record.pathname,
             "code_func": record.funcName,
             "code_line": record.lineno,

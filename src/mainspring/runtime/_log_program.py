@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mainspring.runtime._log_child import hear_children
 from mainspring.runtime._log_config import basic_config, watch_loop
 
 
@@ -32,6 +33,7 @@ class ProgramLogging:
     def configure(self, *, buffered: bool) -> None:
         """Install the handlers, in threads of their own or not."""
         if not self._enabled:
+            hear_children()
             return
         settings = self._settings
         basic_config(

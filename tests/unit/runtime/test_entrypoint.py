@@ -465,10 +465,11 @@ def test_other_tasks_are_cancelled_after_the_services_on_a_loop_of_its_own() -> 
             log.append("other task ends")
 
     async def main() -> None:
-        task = asyncio.create_task(other())
-        log.append(f"main {task.done()}")
+        tasks.append(asyncio.create_task(other()))
+        log.append(f"main {tasks[0].done()}")
         await asyncio.sleep(0)
 
+    tasks: list[asyncio.Task[None]] = []
     run(main(), Noted(log=log), log_config=False)
     assert ["service starts", "main False", "service stops NoneType", "other task ends"] == log
 

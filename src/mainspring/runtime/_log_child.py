@@ -1,0 +1,106 @@
+"""Log records of child processes: formatted there as far as they must be, handled by the loggers here."""
+
+import logging
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final  # Any: attributes of records
+
+from mainspring.base import Flush, Send, child_talk
+from mainspring.runtime._log_buffer import BufferedHandler, Entry
+
+_FLUSH_SECONDS: Final = 0.05
+_FLUSH_TIMEOUT: Final = 5.0
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+_NOT_SENT: Final = frozenset({"args", "exc_info", "exc_text", "getMessage", "msg", "stack_info", "asctime", "message"})
+_TRACES: Final = logging.Formatter()
+
+
+def hear_children() -> None:
+    """Let the records of children that are started from now on come to the loggers of this process."""
+    child_talk.speaker = _speaker
+    child_talk.listen = handle_records
+
+
+def _speaker() -> "ChildLogs":
+    return ChildLogs(logging.getLogger().level)
+
+
+@dataclass(frozen=True, slots=True)
+class ChildLogs:
+    """What a child calls first: from then on its records travel to the parent. `level` is that of the parent's root."""
+
+    level: int
+
+    def __call__(self, send: Send) -> Flush:
+        """Replace the handlers of the root logger; return what sends the records that still wait."""
+        root = logging.getLogger()
+        for old in tuple(root.handlers):  # a forked child has those of its parent
+            root.removeHandler(old)
+        handler = BufferedHandler(_Sender(send), flush_interval=_FLUSH_SECONDS)
+        handler.start()  # now: an interruption of a task must not hit the start of the thread
+        root.addHandler(handler)
+        root.setLevel(self.level)
+        sent = 0
+
+        def flush() -> None:
+            nonlocal sent
+            if sent != handler.statistic.records:
+                sent = handler.statistic.records
+                handler.drain(_FLUSH_TIMEOUT)
+
+        return flush
+
+
+class _Sender(logging.Handler):
+    def __init__(self, send: Send) -> None:
+        super().__init__()
+        self._send = send
+
+    def write_batch(self, batch: Sequence[Entry]) -> None:
+        import json  # most children say nothing
+
+        self._send(json.dumps([_fields_of(record) for record, _ in batch]).encode())
+
+
+def _fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    fields = {
+        name: value if type(value) in _PLAIN else repr(value)
+        for name, value in vars(record).items()
+        if name not in _NOT_SENT
+    }
+    fields["msg"], fields["args"] = _message_of(record)
+    if record.exc_info and record.exc_info[0]:
+        fields["exc_text"] = _TRACES.formatException(record.exc_info)
+    if record.stack_info:
+        fields["stack_info"] = record.stack_info
+    return fields
+
+
+def _message_of(record: logging.LogRecord) -> tuple[str, object]:
+    """Return the message and its arguments, if they travel as they are; else the message they make."""
+    arguments = record.args
+    try:
+        message = record.getMessage()
+    except Exception as error:  # noqa: BLE001  # supervisor: a record whose message cannot be made says why
+        return f"{record.msg!r} with {arguments!r} ({type(error).__name__}: {error})", ()
+    if isinstance(record.msg, str) and isinstance(arguments, tuple) and all(type(one) in _PLAIN for one in arguments):
+        return record.msg, arguments
+    return message, ()
+
+
+def handle_records(payload: bytes) -> None:
+    """Give the records that a child sent to the loggers that they are for, if these let them pass. Never raises."""
+    import json  # see above
+
+    for fields in json.loads(payload):
+        record = logging.makeLogRecord(fields)
+        record.args = tuple(record.args or ())
+        logger = logging.getLogger(record.name)
+        try:
+            if logger.isEnabledFor(record.levelno):
+                logger.handle(record)
+        except Exception:  # noqa: BLE001  # supervisor: a filter that fails must not cut off the child
+            if logging.raiseExceptions and sys.stderr is not None:
+                traceback.print_exc(file=sys.stderr)
