@@ -3,15 +3,24 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.concurrency._aggregate import Arg as Arg
+    from mainspring.concurrency._aggregate import aggregate as aggregate
+    from mainspring.concurrency._aggregate import aggregate_async as aggregate_async
     from mainspring.concurrency._child import ChildProcess as ChildProcess
     from mainspring.concurrency._child import spawn_child as spawn_child
     from mainspring.concurrency._child import spawn_module as spawn_module
     from mainspring.concurrency._child import start_child as start_child
     from mainspring.concurrency._child_main import Descriptor as Descriptor
+    from mainspring.concurrency._chunks import chunk_list as chunk_list
     from mainspring.concurrency._fork_server import start_child_infrastructure as start_child_infrastructure
+    from mainspring.concurrency._select import SelectResult as SelectResult
+    from mainspring.concurrency._select import select as select
     from mainspring.concurrency._sync_wait import sync_await as sync_await
     from mainspring.concurrency._sync_wait import sync_wait_coroutine as sync_wait_coroutine
     from mainspring.concurrency._sync_wait import wait_coroutine as wait_coroutine
+    from mainspring.concurrency._task_tools import awaitable as awaitable
+    from mainspring.concurrency._task_tools import cancel_tasks as cancel_tasks
+    from mainspring.concurrency._task_tools import shield as shield
     from mainspring.concurrency._thread_channel import FromThreadChannel as FromThreadChannel
     from mainspring.concurrency._thread_crew import ThreadPoolStatistic as ThreadPoolStatistic
     from mainspring.concurrency._thread_iterator import IteratorWrapper as IteratorWrapper
@@ -35,10 +44,25 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
+            "_aggregate": (
+                "Arg",
+                "aggregate",
+                "aggregate_async",
+            ),
+            "_chunks": ("chunk_list",),
+            "_select": (
+                "SelectResult",
+                "select",
+            ),
             "_sync_wait": (
                 "sync_await",
                 "sync_wait_coroutine",
                 "wait_coroutine",
+            ),
+            "_task_tools": (
+                "awaitable",
+                "cancel_tasks",
+                "shield",
             ),
             "_thread_channel": ("FromThreadChannel",),
             "_thread_crew": ("ThreadPoolStatistic",),
