@@ -14,7 +14,9 @@ from tests.meta.support_tree import SRC, Module, plant, read_modules
 # How many each file may have. A new one belongs here only if the file holds a supervising loop.
 SUPERVISORS = {
     "mainspring.concurrency._aggregate": 1,
+    "mainspring.concurrency._beat": 1,
     "mainspring.concurrency._own_thread": 1,
+    "mainspring.concurrency._recurring": 1,
     "mainspring.concurrency._thread_crew": 1,
     "mainspring.concurrency._thread_iterator": 1,
     "mainspring.concurrency._threaded": 1,

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from mainspring.concurrency._child import start_child as start_child
     from mainspring.concurrency._child_main import Descriptor as Descriptor
     from mainspring.concurrency._chunks import chunk_list as chunk_list
+    from mainspring.concurrency._cron_callback import CronCallback as CronCallback
     from mainspring.concurrency._fork_server import start_child_infrastructure as start_child_infrastructure
+    from mainspring.concurrency._periodic import PeriodicCallback as PeriodicCallback
+    from mainspring.concurrency._recurring import RecurringCallback as RecurringCallback
     from mainspring.concurrency._select import SelectResult as SelectResult
     from mainspring.concurrency._select import select as select
     from mainspring.concurrency._sync_wait import sync_await as sync_await
@@ -50,6 +53,9 @@ else:
                 "aggregate_async",
             ),
             "_chunks": ("chunk_list",),
+            "_cron_callback": ("CronCallback",),
+            "_periodic": ("PeriodicCallback",),
+            "_recurring": ("RecurringCallback",),
             "_select": (
                 "SelectResult",
                 "select",
