@@ -3,13 +3,13 @@
 import asyncio
 import tempfile
 from collections.abc import Awaitable
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec import structs
 
 from mainspring.base import new_id
 from mainspring.errors import StaleFenceError
@@ -166,7 +166,7 @@ class RunStoreMachine(RuleBasedStateMachine):
         after = self.runner.run(body())
         assert after is not None
         if before.state is RunState.RUNNING:
-            assert after == replace(before, cancel_requested=True)
+            assert after == structs.replace(before, cancel_requested=True)
         elif before.state.terminal:
             assert after == before
         else:

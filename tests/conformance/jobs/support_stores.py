@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from mainspring.base import new_id
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import (
@@ -51,7 +53,7 @@ def sqlite_factory(folder: Path, *, inline: bool = False) -> StoreFactory:
 def new_run(store: JobStore, job: str = "job", /, **changes: Any) -> NewRun:  # Any: fields of NewRun
     """Return a plain call of a job, ready now."""
     run = NewRun(run_id=new_id(), job_id=job, kind=RunKind.MANUAL, available_at=store.now())
-    return replace(run, **changes)
+    return structs.replace(run, **changes)
 
 
 def interval_run(store: JobStore, start: int, job: str = "job", /, **changes: Any) -> NewRun:  # Any: as above
@@ -89,7 +91,7 @@ def ending(record: RunRecord, state: RunState = RunState.SUCCEEDED, **changes: A
         state=state,
         finished_at=(record.started_at or 0) + 1,
     )
-    return replace(finish, **changes)
+    return structs.replace(finish, **changes)
 
 
 def registration(job: str = "job", /, **changes: Any) -> JobRegistration:  # Any: fields of JobRegistration

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 from tests.conformance.jobs.support_stores import (
     HOUR,
     StoreFactory,
@@ -161,7 +162,7 @@ async def test_a_fire_that_joined_a_backfills_run_outlives_the_backfill(stores: 
         row = backfill_of()
         await store.create_backfill(row)
         limits = ((f"backfill:{row.backfill_id}", 1),)
-        runs = tuple(replace(run, limits=limits) for run in step(store, row.backfill_id, 0, 2).runs)
+        runs = tuple(structs.replace(run, limits=limits) for run in step(store, row.backfill_id, 0, 2).runs)
         await store.step_backfill(replace(step(store, row.backfill_id, 0, 2), runs=runs))
         assert len((await claim(store, epoch)).runs) == 1  # the other one is parked
         joined = await enqueue(store, interval_run(store, HOUR))

@@ -9,9 +9,11 @@ import logging
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from mainspring.base import Backoff, decode_json, encode_json, from_us
 from mainspring.errors import (

@@ -3,7 +3,8 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._records import BackfillRow, BackfillState, RunRecord
@@ -31,8 +32,7 @@ REMEMBERED = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.SKIPPED})
 OPEN_BACKFILL = frozenset({BackfillState.RUNNING, BackfillState.PAUSED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """Where a live run goes: `row` is what `run` holds of it, its limits behind."""
 
     row: Row
