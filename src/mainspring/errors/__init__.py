@@ -20,6 +20,7 @@ The tree (each class also inherits the standard class in brackets)::
     │   ├── StoreReadOnlyError [PermissionError]   the file or its directory may not be written
     │   ├── StoreReadTimeoutError [TimeoutError]   a read held its snapshot for too long
     │   └── StoreTooNewError [RuntimeError]        the schema is newer than the program
+    ├── ConfigError [ValueError]               settings that cannot be read, or do not fit
     ├── DeadlineExceededError [TimeoutError]   a call or block did not end within its time limit
     ├── CircuitBroken [RuntimeError]           a breaker refuses calls to what failed too often
     ├── LimitTimeoutError [TimeoutError]       a limiter did not admit the call in time
@@ -100,6 +101,7 @@ from mainspring.errors._front import AirlineRefusedError as AirlineRefusedError
 from mainspring.errors._front import LeakError as LeakError
 from mainspring.errors._front import NeverHappenedError as NeverHappenedError
 from mainspring.errors._front import VirtualClockError as VirtualClockError
+from mainspring.errors._parts import ConfigError as ConfigError
 from mainspring.errors._parts import StorageError as StorageError
 from mainspring.errors._parts import StoreBusyError as StoreBusyError
 from mainspring.errors._parts import StoreCorruptError as StoreCorruptError
@@ -150,6 +152,7 @@ __all__ = [
     "ChildStartError",
     "CircuitBroken",
     "ClosedError",
+    "ConfigError",
     "CoroutineFunctionError",
     "CycleError",
     "DeadlineExceededError",

@@ -3,6 +3,24 @@
 from mainspring.errors._root import MainspringError
 
 
+class ConfigError(MainspringError, ValueError):
+    """The configuration cannot be read, contradicts itself, or does not fit what the program wants.
+
+    Attributes:
+        source: where, as `config.toml:3` or `the environment variable APP__PORT`.
+        key: the dotted key; empty when it is about the whole place.
+        reason: what is wrong.
+    """
+
+    source: str
+    key: str
+    reason: str
+
+    def __init__(self, *, source: str, reason: str, key: str = "", hint: str | None = None) -> None:
+        about = f"{key}: " if key else ""
+        super().__init__(f"{source}: {about}{reason}", hint=hint, source=source, key=key, reason=reason)
+
+
 class StorageError(MainspringError):
     """Root of what a store on disk can fail with; `store` is its path."""
 
