@@ -21,6 +21,7 @@ SUPERVISORS = {
     "mainspring.concurrency._thread_iterator": 1,
     "mainspring.concurrency._threaded": 1,
     "mainspring.concurrency._worker_crew": 1,
+    "mainspring.concurrency.dask_executor": 1,
     "mainspring.concurrency._worker_main": 5,
     "mainspring.concurrency._worker_task": 1,
     "mainspring.jobs.stores._sqlite_finish": 1,

@@ -13,14 +13,19 @@ if TYPE_CHECKING:
     from mainspring.concurrency._child_main import Descriptor as Descriptor
     from mainspring.concurrency._chunks import chunk_list as chunk_list
     from mainspring.concurrency._cron_callback import CronCallback as CronCallback
+    from mainspring.concurrency._forever_loop import ForeverLoop as ForeverLoop
     from mainspring.concurrency._fork_server import start_child_infrastructure as start_child_infrastructure
+    from mainspring.concurrency._map_reduce import map_reduce as map_reduce
     from mainspring.concurrency._periodic import PeriodicCallback as PeriodicCallback
+    from mainspring.concurrency._process_pool import ProcessPoolExecutor as ProcessPoolExecutor
     from mainspring.concurrency._recurring import RecurringCallback as RecurringCallback
     from mainspring.concurrency._select import SelectResult as SelectResult
     from mainspring.concurrency._select import select as select
     from mainspring.concurrency._sync_wait import sync_await as sync_await
     from mainspring.concurrency._sync_wait import sync_wait_coroutine as sync_wait_coroutine
     from mainspring.concurrency._sync_wait import wait_coroutine as wait_coroutine
+    from mainspring.concurrency._task_manager import TaskManager as TaskManager
+    from mainspring.concurrency._task_manager import TaskPolicy as TaskPolicy
     from mainspring.concurrency._task_tools import awaitable as awaitable
     from mainspring.concurrency._task_tools import cancel_tasks as cancel_tasks
     from mainspring.concurrency._task_tools import shield as shield
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
     from mainspring.concurrency._threaded import threaded_separate as threaded_separate
     from mainspring.concurrency._worker_pool import WorkerPool as WorkerPool
     from mainspring.concurrency._worker_pool import WorkerPoolStatistic as WorkerPoolStatistic
+    from mainspring.concurrency.dask_executor import DaskExecutor as DaskExecutor
     from mainspring.errors import ChannelClosed as ChannelClosed
     from mainspring.errors import ChannelTimeout as ChannelTimeout
     from mainspring.errors import ResultNotSetError as ResultNotSetError
@@ -54,7 +60,10 @@ else:
             ),
             "_chunks": ("chunk_list",),
             "_cron_callback": ("CronCallback",),
+            "_forever_loop": ("ForeverLoop",),
+            "_map_reduce": ("map_reduce",),
             "_periodic": ("PeriodicCallback",),
+            "_process_pool": ("ProcessPoolExecutor",),
             "_recurring": ("RecurringCallback",),
             "_select": (
                 "SelectResult",
@@ -64,6 +73,10 @@ else:
                 "sync_await",
                 "sync_wait_coroutine",
                 "wait_coroutine",
+            ),
+            "_task_manager": (
+                "TaskManager",
+                "TaskPolicy",
             ),
             "_task_tools": (
                 "awaitable",
@@ -87,6 +100,7 @@ else:
                 "WorkerPool",
                 "WorkerPoolStatistic",
             ),
+            "dask_executor": ("DaskExecutor",),
             "mainspring.errors": (
                 "ChannelClosed",
                 "ChannelTimeout",

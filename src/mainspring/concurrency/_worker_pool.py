@@ -4,14 +4,14 @@ import asyncio
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Final, Literal, ParamSpec, Self, TypeVar
+from typing import Any, Final, Literal, ParamSpec, Self, TypeVar  # Any: tasks of any result
 
 from mainspring.base import Statistic
 from mainspring.concurrency._child_main import Packed
 from mainspring.concurrency._child_start import check_start_method
 from mainspring.concurrency._worker import Task, Worker
 from mainspring.concurrency._worker_crew import WorkerCrew, WorkerSpec
-from mainspring.concurrency._worker_task import WorkerTask
+from mainspring.concurrency._worker_task import PackedCall, WorkerTask, pack_call
 from mainspring.errors import (
     InvalidArgumentError,
     MisuseError,
@@ -168,10 +168,7 @@ class WorkerPool:
                 limit=self._max_overflow,
                 hint="use create_task(), which waits for room",
             )
-        task = WorkerTask(fn, args, kwargs, owner=self, loop=self._loop)
-        self._statistic.task_added += 1
-        self._place(task)
-        return task
+        return self._submit_packed(pack_call(fn, args, kwargs))
 
     async def create_task(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `fn` in a worker and wait for its result, before that for room in the queue.
@@ -252,6 +249,13 @@ class WorkerPool:
             self._state = "closed"
 
     # Tasks on their way to workers.
+
+    def _submit_packed(self, call: PackedCall) -> "asyncio.Future[Any]":
+        self._check_open()
+        task: Task = WorkerTask(call, owner=self, loop=self._loop)
+        self._statistic.task_added += 1
+        self._place(task)
+        return task
 
     @property
     def _is_full(self) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import pickle
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import Any, Final, Protocol, TypeVar  # Any: calls of any signature
+from typing import Any, Final, NamedTuple, Protocol, TypeVar  # Any: calls of any signature
 
 from mainspring.base import outside_work
 from mainspring.concurrency._worker_main import task_name
@@ -30,27 +30,25 @@ class TaskOwner(Protocol):
         ...
 
 
+class PackedCall(NamedTuple):
+    """A call that can travel: the function's name for messages, a pickle, and the buffers beside it."""
+
+    name: str
+    pickled: bytes
+    buffers: list[memoryview]
+
+
 class WorkerTask(asyncio.Future[T]):
     """The future of a call, and the pickled call itself until it is done.
 
     Counts as work outside of the loop until it is done. A cancellation goes on to the worker at once.
     """
 
-    def __init__(
-        self,
-        function: Callable[..., T],
-        args: tuple[object, ...],
-        kwargs: dict[str, object],
-        *,
-        owner: TaskOwner,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        pickled, buffers = pack_call(function, args, kwargs)
+    def __init__(self, call: PackedCall, *, owner: TaskOwner, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
-        self.name = task_name(function)
-        self.pickled, self.buffers = pickled, buffers
+        self.name, self.pickled, self.buffers = call
         # A false alarm only makes the worker import the main module for nothing.
-        self.kind = Kind.CALL_WITH_MAIN if b"__main__" in pickled else Kind.CALL
+        self.kind = Kind.CALL_WITH_MAIN if b"__main__" in call.pickled else Kind.CALL
         self.recalled = False
         self.context = copy_context()
         self._owner = owner
@@ -105,10 +103,8 @@ def unpickle_error(message: Message) -> BaseException:
     return error
 
 
-def pack_call(
-    function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
-) -> tuple[bytes, list[memoryview]]:
-    """Return the pickle of a call and the buffers beside it.
+def pack_call(function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, Any]) -> PackedCall:
+    """Pickle a call.
 
     Raises:
         TaskNotPicklableError: it says which part cannot travel.
@@ -119,7 +115,7 @@ def pack_call(
         raise TaskNotPicklableError(what=_culprit(function, args, kwargs), reason=str(error)) from error
     if message_bytes(pickled, buffers) > MAX_MESSAGE_BYTES:
         raise TaskNotPicklableError(what=f"the arguments of {task_name(function)}", reason="4 GiB is the limit")
-    return pickled, buffers
+    return PackedCall(task_name(function), pickled, buffers)
 
 
 def _culprit(function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> str:

@@ -38,6 +38,7 @@ The tree (each class also inherits the standard class in brackets)::
     │   └── StrategySkip                       (signal) the recurring callback is not called this time
     ├── CallbackNotStartedError [RuntimeError] a recurring callback was stopped that does not run
     ├── CallbackRunningError [asyncio.InvalidStateError]  a recurring callback was started twice
+    ├── UnknownRunnerError [KeyError]          a task is none of a ForeverLoop's
     ├── UnsafeAddressError [ValueError]        whoever reaches the address could run code here
     ├── ChildStartError [RuntimeError]         a child process could not be started
     ├── WorkerCrashedError [RuntimeError]      a worker died while it ran the task
@@ -93,6 +94,7 @@ from mainspring.errors._concurrency import StrategySkip as StrategySkip
 from mainspring.errors._concurrency import StrategyStop as StrategyStop
 from mainspring.errors._concurrency import TaskManagerClosedError as TaskManagerClosedError
 from mainspring.errors._concurrency import TaskNotPicklableError as TaskNotPicklableError
+from mainspring.errors._concurrency import UnknownRunnerError as UnknownRunnerError
 from mainspring.errors._concurrency import UnsafeAddressError as UnsafeAddressError
 from mainspring.errors._concurrency import WorkerCrashedError as WorkerCrashedError
 from mainspring.errors._concurrency import WorkerPoolClosedError as WorkerPoolClosedError
@@ -206,6 +208,7 @@ __all__ = [
     "UnknownBackfillError",
     "UnknownJobError",
     "UnknownResourceError",
+    "UnknownRunnerError",
     "UnknownSinkError",
     "UnroutedItemError",
     "UnsafeAddressError",

@@ -90,6 +90,13 @@ class TaskManagerClosedError(ClosedError):
         super().__init__(what=f"the TaskManager that should start {task}", hint="make another manager")
 
 
+class UnknownRunnerError(MainspringError, KeyError):
+    """A task is none of a ForeverLoop's."""
+
+    def __init__(self, *, task: str) -> None:
+        super().__init__(f"{task} belongs to no runner of this ForeverLoop", task=task)
+
+
 class UnsafeAddressError(MainspringError, ValueError):
     """An address was refused because whoever reaches it could run code here."""
 

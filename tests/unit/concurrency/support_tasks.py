@@ -13,11 +13,18 @@ from typing import Any, SupportsIndex
 state: dict[str, Any] = {}
 
 
+def never_again(*_: object) -> "Odd":
+    raise TypeError("odd ones are made once")
+
+
 class Odd(Exception):
-    """Cannot be made again from its arguments."""
+    """Cannot be made again."""
 
     def __init__(self, first: str, second: str) -> None:
         super().__init__(f"{first} {second}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return never_again, ()
 
 
 class Block:
@@ -151,3 +158,11 @@ def call_state(name: str) -> object:
     """Call a function that a test has left here; for worker loops in this process."""
     state[name]()
     return None
+
+
+gate = threading.Event()
+
+
+def wait_at_gate(number: int) -> int:
+    gate.wait(30)
+    return number

@@ -1,0 +1,137 @@
+"""DaskExecutor: functions on a Dask cluster, awaited as those of a WorkerPool."""
+
+import asyncio
+import ipaddress
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any, ParamSpec, Self, TypeVar  # Any: objects of Dask, which comes without types
+from urllib.parse import urlsplit
+
+from mainspring.base import load_extra, outside_work
+from mainspring.errors import InvalidArgumentError, MisuseError, UnsafeAddressError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class DaskExecutor:
+    """Calls functions on a Dask cluster; `submit()` and `create_task()` are those of `WorkerPool`.
+
+    Dask pickles with cloudpickle, so lambdas and closures travel. Cancelling a future takes back a task that has
+    not begun; one that runs goes on, and its result is dropped. Needs the extra `dask`. Use it from one loop.
+
+    Args:
+        address: of the scheduler, as `tls://host:8786`, or a cluster object of Dask.
+        security: a `distributed.Security` for `tls://`.
+        insecure: accept an unencrypted address that is not on this machine. Dask runs pickles from whoever
+            connects, so its port is a shell for everybody who reaches it.
+        timeout: seconds that the connection may take.
+
+    Raises:
+        UnsafeAddressError: the address is not encrypted, not on this machine, and not accepted as `insecure`.
+        InvalidArgumentError: there is no address.
+    """
+
+    def __init__(self, address: Any, *, security: Any = None, insecure: bool = False, timeout: float = 30.0) -> None:
+        if isinstance(address, str):
+            _check_address(address, insecure)
+        elif address is None:
+            raise InvalidArgumentError(argument="address", value=address, expected="an address or a cluster")
+        self._address = address
+        self._security = security
+        self._timeout = timeout
+        self._client: Any = None
+        self._stack = AsyncExitStack()
+        self._waiting: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._client is None else "open"
+        return f"<DaskExecutor {state} {self._address!r} waiting={len(self._waiting)}>"
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Connect to the scheduler.
+
+        Raises:
+            MissingExtraError: Dask is not installed.
+            OSError: the scheduler does not answer.
+        """
+        distributed = load_extra("distributed", feature="DaskExecutor", extra="dask")
+        client = distributed.Client(
+            self._address, asynchronous=True, security=self._security, timeout=self._timeout, set_as_default=False
+        )
+        self._client = await self._stack.enter_async_context(client)
+
+    async def close(self) -> None:
+        """Cancel what is not done and disconnect; the cluster stays."""
+        waiting = set(self._waiting)
+        for task in waiting:
+            task.cancel()
+        if waiting:
+            await asyncio.wait(waiting)
+        self._client = None
+        await self._stack.aclose()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "asyncio.Future[T]":
+        """Call `fn` on the cluster; return the future of its result. Never waits.
+
+        Raises:
+            InvalidArgumentError: `fn` is not callable.
+            MisuseError: it is not open.
+        """
+        if self._client is None:
+            raise MisuseError(what="a DaskExecutor", problem="is not open", hint="use `async with`, or await start()")
+        if not callable(fn):
+            raise InvalidArgumentError(argument="fn", value=fn, expected="a callable")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        remote = self._client.submit(fn, *args, pure=False, **kwargs)
+        waiter = loop.create_task(self._wait(remote, future))
+        self._waiting.add(waiter)
+        waiter.add_done_callback(self._waiting.discard)
+        future.add_done_callback(lambda done: waiter.cancel() if done.cancelled() else None)
+        return future
+
+    async def create_task(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call `fn` on the cluster and wait for its result.
+
+        Raises:
+            Exception: what the function raised.
+        """
+        return await self.submit(fn, *args, **kwargs)
+
+    async def _wait(self, remote: Any, future: "asyncio.Future[Any]") -> None:
+        outside_work.count += 1
+        try:
+            result = await remote
+        except asyncio.CancelledError:
+            future.cancel()
+            await remote.cancel(force=True)
+            raise
+        except Exception as error:  # noqa: BLE001  # supervisor: the caller gets it
+            if not future.done():
+                future.set_exception(error)
+        else:
+            if not future.done():
+                future.set_result(result)
+        finally:
+            outside_work.count -= 1
+
+
+def _check_address(address: str, insecure: bool) -> None:
+    parts = urlsplit(address if "://" in address else f"tcp://{address}")
+    if insecure or parts.scheme in ("tls", "wss", "inproc"):
+        return
+    host = parts.hostname or ""
+    try:
+        is_here = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_here = host == "localhost"
+    if not is_here:
+        raise UnsafeAddressError(address=address)

@@ -1,0 +1,83 @@
+"""DaskExecutor on a cluster of this machine."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from importlib import import_module
+from typing import Any
+
+import pytest
+from tests.unit.concurrency import support_tasks as tasks
+
+from mainspring.concurrency import DaskExecutor, map_reduce
+from mainspring.errors import InvalidArgumentError, MisuseError, UnsafeAddressError
+from mainspring.testing import eventually
+
+pytestmark = [
+    pytest.mark.extras,
+    pytest.mark.allow_leaks("threads", "descriptors", reason="Dask keeps a few of its own for ever"),
+    pytest.mark.filterwarnings("ignore"),
+]
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Any]:
+    distributed: Any = import_module("distributed")  # Any: it comes with half of its types
+    async with distributed.LocalCluster(
+        n_workers=1,
+        threads_per_worker=2,
+        processes=False,
+        protocol="tcp://",
+        dashboard_address=None,
+        asynchronous=True,
+    ) as cluster:
+        yield cluster
+
+
+async def test_functions_run_on_the_cluster(cluster: Any) -> None:
+    async with DaskExecutor(cluster.scheduler_address) as dask:
+        assert "open" in repr(dask)
+        assert 4 == await dask.create_task(tasks.double, 2)
+        assert [0, 2, 4] == await asyncio.gather(*(dask.submit(tasks.double, n) for n in range(3)))
+        assert 12 == await map_reduce(lambda n: n * 4, [1, 2], sum, executor=dask)
+        with pytest.raises(ValueError, match="no"):
+            await dask.submit(tasks.fail, "no")
+        with pytest.raises(InvalidArgumentError):
+            _ = dask.submit("double")  # type: ignore[arg-type]
+    assert "closed" in repr(dask)
+
+
+async def test_cancel_and_close_take_back_what_waits(cluster: Any) -> None:
+    tasks.gate.clear()
+    try:
+        async with DaskExecutor(cluster) as dask:
+            running = [dask.submit(tasks.wait_at_gate, n) for n in range(2)]
+            waiting = dask.submit(tasks.double, 1)
+            waiting.cancel()
+            await eventually(lambda: "waiting=2" in repr(dask))
+        assert all(future.cancelled() for future in running)
+    finally:
+        tasks.gate.set()
+
+
+async def test_it_must_be_open() -> None:
+    with pytest.raises(MisuseError, match="is not open"):
+        _ = DaskExecutor("tcp://127.0.0.1:1").submit(tasks.double, 1)
+
+
+@pytest.mark.parametrize("address", ["tcp://10.0.0.1:8786", "example.org:8786", "tcp://[::2]:1", "ws://example.org"])
+def test_open_addresses_of_other_machines_are_refused(address: str) -> None:
+    with pytest.raises(UnsafeAddressError, match="Dask runs pickles from whoever connects"):
+        DaskExecutor(address)
+    assert "closed" in repr(DaskExecutor(address, insecure=True))
+
+
+@pytest.mark.parametrize(
+    "address", ["tcp://127.0.0.1:8786", "localhost:8786", "tls://example.org:8786", "tcp://[::1]:1"]
+)
+def test_safe_addresses_are_accepted(address: str) -> None:
+    assert address in repr(DaskExecutor(address))
+
+
+def test_an_address_is_needed() -> None:
+    with pytest.raises(InvalidArgumentError):
+        DaskExecutor(None)
