@@ -16,6 +16,7 @@ The tree (each class also inherits the standard class in brackets)::
     │   ├── StoreCorruptError [ValueError]         the file is damaged or no database
     │   ├── StoreForkedError [RuntimeError]        it was opened before this process was forked
     │   ├── StoreFullError [OSError]               no room is left on the disk
+    │   ├── StoreMismatchError [ValueError]        it was made with other numbers
     │   ├── StoreOpenError [OSError]               the path cannot hold a store
     │   ├── StoreReadOnlyError [PermissionError]   the file or its directory may not be written
     │   ├── StoreReadTimeoutError [TimeoutError]   a read held its snapshot for too long
@@ -109,6 +110,7 @@ from mainspring.errors._parts import StoreBusyError as StoreBusyError
 from mainspring.errors._parts import StoreCorruptError as StoreCorruptError
 from mainspring.errors._parts import StoreForkedError as StoreForkedError
 from mainspring.errors._parts import StoreFullError as StoreFullError
+from mainspring.errors._parts import StoreMismatchError as StoreMismatchError
 from mainspring.errors._parts import StoreOpenError as StoreOpenError
 from mainspring.errors._parts import StoreReadOnlyError as StoreReadOnlyError
 from mainspring.errors._parts import StoreReadTimeoutError as StoreReadTimeoutError
@@ -194,6 +196,7 @@ __all__ = [
     "StoreCorruptError",
     "StoreForkedError",
     "StoreFullError",
+    "StoreMismatchError",
     "StoreOpenError",
     "StoreReadOnlyError",
     "StoreReadTimeoutError",

@@ -68,6 +68,20 @@ class StoreFullError(StorageError, OSError):
         )
 
 
+class StoreMismatchError(StorageError, ValueError):
+    """The store was made with other numbers than those it is opened with; nothing was changed."""
+
+    def __init__(self, *, store: str, field: str, found: str, wanted: str) -> None:
+        super().__init__(
+            f"the store {store} was made with {field}={found}, not {wanted}",
+            hint="open it as it was made, or convert it with SQLShard.reshard()",
+            store=store,
+            field=field,
+            found=found,
+            wanted=wanted,
+        )
+
+
 class StoreTooNewError(StorageError, RuntimeError):
     """The file was written by a newer version of the program."""
 

@@ -1,5 +1,7 @@
 """Storage: things that stay on disk.
 
+`SQLShard` and `AsyncSQLShard` are a dict on disk, spread over several files.
+
 `S4LRU` says which keys of a cache to keep, `SegmentedLRU` is the same without a file.
 
 For the house: the SQLite owner, one writer with group commit for every part that keeps rows in a file.
@@ -22,12 +24,16 @@ if TYPE_CHECKING:
     from mainspring.storage._sqlite_runner import InlineRunner as InlineRunner
     from mainspring.storage._sqlite_runner import Runner as Runner
     from mainspring.storage._sqlite_runner import ThreadRunner as ThreadRunner
+    from mainspring.storage._sqlshard import SQLShard as SQLShard
+    from mainspring.storage._sqlshard_async import AsyncSQLShard as AsyncSQLShard
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
             "_s4lru": ("SegmentedLRU",),
             "_s4lru_saved": ("S4LRU",),
+            "_sqlshard": ("SQLShard",),
+            "_sqlshard_async": ("AsyncSQLShard",),
         },
         house={
             "_sqlite": ("SqliteOwner", "SqliteStats", "WriteChannel"),

@@ -22,7 +22,7 @@ from mainspring.errors import ClosedError, InvalidArgumentError, StoreBusyError,
 from mainspring.storage._sqlite_errors import translated
 from mainspring.storage._sqlite_files import MEMORY, SYNCHRONOUS, Durability
 from mainspring.storage._sqlite_migrate import Migration, check_migrations
-from mainspring.storage._sqlite_readers import Readers
+from mainspring.storage._sqlite_readers import READ_LIMIT, Readers
 from mainspring.storage._sqlite_runner import Runner, ThreadRunner
 from mainspring.storage._sqlite_writer import Writer
 
@@ -88,6 +88,7 @@ class SqliteOwner:
         application: marks the file, so that another application refuses it.
         busy_timeout: seconds to wait for another process before `StoreBusyError`.
         max_pending: commands that may wait at most.
+        read_limit: seconds after which a read is ended.
 
     Raises:
         InvalidArgumentError: a value is outside its range.
@@ -108,6 +109,7 @@ class SqliteOwner:
         application: str = "mainspring",
         busy_timeout: float = 30.0,
         max_pending: int = 500_000,
+        read_limit: float = READ_LIMIT,
     ) -> None:
         if durability not in SYNCHRONOUS:
             raise InvalidArgumentError(argument="durability", value=durability, expected="memory, process or disk")
@@ -128,7 +130,7 @@ class SqliteOwner:
         self._state = "new"
         self._process = os.getpid()
         self._writer = Writer(self.path, durability=durability, busy_timeout=busy_timeout, pause=self._runner.pause)
-        self._readers = Readers(self.path)
+        self._readers = Readers(self.path, limit=read_limit)
         self._inbox: deque[_Entry] = deque()
         self._pending = 0
         self._drained: asyncio.Future[None] | None = None
@@ -213,7 +215,7 @@ class SqliteOwner:
         return cast("asyncio.Future[T]", self._works.submit(work))  # cast: the channel carries every T
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` on a reader connection, off the loop, in one snapshot of at most a second.
+        """Run `work` on a reader connection, off the loop, in one snapshot of at most `read_limit`.
 
         Raises:
             StoreReadTimeoutError: the snapshot was held for too long.

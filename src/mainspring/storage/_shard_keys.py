@@ -1,0 +1,76 @@
+"""Keys of a sharded store: tuples of scalars that SQLite and Python compare alike, and the shard of each.
+
+A key part is an int of 64 bits, a float, a str, bytes or a bool. Equal parts must lie in the same shard, so 1,
+1.0 and True hash alike; so do they in a dict and in SQLite.
+"""
+
+from hashlib import blake2b
+from struct import pack
+from typing import cast
+
+from mainspring.errors import InvalidArgumentError
+
+Part = int | float | str | bytes
+Key = tuple[Part, ...]
+
+HASH = "blake2b-64"
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+
+
+def check_key(key: object, keylen: int) -> Key:
+    """Return `key` when it is a tuple of `keylen` scalars.
+
+    Raises:
+        InvalidArgumentError: it is not.
+    """
+    if not isinstance(key, tuple):
+        raise InvalidArgumentError(argument="key", value=key, expected=f"a tuple of {keylen} parts")
+    parts = cast("tuple[object, ...]", key)  # cast: isinstance leaves the parts unknown
+    if len(parts) != keylen:
+        raise InvalidArgumentError(argument="key", value=parts, expected=f"a tuple of {keylen} parts")
+    return check_parts(parts)
+
+
+def check_parts(parts: tuple[object, ...]) -> Key:
+    """Return `parts` when each of them can stand in a key.
+
+    Raises:
+        InvalidArgumentError: one cannot.
+    """
+    for part in parts:
+        if not _is_part(part):
+            expected = "an int of 64 bits, a float other than NaN, a str, bytes or a bool"
+            raise InvalidArgumentError(argument="part of a key", value=part, expected=expected)
+    return cast("Key", parts)  # cast: each part was looked at
+
+
+def _is_part(part: object) -> bool:
+    if isinstance(part, str):
+        return part.isascii() or _has_utf8(part)
+    if isinstance(part, int):
+        return _SMALLEST <= part <= _LARGEST
+    if isinstance(part, float):
+        return part == part  # SQLite keeps NaN as NULL
+    return isinstance(part, bytes)
+
+
+def shard_of(part: Part, shards: int) -> int:
+    """Return the shard of a key by its shard part: the same on every machine and in every version."""
+    return int.from_bytes(blake2b(_canonical(part), digest_size=8).digest(), "big") % shards
+
+
+def _canonical(part: Part) -> bytes:
+    if isinstance(part, str):
+        return b"s" + part.encode()
+    if isinstance(part, bytes):
+        return b"b" + part
+    if isinstance(part, float) and not (part.is_integer() and _SMALLEST <= part <= _LARGEST):
+        return b"f" + pack(">d", part)
+    return b"i%d" % int(part)
+
+
+def _has_utf8(text: str) -> bool:
+    try:
+        return bool(text.encode())
+    except UnicodeEncodeError:
+        return False

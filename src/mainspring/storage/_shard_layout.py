@@ -1,0 +1,136 @@
+"""How a sharded store lies on disk: `<path>/sqlshard/<n>/sqlshard.db`, its tables, and what describes it.
+
+Each file says which shard of how many it is, how long keys are and which part decides, so a program that opens
+the store with other numbers is told instead of missing its keys.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mainspring.errors import InvalidArgumentError, StoreBusyError, StoreMismatchError
+from mainspring.storage._shard_keys import HASH, Key, shard_of
+from mainspring.storage._sqlite_files import prepare_path
+from mainspring.storage._sqlite_migrate import Migration
+
+APPLICATION = "mainspring-sqlshard"
+FOLDER = "sqlshard"
+MAX_SHARDS = 4096
+PAGE = 500  # rows that an iteration reads at once
+_META = "meta"
+
+
+@dataclass(frozen=True, slots=True)
+class ShardLayout:
+    """The numbers of a sharded store and the statements that follow from them.
+
+    Raises:
+        InvalidArgumentError: a value is outside its range.
+    """
+
+    path: Path
+    shards: int
+    keylen: int
+    shardidx: int
+    folder: str = FOLDER
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.shards <= MAX_SHARDS:
+            raise InvalidArgumentError(argument="shards", value=self.shards, expected=f"1 to {MAX_SHARDS}")
+        if not 1 <= self.keylen <= 100:
+            raise InvalidArgumentError(argument="keylen", value=self.keylen, expected="1 to 100")
+        if not 0 <= self.shardidx < self.keylen:
+            raise InvalidArgumentError(argument="shardidx", value=self.shardidx, expected="0 to keylen - 1")
+
+    def file(self, number: int) -> Path:
+        """Return the file of a shard."""
+        return self.path / self.folder / str(number) / "sqlshard.db"
+
+    def shard_of(self, key: Key) -> int:
+        """Return the number of the shard in which a key lies."""
+        return shard_of(key[self.shardidx], self.shards)
+
+    @property
+    def columns(self) -> str:
+        """The key's columns, as a list in SQL."""
+        return ", ".join(f"key_{number}" for number in range(self.keylen))
+
+    @property
+    def put(self) -> str:
+        """Stores (key..., data)."""
+        marks = ", ".join("?" * (self.keylen + 1))
+        return f"INSERT INTO db VALUES ({marks}) ON CONFLICT({self.columns}) DO UPDATE SET data = excluded.data"
+
+    @property
+    def matches(self) -> str:
+        """The condition that picks one key."""
+        return " AND ".join(f"key_{number} = ?" for number in range(self.keylen))
+
+    def described(self, number: int) -> dict[str, str]:
+        """Return what the file of a shard says about itself."""
+        facts = {"shards": self.shards, "keylen": self.keylen, "shardidx": self.shardidx, "shard": number}
+        return {**{name: str(value) for name, value in facts.items()}, "hash": HASH, "codec": "json+zlib"}
+
+    def migrations(self, number: int) -> Sequence[Migration]:
+        """Return the steps that make the file of a shard."""
+
+        def first(connection: sqlite3.Connection) -> None:
+            self._refuse_older(connection, number)
+            connection.execute(f"CREATE TABLE db({self.columns}, data, PRIMARY KEY({self.columns}))")
+            connection.execute(f"CREATE TABLE {_META}(name TEXT PRIMARY KEY, value TEXT)")
+            connection.executemany(f"INSERT INTO {_META} VALUES (?, ?)", self.described(number).items())
+
+        return (Migration(1, first),)
+
+    def check(self, connection: sqlite3.Connection, number: int) -> None:
+        """Compare what the file of a shard says about itself with these numbers.
+
+        Raises:
+            StoreMismatchError: they differ.
+        """
+        found = read_description(connection)
+        for name, wanted in self.described(number).items():
+            if found.get(name) != wanted:
+                raise StoreMismatchError(
+                    store=str(self.file(number)), field=name, found=found.get(name, "nothing"), wanted=wanted
+                )
+
+    def _refuse_older(self, connection: sqlite3.Connection, number: int) -> None:
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'db'").fetchone():
+            raise StoreMismatchError(
+                store=str(self.file(number)), field="hash", found="adler32 without metadata", wanted=HASH
+            )
+
+
+def read_description(connection: sqlite3.Connection) -> Mapping[str, str]:
+    """Return what the file of a shard says about itself."""
+    rows = connection.execute(f"SELECT name, value FROM {_META}")
+    return {str(name): str(value) for name, value in rows}
+
+
+class StoreLock:
+    """Says that a store is open; many may, but none while it is being resharded.
+
+    Raises:
+        StoreBusyError: another program has it open, or reshards it.
+    """
+
+    def __init__(self, path: Path, *, alone: bool = False) -> None:
+        file = path / f"{FOLDER}.lock"
+        prepare_path(file)
+        self._descriptor = os.open(file, os.O_RDWR)
+        try:
+            fcntl.flock(self._descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._descriptor)
+            reason = "somebody has it open" if alone else "it is being resharded"
+            raise StoreBusyError(store=str(path), reason=reason, hint="close it there first") from error
+
+    def release(self) -> None:
+        """Give the lock back; may be called again."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)

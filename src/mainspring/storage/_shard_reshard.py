@@ -1,0 +1,95 @@
+"""Spreads the keys of a store over another number of shards, so that a crash at any moment leaves a whole store.
+
+The copy is made beside the store, in `sqlshard.new`; then the old directory steps aside as `sqlshard.old` and
+the new one takes its name. Only a complete copy is ever followed by the first rename, so when a program died
+between the two, whoever opens the store next does the second.
+"""
+
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+from mainspring.errors import InvalidArgumentError
+from mainspring.storage._shard_file import GROUP, Change, ShardFile
+from mainspring.storage._shard_keys import check_key
+from mainspring.storage._shard_layout import FOLDER, ShardLayout, StoreLock
+from mainspring.storage._shard_together import by_shard
+from mainspring.storage._sqlite_files import Durability, connect_reader
+
+NEW, OLD = f"{FOLDER}.new", f"{FOLDER}.old"
+
+
+def finish_swap(path: Path) -> None:
+    """Do what a program that died while it swapped the directories could not do."""
+    if (path / OLD).exists() and not (path / FOLDER).exists():
+        try:
+            os.rename(path / NEW, path / FOLDER)
+        except FileNotFoundError:  # another program was quicker
+            return
+
+
+def reshard(path: Path, *, shards: int, shardidx: int | None, durability: Durability) -> int:
+    """Copy the store in `path` to other shards and put the copy in its place; return the number of keys."""
+    lock = StoreLock(path, alone=True)
+    try:
+        finish_swap(path)
+        sources = sorted(path.glob(f"{FOLDER}/*/sqlshard.db"))
+        if not sources:
+            raise InvalidArgumentError(argument="path", value=str(path), expected="the directory of a store")
+        keylen, decided_by = _numbers(sources[0])
+        shutil.rmtree(path / NEW, ignore_errors=True)
+        layout = ShardLayout(path, shards, keylen, decided_by if shardidx is None else shardidx, folder=NEW)
+        count = _copy(sources, layout, durability)
+        shutil.rmtree(path / OLD, ignore_errors=True)
+        os.rename(path / FOLDER, path / OLD)
+        os.rename(path / NEW, path / FOLDER)
+        _sync_directory(path)
+        shutil.rmtree(path / OLD, ignore_errors=True)
+    finally:
+        lock.release()
+    return count
+
+
+def _numbers(file: Path) -> tuple[int, int]:
+    """Return keylen and shardidx of a store; files of mutil say nothing about the latter, 0 is its default."""
+    connection = connect_reader(file)
+    try:
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(db)")]
+        told = dict(connection.execute("SELECT name, value FROM meta").fetchall() if _has_meta(connection) else ())
+    finally:
+        connection.close()
+    return sum(column.startswith("key_") for column in columns), int(told.get("shardidx", 0))
+
+
+def _has_meta(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is not None
+
+
+def _copy(sources: list[Path], layout: ShardLayout, durability: Durability) -> int:
+    files = [ShardFile(layout, number, durability=durability, busy_timeout=0.0) for number in range(layout.shards)]
+    count = 0
+    try:
+        for source in sources:
+            connection = connect_reader(source)
+            try:
+                cursor = connection.execute(f"SELECT {layout.columns}, data FROM db")
+                while rows := cursor.fetchmany(GROUP):
+                    changes: list[Change] = [(check_key(row[:-1], layout.keylen), row[-1]) for row in rows]
+                    for number, part in by_shard(layout, changes, lambda change: change[0]):
+                        files[number].change(part)
+                    count += len(rows)
+            finally:
+                connection.close()
+    finally:
+        for file in files:
+            file.close()
+    return count
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

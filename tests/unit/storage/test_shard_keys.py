@@ -1,0 +1,50 @@
+"""Which keys a sharded store takes, and where they lie."""
+
+import math
+
+import pytest
+
+from mainspring.errors import InvalidArgumentError
+from mainspring.storage._shard_keys import check_key, shard_of
+
+
+def test_tuples_of_scalars_are_keys() -> None:
+    key = (1, 2.5, "é", b"\x00", True)
+    assert key == check_key(key, 5)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "abc",
+        ["a", "b", "c"],
+        ("a", "b"),
+        ("a", "b", None),
+        ("a", "b", 2**63),
+        ("a", "b", -(2**63) - 1),
+        ("a", "b", math.nan),
+        ("a", "b", "\ud800"),
+        ("a", "b", ("c",)),
+    ],
+)
+def test_everything_else_is_refused(key: object) -> None:
+    with pytest.raises(InvalidArgumentError, match="key"):
+        check_key(key, 3)
+
+
+def test_equal_parts_lie_in_the_same_shard() -> None:
+    for equal in ((1, 1.0, True), (0, -0.0, False), (2**62, float(2**62)), (-7, -7.0)):
+        assert 1 == len({shard_of(part, 1024) for part in equal})
+
+
+def test_the_shard_of_a_key_never_changes() -> None:
+    """Stores on disk depend on it."""
+    parts = (1, 2.5, math.inf, 1e300, "a", "é", b"a", b"")
+    assert [10, 64, 42, 216, 19, 243, 122, 117] == [shard_of(part, 256) for part in parts]
+
+
+def test_keys_are_spread_evenly() -> None:
+    counts = [0] * 16
+    for number in range(16_000):
+        counts[shard_of(number, 16)] += 1
+    assert 800 < min(counts) <= max(counts) < 1200

@@ -1,0 +1,44 @@
+"""What values look like on disk."""
+
+import json
+import zlib
+from base64 import b85encode
+from hashlib import blake2b
+
+import pytest
+
+from mainspring.errors import DecodeError, EncodeError
+from mainspring.storage._shard_values import COMPRESS_FROM, decode_value, encode_value
+
+
+@pytest.mark.parametrize("value", [None, 0, -1.5, "", "é" * 300, [], {}, {"a": [1, None, True]}, list(range(500))])
+def test_values_come_back(value: object) -> None:
+    assert value == decode_value(encode_value(value))
+
+
+def test_long_values_are_compressed_and_short_ones_are_plain_json() -> None:
+    assert b'{"a":1}' == encode_value({"a": 1})
+    long = encode_value(["word"] * 100)
+    assert len(long) < COMPRESS_FROM
+    assert ["word"] * 100 == json.loads(zlib.decompress(long))
+
+
+def test_what_compression_would_make_longer_stays_as_it_is() -> None:
+    noise = b85encode(b"".join(blake2b(bytes([number])).digest() for number in range(3))[:160]).decode()
+    assert json.dumps(noise).encode() == encode_value(noise)
+    assert noise == decode_value(encode_value(noise))
+
+
+def test_values_of_the_older_library_are_read() -> None:
+    assert {"a": [1]} == decode_value(zlib.compress(b'{"a": [1]}', 1))
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\x78\x01garbage"])
+def test_damaged_data_is_told(data: bytes) -> None:
+    with pytest.raises(DecodeError):
+        decode_value(data)
+
+
+def test_what_json_cannot_say_is_refused() -> None:
+    with pytest.raises(EncodeError):
+        encode_value({"a": object()})
