@@ -57,7 +57,8 @@ class LruFile:
         self._waiting: dict[str, LruRow | None] = {}
         self._writing = False
         self._thread: threading.Thread | None = None
-        self._failure: BaseException | None = None
+        self._failure: BaseException | None = None  # of the last attempt; what it concerns still waits
+        self._dropped: BaseException | None = None  # of rows that can never be stored, until a flush tells it
         self.closed = False
         self._process = os.getpid()
         self._writer = Writer(path, durability=durability, busy_timeout=busy_timeout, pause=_pause)
@@ -90,6 +91,7 @@ class LruFile:
 
         Raises:
             StorageError: it cannot be written; it stays and the next call tries again.
+            OverflowError: a size is beyond 64 bits; that row was dropped.
         """
         with self._state:
             self._check_open()
@@ -97,8 +99,9 @@ class LruFile:
             if self._waiting:
                 self._wake()
             self._state.wait_for(lambda: self._failure is not None or not (self._waiting or self._writing))
-            if self._failure is not None:
-                raise self._failure
+            failure, self._dropped = self._failure or self._dropped, None
+            if failure is not None:
+                raise failure
 
     def close(self) -> None:
         """Write what was handed in, then close the file; may be called again.
@@ -151,20 +154,24 @@ class LruFile:
             failed = [(*entry, one) for entry, one in zip(group, answers, strict=True) if one is not None]
             with self._state:
                 self._writing = False
-                if failed:
-                    self._give_back(failed)
+                self._failure = self._give_back(failed)
                 self._state.notify_all()
-                if failed:
+                if self._failure is not None:
                     self._thread = None
                     return
 
-    def _give_back(self, failed: Sequence[tuple[str, LruRow | None, BaseException]]) -> None:
+    def _give_back(self, failed: Sequence[tuple[str, LruRow | None, BaseException]]) -> BaseException | None:
         """Keep what the store did not take for the next attempt, but no row that can never be stored."""
+        last: BaseException | None = None
         for key, row, error in failed:
-            self._failure = translated(error, str(self.path))
-            if isinstance(self._failure, StorageError):
+            failure = translated(error, str(self.path))
+            if not isinstance(failure, StorageError):
+                self._dropped = failure
+            else:
+                last = failure
                 # what came meanwhile is newer than what failed
                 self._waiting[key] = _merged(row, self._waiting[key]) if key in self._waiting else row
+        return last
 
 
 def _pause(seconds: float) -> None:

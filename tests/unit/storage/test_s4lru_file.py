@@ -11,6 +11,7 @@ import pytest
 
 from mainspring.errors import ClosedError, StoreBusyError, StoreForkedError
 from mainspring.storage._s4lru_file import LruFile, LruRow
+from mainspring.testing import eventually
 
 NEW = LruRow(10, 0, 0, new=True)
 
@@ -74,6 +75,30 @@ def test_what_the_store_did_not_take_is_tried_again(tmp_path: Path) -> None:
     other.close()
     file.flush()
     assert [("a", 20, 1, 1)] == rows(file)
+    file.close()
+
+
+async def test_a_failure_in_the_background_is_told_by_the_next_flush_if_it_lasts(tmp_path: Path) -> None:
+    file = open_file(tmp_path, busy_timeout=0.0)
+    other = sqlite3.connect(file.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    file.put("a", NEW)
+    await eventually(lambda: file._thread is None)
+    other.execute("COMMIT")
+    other.close()
+    file.put("b", NEW)
+    await eventually(lambda: not file._waiting and not file._writing)
+    file.flush()
+    assert ["a", "b"] == [row[0] for row in rows(file)]
+    file.close()
+
+
+async def test_a_dropped_row_is_told_however_long_ago_it_was(tmp_path: Path) -> None:
+    file = open_file(tmp_path)
+    file.put("bad", LruRow(2**70, 0, 0, new=True))
+    await eventually(lambda: file._thread is None)
+    with pytest.raises(OverflowError):
+        file.flush()
     file.close()
 
 
