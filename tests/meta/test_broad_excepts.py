@@ -26,6 +26,7 @@ SUPERVISORS = {
     "mainspring.concurrency._worker_task": 1,
     "mainspring.jobs.stores._sqlite_finish": 1,
     "mainspring.resilience._breaker": 2,
+    "mainspring.resilience._global_limiter": 1,
     "mainspring.resilience._pool": 3,
     "mainspring.resilience._timeout": 1,
     "mainspring.runtime._entrypoint": 1,

@@ -25,6 +25,7 @@ The tree (each class also inherits the standard class in brackets)::
     ├── DeadlineExceededError [TimeoutError]   a call or block did not end within its time limit
     ├── CircuitBroken [RuntimeError]           a breaker refuses calls to what failed too often
     ├── LimitTimeoutError [TimeoutError]       a limiter did not admit the call in time
+    ├── LimiterUnavailableError [ConnectionError]  the server that keeps the count cannot be asked
     ├── PoolExhaustedError [TimeoutError]      no instance of a pool came free in time
     ├── TooManyWaitersError [RuntimeError]     the line of waiting callers is full
     ├── MisuseError [RuntimeError]             an object is used in a way in which it cannot work
@@ -130,6 +131,7 @@ from mainspring.errors._program import UnknownSinkError as UnknownSinkError
 from mainspring.errors._program import UnroutedItemError as UnroutedItemError
 from mainspring.errors._resilience import CircuitBroken as CircuitBroken
 from mainspring.errors._resilience import DeadlineExceededError as DeadlineExceededError
+from mainspring.errors._resilience import LimiterUnavailableError as LimiterUnavailableError
 from mainspring.errors._resilience import LimitTimeoutError as LimitTimeoutError
 from mainspring.errors._resilience import MisuseError as MisuseError
 from mainspring.errors._resilience import NotCoroutineFunctionError as NotCoroutineFunctionError
@@ -172,6 +174,7 @@ __all__ = [
     "LeakError",
     "LeaseLostError",
     "LimitTimeoutError",
+    "LimiterUnavailableError",
     "MainspringError",
     "MissingExtraError",
     "MisuseError",

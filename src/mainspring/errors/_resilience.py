@@ -48,6 +48,21 @@ class LimitTimeoutError(MainspringError, TimeoutError):
         )
 
 
+class LimiterUnavailableError(MainspringError, ConnectionError):
+    """The server that keeps the count of a limiter cannot be asked."""
+
+    bucket: str
+    reason: str
+
+    def __init__(self, *, bucket: str, reason: str) -> None:
+        super().__init__(
+            f"the limit {bucket!r} cannot be asked: {reason}",
+            hint='start the server, or choose on_error="allow" or "local" to go on without it',
+            bucket=bucket,
+            reason=reason,
+        )
+
+
 class PoolExhaustedError(MainspringError, TimeoutError):
     """Every instance of a pool stayed in use for the whole timeout."""
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mainspring.resilience._cutout import cutout as cutout
     from mainspring.resilience._fixed_window import FixedWindow as FixedWindow
     from mainspring.resilience._gcra import GCRA as GCRA
+    from mainspring.resilience._global_limiter import GlobalAsyncLimiter as GlobalAsyncLimiter
     from mainspring.resilience._limiter import Limiter as Limiter
     from mainspring.resilience._limiter import LimiterStatistic as LimiterStatistic
     from mainspring.resilience._limiter import LimiterStats as LimiterStats
@@ -49,6 +50,7 @@ else:
             "_cutout": ("cutout",),
             "_fixed_window": ("FixedWindow",),
             "_gcra": ("GCRA",),
+            "_global_limiter": ("GlobalAsyncLimiter",),
             "_limiter": ("Limiter", "LimiterStatistic", "LimiterStats"),
             "_pool": ("PoolBase",),
             "_pool_records": ("PoolStatistic", "PoolStats"),

@@ -7,7 +7,7 @@ is a kernel too: `CombinedKernel`.
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 from typing import Final, Protocol, Self
 
@@ -232,3 +232,16 @@ class CombinedKernel:
 
     def _offset_of(self, part: Kernel) -> float:
         return self._offset if part.follows_wall_clock else 0.0
+
+
+def seconds_until(kernel: Kernel, costs: Iterable[int]) -> float:
+    """Return after how many seconds the last of `costs` fits, when all before it are admitted as soon as they fit."""
+    plan = kernel.copy()
+    now = at = plan.now()
+    for cost in costs:
+        at = max(at, plan.fits_at(cost, at))
+        plan.record(cost, at)
+    wait = at - now
+    while now + wait < at:  # the subtraction may have rounded down: never say too little
+        wait = math.nextafter(wait, math.inf)
+    return wait

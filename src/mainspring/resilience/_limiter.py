@@ -1,5 +1,6 @@
 """What every limiter offers: the `Limiter` protocol and its counters."""
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
@@ -45,8 +46,11 @@ class Limiter(Protocol):
         """Wait until `cost` calls fit, then record them; a LimitTimeoutError after `timeout` seconds."""
         ...
 
-    def try_acquire(self, cost: int = 1) -> float | None:
-        """Record `cost` calls and return None, or return the seconds after which they would fit."""
+    def try_acquire(self, cost: int = 1) -> float | Awaitable[float | None] | None:
+        """Record `cost` calls and return None, or return the seconds after which they would fit.
+
+        A limiter that has to ask a server returns an awaitable of that.
+        """
         ...
 
     async def __aenter__(self) -> Self: ...

@@ -3,18 +3,15 @@
 import asyncio
 import math
 from types import TracebackType
-from typing import Final, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from mainspring.errors import LimitTimeoutError
 from mainspring.resilience._checks import check_count, check_seconds
-from mainspring.resilience._limit_kernels import Kernel
+from mainspring.resilience._limit_kernels import Kernel, seconds_until
 from mainspring.resilience._limiter import LimiterStatistic, LimiterStats
-from mainspring.resilience._waiters import WaitLine
+from mainspring.resilience._waiters import SHORTEST_WAIT, WaitLine
 
 K = TypeVar("K", bound=Kernel)
-
-_SHORTEST_WAIT: Final = 2e-6
-"""Seconds. A timer may fire early by the resolution of its clock; nothing may fire again at the same instant."""
 
 
 class QueuedLimiter(Generic[K]):
@@ -60,7 +57,7 @@ class QueuedLimiter(Generic[K]):
         if self._take(cost):
             return None
         self._statistic.refused += 1
-        return self._retry_after(cost)
+        return seconds_until(self._kernel, (*self._line.weights(), cost))
 
     async def __aenter__(self) -> Self:
         await self.acquire()
@@ -99,17 +96,6 @@ class QueuedLimiter(Generic[K]):
         self._statistic.granted += cost
         return True
 
-    def _retry_after(self, cost: int) -> float:
-        kernel = self._kernel.copy()
-        now = at = kernel.now()
-        for weight in (*self._line.weights(), cost):
-            at = max(at, kernel.fits_at(weight, at))
-            kernel.record(weight, at)
-        wait = at - now
-        while now + wait < at:  # the subtraction may have rounded down: never say too little
-            wait = math.nextafter(wait, math.inf)
-        return wait
-
     async def _wait(self, cost: int, timeout: float | None) -> None:
         if timeout == 0:
             self._statistic.timeouts += 1
@@ -141,7 +127,7 @@ class QueuedLimiter(Generic[K]):
         if due < math.inf:
             loop = asyncio.get_running_loop()
             self._due = due
-            self._timer = loop.call_at(loop.time() + max(due - now, _SHORTEST_WAIT), self._on_timer)
+            self._timer = loop.call_at(loop.time() + max(due - now, SHORTEST_WAIT), self._on_timer)
 
     def _on_timer(self) -> None:
         # It may fire early by the resolution of its clock; then it is set again.

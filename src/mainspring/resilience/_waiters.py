@@ -3,11 +3,15 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from itertools import islice
+from typing import Final, Generic, TypeVar
 
 from mainspring.errors import TooManyWaitersError
 
 T = TypeVar("T")
+
+SHORTEST_WAIT: Final = 2e-6
+"""Seconds. A timer may fire early by the resolution of its clock; none may fire again at the same instant."""
 
 
 class WaitLine(Generic[T]):
@@ -31,6 +35,17 @@ class WaitLine(Generic[T]):
     def weights(self) -> list[int]:
         """Return what each caller asks for, first come first."""
         return [weight for future, weight in self.futures.items() if not future.done()]
+
+    def callers(self, count: int) -> "list[tuple[asyncio.Future[T | None], int]]":
+        """Return the first `count` callers, each with what it asks for."""
+        return [each for each in islice(self.futures.items(), count) if not each[0].done()]
+
+    def serve_caller(self, caller: "asyncio.Future[T | None]", answer: T) -> bool:
+        """Wake one caller with `answer`; return False when it is gone."""
+        if self.futures.pop(caller, None) is None or caller.done():
+            return False
+        caller.set_result(answer)
+        return True
 
     def head(self) -> int:
         """Return what the first caller asks for; 0 when the line is empty."""

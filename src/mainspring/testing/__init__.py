@@ -2,7 +2,7 @@
 
 The pytest plugin (`-p mainspring.testing.plugin`) runs async tests and fixtures and looks for leaks;
 `VirtualClock` simulates time; `eventually` and `TestSignal` wait without sleeping; `FailNth` and the limits
-make things fail; `PythonChild` is a program to crash.
+make things fail; `PythonChild` is a program to crash, `ValkeyServer` a real server to lean on.
 """
 
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mainspring.testing._limits import limit_descriptors as limit_descriptors
     from mainspring.testing._limits import limit_file_size as limit_file_size
     from mainspring.testing._signals import TestSignal as TestSignal
+    from mainspring.testing._valkey import ValkeyServer as ValkeyServer
     from mainspring.testing._virtual_clock import VirtualClock as VirtualClock
 else:
     from mainspring.base import door
@@ -26,6 +27,7 @@ else:
             "_faults": ("FailNth",),
             "_limits": ("limit_descriptors", "limit_file_size"),
             "_signals": ("TestSignal",),
+            "_valkey": ("ValkeyServer",),
             "_virtual_clock": ("VirtualClock",),
         },
     )

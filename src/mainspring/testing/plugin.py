@@ -3,7 +3,7 @@
 - `async def` tests run, each on a loop of its own; async fixtures too, coroutines and generators, of every
   scope. Fixtures wider than one test live on one loop that they share, and a test that asks for such a fixture
   runs there.
-- Fixtures: `virtual_clock`, `unused_port`, `mainspring_count`.
+- Fixtures: `virtual_clock`, `unused_port`, `mainspring_count`, `valkey_server`.
 - With `mainspring_leaks = true` in the ini file every test is checked for tasks, threads, descriptors and
   child processes that it leaves behind; `@pytest.mark.allow_leaks("threads", reason=...)` excuses one.
 
@@ -24,6 +24,7 @@ from mainspring.concurrency import start_child_infrastructure
 from mainspring.errors import LeakError
 from mainspring.testing._leaks import LEAK_KINDS, Holdings, pending_tasks, wait_for_leaks
 from mainspring.testing._test_loops import LoopFactory, TestLoop
+from mainspring.testing._valkey import ValkeyServer
 from mainspring.testing._virtual_clock import DEFAULT_START, VirtualClock
 
 _OWN_LOOP: Final = pytest.StashKey[TestLoop]()
@@ -167,6 +168,13 @@ def unused_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Generator[ValkeyServer]:
+    """A real Valkey server that the tests of this run share; each uses keys of its own."""
+    with ValkeyServer() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

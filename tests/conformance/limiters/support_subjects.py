@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from inspect import isawaitable
 
+from tests.unit.resilience.support_bucket import plain_limiter
+
 from mainspring.base import current_clock
 from mainspring.resilience import GCRA, Bulkhead, CombinedLimit, FixedWindow, Limiter, RateLimit
 
@@ -90,5 +92,6 @@ SUBJECTS = [
     Subject("GCRA-burst", lambda: GCRA(5, PERIOD, burst=4), 4, lambda g: max(0, largest_sum(g, PERIOD) - 8)),
     Subject("FixedWindow", lambda: FixedWindow(5, PERIOD), 5, lambda g: max(0, largest_aligned_sum(g, PERIOD) - 5)),
     Subject("CombinedLimit", _combined, 2, _excess_of_combined),
+    Subject("GlobalAsyncLimiter", lambda: plain_limiter(5, PERIOD)[0], 5, lambda g: max(0, largest_sum(g, PERIOD) - 5)),
     Subject("Bulkhead", lambda: Bulkhead(5), 5, lambda g: max(0, largest_crowd(g) - 5), holds=True),
 ]

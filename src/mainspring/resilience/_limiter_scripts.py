@@ -1,0 +1,140 @@
+"""What `GlobalAsyncLimiter` runs inside of Redis: one atomic step of its own clock for a whole queue.
+
+Two ways to count, two scripts each: `TAKE` admits from the front of a list of costs as many as fit and records
+them; `PLAN` tells, recording nothing, when the last of a list fits. Instants are whole microseconds of the
+server's clock. All scripts know the bucket as KEYS[1], and as their first arguments the limit, the rate, the
+period and the name of the instance.
+
+The sliding log is a sorted set of `instance|request|item`, scored with seconds. Members that were recorded in
+the future (the clock was set back) still count, for two periods at most: those that lie further ahead are
+counted as made now, or a large step back would close the bucket until the clock catches up.
+"""
+
+from typing import Final
+
+_HEAD: Final = """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local bucket, instance = KEYS[1], ARGV[4]
+local limit, rate, period = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local lifetime = math.ceil(period / 500) + 1000
+"""
+
+_LOG: Final = """
+local function seconds(us) return string.format('%d.%06d', math.floor(us / 1000000), us % 1000000) end
+local function micros(score) return math.floor(tonumber(score) * 1000000 + 0.5) end
+local function in_chunks(list, ...)
+    for first = 1, #list, 2000 do
+        local words = {...}
+        for i = first, math.min(first + 1999, #list) do words[#words + 1] = list[i] end
+        redis.call(unpack(words))
+    end
+end
+local function members(request, cost)
+    local list = {}
+    for item = 1, cost do list[item] = instance .. '|' .. request .. '|' .. (item - 1) end
+    return list
+end
+"""
+
+LOG_TAKE: Final = (
+    _HEAD
+    + _LOG
+    + """
+local request, next = tonumber(ARGV[5]), 7 + 2 * ARGV[6]
+for i = 7, next - 1, 2 do in_chunks(members(ARGV[i], tonumber(ARGV[i + 1])), 'ZREM', bucket) end
+redis.call('ZREMRANGEBYSCORE', bucket, '-inf', seconds(now - period))
+local newest = redis.call('ZRANGE', bucket, -1, -1, 'WITHSCORES')[2]
+if newest and micros(newest) > now + period then
+    local moved = {}
+    for _, member in ipairs(redis.call('ZRANGEBYSCORE', bucket, '(' .. seconds(now), '+inf')) do
+        moved[#moved + 1] = seconds(now)
+        moved[#moved + 1] = member
+    end
+    in_chunks(moved, 'ZADD', bucket)
+end
+local count, granted, added, lacking = redis.call('ZCARD', bucket), 0, {}, 0
+for i = next, #ARGV do
+    local cost = tonumber(ARGV[i])
+    if count + cost > limit then
+        lacking = count + cost - limit
+        break
+    end
+    for _, member in ipairs(members(string.format('%.0f', request + granted), cost)) do
+        added[#added + 1] = seconds(now)
+        added[#added + 1] = member
+    end
+    count = count + cost
+    granted = granted + 1
+end
+if granted > 0 then
+    in_chunks(added, 'ZADD', bucket)
+    redis.call('PEXPIRE', bucket, lifetime)
+end
+local wait = 0
+if lacking > 0 then
+    wait = micros(redis.call('ZRANGE', bucket, lacking - 1, lacking - 1, 'WITHSCORES')[2]) + period - now
+end
+return {granted, wait, now, count, ''}
+"""
+)
+
+LOG_PLAN: Final = (
+    _HEAD
+    + _LOG
+    + """
+local times, at = {}, now
+local scored = redis.call('ZRANGEBYSCORE', bucket, '(' .. seconds(now - period), '+inf', 'WITHSCORES')
+for i = 2, #scored, 2 do times[#times + 1] = micros(scored[i]) end
+for i = 5, #ARGV do
+    local cost = tonumber(ARGV[i])
+    local surplus = #times + cost - limit
+    if surplus > 0 then at = math.max(at, times[surplus] + period) end
+    for _ = 1, cost do times[#times + 1] = at end
+end
+return at - now
+"""
+)
+
+_PACE: Final = """
+local function span(cost) return math.ceil(cost * period / rate) end
+local due = tonumber(redis.call('GET', bucket) or 0)
+if due > now + span(limit) + period then due = now + span(limit) end
+"""
+
+PACE_TAKE: Final = (
+    _HEAD
+    + _PACE
+    + """
+local next, granted, wait = 7 + 2 * ARGV[6], 0, 0
+for i = 7, next - 1, 2 do
+    -- After a later call nobody knows whether the pace had a gap in between: then it stays counted.
+    if tonumber(ARGV[i]) == due then due = due - span(tonumber(ARGV[i + 1])) end
+end
+for i = next, #ARGV do
+    local after = math.max(due, now) + span(tonumber(ARGV[i]))
+    if after - span(limit) > now then
+        wait = after - span(limit) - now
+        break
+    end
+    due = after
+    granted = granted + 1
+end
+local mark = string.format('%.0f', due)
+if due > now then redis.call('SET', bucket, mark, 'PX', lifetime + math.ceil((due - now) / 1000)) end
+return {granted, wait, now, math.min(limit, math.ceil(math.max(0, due - now) * rate / period)), mark}
+"""
+)
+
+PACE_PLAN: Final = (
+    _HEAD
+    + _PACE
+    + """
+local at = now
+for i = 5, #ARGV do
+    due = math.max(due, at) + span(tonumber(ARGV[i]))
+    at = math.max(at, due - span(limit))
+end
+return at - now
+"""
+)

@@ -1,0 +1,182 @@
+"""The bucket of a `GlobalAsyncLimiter` in Redis or Valkey, through redis-py.
+
+One call of a script carries the demand of a whole queue. A call whose answer was lost may have been done all
+the same: the next call names its requests among those to give back, and the script drops them first, so that
+asking again is safe.
+"""
+
+import hashlib
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal  # Any: redis-py, which may be absent
+
+from mainspring.base import load_extra, new_id
+from mainspring.errors import LimiterUnavailableError
+from mainspring.resilience._limiter_scripts import LOG_PLAN, LOG_TAKE, PACE_PLAN, PACE_TAKE
+from mainspring.resilience._timeout import timeout as time_limit
+
+Algorithm = Literal["log", "gcra"]
+
+_MAX_RETURNS: Final = 10_000
+"""Requests to give back that are kept while the server is away; older ones stay counted for their period."""
+_RETURNS_PER_CALL: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One request of this instance that was, or may have been, granted."""
+
+    request: int
+    cost: int
+    at_us: int = 0
+    """The server's time of the grant, in microseconds since 1970."""
+    mark: str = ""
+    """The pace as it was after the grant; the sliding log does without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a bucket said to a list of costs.
+
+    Args:
+        tickets: of those that were granted, from the front of the list.
+        wait: seconds until the next one fits; 0 when all were granted.
+        used: how much of the limit is taken now.
+    """
+
+    tickets: tuple[Ticket, ...]
+    wait: float
+    used: int = 0
+
+
+class RedisBucket:
+    """A bucket that every process with the same name shares; used from one loop, one call at a time.
+
+    Args:
+        url: of the server, as redis-py takes it.
+        client: a `redis.asyncio.Redis` in place of a connection of our own; it is not closed.
+        name: the key.
+        algorithm: "log" for a sorted set with every call, "gcra" for an even pace in one number.
+        limit: the largest cost.
+        rate: how many calls fit in `period` seconds.
+        period: seconds.
+        timeout: seconds for a call, connecting included.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        client: Any,
+        name: str,
+        algorithm: Algorithm,
+        limit: int,
+        rate: int,
+        period: float,
+        timeout: float,
+    ) -> None:
+        self.name = name
+        self.take_script, self.plan_script = (LOG_TAKE, LOG_PLAN) if algorithm == "log" else (PACE_TAKE, PACE_PLAN)
+        self._paced = algorithm == "gcra"
+        self._url = url
+        self._given = client
+        self._own: Any = None
+        self._timeout = timeout
+        self._head = (limit, rate, math.ceil(period * 1_000_000), new_id())
+        self._next_request = 0
+        self._returns: deque[Ticket] = deque(maxlen=_MAX_RETURNS)
+
+    @property
+    def owes(self) -> bool:
+        """Whether there is anything to give back."""
+        return bool(self._returns)
+
+    def give_back(self, ticket: Ticket) -> None:
+        """Uncount a request with the next call: nobody is there to use it."""
+        self._returns.append(ticket)
+
+    async def take(self, costs: Sequence[int]) -> Reply:
+        """Give back what is owed, then take from the front of `costs` as many as fit.
+
+        Raises:
+            LimiterUnavailableError: the server did not answer, or answered with an error.
+        """
+        first = self._next_request
+        self._next_request += len(costs)
+        asked = [Ticket(first + index, cost) for index, cost in enumerate(costs)]
+        try:
+            return await self._take(asked)
+        except LimiterUnavailableError as error:
+            # A connection that the server closed while it was idle is no reason to give up.
+            if not isinstance(error.__cause__, _connection_error()):
+                raise
+            return await self._take(asked)
+
+    async def plan(self, costs: Sequence[int]) -> float:
+        """Return after how many seconds the last of `costs` fits, when all before it are taken; record nothing.
+
+        Raises:
+            LimiterUnavailableError: the server did not answer, or answered with an error.
+        """
+        wait_us: int = await self._run(self.plan_script, *costs)
+        return wait_us / 1e6
+
+    async def close(self) -> None:
+        """Close the connection; the next call opens one anew."""
+        client, self._own = self._own, None
+        if client is not None:
+            await client.aclose()
+
+    def forget_connection(self) -> None:
+        """Drop a connection whose loop is gone."""
+        self._own = None
+
+    async def _take(self, asked: Sequence[Ticket]) -> Reply:
+        back = [self._returns.popleft() for _ in range(min(len(self._returns), _RETURNS_PER_CALL))]
+        known = (word for one in back for word in (one.mark if self._paced else one.request, one.cost))
+        first = asked[0].request if asked else 0
+        try:
+            words = (first, len(back), *known, *(one.cost for one in asked))
+            granted, wait_us, at_us, used, mark = await self._run(self.take_script, *words)
+        except BaseException:
+            # It may have been done all the same. A pace can be taken back only by its mark, which was lost.
+            self._returns.extend(back if self._paced else (*back, *asked))
+            raise
+        tickets = tuple(Ticket(one.request, one.cost, at_us, _text(mark)) for one in asked[:granted])
+        return Reply(tickets, wait_us / 1e6, used)
+
+    async def _run(self, script: str, *words: object) -> Any:
+        client = self._client()
+        redis_error = load_extra("redis.exceptions", feature="GlobalAsyncLimiter", extra="redis")
+        sha = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+        try:
+            async with time_limit(self._timeout):
+                try:
+                    return await client.evalsha(sha, 1, self.name, *self._head, *words)
+                except redis_error.NoScriptError:  # a new server, or its scripts were flushed
+                    return await client.eval(script, 1, self.name, *self._head, *words)
+        except (redis_error.RedisError, OSError) as error:
+            raise LimiterUnavailableError(bucket=self.name, reason=str(error) or type(error).__name__) from error
+
+    def _client(self) -> Any:
+        if self._given is not None:
+            return self._given
+        if self._own is None:
+            redis = load_extra("redis.asyncio", feature="GlobalAsyncLimiter", extra="redis")
+            retry = load_extra("redis.asyncio.retry", feature="GlobalAsyncLimiter", extra="redis")
+            backoff = load_extra("redis.backoff", feature="GlobalAsyncLimiter", extra="redis")
+            # Its own retries would run a script again that was done, without giving back the first time.
+            once = retry.Retry(backoff.NoBackoff(), 0)
+            self._own = redis.Redis.from_url(self._url, single_connection_client=True, retry=once)
+        return self._own
+
+
+def _text(answer: bytes | str) -> str:
+    return answer if isinstance(answer, str) else answer.decode()  # a client of the user's may decode
+
+
+def _connection_error() -> type[Exception]:
+    error: type[Exception] = load_extra("redis.exceptions", feature="GlobalAsyncLimiter", extra="redis").ConnectionError
+    return error
