@@ -42,6 +42,7 @@ SUPERVISORS = {
     "mainspring.storage._sqlite_runner": 1,
     "mainspring.storage._sqlite_writer": 1,
     "mainspring.sinks._batcher": 1,
+    "mainspring.sinks._spool": 1,
     "mainspring.jobs.engine._execution": 2,
 }
 

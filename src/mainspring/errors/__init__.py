@@ -51,6 +51,7 @@ The tree (each class also inherits the standard class in brackets)::
     │   ├── SinkWriteError [RuntimeError]      a sink did not accept items of a run
     │   ├── UnroutedItemError [TypeError]      no sink takes items of this type
     │   ├── UnknownSinkError [LookupError]     an item was addressed to a sink that does not exist
+    │   ├── SpoolFullError [RuntimeError]      there is no room for items that a sink did not take
     │   ├── InvalidItemError [ValueError]      a sink cannot take this item as it is
     │   └── TableSchemaError [ValueError]      a sink's table is missing or does not fit
     ├── ResourceError [RuntimeError]           a resource could not be made, acquired, left or closed
@@ -125,6 +126,7 @@ from mainspring.errors._program import ShutdownTimeoutError as ShutdownTimeoutEr
 from mainspring.errors._program import SignalReceivedError as SignalReceivedError
 from mainspring.errors._program import SinkError as SinkError
 from mainspring.errors._program import SinkWriteError as SinkWriteError
+from mainspring.errors._program import SpoolFullError as SpoolFullError
 from mainspring.errors._program import TableSchemaError as TableSchemaError
 from mainspring.errors._program import UnknownResourceError as UnknownResourceError
 from mainspring.errors._program import UnknownSinkError as UnknownSinkError
@@ -193,6 +195,7 @@ __all__ = [
     "SignalReceivedError",
     "SinkError",
     "SinkWriteError",
+    "SpoolFullError",
     "StaleFenceError",
     "StorageError",
     "StoreBusyError",

@@ -85,6 +85,23 @@ class TableSchemaError(SinkError, ValueError):
         super().__init__(f"table {table!r} {reason}", hint=hint, table=table, reason=reason)
 
 
+class SpoolFullError(SinkError, RuntimeError):
+    """The spool has no room for more items; nothing of this batch was kept."""
+
+    folder: str
+    size: int
+    max_bytes: int
+
+    def __init__(self, *, folder: str, size: int, max_bytes: int) -> None:
+        super().__init__(
+            f"the spool {folder} holds {size} bytes and may hold {max_bytes}",
+            hint="look at why its sink fails, replay or drop its dead letters, or raise max_bytes=",
+            folder=folder,
+            size=size,
+            max_bytes=max_bytes,
+        )
+
+
 class UnknownSinkError(SinkError, LookupError):
     """An item was addressed to a sink that does not exist."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mainspring.sinks._delivery import Delivery as Delivery
+    from mainspring.sinks._letters import DeadLetter as DeadLetter
     from mainspring.sinks._session import SinkSession as SinkSession
     from mainspring.sinks._set import SinkSet as SinkSet
     from mainspring.sinks._sink import ResultSink as ResultSink
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from mainspring.sinks._sink import TypedSink as TypedSink
     from mainspring.sinks._sink import WriteIntent as WriteIntent
     from mainspring.sinks._sink import on as on
+    from mainspring.sinks._spool import Spool as Spool
+    from mainspring.sinks._spool import SpoolStats as SpoolStats
     from mainspring.sinks._sql_table import SqlTable as SqlTable
     from mainspring.sinks._transaction import SinkRun as SinkRun
     from mainspring.sinks._transaction import SqlTransaction as SqlTransaction
@@ -28,9 +31,11 @@ else:
         __name__,
         {
             "_delivery": ("Delivery",),
+            "_letters": ("DeadLetter",),
             "_session": ("SinkSession",),
             "_set": ("SinkSet",),
             "_sink": ("ResultSink", "TransactionalBatch", "TransactionalSink", "TypedSink", "WriteIntent", "on"),
+            "_spool": ("Spool", "SpoolStats"),
             "_sql_table": ("SqlTable",),
             "_transaction": ("SinkRun", "SqlTransaction", "StageArea", "TransactionalWrite"),
         },

@@ -25,7 +25,7 @@ class Ticket:
     Invariant: `pending` counts the items that are neither written, given up nor withdrawn.
     """
 
-    __slots__ = ("changed", "count", "error", "job_id", "pending", "run_id", "sink", "withdrawn")
+    __slots__ = ("changed", "count", "error", "job_id", "pending", "run_id", "sink", "spooled", "withdrawn")
 
     def __init__(self, sink: str = "", *, run_id: str | None = None, job_id: str | None = None) -> None:
         self.sink = sink
@@ -34,6 +34,7 @@ class Ticket:
         self.count = 0
         self.pending = 0
         self.withdrawn = False
+        self.spooled: list[int] = []  # letters on disk, to be taken back if the run fails
         self.error: SinkWriteError | None = None
         self.changed = asyncio.Event()
 

@@ -83,10 +83,11 @@ class SinkSession:
         return tuple(write for write in written if write is not None)
 
     async def discard(self) -> None:
-        """Forget what was collected and withdraw what is queued; what a sink has in its hands stays there."""
+        """Forget what was collected, withdraw what is queued or on disk; what a sink has in its hands stays there."""
         self._ended = True
         for batcher, ticket in self._tickets.values():
             batcher.withdraw(ticket)
+            await self._sinks.forget(ticket)
         for collector in self._collectors.values():
             await collector.discard()
 
@@ -97,7 +98,7 @@ class SinkSession:
         if not isinstance(target, TransactionalSink):
             run = self._run
             ticket = Ticket(label_of(target), run_id=run.run_id, job_id=run.job_id)
-            return self._tickets.setdefault(number, (self._sinks.batcher(target), ticket))
+            return self._tickets.setdefault(number, (self._sinks.lane(target).batcher, ticket))
         if number not in self._collectors:
             collector = await self._sinks.collector(target, self._run)
             self._collectors.setdefault(number, collector)  # another task of the run may have been first

@@ -1,32 +1,58 @@
 """The sinks of one app: which item goes where, and one session per run."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar  # Any: items have any type
 
-from mainspring.errors import InvalidArgumentError, UnknownSinkError, UnroutedItemError
-from mainspring.sinks._batcher import Batcher, Entry
+from mainspring.errors import InvalidArgumentError, InvalidItemError, UnknownSinkError, UnroutedItemError
+from mainspring.sinks._batcher import Ticket
 from mainspring.sinks._delivery import Delivery
+from mainspring.sinks._lane import Lane, delivery_of
+from mainspring.sinks._letters import TypeNames
 from mainspring.sinks._own_database import OwnRows
 from mainspring.sinks._session import SinkSession
-from mainspring.sinks._sink import ResultSink, TransactionalSink, TypedSink, check_sink, is_write, label_of
+from mainspring.sinks._sink import TransactionalSink, TypedSink, check_sink, label_of
+from mainspring.sinks._spool import SPOOL_BYTES, Spool
 from mainspring.sinks._sql_table import SqlTable
 from mainspring.sinks._staged import Collector, MemoryBudget, RunRows
 from mainspring.sinks._transaction import SinkRun, StageArea
 
+Sink = TypeVar("Sink")
+
 
 class SinkSet:
-    """Sinks and routes. Add all sinks before `open`; sinks bound to a job join at their first item."""
+    """Sinks and routes, for the runs of an app or for a service of its own (`async with`, then `emit`).
 
-    def __init__(self) -> None:
+    Args:
+        spool: a folder for what sinks with `on_failure="spool"` did not take; each process has its own in it.
+        spool_bytes: what one process may keep there.
+    """
+
+    def __init__(self, *, spool: str | Path | None = None, spool_bytes: int = SPOOL_BYTES) -> None:
+        if spool_bytes < 1:
+            raise InvalidArgumentError(argument="spool_bytes", value=spool_bytes, expected="at least 1")
         self._by_type: dict[type, object] = {}
         self._by_label: dict[str, object] = {}
+        self._names: dict[int, str] = {}
         self._deliveries: dict[int, Delivery] = {}
         self._routes: dict[type, object] = {}
-        self._batchers: dict[int, Batcher] = {}
+        self._lanes: dict[int, Lane] = {}
+        self._lanes_by_name: dict[str, Lane] = {}
+        self._type_names = TypeNames()
         self._tables: dict[int, SqlTable] = {}
+        self._nobodys: dict[int, Ticket] = {}
         self._opening = asyncio.Lock()
         self._stage: StageArea | None = None
         self._budget = MemoryBudget()
+        self._spool: Spool | None = None
+        if spool is not None:
+            names, lanes = self._type_names, self._lanes_by_name
+            self._spool = Spool(Path(spool), names=names, lanes=lanes, max_bytes=spool_bytes)
+
+    # --- what there is ---
 
     def add(
         self,
@@ -36,7 +62,7 @@ class SinkSet:
         name: str | None = None,
         delivery: Delivery | None = None,
     ) -> None:
-        """Register a sink under a name and for items of some types (a TypedSink brings its own).
+        """Register a sink under a name and for items of some types (a TypedSink brings its own). Before `open`.
 
         Raises:
             InvalidArgumentError: the name or a type is taken, or the object is no sink.
@@ -49,24 +75,109 @@ class SinkSet:
         for one in wanted:
             if one in self._by_type:
                 raise InvalidArgumentError(argument="types", value=one, expected="a type that no other sink takes")
+        self.bind(label, sink, types=wanted, delivery=delivery)
         self._by_label[label] = sink
         self._by_type.update(dict.fromkeys(wanted, sink))
         self._routes.clear()
+
+    def bind(self, name: str, sink: object, *, types: Sequence[type] = (), delivery: Delivery | None = None) -> None:
+        """Make a sink known that belongs to one job: records on disk call it by `name`, no item is routed to it.
+
+        Raises:
+            InvalidArgumentError: the object is no sink, or two types that it may spool have one name.
+        """
+        check_sink(sink)
+        self._names.setdefault(id(sink), name)
         if delivery is not None:
             self._deliveries[id(sink)] = delivery
+        if not isinstance(sink, TransactionalSink) and self.lane(sink).delivery.on_failure == "spool":
+            for one in types or (sink.types if isinstance(sink, TypedSink) else ()):
+                self._type_names.add(one)
+
+    def sink(self, *types: type, name: str | None = None, delivery: Delivery | None = None) -> Callable[[Sink], Sink]:
+        """Register the decorated async function, or an instance of the decorated class, for items of these types."""
+
+        def register(sink: Sink) -> Sink:
+            made = sink() if isinstance(sink, type) else sink
+            self.add(made, types=types, name=name or label_of(sink), delivery=delivery)
+            return sink
+
+        return register
+
+    # --- its life ---
 
     async def open(self, stage: StageArea | None = None) -> None:
-        """Get ready; `stage` is where rows wait that are too many for memory."""
+        """Get ready, and begin to write what an earlier process left on disk.
+
+        Args:
+            stage: where rows wait that are too many for memory.
+
+        Raises:
+            OSError: the spool cannot be used.
+        """
         self._stage = stage
+        if self._spool is not None:
+            await self._spool.open()
 
     async def close(self, *, timeout: float = 10.0) -> None:
-        """Write what is queued, for `timeout` seconds at most, and close the tables' own databases."""
-        await asyncio.gather(*(batcher.close(timeout=timeout) for batcher in self._batchers.values()))
+        """Write what is queued, for `timeout` seconds at most; spool what is left; close the tables' own databases."""
+        if self._spool is not None:
+            await self._spool.stop()
+        await asyncio.gather(*(lane.batcher.close(timeout=timeout) for lane in self._lanes.values()))
+        if self._spool is not None:
+            await self._spool.close()
         for table in self._tables.values():
             if table.own is not None:
                 await table.own.close()
-        self._batchers.clear()
         self._tables.clear()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def spool(self) -> Spool | None:
+        """What waits on disk, and the dead letters; None without a folder."""
+        return self._spool
+
+    # --- items of no run ---
+
+    async def emit(self, item: object, *, key: str | None = None, sink: str | None = None) -> None:
+        """Queue an item of no run, as a service does; waits only when its sink is behind.
+
+        It is tried until its sink takes it, or spooled; closing writes what is queued.
+
+        Raises:
+            UnroutedItemError: no sink takes items of this type.
+            UnknownSinkError: there is no sink of that name.
+            InvalidItemError: the sink writes in transactions of runs only.
+            ClosedError: the set was closed.
+        """
+        target = self.named(sink) if sink is not None else self.route(type(item))
+        if isinstance(target, TransactionalSink):
+            raise InvalidItemError(
+                sink=label_of(target),
+                reason="it writes the items of a run when the run ends, and this item belongs to none",
+                hint="use session(SinkRun(...)), emit into it and finish it",
+            )
+        ticket = self._nobodys.get(id(target))
+        if ticket is None:
+            ticket = self._nobodys[id(target)] = Ticket(label_of(target))
+        batcher = self.lane(target).batcher
+        if not batcher.offer(ticket, item, key):
+            await batcher.put(ticket, item, key)
+
+    async def flush(self) -> None:
+        """Wait until every item of no run is written, or safe on disk."""
+        for number, ticket in self._nobodys.items():
+            await self._lanes[number].batcher.flush(ticket)
+
+    # --- items of a run ---
 
     def session(self, run: SinkRun, *, default: object | None = None, deterministic: bool = False) -> SinkSession:
         """Return a run's way to the sinks.
@@ -104,43 +215,44 @@ class SinkSet:
             self._routes[item_type] = found
         return found
 
-    def batcher(self, sink: object) -> Batcher:
-        """Return the one batcher of a sink."""
-        batcher = self._batchers.get(id(sink))
-        if batcher is None:
-            delivery = self._deliveries.get(id(sink))
-            batcher = self._batchers[id(sink)] = Batcher(writer_of(sink), label=label_of(sink), delivery=delivery)
-        return batcher
+    def lane(self, sink: object) -> Lane:
+        """Return the one way to a sink that takes batches.
+
+        Raises:
+            InvalidArgumentError: the object is no sink, or spools and there is no folder for it.
+        """
+        lane = self._lanes.get(id(sink))
+        if lane is None:
+            name = self._names.get(id(sink)) or label_of(sink)
+            delivery = delivery_of(sink, self._deliveries.get(id(sink)))
+            lane = Lane(sink, name=name, delivery=delivery, rescue=self._rescue_for(name, delivery))
+            self._lanes[id(sink)] = self._lanes_by_name[name] = lane
+        return lane
+
+    def _rescue_for(self, name: str, delivery: Delivery) -> "partial[Any] | None":  # Any: the coroutine of `keep`
+        if delivery.on_failure == "fail":
+            return None
+        if self._spool is None:
+            raise InvalidArgumentError(
+                argument="spool", value=None, expected=f"a folder, for the items of sink {name!r} (on_failure='spool')"
+            )
+        return partial(self._spool.keep, name)
+
+    async def forget(self, ticket: Ticket) -> None:
+        """Take back what of a failed run lies on disk."""
+        if self._spool is not None:
+            await self._spool.forget(ticket.spooled)
 
     async def collector(self, sink: TransactionalSink, run: SinkRun) -> Collector:
         """Return what collects a run's items for a transactional sink, opening its own database if it has one."""
         if not isinstance(sink, SqlTable):
             return RunRows(sink, run, self._stage, budget=self._budget)
-        sink_run = (sink, run)
         if sink.own is None:
-            return RunRows(*sink_run, self._stage, budget=self._budget, shape=sink.shape)
+            return RunRows(sink, run, self._stage, budget=self._budget, shape=sink.shape)
         async with self._opening:  # one opens, the others wait
             if id(sink) not in self._tables:
                 await sink.own.open()
                 self._tables[id(sink)] = sink
-        rows = OwnRows(*sink_run, sink.own, budget=self._budget, shape=sink.shape)
+        rows = OwnRows(sink, run, sink.own, budget=self._budget, shape=sink.shape)
         rows.database = sink.own
         return rows
-
-
-def writer_of(sink: object) -> Callable[[Sequence[Entry]], Awaitable[None]]:
-    """Return what writes a batch of entries to a sink that takes batches."""
-    if isinstance(sink, ResultSink):
-        results = sink
-
-        async def write_intents(entries: Sequence[Entry]) -> None:
-            await results.write_batch([entry.intent() for entry in entries])
-
-        return write_intents
-    check_sink(sink)
-
-    async def write(entries: Sequence[Entry]) -> None:
-        if is_write(sink):
-            await sink([entry.item for entry in entries])
-
-    return write

@@ -73,7 +73,10 @@ class WriteIntent:
 
 
 class ResultSink:
-    """Base of sinks that take whole batches of `WriteIntent`; override `write_batch`."""
+    """Base of sinks that take whole batches of `WriteIntent`; override `write_batch`.
+
+    An attribute `delivery` (a `Delivery`) says on which terms; it counts for a `TypedSink` and a function too.
+    """
 
     async def write_batch(self, intents: Sequence[WriteIntent]) -> None:
         """Write a batch in one go; an exception makes the batcher try again."""

@@ -1,12 +1,15 @@
 """Items find their sink by type, by name or by the job's default; everything else is an error of the emitter."""
 
+import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from tests.unit.sinks.support_tables import run_of
+from tests.unit.sinks.support_targets import Target, spooling
 
-from mainspring.errors import InvalidArgumentError, UnknownSinkError, UnroutedItemError
-from mainspring.sinks import ResultSink, SinkSet, SqlTable, TypedSink, WriteIntent, on
+from mainspring.errors import InvalidArgumentError, InvalidItemError, UnknownSinkError, UnroutedItemError
+from mainspring.sinks import Delivery, ResultSink, SinkSet, SqlTable, TypedSink, WriteIntent, on
 
 
 class Quote:
@@ -83,6 +86,93 @@ async def test_an_unknown_name_is_refused() -> None:
     sinks = SinkSet()
     with pytest.raises(UnknownSinkError, match="no sink 'x'"):
         await sinks.session(run_of()).emit(1, sink="x")
+
+
+async def test_sinks_are_registered_by_decorating_functions_and_classes() -> None:
+    sinks, got = SinkSet(), list[object]()
+
+    @sinks.sink(Trade)
+    async def keep_trades(batch: list[Trade]) -> None:
+        got.extend(batch)
+
+    @sinks.sink(name="books")
+    class Books(TypedSink):
+        @on(Book)
+        async def write(self, batch: list[Book]) -> None:
+            got.extend(batch)
+
+    trade, book = Trade(), Book()
+    async with sinks:
+        await sinks.emit(trade)
+        await sinks.emit(book)
+        await sinks.emit(book, sink="books")
+        await sinks.flush()
+        assert keep_trades.__name__ == "keep_trades"
+        assert Books.__name__ == "Books"
+        assert [trade, book, book] == got
+
+
+async def test_a_service_cannot_emit_into_a_table_without_a_run() -> None:
+    sinks = SinkSet()
+    sinks.add(SqlTable("t"), types=[dict])
+    with pytest.raises(InvalidItemError, match="this item belongs to none"):
+        await sinks.emit({"a": 1})
+
+
+async def test_a_service_that_emits_faster_than_its_sink_waits() -> None:
+    sinks, target = SinkSet(), Target()
+    sinks.add(target, types=[int], delivery=Delivery(max_count=1, max_queue=2))
+    async with sinks:
+        async with asyncio.TaskGroup() as tasks:
+            for n in range(20):
+                tasks.create_task(sinks.emit(n))
+        await sinks.flush()
+    assert list(range(20)) == sorted(map(int, map(str, target.got)))
+
+
+async def test_a_slow_sink_slows_only_its_own_emitters() -> None:
+    sinks, slow, quick = SinkSet(), Target(), Target()
+    sinks.add(slow, types=[int], name="slow", delivery=Delivery(max_count=1, max_queue=1))
+    sinks.add(quick, types=[str], name="quick")
+    slow.gate.clear()
+    first, second = sinks.session(run_of(0)), sinks.session(run_of(1))
+    await first.emit(1)
+    stuck = asyncio.create_task(first.emit(2))
+    await second.emit("a")
+    await second.finish()
+    assert quick.got == ["a"]
+    assert not stuck.done()
+    slow.gate.set()
+    await stuck
+    await first.finish()
+    await sinks.close()
+    assert slow.got == [1, 2]
+    assert repr(first) == "<SinkSession of load, 2 items>"
+
+
+def test_spooling_needs_a_folder_and_room() -> None:
+    with pytest.raises(InvalidArgumentError, match="a folder"):
+        SinkSet().add(Target(), name="t", delivery=Delivery(on_failure="spool"))
+    with pytest.raises(InvalidArgumentError):
+        SinkSet(spool_bytes=0)
+
+
+def test_two_types_of_one_name_cannot_be_spooled_by_one_set(tmp_path: Path) -> None:
+    sinks = SinkSet(spool=tmp_path)
+    sinks.add(Target(), name="a", types=[Trade], delivery=spooling())
+    with pytest.raises(InvalidArgumentError, match="whose name no other type has"):
+        sinks.add(Target(), name="b", types=[type("Trade", (), {})], delivery=spooling())
+
+
+class Careful(Intents):
+    delivery = Delivery(max_count=1)
+
+
+def test_a_sink_may_bring_its_own_terms() -> None:
+    sinks, sink = SinkSet(), Careful()
+    sinks.bind("job load", sink)
+    lane = sinks.lane(sink)
+    assert (lane.name, lane.delivery.max_count) == ("job load", 1)
 
 
 async def test_names_types_and_sinks_are_checked_when_added() -> None:

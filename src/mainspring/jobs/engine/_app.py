@@ -21,7 +21,7 @@ from mainspring.jobs.engine._parts import OpenApp
 from mainspring.jobs.engine._planner import walk
 from mainspring.jobs.engine._registry import Handler, JobKeywords, JobOptions, Registry
 from mainspring.jobs.engine._results import RunResult
-from mainspring.jobs.engine._store_url import make_store
+from mainspring.jobs.engine._store_url import make_store, spool_folder
 from mainspring.jobs.model import (
     DataInterval,
     PlannedFire,
@@ -42,7 +42,7 @@ from mainspring.jobs.stores import (
     RunRecord,
 )
 from mainspring.runtime import Provider, ResourceContainer, Service
-from mainspring.sinks import SinkSet
+from mainspring.sinks import Delivery, SinkSet
 from mainspring.storage import Durability
 
 P = ParamSpec("P")
@@ -96,7 +96,7 @@ class JobApp(Service):
         self._registry = Registry()
         self._names: dict[str, Provider] = {}
         self._overrides: list[tuple[Provider, Provider]] = []
-        self._sinks: list[tuple[object, tuple[type, ...], str | None]] = []
+        self._sinks: list[tuple[object, tuple[type, ...], str | None, Delivery | None]] = []
         self._open: OpenApp | None = None
         self._opening = asyncio.Lock()
         self._guard: AsyncGenerator[None, None] | None = None
@@ -125,9 +125,23 @@ class JobApp(Service):
         self._names[provider.__name__] = provider
         return provider
 
-    def sink(self, *types: type, sink: object, name: str | None = None) -> None:
-        """Send items of these types, from any job of this app, to `sink`."""
-        self._sinks.append((sink, types, name))
+    def sink(
+        self, *types: type, sink: object = None, name: str | None = None, delivery: Delivery | None = None
+    ) -> Callable[[T], T]:
+        """Send items of these types, from any job of this app, to `sink`, or to what is decorated.
+
+        Decorate an async function of a list of items, or a class of sinks that is made without arguments. A
+        `TypedSink` brings its own types; a sink without types is reached by its name.
+        """
+
+        def register(decorated: T) -> T:
+            made = decorated() if isinstance(decorated, type) else decorated
+            self._sinks.append((made, types, name, delivery))
+            return decorated
+
+        if sink is not None:
+            self._sinks.append((sink, types, name, delivery))
+        return register
 
     def override(self, provider: Provider, replacement: Provider) -> None:
         """Use `replacement` wherever `provider` is asked for; for tests, before the app is opened."""
@@ -226,9 +240,12 @@ class JobApp(Service):
             await self.close()
 
     def _sink_set(self) -> SinkSet:
-        sinks = SinkSet()
-        for sink, types, name in self._sinks:
-            sinks.add(sink, types=types, name=name)
+        sinks = SinkSet(spool=spool_folder(self._store_given))
+        for sink, types, name, delivery in self._sinks:
+            sinks.add(sink, types=types, name=name, delivery=delivery)
+        for job_id, definition in self.jobs.items():
+            if definition.sink is not None:
+                sinks.bind(f"job {job_id}", definition.sink)
         return sinks
 
     def _opened(self) -> OpenApp:

@@ -30,6 +30,15 @@ def make_store(store: JobStore | str | Path | None, *, durability: Durability) -
     return SqliteStore(path, durability=durability)
 
 
+def spool_folder(store: JobStore | str | Path | None) -> Path:
+    """Return where items wait that a sink did not take: beside the store's file, else in the state directory."""
+    named = store if store is not None else os.environ.get("MAINSPRING_STORE")
+    if not isinstance(named, str | Path):
+        return state_directory() / "spool"
+    path = _path_of(named)
+    return path.with_name(f"{path.name}-spool")
+
+
 def _default_path() -> Path:
     path = state_directory() / "mainspring.db"
     log.info("jobs are kept in %s", path)

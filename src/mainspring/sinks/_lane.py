@@ -1,0 +1,43 @@
+"""One sink with all that belongs to it: its writer, one call at a time, its terms and its batcher."""
+
+import asyncio
+from collections.abc import Sequence
+
+from mainspring.sinks._batcher import Batcher, Entry, Rescue
+from mainspring.sinks._delivery import Delivery
+from mainspring.sinks._sink import ResultSink, check_sink, is_write, label_of
+
+
+class Lane:
+    """The way to one sink that takes batches.
+
+    Args:
+        name: what records on disk call it: the same after a restart.
+        rescue: keeps what the sink did not take; used only when its delivery says "spool".
+    """
+
+    def __init__(self, sink: object, *, name: str, delivery: Delivery, rescue: Rescue | None) -> None:
+        self.name = name
+        self.delivery = delivery
+        self._sink = sink
+        self._one_at_a_time = asyncio.Lock()  # the batcher and the spool write to the same sink
+        self.batcher = Batcher(self.write, label=label_of(sink), delivery=delivery, rescue=rescue)
+
+    async def write(self, entries: Sequence[Entry]) -> None:
+        """Have the sink write a batch; raises what it raises."""
+        async with self._one_at_a_time:
+            if isinstance(self._sink, ResultSink):
+                await self._sink.write_batch([entry.intent() for entry in entries])
+            elif is_write(self._sink):
+                await self._sink([entry.item for entry in entries])
+
+
+def delivery_of(sink: object, given: Delivery | None) -> Delivery:
+    """Return the terms for a sink: those given, its own attribute `delivery`, or the default.
+
+    Raises:
+        InvalidArgumentError: the object is no sink.
+    """
+    check_sink(sink)
+    own = getattr(sink, "delivery", None)
+    return given or (own if isinstance(own, Delivery) else Delivery())

@@ -1,0 +1,107 @@
+"""Whose spool is whose: each node has a folder of its own under a root, held by an OS lock while the node lives.
+
+A node takes over a folder that nobody holds, and moves the letters of all others that nobody holds into it: they
+belong to processes that died.
+"""
+
+import fcntl
+import logging
+import os
+from pathlib import Path
+from typing import Final
+
+from mainspring.base import new_id
+from mainspring.sinks._segments import SegmentLog
+
+log = logging.getLogger(__name__)
+
+_LOCK: Final = "owner.lock"
+
+
+class SpoolFolder:
+    """A folder with a log, held by this process. Every method blocks; one thread at a time."""
+
+    def __init__(self, root: Path, *, max_bytes: int) -> None:
+        self._root = root
+        self._max_bytes = max_bytes
+        self._lock: int | None = None
+        self.log: SegmentLog
+
+    def open(self) -> SegmentLog:
+        """Take a folder and return its log, with the letters of the dead in it.
+
+        Raises:
+            OSError: the root cannot be used.
+        """
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        free = [(path, lock) for path in sorted(self._root.iterdir()) if (lock := take_lock(path)) is not None]
+        if not free:
+            folder = self._root / new_id()
+            folder.mkdir(mode=0o700)
+            lock = take_lock(folder)
+            if lock is None:
+                return self.open()  # another process, opening at this moment, took it for a dead one's
+            free = [(folder, lock)]
+        (folder, self._lock), *others = free
+        self.log = SegmentLog(folder, max_bytes=self._max_bytes)
+        self.log.open()
+        for path, held in others:
+            self._adopt(path, held)
+        return self.log
+
+    def close(self) -> None:
+        """Let go of the folder; an empty one is removed."""
+        lock, self._lock = self._lock, None
+        if lock is None:
+            return
+        self.log.close()
+        if not self.log.places:
+            _remove(self.log.folder)
+        os.close(lock)
+
+    def _adopt(self, folder: Path, lock: int) -> None:
+        """Move the letters of a dead node's folder into ours; what finds no room stays where it is."""
+        theirs = SegmentLog(folder, max_bytes=self._max_bytes)
+        try:
+            theirs.open()
+            for number, place in sorted(theirs.places.items()):
+                data = theirs.read(number)
+                if data is not None:
+                    ids = self.log.put([data], tries=place.tries)
+                    if place.dead is not None:
+                        self.log.bury(ids, place.dead)
+                theirs.done([number])
+            theirs.close()
+            _remove(folder)
+        except (OSError, RuntimeError) as error:
+            theirs.close()
+            log.error("the spool of a dead node stays in %s: %s", folder, error)
+        finally:
+            os.close(lock)
+
+
+def take_lock(folder: Path) -> int | None:
+    """Return a descriptor that holds a folder's lock, None when another process holds it or it is no spool."""
+    try:
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(lock).st_ino == (folder / _LOCK).stat().st_ino:
+            return lock
+    except OSError:
+        pass  # held, or removed by the one who held it
+    os.close(lock)
+    return None
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder of which we hold the lock and whose log is empty; what is not ours stays."""
+    for path in folder.glob("*.seg"):
+        path.unlink()
+    (folder / _LOCK).unlink()
+    try:
+        folder.rmdir()
+    except OSError:
+        log.info("the folder %s is not empty and stays", folder)

@@ -1,0 +1,120 @@
+"""Sinks as the jobs of an app use them: registered by decorating, spooled over a restart, keyed, never half written."""
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.unit.jobs.engine.support_engine import make_app, running
+from tests.unit.sinks.support_targets import AT_ONCE, Target
+
+from mainspring.jobs import JobApp, JobContext
+from mainspring.jobs.engine._store_url import spool_folder
+from mainspring.jobs.stores import SqliteStore
+from mainspring.sinks import Delivery, TypedSink, on
+from mainspring.testing import eventually
+
+
+@dataclass
+class Trade:
+    symbol: str
+
+
+def collector(got: list[Trade], *, down: Callable[[], bool]) -> "Callable[[Path], JobApp]":
+    """Return a maker of apps whose sink of trades is down while `down()`."""
+
+    def make(folder: Path) -> JobApp:
+        app = make_app(folder)
+
+        @app.sink(Trade, delivery=Delivery(retry=AT_ONCE, on_failure="spool"))
+        async def keep(batch: list[Trade]) -> None:
+            if down():
+                raise OSError("down")
+            got.extend(batch)
+
+        @app.job("trades")
+        async def trades(ctx: JobContext) -> None:
+            await ctx.emit(Trade("A"))
+
+        return app
+
+    return make
+
+
+async def test_spooled_items_of_a_run_arrive_when_the_app_starts_again(tmp_path: Path) -> None:
+    got: list[Trade] = []
+    states = [True]
+    make = collector(got, down=lambda: states[-1])
+    async with running(make(tmp_path)) as app:
+        assert (await app.run_job("trades")).ok
+    assert [] == got
+    states.append(False)
+    async with running(make(tmp_path)):
+        await eventually(lambda: got == [Trade("A")])
+
+
+async def test_a_job_may_bring_a_sink_that_spools(tmp_path: Path) -> None:
+    class Own(Target):
+        delivery = Delivery(retry=AT_ONCE, on_failure="spool")
+
+    sinks = [Own(down=True), Own()]
+    for sink in sinks:
+        app = make_app(tmp_path)
+
+        @app.job("rows", sink=sink)
+        async def rows() -> AsyncGenerator[dict[str, int]]:
+            yield {"n": 1}
+
+        async with running(app):
+            if sink.down:
+                assert (await app.run_job("rows")).ok
+            else:
+                await sink.until(1)
+    assert [[], [{"n": 1}]] == [sink.got for sink in sinks]
+
+
+async def test_a_class_of_sinks_is_registered_by_decorating_it(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    got: list[Trade] = []
+
+    @app.sink()
+    class TradeSink(TypedSink):
+        @on(Trade)
+        async def write(self, batch: list[Trade]) -> None:
+            got.extend(batch)
+
+    @app.job("bound", sink=TradeSink())
+    async def bound() -> AsyncGenerator[Trade]:
+        yield Trade("A")
+
+    @app.job("routed")
+    async def routed() -> AsyncGenerator[Trade]:
+        yield Trade("B")
+
+    async with running(app):
+        (await app.run_job("bound")).check()
+        (await app.run_job("routed")).check()
+    assert [Trade("A"), Trade("B")] == got
+
+
+async def test_a_run_whose_sink_refuses_fails_and_others_are_untouched(tmp_path: Path) -> None:
+    app, broken, fine = make_app(tmp_path), Target(down=True), Target()
+    app.sink(sink=broken, name="broken", delivery=Delivery(retry=AT_ONCE))
+    app.sink(sink=fine, name="fine")
+
+    @app.job("emits")
+    async def emits(ctx: JobContext, config: dict[str, str]) -> None:
+        await ctx.emit({"n": 1}, sink=config["sink"])
+
+    async with running(app):
+        assert "OSError: refused" in ((await app.run_job("emits", {"sink": "broken"})).error or "")
+        assert (await app.run_job("emits", {"sink": "fine"})).ok
+    assert ([], [{"n": 1}]) == (broken.got, fine.got)
+
+
+def test_the_spool_lies_beside_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MAINSPRING_STORE", raising=False)
+    monkeypatch.setenv("MAINSPRING_STATE_DIR", str(tmp_path))
+    assert spool_folder(f"sqlite:///{tmp_path}/jobs.db") == tmp_path / "jobs.db-spool"
+    assert spool_folder(None) == tmp_path / "spool"
+    assert spool_folder(SqliteStore(tmp_path / "x.db")) == tmp_path / "spool"
