@@ -39,7 +39,7 @@ def store_error(error: BaseException, store: str) -> StorageError | None:
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
             return _cannot_open(store, error)
         case sqlite3.SQLITE_IOERR:
-            return StoreOpenError(store=store, reason=f"the disk answered with an error ({error})")
+            return _disk_error(store, error)
         case _:
             return None
 
@@ -60,3 +60,11 @@ def _cannot_open(store: str, error: sqlite3.Error) -> StorageError:
     if os.path.isdir(folder) and not os.access(folder, os.W_OK | os.X_OK):
         return StoreReadOnlyError(store=store)
     return StoreOpenError(store=store, reason=str(error))
+
+
+def _disk_error(store: str, error: sqlite3.Error) -> StorageError:
+    return StoreOpenError(
+        store=store,
+        reason=f"the disk answered with an error ({error})",
+        hint="look at the room that is left on its disk, at quotas, and at the system's log",
+    )

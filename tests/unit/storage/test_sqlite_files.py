@@ -2,39 +2,14 @@ import os
 import sqlite3
 import stat
 import sys
-import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.unit.storage.support_users import as_nobody, unprivileged
 
 from mainspring.errors import StoreOpenError, StoreReadOnlyError
 from mainspring.storage import InlineRunner, SqliteOwner, connect
 from mainspring.storage import _sqlite_files as files
-
-NOBODY = 65534
-
-
-@contextmanager
-def unprivileged() -> Generator[Path]:
-    """Give a readable folder, and lose root's rights inside the block."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        yield folder
-
-
-@contextmanager
-def as_nobody() -> Generator[None]:
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def test_missing_directories_and_the_file_are_private(tmp_path: Path) -> None:
