@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +26,75 @@ def last_line(capsys: pytest.CaptureFixture[str]) -> Mapping[str, Any]:
     return answer
 
 
-def test_two_days_are_loaded_exactly_and_a_second_run_answers_at_once(
+def totals(answer: Mapping[str, Any]) -> tuple[int, int, int]:
+    return answer["intervals"], answer["flights"], answer["days"]
+
+
+def runs_of(state: Path) -> set[str]:
+    """Return the ids of all runs that the state directory knows."""
+    with closing(sqlite3.connect(state / "flights.db")) as connection:
+        return {run for (run,) in connection.execute("SELECT run_id FROM history UNION SELECT run_id FROM run")}
+
+
+def test_two_days_are_loaded_exactly_and_a_second_run_answers_from_the_database(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["--days", "2", "--once", "--json", "--state", str(tmp_path / "state")]
+    state = tmp_path / "state"
+    command = ["--days", "2", "--once", "--json", "--state", str(state)]
     assert 0 == main(command)
     first = last_line(capsys)
-    assert (48, 1785, 2) == (first["intervals"], first["flights"], first["days"])
+    assert (48, 1785, 2) == totals(first)
     assert first["retries"] > 0
+    runs = runs_of(state)
+    (state / "flights.csv").unlink()  # the API unpacks it as soon as it starts
     assert 0 == main(command)
     second = last_line(capsys)
-    assert (48, 1785, 2) == (second["intervals"], second["flights"], second["days"])
+    assert (48, 1785, 2) == totals(second)
     assert (first["retries"], first["runs_per_second"]) == (second["retries"], second["runs_per_second"])
-    assert second["seconds"] < first["seconds"]
+    assert not (state / "flights.csv").exists()
+    assert runs == runs_of(state)
+
+
+def test_more_days_are_added_to_those_that_are_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["--once", "--json", "--state", str(tmp_path / "state")]
+    assert 0 == main([*command, "--days", "1"])
+    assert (24, 842, 1) == totals(last_line(capsys))
+    before = runs_of(tmp_path / "state")
+    assert 0 == main([*command, "--days", "2"])
+    assert (48, 1785, 2) == totals(last_line(capsys))
+    assert before < runs_of(tmp_path / "state")
+
+
+def test_fresh_begins_anew_in_the_state_directory_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["--days", "1", "--once", "--json", "--state", "here/state"]
+    assert 0 == main(command)
+    before = runs_of(Path("here/state"))
+    assert 0 == main([*command, "--fresh"])
+    assert 24 + 1 == len(runs_of(Path("here/state")))
+    assert set() == before & runs_of(Path("here/state"))
+    assert [Path("here")] == [path.relative_to(tmp_path) for path in tmp_path.iterdir()]
+    assert 24 == last_line(capsys)["intervals"]
+
+
+def test_json_is_the_one_line_on_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == main(["--days", "1", "--once", "--json", "--state", str(tmp_path / "state")])
+    written = capsys.readouterr()
+    (line,) = written.out.splitlines()
+    assert [
+        "intervals",
+        "flights",
+        "days",
+        "seconds",
+        "engine_seconds",
+        "runs_per_second",
+        "retries",
+        "rejected",
+        "breaker_opened",
+    ] == list(json.loads(line))
+    assert "24 hours, 842 flights and 1 days" in written.err
 
 
 def test_it_runs_on_until_it_is_told_to_end(tmp_path: Path) -> None:
