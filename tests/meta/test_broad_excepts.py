@@ -44,6 +44,7 @@ SUPERVISORS = {
     "mainspring.sinks._batcher": 1,
     "mainspring.sinks._spool": 1,
     "mainspring.jobs.engine._execution": 2,
+    "mainspring.jobs.engine._steady": 1,
 }
 
 BROAD = {"Exception", "BaseException"}

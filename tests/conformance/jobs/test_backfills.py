@@ -75,6 +75,8 @@ async def test_the_first_failure_stops_when_asked_to(stores: StoreFactory) -> No
         assert stopped is not None
         assert (stopped.state, stopped.failed_count) == (BackfillState.STOPPED, 1)
         assert (stopped.cancelled_count, stopped.live_count) == (3, 0)
+        (last, *_) = await store.runs(RunFilter(states=frozenset({RunState.CANCELLED})))
+        assert last.error_message == "its backfill was stopped"
         assert await store.step_backfill(step(store, row.backfill_id, 4, 5)) == stopped
 
 

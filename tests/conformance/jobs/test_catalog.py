@@ -146,7 +146,8 @@ async def test_waiting_runs_say_why_and_are_released(stores: StoreFactory) -> No
         assert (await claim(store, epoch)).runs == ()
         jobs = frozenset({"job"})
         assert [r.run_id for r in await store.waiting(jobs=jobs, limit=9)] == [early.run_id, late.run_id]
-        assert len(await store.waiting(jobs=jobs, limit=1)) == 1
+        (first,) = await store.waiting(jobs=jobs, limit=1)
+        assert [r.run_id for r in await store.waiting(jobs=jobs, limit=9, after=first)] == [late.run_id]
         await store.settle_waiting(released=[early.run_id], blocked=[(late.run_id, "blocked by x")])
         (left,) = await store.waiting(jobs=jobs, limit=9)
         assert left.blocked_by == "blocked by x"

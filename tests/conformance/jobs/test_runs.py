@@ -360,7 +360,7 @@ async def test_cancel_of_a_waiting_run_is_at_once(stores: StoreFactory) -> None:
         await enqueue(store, run)
         cancelled = await store.cancel(run.run_id)
         assert cancelled is not None
-        assert cancelled.state is RunState.CANCELLED
+        assert (cancelled.state, cancelled.error_message) == (RunState.CANCELLED, "cancelled on request")
         assert await store.cancel(run.run_id) == cancelled
         assert await store.cancel(new_id()) is None
         assert (await claim(store, epoch)).runs == ()

@@ -7,14 +7,14 @@ its way out does it, so that a plain `asyncio.run(main())` leaves nothing behind
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, Unpack  # Any: handlers and values have any type
 
 from mainspring.base import current_clock, encode_json, from_us, new_id, to_us
 from mainspring.concurrency import ThreadPoolExecutor, WorkerPool
-from mainspring.errors import InvalidArgumentError, UnknownBackfillError
+from mainspring.errors import ClosedError, InvalidArgumentError, UnknownBackfillError
 from mainspring.jobs.engine._backfill import Backfill
 from mainspring.jobs.engine._definition import JobDefinition
 from mainspring.jobs.engine._parts import OpenApp
@@ -34,7 +34,6 @@ from mainspring.jobs.model import (
 from mainspring.jobs.stores import (
     BackfillRow,
     BackfillState,
-    Enqueue,
     JobStore,
     NewRun,
     RunFilter,
@@ -159,7 +158,7 @@ class JobApp(Service):
         """The store, once the app is open.
 
         Raises:
-            InvalidArgumentError: the app is not open.
+            ClosedError: the app is not open.
         """
         return self._opened().store
 
@@ -197,7 +196,7 @@ class JobApp(Service):
         opened, self._open = self._open, None
         workers, self._workers = self._workers, None
         if opened is not None:
-            await opened.close(drain_timeout=self._drain_timeout, cancel_grace=self._cancel_grace)
+            await opened.close(drain_timeout=self._drain_timeout)
         if workers is not None:
             await workers.close()
         guard, self._guard = self._guard, None
@@ -220,12 +219,13 @@ class JobApp(Service):
             slots=self._slots,
             queues=self._queues,
             poll_interval=self._poll_interval,
+            cancel_grace=self._cancel_grace,
         )
         await store.open()
         try:
             await opened.start_runner()
         except BaseException:
-            await opened.close(drain_timeout=0.0, cancel_grace=0.0)
+            await opened.close(drain_timeout=0.0)
             raise
         self._guard = self._close_with_loop()
         await anext(self._guard)
@@ -250,7 +250,7 @@ class JobApp(Service):
 
     def _opened(self) -> OpenApp:
         if self._open is None:
-            raise InvalidArgumentError(argument="app", value=self.label, expected="an open app: await app.open()")
+            raise ClosedError(what=f"the app {self.label!r}", hint="await app.open() first")
         return self._open
 
     # --- what handlers use ---
@@ -263,7 +263,7 @@ class JobApp(Service):
         """The worker processes for CPU work, started at the first use."""
         async with self._workers_lock:
             if self._workers is None:
-                workers = WorkerPool()
+                workers = WorkerPool(cancel_grace=self._cancel_grace)
                 await workers.start()
                 self._workers = workers
             return self._workers
@@ -271,7 +271,7 @@ class JobApp(Service):
     async def cpu(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function in a worker process."""
         workers = await self.worker_pool()
-        return await workers.submit(function, *args, **kwargs)
+        return await workers.create_task(function, *args, **kwargs)
 
     # --- runs ---
 
@@ -297,17 +297,7 @@ class JobApp(Service):
         definition = self._registry[job]
         opened = await self.open()
         command = self._new_call(definition, config, scheduled_time, idempotency_key, opened)
-        reserved = opened.node.reserve()
-        try:
-            epoch = opened.node.epoch if reserved and wait else None
-            answer = await opened.store.enqueue(Enqueue(run=command, claim_epoch=epoch))
-        finally:
-            if reserved:
-                opened.node.release()
-        if answer.claimed is not None:
-            opened.node.begin(answer.claimed)
-        else:
-            opened.node.wake()
+        answer = await opened.node.enqueue(command, claim=wait)
         record = answer.claimed or answer.record
         if wait and (record is None or not record.state.terminal):
             record = await opened.waiters.wait(answer.run_id)
@@ -472,9 +462,9 @@ class JobApp(Service):
         opened.node.wake()
         return row
 
-    def next_backfill_change(self) -> Awaitable[None]:
-        """Return what is resolved after the next look at the backfills."""
-        return asyncio.shield(self._opened().planner.next_change())
+    def next_backfill_change(self) -> "asyncio.Future[None]":
+        """Return the future that is resolved after the next look at the backfills; shared, so shield it."""
+        return self._opened().planner.next_change()
 
     async def watermark(self, job: Job) -> datetime | None:
         """Return the end of the unbroken beginning of what is done (succeeded or skipped); None without any."""

@@ -1,5 +1,6 @@
 """The handle of a durable backfill. The backfill itself lives in the store and survives its makers."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from mainspring.base import current_clock
@@ -43,13 +44,17 @@ class Backfill:
         await self._app.set_backfill_state(self.backfill_id, BackfillState.CANCELLED)
 
     async def wait(self) -> BackfillProgress:
-        """Wait until nothing of it is left to run and return the outcome; cancelling the wait stops only it."""
+        """Wait until nothing of it is left to run and return the outcome; cancelling the wait stops only it.
+
+        Raises:
+            ClosedError: the app was closed first; the backfill goes on with the next app on this store.
+        """
         while True:
             changed = self._app.next_backfill_change()
             progress = await self.progress()
             if progress.done and progress.running == 0:
                 return progress
-            await changed
+            await asyncio.shield(changed)
 
     async def _row(self) -> BackfillRow:
         row = await self._app.store.backfill(self.backfill_id)

@@ -58,6 +58,7 @@ class JobContext(Mapping[str, object]):
         "job_id",
         "run_id",
         "scheduled_at",
+        "thread_left",
     )
 
     def __init__(
@@ -87,6 +88,7 @@ class JobContext(Mapping[str, object]):
         self._open_session = open_session
         self._session: SinkSession | None = None
         self._cancelled = False
+        self.thread_left = False  # the handler's thread went on after its run had to end
         self._loop = loop
 
     @property

@@ -6,26 +6,24 @@ cancellation without a reason comes from the loop that is shutting down, and han
 
 import asyncio
 import logging
-import traceback
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec.structs import replace
 
-from mainspring.base import Backoff, decode_json, encode_json, from_us
+from mainspring.base import Backoff, decode_json, from_us
 from mainspring.errors import (
     JobTimeoutError,
     LeaseLostError,
-    MainspringError,
     StaleFenceError,
     StorageError,
 )
 from mainspring.jobs.engine._context import JobContext
 from mainspring.jobs.engine._definition import JobDefinition
-from mainspring.jobs.engine._handler import call_handler
+from mainspring.jobs.engine._handler import THREAD_LEFT, HandlerThreads, call_handler
+from mainspring.jobs.engine._outcome import describe_error, encode_value, retry_after
 from mainspring.jobs.model import DataInterval, RunState
 from mainspring.jobs.stores import Finish, JobStore, RunRecord
 from mainspring.runtime import ResourceBinding
@@ -36,11 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MESSAGE_LIMIT: Final = 4_096  # characters of an error's message that the record keeps
-DETAIL_LIMIT: Final = 16_384  # characters of a traceback that the record keeps, its end
-VALUE_LIMIT: Final = 65_536  # bytes of a handler's value as JSON that the record keeps
-
-_STORE_TROUBLE = Backoff(0.1, maximum=5.0, jitter="full", max_tries=8)
+_STORE_TROUBLE = Backoff(0.1, maximum=5.0, jitter="full")  # as long as the app is open: a full disk gets emptied
 
 
 class StopReason(Enum):
@@ -66,48 +60,59 @@ class Work:
 class Execution:
     """One attempt of one run. `run()` never raises what the handler raised: it ends in the record."""
 
-    __slots__ = ("_context", "_on_end", "_stop", "_work", "record", "task")
+    __slots__ = ("_cancel_grace", "_context", "_phase", "_stop", "_work", "record", "task")
 
-    def __init__(self, work: Work, record: RunRecord, on_end: "Callable[[Execution, RunRecord | None], None]") -> None:
+    def __init__(self, work: Work, record: RunRecord, *, cancel_grace: float) -> None:
         self.record = record
-        self.task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[RunRecord | None] | None = None
         self._work = work
-        self._on_end = on_end
+        self._cancel_grace = cancel_grace
+        self._phase: Literal["new", "handling", "recording"] = "new"
         self._stop: StopReason | None = None
         self._context: JobContext | None = None
 
     def stop(self, reason: StopReason) -> None:
-        """Ask the handler to stop; the first reason counts."""
-        if self._stop is None and self.task is not None:
-            self._stop = reason
-            if self._context is not None:
-                self._context.mark_cancelled()
+        """Ask the handler to stop; the first reason counts, and none once the handler has ended."""
+        if self._stop is not None or self._phase == "recording":
+            return
+        self._stop = reason
+        if self._context is not None:
+            self._context.mark_cancelled()
+        if self._phase == "handling" and self.task is not None:  # a new task would end without its first line
             self.task.cancel()
+            asyncio.get_running_loop().call_later(self._cancel_grace, self._say_stuck, reason.value)
 
-    async def run(self) -> None:
-        """Run the attempt and record its end."""
-        ended: RunRecord | None = None
-        try:
-            finish = await self._attempt()
-            if finish is not None:
-                ended = await self._record(finish)
-        finally:
-            self._on_end(self, ended)
+    async def run(self) -> RunRecord | None:
+        """Run the attempt, record its end and return the record; None when another claim came first."""
+        self._phase = "handling"
+        finish = self._stopped() if self._stop is not None else await self._attempt()
+        self._phase = "recording"
+        return None if finish is None else await self._record(finish)
 
     async def _attempt(self) -> Finish | None:
         try:
             value, writes, count = await self._handle()
-        except asyncio.CancelledError:
-            if self._stop is None:
+        except asyncio.CancelledError as error:
+            if self._stop is not None:
+                _forget_cancellation()
+                return self._stopped()
+            if _is_cancelled():
                 self._hand_back()
                 raise
+            error.args = ("the handler awaited something that was cancelled",)
+            return self._failed(error)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # supervisor: what a handler raises ends in its record
+            if self._stop is None:
+                return self._failed(error)
             _forget_cancellation()
-            return self._stopped()
-        except Exception as error:  # noqa: BLE001  # supervisor: whatever a handler raises ends in its record
-            return None if self._stop is StopReason.LEASE_LOST else self._failed(error)
+            return self._stopped(error)
         if self._stop is not None:
             _forget_cancellation()  # the handler swallowed it and came to its end: its work counts
         return self._finish(RunState.SUCCEEDED, value=value, writes=writes, item_count=count)
+
+    def _say_stuck(self, why: str) -> None:
+        if self._phase == "handling":
+            log.warning("run %s of %s does not stop: %s", self.record.run_id, self.record.job_id, why)
 
     async def _handle(self) -> tuple[bytes | None, tuple[TransactionalWrite, ...], int]:
         work, definition = self._work, self._work.definition
@@ -120,9 +125,9 @@ class Execution:
             # A job's own sink takes part though nothing was emitted: it may have an interval's old rows to delete.
             session = ctx.used_session if definition.sink is None else ctx.session
             if session is None:
-                return _encode_value(work, value), (), 0
+                return encode_value(work.definition.job_id, value), (), 0
             writes = await session.finish()
-            return _encode_value(work, value), writes, sum(session.counts.values())
+            return encode_value(work.definition.job_id, value), writes, sum(session.counts.values())
         except BaseException:
             if ctx.used_session is not None:
                 await ctx.used_session.discard()
@@ -130,19 +135,29 @@ class Execution:
 
     async def _call(self, ctx: JobContext) -> object:
         """Call the handler inside its resources and its time limit."""
-        definition = self._work.definition
-        scope = nullcontext() if definition.timeout is None else asyncio.timeout(definition.timeout)
+        job_id, timeout = self._work.definition.job_id, self._work.definition.timeout
+        if timeout is None:
+            return await self._call_with_resources(ctx)
+        scope = asyncio.timeout(timeout)
+        said = f"it had {timeout:g} s"
+        stuck = asyncio.get_running_loop().call_later(timeout + self._cancel_grace, self._say_stuck, said)
         try:
             async with scope:
                 value = await self._call_with_resources(ctx)
         except TimeoutError as error:
-            if isinstance(scope, asyncio.Timeout) and scope.expired():
-                ctx.mark_cancelled()
-                raise JobTimeoutError(job_id=definition.job_id, timeout=definition.timeout or 0.0) from error
+            if scope.expired():
+                raise self._with_thread(JobTimeoutError(job_id=job_id, timeout=timeout)) from error
             raise
-        if isinstance(scope, asyncio.Timeout) and scope.expired():  # the handler swallowed the cancellation
-            raise JobTimeoutError(job_id=definition.job_id, timeout=definition.timeout or 0.0)
+        finally:
+            stuck.cancel()
+        if scope.expired():  # the handler swallowed the cancellation
+            raise JobTimeoutError(job_id=job_id, timeout=timeout)
         return value
+
+    def _with_thread(self, error: JobTimeoutError) -> JobTimeoutError:
+        if self._context is not None and self._context.thread_left:
+            error.add_note(THREAD_LEFT)
+        return error
 
     async def _call_with_resources(self, ctx: JobContext) -> object:
         work = self._work
@@ -156,9 +171,11 @@ class Execution:
     async def _invoke(self, arguments: Mapping[str, object], ctx: JobContext) -> object:
         work = self._work
         if work.definition.executor == "loop":
-            return await call_handler(work.definition, arguments, ctx, threads=None, workers=None)
-        workers = await work.app.worker_pool() if work.definition.executor == "process" else None
-        return await call_handler(work.definition, arguments, ctx, threads=work.app.thread_pool(), workers=workers)
+            return await call_handler(work.definition, arguments, ctx)
+        if work.definition.executor == "process":
+            return await call_handler(work.definition, arguments, ctx, workers=await work.app.worker_pool())
+        threads = HandlerThreads(work.app.thread_pool(), self._cancel_grace)
+        return await call_handler(work.definition, arguments, ctx, threads=threads)
 
     def _make_context(self) -> JobContext:
         record, definition = self.record, self._work.definition
@@ -223,21 +240,27 @@ class Execution:
         retry = self._work.definition.retry
         finish = replace(
             self._finish(RunState.FAILED),
-            error_type=type(error).__qualname__[:128],
-            error_message=_message_of(error),
-            error_detail="".join(traceback.format_exception(error))[-DETAIL_LIMIT:],
+            **describe_error(error),
         )
         if retry is None or self.record.attempt >= (retry.max_tries or 1):
             return finish
-        pause = max(retry.delay(self.record.attempt), _retry_after(error))
+        pause = max(retry.delay(self.record.attempt), retry_after(error))
         return replace(finish, state=RunState.RETRYING, available_at=finish.finished_at + int(pause * 1e6))
 
-    def _stopped(self) -> Finish | None:
-        if self._stop is StopReason.LEASE_LOST:
-            return None
-        if self._stop is StopReason.DRAIN:
-            return self._handed_back()
-        return replace(self._finish(RunState.CANCELLED), error_message="cancelled on request")
+    def _stopped(self, error: BaseException | None = None) -> Finish | None:
+        """Return the end of an attempt that was asked to stop, and may have raised `error` on its way out."""
+        thread_left = self._context is not None and self._context.thread_left
+        if self._stop is StopReason.CANCEL:
+            finish = replace(self._finish(RunState.CANCELLED), error_message=StopReason.CANCEL.value)
+            if error is not None:
+                finish = replace(finish, **describe_error(error))
+                message = f"{StopReason.CANCEL.value}; the handler then raised: {finish.error_message}"
+                return replace(finish, error_message=message)
+            return replace(finish, error_message=f"{finish.error_message}; {THREAD_LEFT}") if thread_left else finish
+        if thread_left or error is not None:
+            problem = THREAD_LEFT if thread_left else repr(error)
+            log.warning("run %s of %s is left to another claim: %s", self.record.run_id, self.record.job_id, problem)
+        return self._handed_back() if self._stop is StopReason.DRAIN else None
 
     def _handed_back(self) -> Finish:
         return replace(self._finish(RunState.AVAILABLE), available_at=self.record.available_at)
@@ -257,11 +280,8 @@ class Execution:
                 log.warning("run %s of %s: %s", finish.run_id, self.record.job_id, error)
                 return None
             except StorageError as error:
-                delay = next(delays, None)
-                if delay is None:
-                    log.error("run %s of %s cannot be recorded: %s", finish.run_id, self.record.job_id, error)
-                    return None
-                await asyncio.sleep(delay)
+                log.warning("run %s of %s cannot be recorded yet: %s", finish.run_id, self.record.job_id, error)
+                await asyncio.sleep(next(delays))
             except Exception as error:  # supervisor: what a sink's write raised ends in the record
                 if finish.state is not RunState.SUCCEEDED:
                     log.exception("run %s of %s cannot be recorded", finish.run_id, self.record.job_id)
@@ -284,34 +304,13 @@ _SUPPLY: Final[Mapping[str, Callable[[JobContext], object]]] = {
 }
 
 
+def _is_cancelled() -> bool:
+    """Tell whether somebody cancelled this task, and not only what it awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 def _forget_cancellation() -> None:
     task = asyncio.current_task()
     while task is not None and task.cancelling():
         task.uncancel()
-
-
-def _retry_after(error: BaseException) -> float:
-    """Return the seconds that the other side asked for, 0 when it did not."""
-    asked = getattr(error, "retry_after", None)
-    return float(asked) if isinstance(asked, int | float) and asked > 0 else 0.0
-
-
-def _message_of(error: BaseException) -> str:
-    notes = getattr(error, "__notes__", ())
-    text = str(error) or type(error).__qualname__
-    return "\n".join((text, *(str(note) for note in notes)))[:MESSAGE_LIMIT]
-
-
-def _encode_value(work: Work, value: object) -> bytes | None:
-    """Return the handler's value as JSON; one that is not JSON or too large is left out, with a warning."""
-    if value is None:
-        return None
-    try:
-        data = encode_json(value)
-    except (MainspringError, TypeError, ValueError) as error:
-        log.warning("job %s returned a %s, which is not kept: %s", work.definition.job_id, type(value).__name__, error)
-        return None
-    if len(data) > VALUE_LIMIT:
-        log.warning("job %s returned %d bytes, more than are kept", work.definition.job_id, len(data))
-        return None
-    return data

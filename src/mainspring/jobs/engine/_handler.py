@@ -1,8 +1,10 @@
 """Calls a handler in whatever form it has and brings its items to their sinks."""
 
 import asyncio
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 from mainspring.concurrency import ThreadPoolExecutor, WorkerPool
@@ -11,7 +13,40 @@ from mainspring.jobs.engine._context import JobContext, RunInfo
 from mainspring.jobs.engine._definition import HandlerForm, JobDefinition, type_of_handler
 from mainspring.sinks import SinkSession
 
+THREAD_LEFT = "its thread still runs, nothing can interrupt it"
+
 _CHUNK = 500  # items that a generator in a thread hands over at once
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerThreads:
+    """The threads of handlers, and the seconds that one gets to notice that its run was cancelled."""
+
+    pool: ThreadPoolExecutor
+    cancel_grace: float
+
+    async def run(self, ctx: JobContext, function: Callable[[], object]) -> object:
+        """Call a function in a thread. Nothing can interrupt it: when cancelled, wait for it, but not for ever."""
+        begun = False
+
+        def body() -> object:
+            nonlocal begun
+            begun = True
+            return function()
+
+        future = self.pool.run(body)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            ctx.mark_cancelled()
+            if not begun:
+                future.cancel()
+                raise
+            await asyncio.wait((future,), timeout=self.cancel_grace)
+            if future.done():
+                return future.result()
+            ctx.thread_left = True
+            raise
 
 
 async def call_handler(
@@ -19,8 +54,8 @@ async def call_handler(
     arguments: Mapping[str, object],
     ctx: JobContext,
     *,
-    threads: ThreadPoolExecutor | None,
-    workers: WorkerPool | None,
+    threads: HandlerThreads | None = None,
+    workers: WorkerPool | None = None,
 ) -> object:
     """Run the handler to its end and return its value; what it yields goes to the run's sinks."""
     if definition.form is HandlerForm.COROUTINE:
@@ -33,9 +68,9 @@ async def call_handler(
     if threads is None:
         raise InvalidArgumentError(argument="threads", value=None, expected="a pool for a plain function")
     if definition.form is HandlerForm.FUNCTION:
-        return await threads.run(definition.function, **arguments)
+        return await threads.run(ctx, partial(definition.function, **arguments))
     loop = asyncio.get_running_loop()
-    await threads.run(_drain_in_thread, definition.function, arguments, ctx.session, loop)
+    await threads.run(ctx, partial(_drain_in_thread, definition.function, arguments, ctx.session, loop))
     return None
 
 
@@ -76,7 +111,7 @@ async def _in_worker(
     definition: JobDefinition, arguments: Mapping[str, object], ctx: JobContext, workers: WorkerPool
 ) -> object:
     sent = {name: RunInfo(ctx) if value is ctx else value for name, value in arguments.items()}
-    result = await workers.submit(_run_in_worker, definition.function, sent)
+    result = await workers.create_task(_run_in_worker, definition.function, sent)
     if definition.form is HandlerForm.GENERATOR:
         await _emit_all(ctx.session, cast("list[object]", result))  # cast: what _run_in_worker made of a generator
         return None

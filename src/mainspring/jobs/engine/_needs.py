@@ -1,19 +1,17 @@
 """Releases waiting runs once what they need covers their whole interval."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from mainspring.base import from_us
-from mainspring.errors import StorageError
 from mainspring.jobs.engine._definition import JobDefinition
+from mainspring.jobs.engine._steady import keep_doing
 from mainspring.jobs.model import Need, RangeSet
 from mainspring.jobs.stores import JobStore, RunRecord
 
-log = logging.getLogger(__name__)
-
 _BATCH: Final = 1_000
+_NOBODY_NEEDS: Final = 3600.0  # seconds between two looks when no job needs another
 _QUIET: Final = 0.25  # seconds between two looks: many upstream runs end together
 
 
@@ -33,16 +31,12 @@ class NeedsKeeper:
         on_released: Callable[[], None],
     ) -> None:
         self._store = store
-        self._needs = {job_id: one.needs for job_id, one in definitions.items() if one.needs}
+        self._needs = {job_id: one.needs for job_id, one in definitions.items()}
+        self._jobs = frozenset(definitions)  # all: runs may wait for needs that the code no longer has
         self._upstream = frozenset(need.job_id for needs in self._needs.values() for need in needs)
         self._poll_interval = poll_interval
         self._on_released = on_released
         self._wake = asyncio.Event()
-
-    @property
-    def useful(self) -> bool:
-        """False when no job needs another."""
-        return bool(self._needs)
 
     def changed(self) -> None:
         """Look again: waiting runs were made."""
@@ -55,21 +49,20 @@ class NeedsKeeper:
 
     async def run(self) -> None:
         """Settle waiting runs for ever; ends by cancellation."""
-        while True:
-            self._wake.clear()
-            try:
-                await self._settle()
-            except StorageError as error:
-                log.warning("cannot look at waiting runs: %s", error)
-            await asyncio.sleep(_QUIET)
-            try:
-                async with asyncio.timeout(self._poll_interval):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+        await keep_doing(self._look, self._wake, what="look at waiting runs")
 
-    async def _settle(self) -> None:
-        waiting = await self._store.waiting(jobs=frozenset(self._needs), limit=_BATCH)
+    async def _look(self) -> float:
+        after: RunRecord | None = None
+        while True:  # page by page: thousands that are blocked must not hide one that is free
+            waiting = await self._store.waiting(jobs=self._jobs, limit=_BATCH, after=after)
+            await self._settle(waiting)
+            if len(waiting) < _BATCH:
+                break
+            after = waiting[-1]
+        await asyncio.sleep(_QUIET)
+        return self._poll_interval if self._upstream else _NOBODY_NEEDS
+
+    async def _settle(self, waiting: Sequence[RunRecord]) -> None:
         covered = await self._coverage(waiting)
         released: list[str] = []
         blocked: list[tuple[str, str]] = []

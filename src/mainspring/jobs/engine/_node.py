@@ -9,17 +9,19 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from mainspring.base import current_random
-from mainspring.errors import LeaseLostError, StorageError
+from mainspring.errors import LeaseLostError
 from mainspring.jobs.engine._execution import Execution, StopReason, Work
-from mainspring.jobs.stores import Claim, JobStore, RunRecord
+from mainspring.jobs.engine._steady import keep_doing
+from mainspring.jobs.stores import Claim, Enqueue, EnqueueAnswer, JobStore, NewRun, RunRecord
 
 log = logging.getLogger(__name__)
 
 CLAIM_BATCH: Final = 256
-_TROUBLE_PAUSE: Final = 0.5  # seconds before a store that failed is asked again
+_MARGIN: Final = 0.5  # seconds beyond a grace: executions use up the whole of it for their threads
 
 
 class Node:
@@ -29,6 +31,7 @@ class Node:
         works: job id to what its runs share; only these jobs are claimed.
         slots: handlers that may run at once.
         poll_interval: seconds between heartbeats, and between claims when nothing woke the node.
+        cancel_grace: seconds that a handler may take to stop before that is said.
         on_end: called with the record of each run that ended here (terminal, retrying or handed back).
         on_change: called when a heartbeat tells that another node changed the catalogue.
     """
@@ -41,6 +44,7 @@ class Node:
         slots: int,
         queues: tuple[str, ...],
         poll_interval: float,
+        cancel_grace: float,
         on_end: Callable[[RunRecord], None],
         on_change: Callable[[], None],
     ) -> None:
@@ -49,11 +53,14 @@ class Node:
         self._slots = slots
         self._queues = queues
         self._poll_interval = poll_interval
+        self._cancel_grace = cancel_grace
         self._on_end = on_end
         self._on_change = on_change
-        self._running: dict[str, Execution] = {}
+        self._running: set[Execution] = set()
+        self._latest: dict[str, Execution] = {}  # by run: one that lost its lease may run beside the next
         self._reserved = 0
         self._wake = asyncio.Event()
+        self._renewing = asyncio.Lock()
         self._idle = asyncio.Event()
         self._idle.set()
         self._closing = False
@@ -65,26 +72,28 @@ class Node:
         """Take an epoch, free the runs of dead nodes, begin to claim."""
         self.epoch = await self._store.open_node(node_name())
         await self._rescue()
+        claiming = keep_doing(self._claim, self._wake, what="claim runs")
+        beating = keep_doing(self._beat_and_rescue, asyncio.Event(), what="renew the lease")
         self._tasks = [
-            asyncio.create_task(self._claim_forever(), name="mainspring-claim"),
-            asyncio.create_task(self._beat_forever(), name="mainspring-heartbeat"),
+            asyncio.create_task(claiming, name="mainspring-claim"),
+            asyncio.create_task(beating, name="mainspring-heartbeat"),
         ]
 
-    async def close(self, *, drain_timeout: float, cancel_grace: float) -> None:
+    async def close(self, *, drain_timeout: float) -> None:
         """Stop claiming, let handlers end for `drain_timeout` seconds, then hand their runs back."""
         self._closing = True
         for task in self._tasks[:1]:
             task.cancel()
         if self._running:
             await self._until_idle(drain_timeout)
-        for execution in list(self._running.values()):
+        for execution in list(self._running):
             execution.stop(StopReason.DRAIN)
         if self._running:
-            await self._until_idle(cancel_grace)
+            await self._until_idle(self._cancel_grace + _MARGIN)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for execution in self._running.values():
+        for execution in self._running:
             log.error("run %s of %s does not stop; left behind", execution.record.run_id, execution.record.job_id)
         await self._store.close_node(self.epoch)
 
@@ -97,37 +106,56 @@ class Node:
         """Handlers that run now."""
         return len(self._running)
 
-    def reserve(self) -> bool:
-        """Keep one slot for a run that is being enqueued; False when none is free."""
-        if self._closing or len(self._running) + self._reserved >= self._slots:
-            return False
-        self._reserved += 1
-        return True
+    async def enqueue(self, run: NewRun, *, claim: bool) -> EnqueueAnswer:
+        """Create a run; with `claim` it may begin here at once. A cancelled caller does not touch the run."""
+        hot = claim and self._has_slot() and run.queue in self._queues
+        command = Enqueue(run=run, claim_epoch=self.epoch if hot else None)
+        enqueued = asyncio.ensure_future(self._store.enqueue(command))
+        self._reserved += hot
+        enqueued.add_done_callback(partial(self._enqueued, hot))
+        return await asyncio.shield(enqueued)
 
-    def release(self) -> None:
-        """Give a reserved slot back."""
-        self._reserved -= 1
+    def _has_slot(self) -> bool:
+        return not self._closing and len(self._running) + self._reserved < self._slots
+
+    def _enqueued(self, hot: bool, answer: "asyncio.Future[EnqueueAnswer]") -> None:
+        self._reserved -= hot
+        if answer.cancelled() or answer.exception() is not None:
+            return
+        claimed = answer.result().claimed
+        if claimed is None:
+            self._wake.set()
+        elif not self._closing:  # else it is freed with the epoch
+            self.begin(claimed)
 
     def begin(self, record: RunRecord) -> None:
         """Run a claimed run in a task of its own."""
-        work = self._works[record.job_id]
-        execution = Execution(work, record, self._ended)
-        self._running[record.run_id] = execution
+        execution = Execution(self._works[record.job_id], record, cancel_grace=self._cancel_grace)
+        self._running.add(execution)
+        self._latest[record.run_id] = execution
         self._idle.clear()
         execution.task = asyncio.create_task(execution.run(), name=f"job-{record.job_id}")
+        execution.task.add_done_callback(partial(self._ended, execution))
 
     def stop_run(self, run_id: str) -> None:
         """Cancel the handler of a run whose cancel was asked for, if it runs here."""
-        execution = self._running.get(run_id)
+        execution = self._latest.get(run_id)
         if execution is not None:
             execution.stop(StopReason.CANCEL)
 
-    def _ended(self, execution: Execution, record: RunRecord | None) -> None:
-        self._running.pop(execution.record.run_id, None)
+    def _ended(self, execution: Execution, task: "asyncio.Task[RunRecord | None]") -> None:
+        run_id = execution.record.run_id
+        self._running.discard(execution)
+        if self._latest.get(run_id) is execution:
+            del self._latest[run_id]
         if not self._running:
             self._idle.set()
         self._wake.set()
-        if record is not None:
+        if task.cancelled():
+            return
+        if error := task.exception():
+            log.error("run %s of %s ended without a record", run_id, execution.record.job_id, exc_info=error)
+        elif record := task.result():
             self._on_end(record)
 
     async def _until_idle(self, seconds: float) -> None:
@@ -137,19 +165,13 @@ class Node:
         except TimeoutError:
             return
 
-    async def _claim_forever(self) -> None:
-        while True:
-            self._wake.clear()
-            try:
-                pause = await self._claim_once()
-            except LeaseLostError:
-                await self._take_new_epoch()
-                continue
-            except StorageError as error:
-                log.warning("cannot claim runs: %s", error)
-                pause = _TROUBLE_PAUSE
-            if pause > 0:
-                await self._sleep(pause)
+    async def _claim(self) -> float:
+        epoch = self.epoch
+        try:
+            return await self._claim_once()
+        except LeaseLostError:
+            await self._take_new_epoch(epoch)
+            return 0.0
 
     async def _claim_once(self) -> float:
         """Claim one batch and start it; return the seconds until it is worth to try again."""
@@ -171,24 +193,15 @@ class Node:
             return self._poll_interval
         return min(self._poll_interval, max((answer.next_available_at - self._store.now()) / 1e6, 0.001))
 
-    async def _sleep(self, seconds: float) -> None:
+    async def _beat_and_rescue(self) -> float:
+        epoch = self.epoch
         try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            return
-
-    async def _beat_forever(self) -> None:
-        while True:
-            await asyncio.sleep(self._poll_interval * current_random().uniform(0.9, 1.1))
-            try:
-                await self._beat()
-                if not self._closing:
-                    await self._rescue()
-            except LeaseLostError:
-                await self._take_new_epoch()
-            except StorageError as error:
-                log.warning("cannot renew the lease of epoch %d: %s", self.epoch, error)
+            await self._beat()
+            if not self._closing:
+                await self._rescue()
+        except LeaseLostError:
+            await self._take_new_epoch(epoch)
+        return self._poll_interval * current_random().uniform(0.9, 1.1)
 
     async def _beat(self) -> None:
         answer = await self._store.heartbeat(self.epoch)
@@ -206,11 +219,13 @@ class Node:
             self._on_end(record)
             self._wake.set()
 
-    async def _take_new_epoch(self) -> None:
-        lost = self.epoch
-        for execution in list(self._running.values()):
-            execution.stop(StopReason.LEASE_LOST)
-        self.epoch = await self._store.open_node(node_name())
+    async def _take_new_epoch(self, lost: int) -> None:
+        async with self._renewing:  # both loops may find the lease lost
+            if self.epoch != lost or self._closing:
+                return
+            for execution in list(self._running):
+                execution.stop(StopReason.LEASE_LOST)
+            self.epoch = await self._store.open_node(node_name())
         log.warning("the lease of epoch %d ended, its handlers were cancelled; now epoch %d", lost, self.epoch)
 
 

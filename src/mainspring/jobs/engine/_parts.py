@@ -50,11 +50,12 @@ class OpenApp:
         slots: int,
         queues: tuple[str, ...],
         poll_interval: float,
+        cancel_grace: float,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.store = store
         self.sinks = sinks
-        self.threads = ThreadPoolExecutor(statistic_name="jobs")
+        self.threads = ThreadPoolExecutor(statistic_name="jobs", max_queue=0)  # bounded by the slots of the node
         self._container = container
         self._tasks: list[asyncio.Task[None]] = []
         works = {job_id: self._work_of(app, one, names) for job_id, one in definitions.items()}
@@ -66,6 +67,7 @@ class OpenApp:
             slots=slots,
             queues=queues,
             poll_interval=poll_interval,
+            cancel_grace=cancel_grace,
             on_end=self._run_ended,
             on_change=self._catalogue_changed,
         )
@@ -89,21 +91,21 @@ class OpenApp:
         await self.sinks.open(_Stage(self.store))
         await self.node.start()
         self._start(self.planner.run(), "mainspring-backfills")
-        if self.needs.useful:
-            self._start(self.needs.run(), "mainspring-needs")
+        self._start(self.needs.run(), "mainspring-needs")
 
     def start_scheduler(self) -> None:
         """Begin to turn time into runs."""
         self._start(self.scheduler.run(), "mainspring-scheduler")
 
-    async def close(self, *, drain_timeout: float, cancel_grace: float) -> None:
+    async def close(self, *, drain_timeout: float) -> None:
         """End everything in reverse; what runs is given `drain_timeout` seconds, then handed back."""
         try:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             if self.node.epoch:
-                await self.node.close(drain_timeout=drain_timeout, cancel_grace=cancel_grace)
+                await self.node.close(drain_timeout=drain_timeout)
+            self.planner.close()
             await self.waiters.close()
             await self.sinks.close()
         finally:

@@ -5,14 +5,14 @@ may go on where another one died. Ranges that the done-set already covers are ju
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Final, Literal
 
 from mainspring.base import from_us, new_id, to_us
-from mainspring.errors import StorageError
+from mainspring.errors import ClosedError
 from mainspring.jobs.engine._definition import JobDefinition
+from mainspring.jobs.engine._steady import keep_doing
 from mainspring.jobs.model import DataInterval, RangeSet, RunState
 from mainspring.jobs.stores import (
     NEXT_GENERATION,
@@ -25,12 +25,9 @@ from mainspring.jobs.stores import (
     RunRecord,
 )
 
-log = logging.getLogger(__name__)
-
 BACKFILL_PRIORITY: Final = -10  # below live work of the same job
 _AHEAD_MIN: Final = 64  # runs that are kept alive at least, so that a claim always finds some
 _AHEAD_MAX: Final = 512
-_TROUBLE_PAUSE: Final = 0.5
 _QUIET: Final = 0.05  # seconds between two looks at one backfill
 
 
@@ -75,25 +72,23 @@ class BackfillPlanner:
 
     async def run(self) -> None:
         """Plan for ever; ends by cancellation."""
-        while True:
-            self._wake.clear()
-            pause = self._poll_interval
-            try:
-                rows = await self._store.backfills(states=frozenset({BackfillState.RUNNING}), limit=1000)
-                self._until_look.clear()
-                for row in rows:
-                    if row.job_id in self._definitions:
-                        await self._step(row)
-                self._tell()
-            except StorageError as error:
-                log.warning("cannot plan backfills: %s", error)
-                pause = _TROUBLE_PAUSE
-            await asyncio.sleep(_QUIET)
-            try:
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+        await keep_doing(self._look, self._wake, what="plan backfills")
+
+    async def _look(self) -> float:
+        rows = await self._store.backfills(states=frozenset({BackfillState.RUNNING}), limit=1000)
+        self._until_look.clear()
+        for row in rows:
+            if row.job_id in self._definitions:
+                await self._step(row)
+        self._tell()
+        await asyncio.sleep(_QUIET)
+        return self._poll_interval
+
+    def close(self) -> None:
+        """Tell those who wait for a change that there will be none."""
+        if self._changed is not None and not self._changed.done():
+            self._changed.set_exception(ClosedError(what="the app"))
+            self._changed.exception()  # whoever waits gets it; nobody may be left to
 
     def next_change(self) -> "asyncio.Future[None]":
         """Return a future that is resolved after the next look at the backfills."""

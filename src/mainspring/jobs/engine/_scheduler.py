@@ -6,20 +6,17 @@ that the winner left.
 
 import asyncio
 import heapq
-import logging
 from collections.abc import Callable, Iterable, Mapping
 
 from mainspring.base import encode_json, from_us, new_id, to_us
-from mainspring.errors import InvalidArgumentError, StorageError
+from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.engine._definition import JobDefinition
+from mainspring.jobs.engine._steady import keep_doing
 from mainspring.jobs.model import MissedPlan, RunState, first_cursor, jitter_of, plan_missed
 from mainspring.jobs.stores import Advance, JobRegistration, JobRow, JobStore, NewRun, RunKind
 
-log = logging.getLogger(__name__)
-
 _BATCH = 500  # jobs in one transaction
 _PER_JOB = 200  # occurrences of one job in one transaction
-_TROUBLE_PAUSE = 0.5
 
 
 class Scheduler:
@@ -43,6 +40,7 @@ class Scheduler:
         self._on_created = on_created
         self._rows: dict[str, JobRow] = {}
         self._due: list[tuple[int, str]] = []
+        self._due_at: dict[str, int] = {}  # what counts of the heap
         self._wake = asyncio.Event()
         self._reload = False
 
@@ -58,63 +56,67 @@ class Scheduler:
 
     async def run(self) -> None:
         """Advance schedules for ever; ends by cancellation."""
-        while True:
-            self._wake.clear()
+        await keep_doing(self._step, self._wake, what="advance schedules")
+
+    async def _step(self) -> float:
+        if self._reload:
+            self._reload = False
             try:
-                if self._reload:
-                    self._reload = False
-                    self.take(await self._store.jobs())
-                await self._advance_due()
-                pause = self._pause()
-            except StorageError as error:
-                log.warning("cannot advance schedules: %s", error)
-                pause = _TROUBLE_PAUSE
-            if pause > 0:
-                await self._sleep(pause)
+                self.take(await self._store.jobs())
+            except BaseException:
+                self._reload = True
+                raise
+        await self._advance_due()
+        return self._pause()
 
     def _put(self, row: JobRow) -> None:
         definition = self._definitions.get(row.job_id)
         if definition is None or definition.schedule is None:
             return
-        if row.next_fire_at is None and row.cursor is not None:
-            due = due_after(definition, row.cursor)
-        else:
-            due = row.next_fire_at
         self._rows[row.job_id] = row
-        if due is not None and not row.paused:
-            heapq.heappush(self._due, (due, row.job_id))
+        # of our own: the stored one may be that of other code, with another delay
+        due = None if row.cursor is None or row.paused else due_after(definition, row.cursor)
+        self._set_due(row.job_id, due)
+
+    def _set_due(self, job_id: str, due: int | None) -> None:
+        """Note when a job is due; what the heap held of it before is stale from now on."""
+        if due is None:
+            self._due_at.pop(job_id, None)
+        elif self._due_at.get(job_id) != due:
+            self._due_at[job_id] = due
+            heapq.heappush(self._due, (due, job_id))
 
     def _pause(self) -> float:
         if not self._due:
             return self._poll_interval
         return min(self._poll_interval, (self._due[0][0] - self._store.now()) / 1e6)
 
-    async def _sleep(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            return
-
     async def _advance_due(self) -> None:
         now = self._store.now()
-        ready: dict[str, None] = {}
-        while self._due and self._due[0][0] <= now and len(ready) < _BATCH:
-            ready[heapq.heappop(self._due)[1]] = None
-        commands = [self._advance_of(job_id, now) for job_id in ready if not self._rows[job_id].paused]
-        if not commands:
+        ready = self._take_due(now)
+        if not ready:
             return
         try:
-            answers = await self._store.advance(commands)
+            answers = await self._store.advance([self._advance_of(job_id, now) for job_id in ready])
         except BaseException:
             for job_id in ready:
-                heapq.heappush(self._due, (now, job_id))
+                self._set_due(job_id, now)
             raise
         for answer in answers:
             self._put(answer.row)
         created = sum(answer.created_count for answer in answers)
         if created:
             self._on_created(created)
+
+    def _take_due(self, now: int) -> list[str]:
+        """Return jobs whose time has come, and forget when that was."""
+        ready: list[str] = []
+        while self._due and self._due[0][0] <= now and len(ready) < _BATCH:
+            due, job_id = heapq.heappop(self._due)
+            if self._due_at.get(job_id) == due:
+                del self._due_at[job_id]
+                ready.append(job_id)
+        return ready
 
     def _advance_of(self, job_id: str, now: int) -> Advance:
         definition, row = self._definitions[job_id], self._rows[job_id]

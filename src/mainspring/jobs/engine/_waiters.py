@@ -1,8 +1,13 @@
 """Callers that wait for runs: woken by this node, or by looking at the store when another node ran them."""
 
 import asyncio
+from typing import Final
 
+from mainspring.errors import ClosedError
+from mainspring.jobs.engine._steady import keep_doing
 from mainspring.jobs.stores import JobStore, RunRecord
+
+_AT_ONCE: Final = 500  # runs that one question to the store is about
 
 
 class Waiters:
@@ -15,11 +20,16 @@ class Waiters:
         self._poll: asyncio.Task[None] | None = None
 
     async def wait(self, run_id: str) -> RunRecord:
-        """Wait until the run has ended; a cancelled wait does not touch the run."""
+        """Wait until the run has ended; a cancelled wait does not touch the run.
+
+        Raises:
+            ClosedError: the app was closed first.
+        """
         future: asyncio.Future[RunRecord] = asyncio.get_running_loop().create_future()
         self._futures.setdefault(run_id, []).append(future)
         if self._poll is None or self._poll.done():
-            self._poll = asyncio.create_task(self._look(), name="mainspring-waiters")
+            looking = keep_doing(self._look, asyncio.Event(), what="look for ended runs")
+            self._poll = asyncio.create_task(looking, name="mainspring-waiters")
         try:
             return await future
         finally:
@@ -37,16 +47,19 @@ class Waiters:
                     future.set_result(record)
 
     async def close(self) -> None:
-        """Stop looking; those who still wait are cancelled."""
+        """Stop looking; those who still wait are told."""
         for futures in self._futures.values():
             for future in futures:
-                future.cancel()
+                if not future.done():
+                    future.set_exception(ClosedError(what="the app"))
+                    future.exception()  # whoever waits gets it; nobody may be left to
         if self._poll is not None:
             self._poll.cancel()
             await asyncio.gather(self._poll, return_exceptions=True)
 
-    async def _look(self) -> None:
-        while self._futures:
-            await asyncio.sleep(self._poll_interval)
-            for record in await self._store.ended(list(self._futures)[:500]):
+    async def _look(self) -> float:
+        waited_for = list(self._futures)
+        for start in range(0, len(waited_for), _AT_ONCE):
+            for record in await self._store.ended(waited_for[start : start + _AT_ONCE]):
                 self.ended(record)
+        return self._poll_interval

@@ -125,8 +125,8 @@ class CatalogStore(Protocol):
         """Return the ranges of the done-set that touch [start, end), oldest first, neighbours merged."""
         ...
 
-    async def waiting(self, *, jobs: frozenset[str], limit: int) -> Sequence[RunRecord]:
-        """Return runs that wait for what they need, oldest interval first."""
+    async def waiting(self, *, jobs: frozenset[str], limit: int, after: RunRecord | None = None) -> Sequence[RunRecord]:
+        """Return runs that wait for what they need, oldest interval first; `after` is the last one seen."""
         ...
 
     def settle_waiting(

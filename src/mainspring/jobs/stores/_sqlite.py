@@ -208,9 +208,9 @@ class SqliteStore:
         """Return the ranges of the done-set that touch [start, end)."""
         return await self.owner.read(lambda c: reads.done_ranges(c, job_id, start, end))
 
-    async def waiting(self, *, jobs: frozenset[str], limit: int) -> Sequence[RunRecord]:
-        """Return runs that wait for what they need, oldest interval first."""
-        return await self.owner.read(lambda c: reads.waiting_runs(c, jobs, limit))
+    async def waiting(self, *, jobs: frozenset[str], limit: int, after: RunRecord | None = None) -> Sequence[RunRecord]:
+        """Return runs that wait for what they need, oldest interval first; `after` is the last one seen."""
+        return await self.owner.read(lambda c: reads.waiting_runs(c, jobs, limit, after))
 
     def settle_waiting(
         self, *, released: Sequence[str] = (), blocked: Sequence[tuple[str, str]] = ()

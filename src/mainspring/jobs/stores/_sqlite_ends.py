@@ -29,6 +29,7 @@ from mainspring.jobs.stores._sqlite_rows import (
 from mainspring.jobs.stores._sqlite_sql import statements
 
 REMEMBERED = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.SKIPPED})
+ON_REQUEST = "cancelled on request"
 OPEN_BACKFILL = frozenset({BackfillState.RUNNING, BackfillState.PAUSED})
 
 
@@ -48,9 +49,9 @@ class Change(Struct, frozen=True, kw_only=True):
     item_count: int = 0
 
 
-def cancellation(row: Row, now: int) -> Change:
+def cancellation(row: Row, now: int, why: str = ON_REQUEST) -> Change:
     """Return the change that cancels a run that nobody holds."""
-    return Change(row=row, state=RunState.CANCELLED, attempt=row[7], rescues=row[8], finished_at=now)
+    return Change(row=row, state=RunState.CANCELLED, attempt=row[7], rescues=row[8], finished_at=now, error_message=why)
 
 
 def is_cancelled(row: Row) -> bool:
@@ -182,7 +183,8 @@ def end_backfill(connection: sqlite3.Connection, backfill_id: str, state: Backfi
         connection.execute(sql["forget_heirs"])
         connection.execute(sql["count_backfill"], (left, 0, 0, left, backfill_id))
     idle = connection.execute(sql["idle_runs_of_backfill"], (backfill_id,)).fetchall()
-    settle(connection, [cancellation(row, now) for row in idle], now)
+    why = f"its backfill was {state.value}"
+    settle(connection, [cancellation(row, now, why) for row in idle], now)
     if state is BackfillState.CANCELLED:
         connection.execute(sql["cancel_running_of_backfill"], (backfill_id,))
     connection.execute(statements("nodes")["bump_version"])

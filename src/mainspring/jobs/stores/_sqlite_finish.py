@@ -8,7 +8,7 @@ from mainspring.base import current_clock
 from mainspring.errors import InvalidArgumentError, SinkWriteError, StaleFenceError
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._records import Finish, RunRecord
-from mainspring.jobs.stores._sqlite_ends import Change, is_cancelled, settle
+from mainspring.jobs.stores._sqlite_ends import ON_REQUEST, Change, is_cancelled, settle
 from mainspring.jobs.stores._sqlite_rows import LIMITS, Row, ended_record, id_list, live_record
 from mainspring.jobs.stores._sqlite_sql import own_tables, statements
 from mainspring.sinks import TransactionalWrite
@@ -81,9 +81,10 @@ def _holds(row: Row, command: Finish) -> bool:
 
 
 def _change(row: Row, command: Finish) -> Change:
-    state = command.state
+    state, message = command.state, command.error_message
     if is_cancelled(row) and not state.terminal:
         state = RunState.CANCELLED
+        message = ON_REQUEST if message is None else f"{ON_REQUEST}; its attempt failed: {message}"
     return Change(
         row=row,
         state=state,
@@ -92,7 +93,7 @@ def _change(row: Row, command: Finish) -> Change:
         finished_at=command.finished_at,
         available_at=command.available_at,
         error_type=command.error_type,
-        error_message=command.error_message,
+        error_message=message,
         error_detail=command.error_detail,
         value=command.value,
         item_count=command.item_count,

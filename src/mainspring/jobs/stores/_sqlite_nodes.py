@@ -7,7 +7,7 @@ from mainspring.base import current_clock
 from mainspring.errors import StoreOpenError
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._records import HeartbeatAnswer, RunRecord
-from mainspring.jobs.stores._sqlite_ends import Change, is_cancelled, settle
+from mainspring.jobs.stores._sqlite_ends import ON_REQUEST, Change, is_cancelled, settle
 from mainspring.jobs.stores._sqlite_locks import NodeLock, boot_id, look, remove
 from mainspring.jobs.stores._sqlite_rows import Row, id_list
 from mainspring.jobs.stores._sqlite_sql import statements
@@ -152,7 +152,7 @@ def _rescued(row: Row, max_rescues: int | None, now: int) -> Change:
     message: str | None = row[24]
     kind: str | None = row[23]
     if is_cancelled(row):
-        state = RunState.CANCELLED
+        state, message = RunState.CANCELLED, ON_REQUEST
     elif max_rescues is not None and rescues >= max_rescues:
         state = RunState.FAILED
         kind, message = "NodeDied", f"its node died {rescues} times"

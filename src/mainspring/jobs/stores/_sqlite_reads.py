@@ -18,6 +18,7 @@ from mainspring.jobs.stores._sqlite_sql import statements
 
 MINIMUM_PREFIX = 6
 ID_LENGTH = 36
+_BEFORE_ALL = -(2**63)
 BEHIND = "\U0010ffff"  # sorts after every character of an id
 
 
@@ -88,10 +89,13 @@ def done_ranges(connection: sqlite3.Connection, job_id: str, start: int, end: in
     return [DoneRange(state=state, start=low, end=high) for low, high, state in join(touching)]  # type: ignore[arg-type]  # the column holds the three words
 
 
-def waiting_runs(connection: sqlite3.Connection, jobs: frozenset[str], limit: int) -> list[RunRecord]:
-    """Return runs of these jobs that wait for what they need, oldest interval first."""
+def waiting_runs(
+    connection: sqlite3.Connection, jobs: frozenset[str], limit: int, after: RunRecord | None
+) -> list[RunRecord]:
+    """Return runs of these jobs that wait for what they need, oldest interval first, behind one seen before."""
     found: list[RunRecord] = []
-    for row in connection.execute(statements("reads")["waiting"]):
+    place = (_BEFORE_ALL, "") if after is None else (after.interval_start, after.run_id)
+    for row in connection.execute(statements("reads")["waiting"], place):
         if row[1] in jobs:
             found.append(live_record(row))
             if len(found) >= limit:

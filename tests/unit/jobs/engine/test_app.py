@@ -12,6 +12,7 @@ import pytest
 from tests.unit.jobs.engine.support_engine import START, at, eventually, make_app, running
 
 from mainspring.errors import (
+    ClosedError,
     IdempotencyError,
     InvalidArgumentError,
     NeedsError,
@@ -201,7 +202,7 @@ def test_options_of_the_app_are_checked(tmp_path: Path, options: dict[str, Any])
 async def test_an_app_that_is_not_open_says_so(tmp_path: Path) -> None:
     app = make_app(tmp_path)
     assert "closed" in repr(app)
-    with pytest.raises(InvalidArgumentError, match="an open app"):
+    with pytest.raises(ClosedError, match="the app 'test' is closed"):
         _ = app.store
     async with running(app):
         assert "0 running" in repr(app)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.jobs.engine.support_engine import START, at, eventually, make_app, running
 
+from mainspring.errors import ClosedError
 from mainspring.jobs import BackfillState, DataInterval, JobApp, RunState
 
 
@@ -167,6 +168,45 @@ async def test_a_run_waits_until_what_it_needs_covers_its_interval(tmp_path: Pat
         outcome = await whole.wait()
     assert outcome.succeeded == 3
     assert days == [24, 24, 24]
+
+
+async def test_runs_wait_no_longer_for_needs_that_the_code_dropped(tmp_path: Path) -> None:
+    def app_with(needs: tuple[str, ...]) -> JobApp:
+        app = make_app(tmp_path)
+        app.job("first", cron="0 * * * *")(_nothing)
+        app.job("second", cron="0 * * * *", needs=needs)(_nothing)
+        return app
+
+    async with running(app_with(("first",))) as app:
+        backfill = await app.backfill("second", START, at(2))
+
+        async def waiting() -> bool:
+            return len(await app.runs("second", states=[RunState.WAITING])) == 2
+
+        await eventually(waiting)
+    async with running(app_with(())) as app:
+        outcome = await (await app.backfill_by_id(backfill.backfill_id)).wait()
+    assert outcome.succeeded == 2
+
+
+async def _nothing() -> None: ...
+
+
+async def test_those_who_wait_for_a_backfill_are_told_when_the_app_closes(tmp_path: Path) -> None:
+    job = Recorder(tmp_path)
+    async with running(job.app) as app:
+        await (await app.backfill("hourly", START, at(1))).wait()
+        backfill = await app.backfill("hourly", START, at(5))
+        await backfill.pause()
+        waiting = asyncio.create_task(backfill.wait())
+        await eventually(lambda: _waits(app))
+    with pytest.raises(ClosedError):
+        await waiting
+
+
+async def _waits(app: JobApp) -> bool:
+    changed = (await app.open()).planner._changed
+    return changed is not None and not changed.done()
 
 
 @pytest.mark.parametrize("config", [None, {"symbol": "A"}])

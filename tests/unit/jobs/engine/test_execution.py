@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import sqlite3
+import sys
 import threading
 from collections.abc import AsyncGenerator, Iterator
 from datetime import date, datetime
@@ -214,24 +215,37 @@ async def test_a_handler_that_swallows_a_cancel_and_ends_counts(tmp_path: Path) 
     assert (result.state, result.value) == (RunState.SUCCEEDED, "done all the same")
 
 
-async def test_a_value_that_is_not_json_or_too_large_is_left_out(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_handler_that_awaits_something_cancelled_has_failed(tmp_path: Path) -> None:
+    """Nobody cancelled the run: handing it back would run it again without end."""
     app = make_app(tmp_path)
 
-    @app.job("odd")
-    async def odd() -> object:
-        return object()
-
-    @app.job("large")
-    async def large() -> str:
-        return "x" * 70_000
+    @app.job("inner")
+    async def inner() -> None:
+        other = asyncio.ensure_future(asyncio.Event().wait())
+        other.cancel()
+        await other
 
     async with running(app):
-        assert (await app.run_job("odd")).check().value is None
-        assert (await app.run_job("large")).check().value is None
-    assert "which is not kept" in caplog.text
-    assert "more than are kept" in caplog.text
+        result = await app.run_job("inner")
+    assert result.state is RunState.FAILED
+    assert result.error == "CancelledError: the handler awaited something that was cancelled"
+
+
+@pytest.mark.parametrize("executor", ["loop", "thread"])
+async def test_a_handler_that_exits_has_failed_and_the_node_goes_on(tmp_path: Path, executor: str) -> None:
+    app = make_app(tmp_path)
+
+    async def on_loop() -> None:
+        sys.exit(3)
+
+    def in_thread() -> None:
+        sys.exit(3)
+
+    app.job("exit")(on_loop if executor == "loop" else in_thread)
+    async with running(app):
+        for _ in range(2):
+            result = await app.run_job("exit")
+            assert (result.state, result.error) == (RunState.FAILED, "SystemExit: 3")
 
 
 async def test_plain_functions_and_generators_run_in_threads(tmp_path: Path) -> None:

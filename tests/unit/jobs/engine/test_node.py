@@ -1,7 +1,8 @@
 """A node keeps its lease, takes over from the dead, and lives through trouble of its store."""
 
 import asyncio
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ class Trouble(SqliteStore):
         waiting = self.failures.get(call)
         if waiting:
             raise waiting.pop(0)
+
+    async def open_node(self, name: str) -> int:
+        self._fail("open_node")
+        return await super().open_node(name)
 
     async def claim(self, command: Claim) -> ClaimAnswer:
         self._fail("claim")
@@ -59,7 +64,8 @@ def busy() -> Exception:
     return StoreBusyError(store="state.db", reason="held by a test")
 
 
-async def test_store_trouble_on_every_path_is_lived_through(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [busy, lambda: sqlite3.OperationalError("out of the blue")])
+async def test_store_trouble_on_every_path_is_lived_through(tmp_path: Path, kind: Callable[[], Exception]) -> None:
     app, store = troubled(tmp_path)
     seen: list[int] = []
 
@@ -72,7 +78,7 @@ async def test_store_trouble_on_every_path_is_lived_through(tmp_path: Path) -> N
 
     paths = ("claim", "finish", "heartbeat", "advance", "waiting", "backfills")
     async with running(app):
-        store.failures = {call: [busy()] for call in paths}
+        store.failures = {call: [kind()] for call in paths}
 
         async def through() -> bool:
             return not any(store.failures.values()) and len(seen) > 3
@@ -151,17 +157,83 @@ async def test_slots_bound_what_runs_at_once(tmp_path: Path) -> None:
     assert most == 2
 
 
-async def test_a_run_of_another_node_is_seen_by_its_waiter(tmp_path: Path) -> None:
+async def test_a_run_of_another_queue_is_left_to_its_node_and_seen_by_its_waiter(tmp_path: Path) -> None:
     first, second = make_app(tmp_path, queues=("other",)), make_app(tmp_path)
-    for app in (first, second):
-
-        @app.job("shared")
-        async def shared() -> str:
-            return "done"
-
+    first.job("shared")(_ran_by("first"))
+    second.job("shared")(_ran_by("second"))
     async with running(first), running(second):
         result = await first.run_job("shared")
-    assert result.value == "done"
+    assert result.value == "second"
+
+
+def _ran_by(name: str) -> Callable[[], Awaitable[str]]:
+    async def handler() -> str:
+        return name
+
+    return handler
+
+
+async def test_a_lease_that_both_loops_find_lost_is_replaced_once(tmp_path: Path) -> None:
+    app, store = troubled(tmp_path)
+    app.job("quick")(_ran_by("here"))
+    async with running(app):
+        node = (await app.open()).node
+        epoch = node.epoch
+        await store.close_node(epoch)
+        store.failures = {"open_node": [busy()]}
+        await asyncio.gather(*(node._take_new_epoch(epoch) for _ in range(3)), return_exceptions=True)
+        assert (await app.run_job("quick")).ok
+        assert node.epoch == epoch + 1
+
+
+async def test_trouble_while_a_new_epoch_is_taken_is_lived_through(tmp_path: Path) -> None:
+    app, store = troubled(tmp_path)
+    app.job("quick")(_ran_by("here"))
+    async with running(app):
+        node = (await app.open()).node
+        epoch = node.epoch
+        store.failures = {"open_node": [busy(), busy()]}
+        await store.close_node(epoch)
+        node.wake()
+
+        async def taken() -> bool:
+            return node.epoch > epoch
+
+        await eventually(taken)
+        assert (await app.run_job("quick")).ok
+
+
+async def test_a_run_that_is_stopped_before_its_first_step_is_recorded(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    app.job("quick")(_ran_by("here"))
+    async with running(app):
+        opened = await app.open()
+        begin = opened.node.begin
+
+        def begin_and_stop(record: RunRecord) -> None:
+            begin(record)
+            opened.node.stop_run(record.run_id)
+
+        opened.node.begin = begin_and_stop  # type: ignore[method-assign]  # the request comes in the same turn
+        result = await app.run_job("quick")
+        assert (result.state, result.error) == (RunState.CANCELLED, "cancelled on request")
+        assert opened.node.running_count == 0
+
+
+async def test_a_run_outlives_a_caller_that_is_cancelled_while_it_is_enqueued(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    app.job("quick")(_ran_by("here"))
+    async with running(app):
+        caller = asyncio.create_task(app.run_job("quick"))
+        await asyncio.sleep(0)  # the command is on its way
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+
+        async def succeeded() -> bool:
+            return bool(await app.runs("quick", states=[RunState.SUCCEEDED]))
+
+        await eventually(succeeded)
 
 
 async def test_a_pause_made_elsewhere_is_noticed(tmp_path: Path) -> None:

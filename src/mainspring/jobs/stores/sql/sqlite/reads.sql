@@ -28,7 +28,8 @@ AND start >= coalesce((SELECT max(start) FROM done WHERE job_id = ?1 AND start <
 ORDER BY start
 
 -- name: waiting
-SELECT {live} FROM run WHERE state = 'waiting' ORDER BY interval_start, run_id
+SELECT {live} FROM run WHERE state = 'waiting' AND (interval_start, run_id) > (?, ?)
+ORDER BY interval_start, run_id
 
 -- name: backfills
 SELECT {backfill} FROM backfill WHERE {where} ORDER BY created_at DESC, backfill_id DESC LIMIT :limit

@@ -1,0 +1,62 @@
+"""What the record keeps of how an attempt ended: the value, or the error, as text and JSON of bounded size."""
+
+import logging
+import traceback
+from typing import Final, TypedDict
+
+from mainspring.base import encode_json
+from mainspring.errors import MainspringError
+
+log = logging.getLogger(__name__)
+
+MESSAGE_LIMIT: Final = 4_096  # characters of an error's message that the record keeps
+DETAIL_LIMIT: Final = 16_384  # characters of a traceback that the record keeps, its end
+VALUE_LIMIT: Final = 65_536  # bytes of a handler's value as JSON that the record keeps
+RETRY_AFTER_LIMIT: Final = 86_400.0  # seconds that the other side can put a retry off, at most
+
+
+def retry_after(error: BaseException) -> float:
+    """Return the seconds that the other side asked for, 0 when it did not."""
+    asked = getattr(error, "retry_after", None)
+    return min(float(asked), RETRY_AFTER_LIMIT) if isinstance(asked, int | float) and asked > 0 else 0.0
+
+
+class ErrorFacts(TypedDict):
+    """The fields of a record that tell of an error."""
+
+    error_type: str
+    error_message: str
+    error_detail: str
+
+
+def describe_error(error: BaseException) -> ErrorFacts:
+    """Return what the record keeps of an error, as text that any store takes."""
+    told = traceback.TracebackException.from_exception(error)
+    kind = type(error).__qualname__
+    notes = getattr(error, "__notes__", ())
+    message = "\n".join((str(told) or kind, *(str(note) for note in notes)))
+    return {
+        "error_type": kind[:128],
+        "error_message": _storable(message)[:MESSAGE_LIMIT],
+        "error_detail": _storable("".join(told.format()))[-DETAIL_LIMIT:],
+    }
+
+
+def _storable(text: str) -> str:
+    """Escape lone surrogates, as they come with the names of odd files."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def encode_value(job_id: str, value: object) -> bytes | None:
+    """Return the handler's value as JSON; one that is not JSON or too large is left out, with a warning."""
+    if value is None:
+        return None
+    try:
+        data = encode_json(value)
+    except (MainspringError, TypeError, ValueError) as error:
+        log.warning("job %s returned a %s, which is not kept: %s", job_id, type(value).__name__, error)
+        return None
+    if len(data) > VALUE_LIMIT:
+        log.warning("job %s returned %d bytes, more than are kept", job_id, len(data))
+        return None
+    return data

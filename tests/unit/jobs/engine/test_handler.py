@@ -1,0 +1,131 @@
+"""Handlers that have to stop: in time, late, or never; each says so in its record, and the node goes on."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+from tests.unit.jobs.engine.support_engine import eventually, make_app, running
+
+from mainspring.jobs import JobContext, RunResult, RunState
+
+
+async def test_a_thread_that_does_not_end_is_left_and_the_record_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app(tmp_path, cancel_grace=0.01, drain_timeout=0.01)
+    go, begun = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    @app.job("hang", timeout=0.02)
+    def hang() -> None:
+        go.wait(60)
+
+    @app.job("hang_for_ever")
+    def hang_for_ever() -> None:
+        loop.call_soon_threadsafe(begun.set)
+        go.wait(60)
+
+    async with running(app):
+        timed_out = await app.run_job("hang")
+        waiting = asyncio.create_task(app.run_job("hang_for_ever"))
+        await begun.wait()
+        (record,) = await app.runs(states=[RunState.RUNNING])
+        await app.cancel(record.run_id)
+        cancelled = await waiting
+        begun.clear()
+        await app.run_job("hang_for_ever", wait=False)
+        await begun.wait()
+    assert timed_out.state is RunState.FAILED
+    assert "did not end within 0.02 s" in (timed_out.error or "")
+    assert "its thread still runs" in (timed_out.error or "")
+    assert (cancelled.state, cancelled.error) == (
+        RunState.CANCELLED,
+        "cancelled on request; its thread still runs, nothing can interrupt it",
+    )
+    assert "its thread still runs" in caplog.text  # of the run that was handed back by the shutdown
+    go.set()
+
+
+async def test_a_thread_that_notices_its_cancel_in_time_is_waited_for(tmp_path: Path) -> None:
+    app = make_app(tmp_path, cancel_grace=30.0)
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def until_cancelled(ctx: JobContext) -> str:
+        loop.call_soon_threadsafe(begun.set)
+        while not ctx.cancelled:
+            threading.Event().wait(0.001)
+        if ctx.config.get("fails"):
+            raise OSError("half done")
+        return "done all the same"
+
+    app.job("polite")(until_cancelled)
+    results: list[RunResult] = []
+    async with running(app):
+        for config in ({}, {"fails": True}):
+            begun.clear()
+            waiting = asyncio.create_task(app.run_job("polite", config))
+            await begun.wait()
+            (record,) = await app.runs(states=[RunState.RUNNING])
+            await app.cancel(record.run_id)
+            results.append(await waiting)
+    ended, failed = results
+    assert (ended.state, ended.value) == (RunState.SUCCEEDED, "done all the same")
+    assert failed.state is RunState.CANCELLED
+    assert failed.error == "OSError: cancelled on request; the handler then raised: half done"
+
+
+async def test_a_handler_that_breaks_while_it_is_drained_is_run_again(tmp_path: Path) -> None:
+    app = make_app(tmp_path, drain_timeout=0.01)
+    begun = asyncio.Event()
+
+    @app.job("fragile")
+    async def fragile(ctx: JobContext) -> str:
+        if begun.is_set():
+            return f"attempt {ctx.attempt}"
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise OSError("cannot close")  # what a broken cleanup does
+
+    async with running(app):
+        result = await app.run_job("fragile", wait=False)
+        await begun.wait()
+    async with running(app):
+
+        async def done() -> bool:
+            record = await app.run(result.run_id)
+            return record is not None and record.state is RunState.SUCCEEDED
+
+        await eventually(done)
+        record = await app.run(result.run_id)
+    assert record is not None
+    assert (record.attempt, record.value) == (1, b'"attempt 1"')
+
+
+async def test_a_handler_that_does_not_stop_is_named_after_its_grace(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app(tmp_path, cancel_grace=0.01)
+    go = asyncio.Event()
+
+    @app.job("stubborn", timeout=0.01)
+    async def stubborn() -> None:
+        while not go.is_set():
+            try:
+                await go.wait()
+            except asyncio.CancelledError:
+                continue
+
+    async with running(app):
+        waiting = asyncio.create_task(app.run_job("stubborn"))
+
+        async def named() -> bool:
+            return "does not stop" in caplog.text
+
+        await eventually(named)
+        go.set()
+        result = await waiting
+    assert "JobTimeoutError" in (result.error or "")

@@ -1,0 +1,76 @@
+"""Whatever a handler returns or raises, the record can hold it."""
+
+from pathlib import Path
+
+import pytest
+from tests.unit.jobs.engine.support_engine import eventually, make_app, running
+
+from mainspring.jobs import RunState
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+class Patient(Exception):
+    retry_after = float("inf")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError("no file named \udcff"), "OSError: no file named \\udcff"),
+        (Unprintable(), "Unprintable: <exception str() failed>"),
+    ],
+)
+async def test_an_error_that_is_no_text_is_recorded_all_the_same(tmp_path: Path, error: Exception, said: str) -> None:
+    app = make_app(tmp_path)
+
+    @app.job("odd")
+    async def odd() -> None:
+        raise error
+
+    async with running(app):
+        result = await app.run_job("odd")
+    assert (result.state, result.error) == (RunState.FAILED, said)
+
+
+async def test_a_retry_waits_a_day_at_most_whatever_the_other_side_asks(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+
+    @app.job("patient", retry=1)
+    async def patient() -> None:
+        raise Patient
+
+    async with running(app):
+        run_id = (await app.run_job("patient", wait=False)).run_id
+
+        async def retrying() -> bool:
+            record = await app.run(run_id)
+            return record is not None and record.state is RunState.RETRYING
+
+        await eventually(retrying)
+        record = await app.run(run_id)
+        assert record is not None
+        assert 0 < record.available_at - record.created_at < 2 * 86_400e6
+
+
+async def test_a_value_that_is_not_json_or_too_large_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app(tmp_path)
+
+    @app.job("odd")
+    async def odd() -> object:
+        return object()
+
+    @app.job("large")
+    async def large() -> str:
+        return "x" * 70_000
+
+    async with running(app):
+        assert (await app.run_job("odd")).check().value is None
+        assert (await app.run_job("large")).check().value is None
+    assert "which is not kept" in caplog.text
+    assert "more than are kept" in caplog.text
