@@ -15,7 +15,6 @@ from mainspring.base import decode_json
 from mainspring.cli._errors import ExitCode
 from mainspring.cli._output import (
     backfill_facts,
-    counts_by_job,
     job_row,
     plan_row,
     run_row,
@@ -24,7 +23,7 @@ from mainspring.cli._output import (
     write_rows,
 )
 from mainspring.cli._progress import make_meter
-from mainspring.errors import DecodeError, InvalidArgumentError
+from mainspring.errors import DecodeError, InvalidArgumentError, StoreMissingError
 from mainspring.jobs import Backfill, BackfillProgress, JobApp, RunState
 
 _LOOK_INTERVAL: Final = 0.2
@@ -43,9 +42,9 @@ class BackfillAsked:
 
 
 @asynccontextmanager
-async def opened(app: JobApp) -> AsyncGenerator[JobApp]:
-    """Open the app's store and runner, without its scheduler, for the length of the block."""
-    await app.open()
+async def opened(app: JobApp, *, runner: bool) -> AsyncGenerator[JobApp]:
+    """Open the app's store, with `runner` to run things here, without its scheduler, for the length of the block."""
+    await app.open(runner=runner)
     try:
         yield app
     finally:
@@ -84,8 +83,12 @@ async def _wait(event: asyncio.Event, seconds: float | None) -> None:
 
 async def list_jobs(app: JobApp, *, as_json: bool) -> None:
     """List the jobs with what their runs came to."""
-    async with opened(app):
-        counts = counts_by_job(await app.store.job_counts())
+    counts: dict[str, dict[str, int]] = {}
+    try:
+        async with app.reading() as reader:
+            counts = await reader.counts()
+    except StoreMissingError as error:  # jobs are declared in the code: there are only no runs yet
+        sys.stderr.write(f"note: {error}\n")
     rows = [job_row(one, counts.get(one.job_id, {})) for one in app.jobs.values()]
     columns = ("job", "schedule", "timezone", "needs", "runs", "failed", "what")
     write_rows(rows, columns=columns, as_json=as_json, empty="the app has no jobs")
@@ -93,16 +96,16 @@ async def list_jobs(app: JobApp, *, as_json: bool) -> None:
 
 async def list_runs(app: JobApp, *, job: str | None, states: Sequence[RunState], limit: int, as_json: bool) -> None:
     """List runs, newest first."""
-    async with opened(app):
-        records = await app.runs(job, states=states, limit=limit)
+    async with app.reading() as reader:
+        records = await reader.runs(job, states=states, limit=limit)
     columns = ("run", "job", "state", "interval_start", "attempt", "items", "error")
     write_rows([run_row(one) for one in records], columns=columns, as_json=as_json, empty="there are no such runs")
 
 
 async def show_run(app: JobApp, run_id: str, *, as_json: bool) -> None:
     """Show all that the store knows of one run."""
-    async with opened(app):
-        record = await app.run(run_id)
+    async with app.reading() as reader:
+        record = await reader.run(run_id)
     if record is None:
         raise InvalidArgumentError(
             argument="RUN",
@@ -115,7 +118,7 @@ async def show_run(app: JobApp, run_id: str, *, as_json: bool) -> None:
 
 async def trigger_job(app: JobApp, job: str, config: Mapping[str, object], *, wait: bool, as_json: bool) -> ExitCode:
     """Create a run, and run it here when `wait` is set."""
-    async with opened(app):
+    async with opened(app, runner=wait):
         result = await app.run_job(job, config or None, wait=wait)
     facts = {
         "run": result.run_id,
@@ -160,7 +163,7 @@ def count_backfill(app: JobApp, asked: BackfillAsked, *, as_json: bool) -> None:
 
 async def backfill_job(app: JobApp, asked: BackfillAsked, *, detach: bool, as_json: bool) -> ExitCode:
     """Store a backfill and, unless `detach` is set, run it here to its end."""
-    async with opened(app):
+    async with opened(app, runner=not detach):
         backfill = await app.backfill(
             asked.job,
             asked.start,

@@ -1,7 +1,7 @@
 """What commands write: tables or plain lines for people, one JSON document for programs."""
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final  # Any: a cell holds any plain value
 
@@ -111,14 +111,6 @@ def backfill_facts(progress: BackfillProgress) -> Row:
         "failed": progress.failed,
         "cancelled": progress.cancelled,
     }
-
-
-def counts_by_job(counts: Iterable[tuple[str, str, int]]) -> dict[str, dict[str, int]]:
-    """Return the numbers of runs by job and state."""
-    found: dict[str, dict[str, int]] = {}
-    for job_id, state, count in counts:
-        found.setdefault(job_id, {})[state] = count
-    return found
 
 
 def _instant(us: int | None) -> datetime | None:

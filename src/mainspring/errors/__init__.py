@@ -18,6 +18,7 @@ The tree (each class also inherits the standard class in brackets)::
     │   ├── StoreFullError [OSError]               no room is left on the disk
     │   ├── StoreMismatchError [ValueError]        it was made with other numbers
     │   ├── StoreOpenError [OSError]               the path cannot hold a store
+    │   │   └── StoreMissingError                  there is none to read
     │   ├── StoreReadOnlyError [PermissionError]   the file or its directory may not be written
     │   ├── StoreReadTimeoutError [TimeoutError]   a read held its snapshot for too long
     │   └── StoreTooNewError [RuntimeError]        the schema is newer than the program
@@ -113,6 +114,7 @@ from mainspring.errors._parts import StoreCorruptError as StoreCorruptError
 from mainspring.errors._parts import StoreForkedError as StoreForkedError
 from mainspring.errors._parts import StoreFullError as StoreFullError
 from mainspring.errors._parts import StoreMismatchError as StoreMismatchError
+from mainspring.errors._parts import StoreMissingError as StoreMissingError
 from mainspring.errors._parts import StoreOpenError as StoreOpenError
 from mainspring.errors._parts import StoreReadOnlyError as StoreReadOnlyError
 from mainspring.errors._parts import StoreReadTimeoutError as StoreReadTimeoutError
@@ -203,6 +205,7 @@ __all__ = [
     "StoreForkedError",
     "StoreFullError",
     "StoreMismatchError",
+    "StoreMissingError",
     "StoreOpenError",
     "StoreReadOnlyError",
     "StoreReadTimeoutError",

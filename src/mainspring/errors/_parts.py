@@ -34,6 +34,18 @@ class StoreOpenError(StorageError, OSError):
         super().__init__(f"cannot open the store {store}: {reason}", hint=hint, store=store, reason=reason)
 
 
+class StoreMissingError(StoreOpenError):
+    """There is no store to read; the programs that only look create none."""
+
+    def __init__(self, *, store: str) -> None:
+        MainspringError.__init__(
+            self,
+            f"there is no store at {store} yet",
+            hint="the app creates it when it runs; look also at store=, MAINSPRING_STORE and MAINSPRING_STATE_DIR",
+            store=store,
+        )
+
+
 class StoreReadOnlyError(StorageError, PermissionError):
     """The file or its directory may not be written."""
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mainspring.storage._sqlite_files import Durability as Durability
     from mainspring.storage._sqlite_files import connect as connect
     from mainspring.storage._sqlite_migrate import Migration as Migration
+    from mainspring.storage._sqlite_reader import SqliteReader as SqliteReader
     from mainspring.storage._sqlite_runner import InlineRunner as InlineRunner
     from mainspring.storage._sqlite_runner import Runner as Runner
     from mainspring.storage._sqlite_runner import ThreadRunner as ThreadRunner
@@ -40,6 +41,7 @@ else:
             "_sqlite_errors": ("is_busy",),
             "_sqlite_files": ("Durability", "connect"),
             "_sqlite_migrate": ("Migration",),
+            "_sqlite_reader": ("SqliteReader",),
             "_sqlite_runner": ("InlineRunner", "Runner", "ThreadRunner"),
         },
     )

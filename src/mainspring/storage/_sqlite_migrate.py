@@ -40,20 +40,40 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration], *, 
         StoreOpenError: the file belongs to another application.
     """
     mark = application_id(application)
-    found = _pragma(connection, "application_id")
-    if found not in (0, mark):
-        raise StoreOpenError(
-            store=store, reason="it belongs to another application", hint="name another file for this store"
-        )
-    version = _pragma(connection, "user_version")
-    if version > len(migrations):
-        raise StoreTooNewError(store=store, version=version, known=len(migrations))
+    found, version = _known(connection, migrations, mark, store)
     if found != mark:
         connection.execute(f"PRAGMA application_id={mark}")
     for migration in migrations[version:]:
         _apply(connection, migration)
         connection.execute(f"PRAGMA user_version={migration.version}")
     return len(migrations) - version
+
+
+def check_current(
+    connection: sqlite3.Connection, migrations: Sequence[Migration], *, application: str, store: str
+) -> None:
+    """Refuse to read what is not exactly of this schema.
+
+    Raises:
+        StoreTooNewError: the file knows more steps than we do.
+        StoreOpenError: the file belongs to another application, or lacks steps, which only its owner takes.
+    """
+    found, version = _known(connection, migrations, application_id(application), store)
+    if found == 0 or version < len(migrations):
+        reason = f"its schema is of version {version} and not {len(migrations)}"
+        raise StoreOpenError(store=store, reason=reason, hint="start the app once, which brings it up to date")
+
+
+def _known(connection: sqlite3.Connection, migrations: Sequence[Migration], mark: int, store: str) -> tuple[int, int]:
+    """Return the file's (application, version), if they can be ours."""
+    found, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
+    if found not in (0, mark):
+        raise StoreOpenError(
+            store=store, reason="it belongs to another application", hint="name another file for this store"
+        )
+    if version > len(migrations):
+        raise StoreTooNewError(store=store, version=version, known=len(migrations))
+    return found, version
 
 
 def is_current(connection: sqlite3.Connection, migrations: Sequence[Migration], *, application: str) -> bool:

@@ -4,8 +4,10 @@ import json
 import os
 import runpy
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,12 @@ def test_a_triggered_run_is_listed_and_shown(app: str, command: Command) -> None
     assert run["run"] in command.out
 
 
+def test_a_run_that_is_not_there_is_wrong_input(app: str, command: Command) -> None:
+    command("trigger", app, "greet")
+    assert 2 == command("show", app, "0123456789")
+    assert "hint: list them with" in command.err
+
+
 def test_a_failed_run_is_exit_code_one_and_tells_why(app: str, command: Command) -> None:
     assert 1 == command("trigger", app, "boom", "--wait")
     assert "ValueError: no luck" in command.out
@@ -104,9 +112,38 @@ def test_a_run_can_be_left_to_others(app: str, command: Command) -> None:
 
 
 def test_a_list_without_runs_says_so(app: str, command: Command) -> None:
-    assert 0 == command("runs", app)
+    command("trigger", app, "greet")
+    assert 0 == command("runs", app, "--job", "boom")
     assert "there are no such runs\n" == command.out
-    assert [] == command.json("runs", app)
+    assert [] == command.json("runs", app, "--job", "boom")
+
+
+@pytest.mark.parametrize("argv", [("runs", "APP"), ("show", "APP", "0123456789")])
+def test_a_store_that_does_not_exist_is_said_and_not_created(app: str, command: Command, argv: tuple[str, ...]) -> None:
+    assert 3 == command(*(app if one == "APP" else one for one in argv))
+    assert "there is no store at " in command.err
+    assert 0 == command("jobs", app)
+    assert "Each day." in command.out
+    assert "note: there is no store at " in command.err
+    assert not list(Path(app).parent.glob("state.db*"))
+
+
+def test_lists_neither_claim_nor_register(app: str, command: Command) -> None:
+    run = command.json("trigger", app, "greet")
+    path = Path(app).with_name("state.db")
+
+    def looked_at() -> object:
+        with closing(sqlite3.connect(path)) as connection:
+            tables = ("epoch", "job", "meta", "run", "history")
+            return [connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables]
+
+    Path(app).write_text(APP + "\n@app.job('new')\nasync def new(): ...\n")
+    sys.modules.pop("cli_shop", None)
+    before = looked_at()
+    assert "available" == command.json("show", app, run["run"])["state"]
+    assert [run["run"]] == [row["run"] for row in command.json("runs", app)]
+    assert "new" in [row["job"] for row in command.json("jobs", app)]
+    assert before == looked_at()
 
 
 def test_a_dry_run_counts_the_hours_of_a_short_day(app: str, command: Command) -> None:
@@ -146,7 +183,6 @@ def test_a_plan_marks_what_the_clock_does(app: str, command: Command) -> None:
         (["jobs", "missing.py"], "there is no file missing.py"),
         (["trigger", "APP", "nope"], "hint: known jobs: hourly"),
         (["trigger", "APP", "greet", "--config", "name"], "KEY=VALUE"),
-        (["show", "APP", "0123456789"], "hint: list them with"),
         (["plan", "APP", "hourly", "--after", "soon"], "expected an instant"),
         (["plan", "APP", "hourly", "--after", "2013-01-01T00:00:00"], "expected an instant"),
         (["plan", "APP", "hourly", "--count", "0"], "--count"),

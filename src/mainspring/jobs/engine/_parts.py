@@ -2,10 +2,10 @@
 
 import asyncio
 import inspect
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING
 
-from mainspring.concurrency import ThreadPoolExecutor
+from mainspring.concurrency import ThreadPoolExecutor, WorkerPool
 from mainspring.jobs.engine._definition import SUPPLIED, JobDefinition
 from mainspring.jobs.engine._execution import Work
 from mainspring.jobs.engine._needs import NeedsKeeper
@@ -31,22 +31,44 @@ class _Stage:
         await self._store.stage(run, sink_name, sequence, payload)
 
 
+class AppResources:
+    """The resources of an open app: those of the program around it, or its own.
+
+    Args:
+        shared: the program's, which closes them itself; None for an app on its own.
+        overrides: (provider, replacement) pairs, in force until `close`.
+    """
+
+    def __init__(self, shared: ResourceContainer | None, overrides: Sequence[tuple[Provider, Provider]]) -> None:
+        self.container = ResourceContainer() if shared is None else shared
+        self._is_own = shared is None
+        self._overridden = [provider for provider, _ in overrides]
+        for provider, replacement in overrides:
+            self.container.override(provider, replacement)
+
+    async def close(self) -> None:
+        """Close what is our own, else leave the program's as it was."""
+        if self._is_own:
+            await self.container.close()
+        else:
+            for provider in self._overridden:
+                self.container.override(provider, provider)
+
+
 class OpenApp:
     """One app, open on one loop.
 
     Args:
-        container: where resources live; closed with the app.
+        resources: where resources live; closed with the app.
     """
 
     def __init__(
         self,
         app: "JobApp",
         store: JobStore,
-        definitions: Mapping[str, JobDefinition],
-        names: Mapping[str, Provider],
-        sinks: SinkSet,
         *,
-        container: ResourceContainer,
+        sinks: SinkSet,
+        resources: AppResources,
         slots: int,
         queues: tuple[str, ...],
         poll_interval: float,
@@ -56,10 +78,13 @@ class OpenApp:
         self.store = store
         self.sinks = sinks
         self.threads = ThreadPoolExecutor(statistic_name="jobs", max_queue=0)  # bounded by the slots of the node
-        self._container = container
+        self._resources = resources
+        self._cancel_grace = cancel_grace
+        self._workers: WorkerPool | None = None
+        self._workers_lock = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
-        works = {job_id: self._work_of(app, one, names) for job_id, one in definitions.items()}
-        self._definitions = definitions
+        self._definitions = definitions = app.jobs
+        works = {job_id: self._work_of(app, one) for job_id, one in definitions.items()}
         self.waiters = Waiters(store, poll_interval=poll_interval)
         self.node = Node(
             store,
@@ -77,8 +102,9 @@ class OpenApp:
             store, definitions, poll_interval=poll_interval, on_created=lambda _: self._runs_made()
         )
 
-    def _work_of(self, app: "JobApp", definition: JobDefinition, names: Mapping[str, Provider]) -> Work:
-        binding = self._container.bind(definition.function, names={**names, **definition.names}, supplied=SUPPLIED)
+    def _work_of(self, app: "JobApp", definition: JobDefinition) -> Work:
+        names = {**app.resource_names, **definition.names}
+        binding = self._resources.container.bind(definition.function, names=names, supplied=SUPPLIED)
         supplied = tuple(name for name in supplied_names(definition) if name not in binding.parameters)
         return Work(definition, binding, supplied, app, self.store, self.sinks)
 
@@ -109,9 +135,28 @@ class OpenApp:
             await self.waiters.close()
             await self.sinks.close()
         finally:
-            await self._container.close()
+            await self._close_rest()
+
+    async def _close_rest(self) -> None:
+        """Close what runs have used; one that fails keeps none of the others open."""
+        try:
+            await self._resources.close()
+        finally:
             self.threads.shutdown(wait=False)
-            await self.store.close()
+            try:
+                if self._workers is not None:
+                    await self._workers.close()
+            finally:
+                await self.store.close()
+
+    async def worker_pool(self) -> WorkerPool:
+        """Return the worker processes, started at the first use."""
+        async with self._workers_lock:  # one start at a time
+            if self._workers is None:
+                workers = WorkerPool(cancel_grace=self._cancel_grace)
+                await workers.start()
+                self._workers = workers
+            return self._workers
 
     def _start(self, coroutine: Coroutine[None, None, None], name: str) -> None:
         self._tasks.append(asyncio.create_task(coroutine, name=name))

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.stores._protocol import JobStore as JobStore
     from mainspring.jobs.stores._protocol import ReadStore as ReadStore
     from mainspring.jobs.stores._protocol import RunStore as RunStore
+    from mainspring.jobs.stores._protocol import StoreReader as StoreReader
     from mainspring.jobs.stores._records import NEXT_GENERATION as NEXT_GENERATION
     from mainspring.jobs.stores._records import Advance as Advance
     from mainspring.jobs.stores._records import AdvanceAnswer as AdvanceAnswer
@@ -33,7 +34,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "_protocol": ("CatalogStore", "JobStore", "ReadStore", "RunStore"),
+            "_protocol": ("CatalogStore", "JobStore", "ReadStore", "RunStore", "StoreReader"),
             "_records": (
                 "NEXT_GENERATION",
                 "Advance",

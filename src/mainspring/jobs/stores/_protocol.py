@@ -121,14 +121,6 @@ class CatalogStore(Protocol):
         """
         ...
 
-    async def done(self, job_id: str, start: int, end: int) -> Sequence[DoneRange]:
-        """Return the ranges of the done-set that touch [start, end), oldest first, neighbours merged."""
-        ...
-
-    async def waiting(self, *, jobs: frozenset[str], limit: int, after: RunRecord | None = None) -> Sequence[RunRecord]:
-        """Return runs that wait for what they need, oldest interval first; `after` is the last one seen."""
-        ...
-
     def settle_waiting(
         self, *, released: Sequence[str] = (), blocked: Sequence[tuple[str, str]] = ()
     ) -> Awaitable[None]:
@@ -159,6 +151,14 @@ class ReadStore(Protocol):
         """Return (job id, state, number of runs kept), live and ended."""
         ...
 
+    async def done(self, job_id: str, start: int, end: int) -> Sequence[DoneRange]:
+        """Return the ranges of the done-set that touch [start, end), oldest first, neighbours merged."""
+        ...
+
+    async def waiting(self, *, jobs: frozenset[str], limit: int, after: RunRecord | None = None) -> Sequence[RunRecord]:
+        """Return runs that wait for what they need, oldest interval first; `after` is the last one seen."""
+        ...
+
     async def backfill(self, backfill_id: str) -> BackfillRow | None:
         """Return one backfill."""
         ...
@@ -167,6 +167,24 @@ class ReadStore(Protocol):
         self, *, job_id: str | None = None, states: frozenset[BackfillState] = frozenset(), limit: int = 50
     ) -> Sequence[BackfillRow]:
         """List backfills, newest first."""
+        ...
+
+
+class StoreReader(ReadStore, Protocol):
+    """Reads a store without taking part in it; made by `JobStore.reader()`."""
+
+    location: str
+
+    async def open(self) -> None:
+        """Look whether there is a store that can be read.
+
+        Raises:
+            StorageError: there is none, or it cannot be read (each its own class).
+        """
+        ...
+
+    async def close(self) -> None:
+        """Leave no thread, task or descriptor."""
         ...
 
 
@@ -182,6 +200,10 @@ class JobStore(RunStore, CatalogStore, ReadStore, Protocol):
         Raises:
             StorageError: it is read-only, corrupted, from a newer version, or out of reach (each its own class).
         """
+        ...
+
+    def reader(self) -> StoreReader:
+        """Return what reads this store without taking part; needs no open store, creates nothing."""
         ...
 
     async def close(self) -> None:

@@ -8,7 +8,6 @@ from typing import Literal, TypeVar
 
 from mainspring.base import current_clock, new_id
 from mainspring.errors import IdempotencyError, InvalidArgumentError, LeaseLostError, StaleFenceError
-from mainspring.jobs.stores import _sqlite_reads as reads
 from mainspring.jobs.stores._records import (
     Advance,
     AdvanceAnswer,
@@ -17,14 +16,12 @@ from mainspring.jobs.stores._records import (
     BackfillStep,
     Claim,
     ClaimAnswer,
-    DoneRange,
     Enqueue,
     EnqueueAnswer,
     Finish,
     HeartbeatAnswer,
     JobRegistration,
     JobRow,
-    RunFilter,
     RunRecord,
 )
 from mainspring.jobs.stores._sqlite_backfills import create_backfill, set_backfill_state, step_backfill
@@ -35,18 +32,20 @@ from mainspring.jobs.stores._sqlite_enqueue import Intake
 from mainspring.jobs.stores._sqlite_finish import finish
 from mainspring.jobs.stores._sqlite_heart import Heart
 from mainspring.jobs.stores._sqlite_nodes import Nodes
-from mainspring.jobs.stores._sqlite_sql import script, statements
+from mainspring.jobs.stores._sqlite_reader import APPLICATION, SqliteReads, SqliteStoreReader, migrations
+from mainspring.jobs.stores._sqlite_sql import statements
 from mainspring.sinks import SinkRun
-from mainspring.storage import Durability, Migration, Runner, SqliteOwner, ThreadRunner, WriteChannel
+from mainspring.storage import Durability, Runner, SqliteOwner, ThreadRunner, WriteChannel
 
 T = TypeVar("T")
 
+MEMORY = ":memory:"
 POLITE_PAUSE = 0.001  # seconds after each group while another process writes too
 
 _StageCommand = tuple[str, int, str, int, bytes]
 
 
-class SqliteStore:
+class SqliteStore(SqliteReads):
     """Keeps the jobs of one host in a SQLite file; any number of its processes may open it.
 
     Args:
@@ -76,13 +75,13 @@ class SqliteStore:
         if lease <= 0:
             raise InvalidArgumentError(argument="lease", value=lease, expected="more than 0 seconds")
         self.location = str(path)
-        in_memory = self.location == ":memory:"
+        in_memory = self.location == MEMORY
         self.owner = SqliteOwner(
             path,
             durability=durability,
-            migrations=[Migration(version, script(f"schema_{version}")) for version in (1, 2)],
+            migrations=migrations(),
             runner=runner,
-            application="mainspring.jobs",
+            application=APPLICATION,
         )
         self._nodes = Nodes(None if in_memory else Path(path), lease=lease)
         threads = runner is None or isinstance(runner, ThreadRunner)
@@ -111,6 +110,16 @@ class SqliteStore:
             if self._heart is not None:
                 self._heart.stop()
             self._nodes.forget_all()
+
+    def reader(self) -> SqliteStoreReader:
+        """Return what reads the file without taking part; not open yet.
+
+        Raises:
+            InvalidArgumentError: the store lies in memory.
+        """
+        if self.location == MEMORY:
+            raise InvalidArgumentError(argument="store", value=MEMORY, expected="a file, to be read from outside")
+        return SqliteStoreReader(self.location)
 
     def now(self) -> int:
         """Return the host's instant in UTC microseconds."""
@@ -204,53 +213,16 @@ class SqliteStore:
         """Pause, resume or cancel; see `CatalogStore`."""
         return self._write(lambda connection: set_backfill_state(connection, backfill_id, state, _now()))
 
-    async def done(self, job_id: str, start: int, end: int) -> Sequence[DoneRange]:
-        """Return the ranges of the done-set that touch [start, end)."""
-        return await self.owner.read(lambda c: reads.done_ranges(c, job_id, start, end))
-
-    async def waiting(self, *, jobs: frozenset[str], limit: int, after: RunRecord | None = None) -> Sequence[RunRecord]:
-        """Return runs that wait for what they need, oldest interval first; `after` is the last one seen."""
-        return await self.owner.read(lambda c: reads.waiting_runs(c, jobs, limit, after))
-
     def settle_waiting(
         self, *, released: Sequence[str] = (), blocked: Sequence[tuple[str, str]] = ()
     ) -> Awaitable[None]:
         """Make `released` runs AVAILABLE and note why those in `blocked` still wait."""
         return self._write(lambda connection: settle_waiting(connection, released, blocked, _now()))
 
-    # ---- reads ---------------------------------------------------------------------------------------------
-
-    async def run(self, run_id: str) -> RunRecord | None:
-        """Return one run by its id or an unambiguous prefix of it."""
-        return await self.owner.read(lambda c: reads.find_run(c, run_id))
-
-    async def runs(self, which: RunFilter) -> Sequence[RunRecord]:
-        """List runs, newest first."""
-        return await self.owner.read(lambda c: reads.list_runs(c, which))
-
-    async def ended(self, run_ids: Sequence[str]) -> Sequence[RunRecord]:
-        """Return those of `run_ids` that are in a terminal state."""
-        return await self.owner.read(lambda c: reads.ended_runs(c, run_ids))
-
-    async def jobs(self) -> Sequence[JobRow]:
-        """List every job ever registered."""
-        return await self.owner.read(reads.list_jobs)
-
-    async def job_counts(self) -> Sequence[tuple[str, str, int]]:
-        """Return (job id, state, number of runs kept), live and ended."""
-        return await self.owner.read(reads.count_runs)
-
-    async def backfill(self, backfill_id: str) -> BackfillRow | None:
-        """Return one backfill."""
-        return await self.owner.read(lambda c: reads.find_backfill(c, backfill_id))
-
-    async def backfills(
-        self, *, job_id: str | None = None, states: frozenset[BackfillState] = frozenset(), limit: int = 50
-    ) -> Sequence[BackfillRow]:
-        """List backfills, newest first."""
-        return await self.owner.read(lambda c: reads.list_backfills(c, job_id, states, limit))
-
     # ---- inside of a group ---------------------------------------------------------------------------------
+
+    def _read(self, work: Callable[[sqlite3.Connection], T]) -> Awaitable[T]:
+        return self.owner.read(work)
 
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> Awaitable[T]:
         return self.owner.write(work)

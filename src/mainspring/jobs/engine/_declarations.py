@@ -1,0 +1,125 @@
+"""What a program declares of its jobs, and what follows from it without any store: fire times and intervals."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, TypeVar, Unpack  # Any: handlers have any signature
+
+from mainspring.base import current_clock, to_us
+from mainspring.errors import InvalidArgumentError
+from mainspring.jobs.engine._definition import JobDefinition
+from mainspring.jobs.engine._planner import walk
+from mainspring.jobs.engine._registry import Handler, JobKeywords, JobOptions, Registry
+from mainspring.jobs.model import DataInterval, PlannedFire, plan_fires, to_instant
+from mainspring.runtime import Provider
+from mainspring.sinks import Delivery, SinkSet
+
+T = TypeVar("T")
+
+Job = str | Callable[..., Any]
+"""A job as callers name it: its id, or its function."""
+
+
+class Declarations:
+    """The declaring half of a `JobApp`."""
+
+    def __init__(self) -> None:
+        self._registry = Registry()
+        self._names: dict[str, Provider] = {}
+        self._overrides: list[tuple[Provider, Provider]] = []
+        self._sinks: list[tuple[object, tuple[type, ...], str | None, Delivery | None]] = []
+
+    def job(self, job_id: str | None = None, **options: Unpack[JobKeywords]) -> Callable[[Handler], Handler]:
+        """Register the decorated function as a job and return it unchanged.
+
+        `job_id` defaults to the function's qualified name; `JobKeywords` lists the options.
+
+        Raises:
+            JobDefinitionError: an option is wrong or the id is taken; names file and line.
+        """
+
+        def register(function: Handler) -> Handler:
+            self._registry.add(function, JobOptions(job_id, options))
+            return function
+
+        return register
+
+    def resource(self, provider: Handler) -> Handler:
+        """Offer a factory or Resource class to every job of this app, by its name; usable bare only."""
+        self._names[provider.__name__] = provider
+        return provider
+
+    def sink(
+        self, *types: type, sink: object = None, name: str | None = None, delivery: Delivery | None = None
+    ) -> Callable[[T], T]:
+        """Send items of these types, from any job of this app, to `sink`, or to what is decorated.
+
+        Decorate an async function of a list of items, or a class of sinks that is made without arguments. A
+        `TypedSink` brings its own types; a sink without types is reached by its name.
+        """
+
+        def register(decorated: T) -> T:
+            made = decorated() if isinstance(decorated, type) else decorated
+            self._sinks.append((made, types, name, delivery))
+            return decorated
+
+        if sink is not None:
+            self._sinks.append((sink, types, name, delivery))
+        return register
+
+    def override(self, provider: Provider, replacement: Provider) -> None:
+        """Use `replacement` wherever `provider` is asked for; for tests, before the app is opened."""
+        self._overrides.append((provider, replacement))
+
+    @property
+    def jobs(self) -> Mapping[str, JobDefinition]:
+        """The registered jobs by id."""
+        return self._registry.definitions
+
+    @property
+    def resource_names(self) -> Mapping[str, Provider]:
+        """What `@app.resource` offered, by name."""
+        return self._names
+
+    def sink_set(self, *, spool: Path) -> SinkSet:
+        """Return a new set of the declared sinks; items that one does not take wait in the folder `spool`."""
+        sinks = SinkSet(spool=spool)
+        for sink, types, name, delivery in self._sinks:
+            sinks.add(sink, types=types, name=name, delivery=delivery)
+        for job_id, definition in self.jobs.items():
+            if definition.sink is not None:
+                sinks.bind(f"job {job_id}", definition.sink)
+        return sinks
+
+    def plan(self, job: Job, *, after: datetime | None = None, count: int = 5) -> Sequence[PlannedFire]:
+        """Return a job's next fire times with their intervals and what the zone does around them."""
+        schedule = self._registry[job].schedule
+        return [] if schedule is None else plan_fires(schedule, after or current_clock().now(), count)
+
+    def count_intervals(self, job: Job, start: datetime, end: datetime) -> tuple[int, bool]:
+        """Return (number of whole intervals between two instants, whether it is exact)."""
+        schedule = self._registry[job].schedule
+        return (0, True) if schedule is None else schedule.count(start, end)
+
+    def intervals(self, job: Job, start: datetime | date | str, end: datetime | date | str) -> Sequence[DataInterval]:
+        """List the intervals that a backfill over this range would run."""
+        definition = self._registry[job]
+        low, high = self.interval_range(definition, start, end)
+        return list(walk(definition, [(to_us(low), to_us(high))], "asc"))
+
+    def interval_range(
+        self, definition: JobDefinition, start: datetime | date | str, end: datetime | date | str
+    ) -> tuple[datetime, datetime]:
+        """Return the two ends of a range of a job's intervals as instants.
+
+        Raises:
+            InvalidArgumentError: the job has no intervals, an end is naive, or start is not before end.
+        """
+        if definition.schedule is None or not definition.schedule.has_intervals:
+            raise InvalidArgumentError(
+                argument="job", value=definition.job_id, expected="a job with a cron or every schedule"
+            )
+        low, high = to_instant(start, definition.timezone), to_instant(end, definition.timezone)
+        if low >= high:
+            raise InvalidArgumentError(argument="start", value=start, expected=f"an instant before end={end!r}")
+        return low, high

@@ -1,0 +1,72 @@
+"""What the store tells of an app's jobs; needs no runner, and so shows also what other processes do."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from mainspring.base import from_us
+from mainspring.jobs.engine._declarations import Job
+from mainspring.jobs.engine._registry import Registry
+from mainspring.jobs.model import RangeSet, RunState
+from mainspring.jobs.stores import ReadStore, RunFilter, RunRecord
+
+_FIRST: Final = -(2**62)
+_LAST: Final = 2**62
+
+
+class JobReader:
+    """Reads runs and done-sets; made by `JobApp.reading()`."""
+
+    def __init__(self, registry: Registry, store: ReadStore) -> None:
+        self._registry = registry
+        self._store = store
+
+    async def run(self, run_id: str) -> RunRecord | None:
+        """Return one run by its id, or an unambiguous beginning of it."""
+        return await self._store.run(run_id)
+
+    async def runs(
+        self,
+        job: Job | None = None,
+        *,
+        states: Sequence[RunState] = (),
+        backfill_id: str | None = None,
+        before: str | None = None,
+        limit: int = 50,
+    ) -> Sequence[RunRecord]:
+        """List runs, newest first; `before` is the last run id seen.
+
+        Raises:
+            UnknownJobError: the job is not registered.
+        """
+        which = RunFilter(
+            job_id=None if job is None else self._registry[job].job_id,
+            states=frozenset(states),
+            backfill_id=backfill_id,
+            before=before,
+            limit=limit,
+        )
+        return await self._store.runs(which)
+
+    async def counts(self) -> dict[str, dict[str, int]]:
+        """Return the numbers of runs kept, by job and state."""
+        found: dict[str, dict[str, int]] = {}
+        for job_id, state, count in await self._store.job_counts():
+            found.setdefault(job_id, {})[state] = count
+        return found
+
+    async def watermark(self, job: Job) -> datetime | None:
+        """Return the end of the unbroken beginning of what is done (succeeded or skipped); None without any."""
+        done = await self._store.done(self._registry[job].job_id, _FIRST, _LAST)
+        settled = RangeSet((one.start, one.end) for one in done if one.state != "failed")
+        first = next(iter(settled), None)
+        return None if first is None else from_us(first[1])
+
+    async def gaps(self, job: Job) -> Sequence[tuple[datetime, datetime]]:
+        """Return the ranges that did not succeed, between the first and the last that is known."""
+        done = list(await self._store.done(self._registry[job].job_id, _FIRST, _LAST))
+        if not done:
+            return []
+        succeeded = RangeSet((one.start, one.end) for one in done if one.state == "succeeded")
+        low, high = min(one.start for one in done), max(one.end for one in done)
+        return [(from_us(start), from_us(end)) for start, end in succeeded.gaps(low, high)]

@@ -1,0 +1,94 @@
+"""What can be read of a job store in SQLite: by its owner, or by a process that only looks."""
+
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+from mainspring.jobs.stores import _sqlite_reads as reads
+from mainspring.jobs.stores._records import BackfillRow, BackfillState, DoneRange, JobRow, RunFilter, RunRecord
+from mainspring.jobs.stores._sqlite_sql import script
+from mainspring.storage import Migration, SqliteReader
+
+T = TypeVar("T")
+
+APPLICATION: Final = "mainspring.jobs"
+VERSIONS: Final = (1, 2)
+
+
+def migrations() -> tuple[Migration, ...]:
+    """Return the steps of the schema."""
+    return tuple(Migration(version, script(f"schema_{version}")) for version in VERSIONS)
+
+
+class SqliteReads(ABC):
+    """`ReadStore` in terms of one snapshot each."""
+
+    @abstractmethod
+    def _read(self, work: Callable[[sqlite3.Connection], T]) -> Awaitable[T]:
+        """Run `work` in a snapshot."""
+
+    async def run(self, run_id: str) -> RunRecord | None:
+        """Return one run by its id or an unambiguous prefix of it."""
+        return await self._read(lambda c: reads.find_run(c, run_id))
+
+    async def runs(self, which: RunFilter) -> Sequence[RunRecord]:
+        """List runs, newest first."""
+        return await self._read(lambda c: reads.list_runs(c, which))
+
+    async def ended(self, run_ids: Sequence[str]) -> Sequence[RunRecord]:
+        """Return those of `run_ids` that are in a terminal state."""
+        return await self._read(lambda c: reads.ended_runs(c, run_ids))
+
+    async def waiting(self, *, jobs: frozenset[str], limit: int, after: RunRecord | None = None) -> Sequence[RunRecord]:
+        """Return runs that wait for what they need, oldest interval first; `after` is the last one seen."""
+        return await self._read(lambda c: reads.waiting_runs(c, jobs, limit, after))
+
+    async def jobs(self) -> Sequence[JobRow]:
+        """List every job ever registered."""
+        return await self._read(reads.list_jobs)
+
+    async def job_counts(self) -> Sequence[tuple[str, str, int]]:
+        """Return (job id, state, number of runs kept), live and ended."""
+        return await self._read(reads.count_runs)
+
+    async def done(self, job_id: str, start: int, end: int) -> Sequence[DoneRange]:
+        """Return the ranges of the done-set that touch [start, end)."""
+        return await self._read(lambda c: reads.done_ranges(c, job_id, start, end))
+
+    async def backfill(self, backfill_id: str) -> BackfillRow | None:
+        """Return one backfill."""
+        return await self._read(lambda c: reads.find_backfill(c, backfill_id))
+
+    async def backfills(
+        self, *, job_id: str | None = None, states: frozenset[BackfillState] = frozenset(), limit: int = 50
+    ) -> Sequence[BackfillRow]:
+        """List backfills, newest first."""
+        return await self._read(lambda c: reads.list_backfills(c, job_id, states, limit))
+
+
+class SqliteStoreReader(SqliteReads):
+    """Reads the store of other processes: registers nothing, is no node, never waits for the writer."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.location = str(path)
+        self._reader = SqliteReader(path, migrations=migrations(), application=APPLICATION)
+
+    async def open(self) -> None:
+        """Look whether there is a store of this version.
+
+        Raises:
+            StorageError: there is none, or it cannot be read (each its own class).
+        """
+        await self._reader.open()
+
+    async def close(self) -> None:
+        """Leave no thread and no descriptor."""
+        await self._reader.close()
+
+    def _read(self, work: Callable[[sqlite3.Connection], T]) -> Awaitable[T]:
+        return self._reader.read(work)
+
+    def __repr__(self) -> str:
+        return f"<SqliteStoreReader {self.location}>"

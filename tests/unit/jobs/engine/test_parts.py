@@ -1,0 +1,101 @@
+"""What an open app shares with the program around it, and what it closes itself."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from tests.unit.jobs.engine.support_engine import make_app, running
+
+from mainspring.jobs import JobApp
+from mainspring.runtime import Resource, Service, entrypoint, resource
+
+
+class Pool(Resource):
+    made: list["Pool"]
+    events: list[str]
+
+    def __init__(self) -> None:
+        self.made.append(self)
+        self.events.append("pool made")
+
+    async def acquire(self, ctx: Any) -> AsyncIterator["Pool"]:
+        yield self
+
+    async def close(self) -> None:
+        self.events.append("pool closed")
+
+
+class Collector(Service):
+    pool: Annotated[Pool, Pool]
+    app: JobApp
+
+    async def start(self) -> None:
+        """Also asks for a run before the app has started: it opens for the program all the same."""
+        assert (await self.app.run_job("use")).check().value == id(self.pool)
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    events: list[str] = []
+    monkeypatch.setattr(Pool, "events", events, raising=False)
+    monkeypatch.setattr(Pool, "made", [], raising=False)
+    return events
+
+
+def app_with(path: Path, events: list[str]) -> JobApp:
+    app = make_app(path)
+
+    @resource
+    async def table(pool: Annotated[Pool, Pool]) -> AsyncIterator[str]:
+        events.append("table made")
+        yield f"table of {id(pool)}"
+        events.append("table closed")
+
+    @app.job("use")
+    async def use(pool: Annotated[Pool, Pool]) -> int:
+        return id(pool)
+
+    @app.job("table", resources={"table": table})
+    async def read(table: str, pool: Annotated[Pool, Pool]) -> list[object]:
+        return [table, id(pool)]
+
+    return app
+
+
+async def test_a_service_and_a_job_share_one_resource_that_is_closed_once_in_reverse(
+    tmp_path: Path, events: list[str]
+) -> None:
+    app = app_with(tmp_path, events)
+    collector = Collector(app=app)
+    async with entrypoint(collector, app):
+        pool = collector.pool
+        assert (await app.run_job("use")).check().value == id(pool)
+        assert (await app.run_job("table")).check().value == [f"table of {id(pool)}", id(pool)]
+        assert Pool.made == [pool]
+        await app.stop()
+        assert "pool closed" not in events  # the program's: others use it still
+    assert events == ["pool made", "table made", "table closed", "pool closed"]
+
+
+async def test_an_override_replaces_the_shared_resource_while_the_app_is_open(
+    tmp_path: Path, events: list[str]
+) -> None:
+    app = app_with(tmp_path, events)
+    fake = object()
+    app.override(Pool, fake)
+    async with entrypoint(app) as program:
+        assert (await app.run_job("use")).check().value == id(fake)
+        async with program.resources.use(Pool) as pool:
+            assert pool is fake
+        await program.stop_services(app)
+        async with program.resources.use(Pool) as pool:
+            assert isinstance(pool, Pool)
+    assert events == ["pool made", "pool closed"]
+
+
+async def test_an_app_on_its_own_closes_its_own_resources(tmp_path: Path, events: list[str]) -> None:
+    async with entrypoint(), running(app_with(tmp_path, events)) as app:
+        await app.run_job("table")
+        await app.stop()
+        assert events == ["pool made", "table made", "table closed", "pool closed"]
