@@ -1,17 +1,15 @@
-"""Scenario 3, CPU work in processes: the seed's program; its 10 s of work are shortened, the end starts one run."""
+"""Scenario 3, CPU work in processes: the seed's program; the end starts one run and counts the loop's ticks."""
 
 import asyncio
 from concurrent.futures import ProcessPoolExecutor
 
 from mainspring.jobs import Resource, job, job_runner
 
-started = asyncio.Event()
-
 
 def heavy_calculation(data_chunk: bytes) -> int:
     import time
 
-    time.sleep(0.5)
+    time.sleep(10)
     return len(data_chunk)
 
 
@@ -33,7 +31,6 @@ async def data_mining_handler(ctx, scheduled_time, cpu_pool):
     huge_data = b"0" * 1024 * 1024 * 100
 
     print(f"[{scheduled_time}] Start calculation...")
-    started.set()
     result = await loop.run_in_executor(
         cpu_pool,
         heavy_calculation,
@@ -44,7 +41,6 @@ async def data_mining_handler(ctx, scheduled_time, cpu_pool):
 
 async def main():
     run = asyncio.create_task(job_runner.run_job("process_large_file"))
-    await started.wait()
     ticks = 0
     while not run.done():
         await asyncio.sleep(0.01)
