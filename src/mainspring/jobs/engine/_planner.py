@@ -135,7 +135,7 @@ class BackfillPlanner:
         elif row.reprocess == "failed":
             done = await self._store.done(row.job_id, start, end)
             ranges = [(max(one.start, start), min(one.end, end)) for one in done if one.state == "failed"]
-        return walk(definition, ranges, row.order)
+        return touching(definition, ranges, (start, end), row.order)
 
     def _run_of(self, definition: JobDefinition, row: BackfillRow, interval: DataInterval) -> NewRun:
         return NewRun(
@@ -166,3 +166,23 @@ def walk(
     for start, end in ranges if order == "asc" else reversed(ranges):
         step = schedule.intervals if order == "asc" else schedule.intervals_reversed
         yield from step(from_us(start), from_us(end))
+
+
+def touching(
+    definition: JobDefinition, ranges: list[tuple[int, int]], bounds: tuple[int, int], order: Literal["asc", "desc"]
+) -> Iterator[DataInterval]:
+    """Yield, each once, the whole intervals inside `bounds` that share time with a range.
+
+    The edges of the ranges need not be those of intervals: the schedule may have been another one.
+    """
+    schedule = definition.schedule
+    if schedule is None:
+        return
+    low, high = from_us(bounds[0]), from_us(bounds[1])
+    for start, end in ranges if order == "asc" else reversed(ranges):
+        first = max(schedule.previous_fire(from_us(start)) or low, low)
+        last = min(schedule.next_fire(from_us(end - 1)) or high, high)
+        step = schedule.intervals if order == "asc" else schedule.intervals_reversed
+        for interval in step(first, last):
+            yield interval
+            low, high = (interval.end, high) if order == "asc" else (low, interval.start)

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from tests.unit.jobs.engine.support_engine import START, at, eventually, make_app, running
@@ -78,6 +78,34 @@ async def test_missing_failed_and_all_choose_what_runs_again(tmp_path: Path) -> 
         assert hours(5) == sorted(job.seen)
         generations = sorted(run.generation for run in await app.runs("hourly", states=[RunState.SUCCEEDED]))
     assert generations == [1, 1, 1, 1, 2, 2, 2, 2, 2, 3]
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize(("reprocess", "wanted"), [("missing", [0, 1, 2]), ("failed", [1])])
+async def test_an_interval_that_is_done_in_part_is_run_whole(
+    tmp_path: Path, order: Literal["asc", "desc"], reprocess: Literal["missing", "failed"], wanted: list[int]
+) -> None:
+    """The edges of the done-set are those of an older schedule: hours, where the job now has days."""
+    hourly = Recorder(tmp_path)
+    hourly.failing = {at(30)}
+    async with running(hourly.app) as app:
+        for start, end in ((1, 23), (24, 50)):
+            await (await app.backfill("hourly", at(start), at(end))).wait()
+    app = make_app(tmp_path)
+    days: list[datetime] = []
+
+    @app.job("hourly", cron="0 0 * * *")
+    async def daily(data_interval: DataInterval) -> None:
+        days.append(data_interval.start)
+
+    async with running(app):
+        options: dict[str, Any] = {"order": order, "reprocess": reprocess, "max_parallel": 1}
+        outcome = await (await app.backfill("hourly", at(0), at(96), **options)).wait()
+        assert outcome.succeeded == outcome.ended
+        if reprocess == "missing":
+            assert await app.gaps("hourly") == []
+            wanted = [*wanted, 3]
+    assert [at(24 * day) for day in wanted] == (days if order == "asc" else days[::-1])
 
 
 async def test_the_first_failure_stops_it_when_asked(tmp_path: Path) -> None:
