@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 from mainspring.base import current_random
-from mainspring.errors import LeaseLostError
+from mainspring.errors import ClosedError, LeaseLostError
 from mainspring.jobs.engine._execution import Execution, StopReason, Work
 from mainspring.jobs.engine._steady import keep_doing
 from mainspring.jobs.stores import Claim, Enqueue, EnqueueAnswer, JobStore, NewRun, RunRecord
@@ -112,21 +112,29 @@ class Node:
         command = Enqueue(run=run, claim_epoch=self.epoch if hot else None)
         enqueued = asyncio.ensure_future(self._store.enqueue(command))
         self._reserved += hot
-        enqueued.add_done_callback(partial(self._enqueued, hot))
-        return await asyncio.shield(enqueued)
+        waiter: asyncio.Future[EnqueueAnswer] = asyncio.get_running_loop().create_future()
+        enqueued.add_done_callback(partial(self._enqueued, hot, waiter))
+        return await waiter  # as a shield, with one callback for both: a run passes here
 
     def _has_slot(self) -> bool:
         return not self._closing and len(self._running) + self._reserved < self._slots
 
-    def _enqueued(self, hot: bool, answer: "asyncio.Future[EnqueueAnswer]") -> None:
+    def _enqueued(
+        self, hot: bool, waiter: "asyncio.Future[EnqueueAnswer]", done: "asyncio.Future[EnqueueAnswer]"
+    ) -> None:
         self._reserved -= hot
-        if answer.cancelled() or answer.exception() is not None:
+        error = ClosedError(what="the app") if done.cancelled() else done.exception()
+        if error is not None:
+            if not waiter.done():
+                waiter.set_exception(error)
             return
-        claimed = answer.result().claimed
-        if claimed is None:
+        answer = done.result()
+        if answer.claimed is None:
             self._wake.set()
         elif not self._closing:  # else it is freed with the epoch
-            self.begin(claimed)
+            self.begin(answer.claimed)
+        if not waiter.done():
+            waiter.set_result(answer)
 
     def begin(self, record: RunRecord) -> None:
         """Run a claimed run in a task of its own."""
