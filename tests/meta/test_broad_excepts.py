@@ -43,6 +43,7 @@ SUPERVISORS = {
     "mainspring.storage._sqlite_writer": 1,
     "mainspring.sinks._batcher": 1,
     "mainspring.sinks._spool": 1,
+    "mainspring.tools._dispatch_args": 1,
     "mainspring.jobs.engine._execution": 2,
     "mainspring.jobs.engine._steady": 1,
 }

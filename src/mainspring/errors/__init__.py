@@ -22,6 +22,7 @@ The tree (each class also inherits the standard class in brackets)::
     │   ├── StoreReadOnlyError [PermissionError]   the file or its directory may not be written
     │   ├── StoreReadTimeoutError [TimeoutError]   a read held its snapshot for too long
     │   └── StoreTooNewError [RuntimeError]        the schema is newer than the program
+    ├── CommandLineError [ValueError]          the words after a command do not fit its arguments
     ├── ConfigError [ValueError]               settings that cannot be read, or do not fit
     ├── DeadlineExceededError [TimeoutError]   a call or block did not end within its time limit
     ├── CircuitBroken [RuntimeError]           a breaker refuses calls to what failed too often
@@ -107,6 +108,7 @@ from mainspring.errors._front import AirlineRefusedError as AirlineRefusedError
 from mainspring.errors._front import LeakError as LeakError
 from mainspring.errors._front import NeverHappenedError as NeverHappenedError
 from mainspring.errors._front import VirtualClockError as VirtualClockError
+from mainspring.errors._parts import CommandLineError as CommandLineError
 from mainspring.errors._parts import ConfigError as ConfigError
 from mainspring.errors._parts import StorageError as StorageError
 from mainspring.errors._parts import StoreBusyError as StoreBusyError
@@ -162,6 +164,7 @@ __all__ = [
     "ChildStartError",
     "CircuitBroken",
     "ClosedError",
+    "CommandLineError",
     "ConfigError",
     "CoroutineFunctionError",
     "CycleError",

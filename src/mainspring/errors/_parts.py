@@ -21,6 +21,15 @@ class ConfigError(MainspringError, ValueError):
         super().__init__(f"{source}: {about}{reason}", hint=hint, source=source, key=key, reason=reason)
 
 
+class CommandLineError(MainspringError, ValueError):
+    """The words after a command do not fit its arguments."""
+
+    reason: str
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(reason, reason=reason)
+
+
 class StorageError(MainspringError):
     """Root of what a store on disk can fail with; `store` is its path."""
 

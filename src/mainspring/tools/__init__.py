@@ -7,16 +7,48 @@ tables in logs, timing, command dispatch.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.tools._braces import expand_braces as expand_braces
     from mainspring.tools._config_layers import Config as Config
     from mainspring.tools._config_loader import ConfigLoader as ConfigLoader
     from mainspring.tools._config_loader import ConfigOrigin as ConfigOrigin
+    from mainspring.tools._dispatch import Dispatch as Dispatch
+    from mainspring.tools._dispatch import DispatchResult as DispatchResult
+    from mainspring.tools._dispatch import DispatchStatus as DispatchStatus
+    from mainspring.tools._dispatch_args import DArg as DArg
+    from mainspring.tools._dispatch_ops import Op as Op
+    from mainspring.tools._frame import caption_line as caption_line
+    from mainspring.tools._frame import ensure_frame_level as ensure_frame_level
+    from mainspring.tools._frame import frame_texts as frame_texts
+    from mainspring.tools._frame import print_frame as print_frame
+    from mainspring.tools._numeric import Round as Round
+    from mainspring.tools._numeric import format_price as format_price
+    from mainspring.tools._numeric import format_price_padded as format_price_padded
+    from mainspring.tools._numeric import round_near as round_near
+    from mainspring.tools._sigv4 import UNSIGNED_PAYLOAD as UNSIGNED_PAYLOAD
+    from mainspring.tools._sigv4 import SignatureV4 as SignatureV4
+    from mainspring.tools._sigv4 import signing_key as signing_key
+    from mainspring.tools._timer import Timer as Timer
+    from mainspring.tools.prompt import dispatch_completer as dispatch_completer
 else:
     from mainspring.base import door
 
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
+            "_braces": ("expand_braces",),
             "_config_layers": ("Config",),
             "_config_loader": ("ConfigLoader", "ConfigOrigin"),
+            "_dispatch": ("Dispatch", "DispatchResult", "DispatchStatus"),
+            "_dispatch_args": ("DArg",),
+            "_dispatch_ops": ("Op",),
+            "_frame": ("print_frame",),
+            "_numeric": ("Round", "format_price", "format_price_padded", "round_near"),
+            "_sigv4": ("UNSIGNED_PAYLOAD", "SignatureV4"),
+            "_timer": ("Timer",),
+            "prompt": ("dispatch_completer",),
+        },
+        house={
+            "_frame": ("caption_line", "ensure_frame_level", "frame_texts"),
+            "_sigv4": ("signing_key",),
         },
     )

@@ -1,0 +1,169 @@
+"""Prices: rounding to multiples of an increment, exactly, and writing numbers for people to read.
+
+All arithmetic is decimal and exact: one context with room for every float, whatever the caller's context says.
+"""
+
+from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+from enum import Enum
+from functools import lru_cache
+from typing import Final, TypeAlias, overload
+
+from mainspring.errors import InvalidArgumentError
+
+Number: TypeAlias = int | float | str | Decimal
+"""What a price may be: floats count as they are printed, text as `"1.25"`."""
+
+# The largest float over the smallest has 632 digits; plain text may ask for some more.
+_EXACT: Final = Context(
+    prec=2000, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999, traps=[InvalidOperation, DivisionByZero, Overflow]
+)
+_ONE: Final = Decimal(1)
+_TWO: Final = Decimal(2)
+_LEAST_PLACES: Final = 2
+_MOST_PLACES: Final = 1000
+
+
+class Round(Enum):
+    """Which multiple of the increment to take when the price is none."""
+
+    UP = 1
+    """The next one towards plus infinity."""
+    DOWN = 2
+    """The next one towards minus infinity."""
+    NEAR = 3
+    """The nearest one; of two at the same distance the even multiple."""
+
+
+@overload
+def round_near(increment: Number, price: Number, direction: bool, decimals: int = ...) -> float: ...
+@overload
+def round_near(increment: Number, price: Number, direction: Round = ..., decimals: int = ...) -> Decimal: ...
+def round_near(
+    increment: Number, price: Number, direction: Round | bool = Round.NEAR, decimals: int = 2
+) -> Decimal | float:
+    """Return the multiple of `increment` next to `price`.
+
+    A price that is a multiple is returned as it is, with its own number of places. Any other result is rounded
+    to `decimals` places, half to even, so choose `decimals` no coarser than the increment. A result of zero has
+    no sign. A negative increment exchanges UP and DOWN. NaN stays NaN.
+
+    Args:
+        increment: the distance between multiples, not 0.
+        price: what to round.
+        direction: a `Round`; or True for up and False for down, which give a float.
+        decimals: places of the result.
+
+    Raises:
+        InvalidArgumentError: the increment or price is no finite number, the increment is 0, or their ratio has
+            more than 2000 digits.
+        TypeError: the direction is neither a `Round` nor a bool.
+
+    Example:
+        >>> round_near(0.05, 1.23, Round.UP)
+        Decimal('1.25')
+        >>> round_near(0.07, 0.24, True)
+        0.28
+    """
+    if type(direction) is Round:
+        return _rounded(increment, price, direction, decimals)
+    if type(direction) is bool:
+        return float(_rounded(increment, price, Round.UP if direction else Round.DOWN, decimals))
+    raise TypeError(f"direction must be a Round or a bool, not {direction!r}")
+
+
+def _rounded(increment: Number, price: Number, direction: Round, decimals: int) -> Decimal:
+    step = _float_step(increment) if type(increment) is float else _decimal("increment", increment)
+    value = _decimal("price", price)
+    if value.is_nan():
+        return value
+    try:
+        count, rest = _EXACT.divmod(value, step)
+        if not rest:
+            return value
+        result = _EXACT.multiply(_corrected(count, rest, step, direction), step)
+        result = _EXACT.quantize(result, _unit(decimals))
+    except (InvalidOperation, ZeroDivisionError):
+        raise InvalidArgumentError(
+            argument="increment, price", value=(increment, price), expected="finite numbers of a ratio below 1e2000"
+        ) from None
+    return result or result.copy_abs()
+
+
+def _corrected(count: Decimal, rest: Decimal, step: Decimal, direction: Round) -> Decimal:
+    """Return the whole number of steps, given the quotient cut towards zero and what remains."""
+    away = -1 if rest.is_signed() != step.is_signed() else 1
+    if direction is Round.NEAR:
+        twice = _EXACT.add(rest, rest).copy_abs()
+        half = step.copy_abs()
+        if twice < half or (twice == half and not _EXACT.remainder(count, _TWO)):
+            return count
+    elif (away > 0) is (direction is Round.DOWN):
+        return count
+    return _EXACT.add(count, Decimal(away))
+
+
+@lru_cache(maxsize=256)
+def _float_step(increment: float) -> Decimal:
+    """Keep the increments of a program: there are few, and reading one takes a third of a rounding."""
+    step = _decimal("increment", increment)
+    if not step.is_finite() or not step:
+        raise InvalidArgumentError(argument="increment", value=increment, expected="a finite number other than 0")
+    return step
+
+
+@lru_cache(maxsize=64)
+def _unit(decimals: int) -> Decimal:
+    if type(decimals) is not int or abs(decimals) > _MOST_PLACES:
+        raise InvalidArgumentError(argument="decimals", value=decimals, expected=f"an int up to {_MOST_PLACES}")
+    return _ONE.scaleb(-decimals, _EXACT)
+
+
+def _decimal(argument: str, value: Number) -> Decimal:
+    if type(value) is Decimal:
+        return value
+    try:
+        if type(value) is int:
+            return Decimal(value)
+        return Decimal(str(value))
+    except InvalidOperation:
+        raise InvalidArgumentError(argument=argument, value=value, expected="a number") from None
+
+
+def format_price(price: Number, decimals: int = 4) -> str:
+    """Return a number with commas between thousands, at least 2 and at most `decimals` places.
+
+    Rounds half to even at `decimals` places, then strips zeros down to 2 places. Never scientific; a zero has
+    no sign; `NaN`, `inf` and `-inf` are written as such.
+
+    Raises:
+        InvalidArgumentError: `price` is no number, or `decimals` is out of range.
+
+    Example:
+        >>> format_price(3.66421), format_price(3.3), format_price(1234567)
+        ('3.6642', '3.30', '1,234,567.00')
+    """
+    value = _decimal("price", price)
+    if not value.is_finite():
+        return "NaN" if value.is_nan() else str(float(value))
+    if decimals < 0:
+        raise InvalidArgumentError(argument="decimals", value=decimals, expected="an int >= 0")
+    try:
+        value = _EXACT.quantize(value, _unit(decimals))
+    except InvalidOperation:
+        raise InvalidArgumentError(argument="price", value=price, expected="a number below 1e1000") from None
+    whole, _, places = f"{value or value.copy_abs():,f}".partition(".")
+    return f"{whole}.{places.rstrip('0').ljust(_LEAST_PLACES, '0')}"
+
+
+def format_price_padded(price: Number | None, padding: int = 10, decimals: int = 4) -> str:
+    """Return `format_price` in a column of at least `padding` places, aligned right; None and 0 are blanks.
+
+    Raises:
+        InvalidArgumentError: as `format_price`.
+
+    Example:
+        >>> format_price_padded(3.333333333333, 10)
+        '    3.3333'
+    """
+    text = format_price(price, decimals) if price is not None and price != 0 else ""
+    return text.rjust(max(padding, 1))
