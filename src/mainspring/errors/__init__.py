@@ -24,6 +24,11 @@ The tree (each class also inherits the standard class in brackets)::
     │   └── StoreTooNewError [RuntimeError]        the schema is newer than the program
     ├── CommandLineError [ValueError]          the words after a command do not fit its arguments
     ├── ConfigError [ValueError]               settings that cannot be read, or do not fit
+    │   └── MissingConfigError [KeyError]          a part of the settings that was asked for is not there
+    ├── CredentialFormatError [KeyError, ValueError]  what is kept as a credential cannot be read
+    ├── CredentialNotFoundError [ValueError]   no store knows the credential
+    ├── CredentialStoreError [ConnectionError] a store of credentials cannot be asked
+    ├── NotifyError [ConnectionError]          a notification was not taken
     ├── DeadlineExceededError [TimeoutError]   a call or block did not end within its time limit
     ├── CircuitBroken [RuntimeError]           a breaker refuses calls to what failed too often
     ├── LimitTimeoutError [TimeoutError]       a limiter did not admit the call in time
@@ -110,6 +115,11 @@ from mainspring.errors._front import NeverHappenedError as NeverHappenedError
 from mainspring.errors._front import VirtualClockError as VirtualClockError
 from mainspring.errors._parts import CommandLineError as CommandLineError
 from mainspring.errors._parts import ConfigError as ConfigError
+from mainspring.errors._parts import CredentialFormatError as CredentialFormatError
+from mainspring.errors._parts import CredentialNotFoundError as CredentialNotFoundError
+from mainspring.errors._parts import CredentialStoreError as CredentialStoreError
+from mainspring.errors._parts import MissingConfigError as MissingConfigError
+from mainspring.errors._parts import NotifyError as NotifyError
 from mainspring.errors._parts import StorageError as StorageError
 from mainspring.errors._parts import StoreBusyError as StoreBusyError
 from mainspring.errors._parts import StoreCorruptError as StoreCorruptError
@@ -167,6 +177,9 @@ __all__ = [
     "CommandLineError",
     "ConfigError",
     "CoroutineFunctionError",
+    "CredentialFormatError",
+    "CredentialNotFoundError",
+    "CredentialStoreError",
     "CycleError",
     "DeadlineExceededError",
     "DecodeError",
@@ -183,12 +196,14 @@ __all__ = [
     "LimitTimeoutError",
     "LimiterUnavailableError",
     "MainspringError",
+    "MissingConfigError",
     "MissingExtraError",
     "MisuseError",
     "NeedsError",
     "NeverHappenedError",
     "NoEntrypointError",
     "NotCoroutineFunctionError",
+    "NotifyError",
     "PoolExhaustedError",
     "RemoteTaskError",
     "ResourceError",

@@ -30,6 +30,68 @@ class CommandLineError(MainspringError, ValueError):
         super().__init__(reason, reason=reason)
 
 
+class MissingConfigError(ConfigError, KeyError):
+    """The configuration has not the part that was asked for."""
+
+    def __init__(self, *, source: str, key: str) -> None:
+        super().__init__(source=source, key=key, reason="there is no such table")
+
+
+class CredentialNotFoundError(MainspringError, ValueError):
+    """No store knows the credential of an account."""
+
+    account: str
+    exchange: str
+
+    def __init__(self, *, account: str, exchange: str) -> None:
+        super().__init__(f"no credential of {account} at {exchange} was found", account=account, exchange=exchange)
+
+
+class CredentialFormatError(MainspringError, KeyError, ValueError):
+    """What a store keeps as a credential cannot be read, or lacks a key; nothing of it is shown."""
+
+    where: str
+    reason: str
+
+    def __init__(self, *, where: str, reason: str) -> None:
+        super().__init__(f"the credential in {where} is of no use: {reason}", where=where, reason=reason)
+
+
+class CredentialStoreError(MainspringError, ConnectionError):
+    """A store of credentials cannot be asked."""
+
+    store: str
+    reason: str
+
+    def __init__(self, *, store: str, reason: str) -> None:
+        super().__init__(f"{store} cannot be asked for credentials: {reason}", store=store, reason=reason)
+
+
+class NotifyError(MainspringError, ConnectionError):
+    """A notification was not taken.
+
+    Attributes:
+        status: the HTTP status; 0 when there was no answer.
+        code: what the service said beside it, or None.
+        body: the beginning of the answer.
+        retry_after: seconds for which the service wants to be left alone; 0 when it did not say.
+    """
+
+    status: int
+    code: object
+    body: str
+    retry_after: float = 0.0
+
+    def __init__(self, *, status: int, code: object, body: str) -> None:
+        said = f"status {status}" + ("" if code is None else f", code {code}")
+        super().__init__(
+            f"the notification was not taken ({said}): {body}" if status else f"the notification was not taken: {body}",
+            status=status,
+            code=code,
+            body=body,
+        )
+
+
 class StorageError(MainspringError):
     """Root of what a store on disk can fail with; `store` is its path."""
 

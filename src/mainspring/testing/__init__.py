@@ -2,7 +2,8 @@
 
 The pytest plugin (`-p mainspring.testing.plugin`) runs async tests and fixtures and looks for leaks;
 `VirtualClock` simulates time; `eventually` and `TestSignal` wait without sleeping; `FailNth` and the limits
-make things fail; `PythonChild` is a program to crash, `ValkeyServer` a real server to lean on.
+make things fail; `PythonChild` is a program to crash, `ValkeyServer` a real server to lean on,
+`NotifyGateway` one to notify.
 """
 
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from mainspring.testing._signals import TestSignal as TestSignal
     from mainspring.testing._valkey import ValkeyServer as ValkeyServer
     from mainspring.testing._virtual_clock import VirtualClock as VirtualClock
+    from mainspring.testing.notify_gateway import NotifyGateway as NotifyGateway
+    from mainspring.testing.notify_gateway import SentNotification as SentNotification
 else:
     from mainspring.base import door
 
@@ -29,5 +32,6 @@ else:
             "_signals": ("TestSignal",),
             "_valkey": ("ValkeyServer",),
             "_virtual_clock": ("VirtualClock",),
+            "notify_gateway": ("NotifyGateway", "SentNotification"),
         },
     )

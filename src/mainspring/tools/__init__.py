@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from mainspring.tools._config_layers import Config as Config
     from mainspring.tools._config_loader import ConfigLoader as ConfigLoader
     from mainspring.tools._config_loader import ConfigOrigin as ConfigOrigin
+    from mainspring.tools._credential import Credential as Credential
+    from mainspring.tools._credentials import AccountCredentialManager as AccountCredentialManager
+    from mainspring.tools._credentials import CredentialStore as CredentialStore
+    from mainspring.tools._credentials import EnvironmentCredentials as EnvironmentCredentials
+    from mainspring.tools._credentials import TomlCredentials as TomlCredentials
     from mainspring.tools._dispatch import Dispatch as Dispatch
     from mainspring.tools._dispatch import DispatchResult as DispatchResult
     from mainspring.tools._dispatch import DispatchStatus as DispatchStatus
@@ -20,6 +25,8 @@ if TYPE_CHECKING:
     from mainspring.tools._frame import ensure_frame_level as ensure_frame_level
     from mainspring.tools._frame import frame_texts as frame_texts
     from mainspring.tools._frame import print_frame as print_frame
+    from mainspring.tools._notify_bots import LarkBot as LarkBot
+    from mainspring.tools._notify_bots import SlackBot as SlackBot
     from mainspring.tools._numeric import Round as Round
     from mainspring.tools._numeric import format_price as format_price
     from mainspring.tools._numeric import format_price_padded as format_price_padded
@@ -28,7 +35,9 @@ if TYPE_CHECKING:
     from mainspring.tools._sigv4 import SignatureV4 as SignatureV4
     from mainspring.tools._sigv4 import signing_key as signing_key
     from mainspring.tools._timer import Timer as Timer
+    from mainspring.tools.notifier import Notifier as Notifier
     from mainspring.tools.prompt import dispatch_completer as dispatch_completer
+    from mainspring.tools.redis_credentials import RedisCredentials as RedisCredentials
 else:
     from mainspring.base import door
 
@@ -38,13 +47,23 @@ else:
             "_braces": ("expand_braces",),
             "_config_layers": ("Config",),
             "_config_loader": ("ConfigLoader", "ConfigOrigin"),
+            "_credential": ("Credential",),
+            "_credentials": (
+                "AccountCredentialManager",
+                "CredentialStore",
+                "EnvironmentCredentials",
+                "TomlCredentials",
+            ),
             "_dispatch": ("Dispatch", "DispatchResult", "DispatchStatus"),
             "_dispatch_args": ("DArg",),
             "_dispatch_ops": ("Op",),
             "_frame": ("print_frame",),
+            "_notify_bots": ("LarkBot", "SlackBot"),
             "_numeric": ("Round", "format_price", "format_price_padded", "round_near"),
             "_sigv4": ("UNSIGNED_PAYLOAD", "SignatureV4"),
             "_timer": ("Timer",),
+            "notifier": ("Notifier",),
+            "redis_credentials": ("RedisCredentials",),
             "prompt": ("dispatch_completer",),
         },
         house={

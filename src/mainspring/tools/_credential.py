@@ -1,0 +1,38 @@
+"""One credential, and how the tables that stores keep are read."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple  # Any: what stores keep may be anything
+
+from mainspring.errors import CredentialFormatError
+from mainspring.tools._secrets import MASK
+
+
+class Credential(NamedTuple):
+    """The keys of one account; `repr` shows none of them."""
+
+    access_key: str
+    secret_key: str
+    passphrase: str = ""
+    uid: str = "0"
+
+    def __repr__(self) -> str:
+        return f"Credential(access_key='{MASK}', secret_key='{MASK}', passphrase='{MASK}', uid={self.uid!r})"
+
+
+def make_credential(
+    table: Mapping[str, Any], access: Sequence[str], secret: Sequence[str], *, where: str
+) -> Credential:
+    """Return the credential in a table, its values as text; the first of several names that is there counts.
+
+    Raises:
+        CredentialFormatError: a key is missing; the error shows no value.
+    """
+    folded = {name.lower(): value for name, value in table.items()}
+
+    def first(names: Sequence[str]) -> str:
+        for name in names:
+            if folded.get(name.lower()) is not None:
+                return str(folded[name.lower()])
+        raise CredentialFormatError(where=where, reason=f"{names[0]} is missing")
+
+    return Credential(first(access), first(secret), str(folded.get("passphrase", "")), str(folded.get("uid", "0")))
