@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mainspring.resilience._ratelimit import RateLimit as RateLimit
     from mainspring.resilience._retry import RetryAttempt as RetryAttempt
     from mainspring.resilience._retry import retry as retry
+    from mainspring.resilience._seed_backoff import BackoffRules as BackoffRules
     from mainspring.resilience._seed_backoff import BackoffStatistic as BackoffStatistic
     from mainspring.resilience._seed_backoff import RetryStatistic as RetryStatistic
     from mainspring.resilience._seed_backoff import asyncbackoff as asyncbackoff
@@ -59,4 +60,5 @@ else:
             "_seed_backoff": ("BackoffStatistic", "RetryStatistic", "asyncbackoff", "asyncretry"),
             "_timeout": ("Timeout", "deadline", "timeout"),
         },
+        house={"_seed_backoff": ("BackoffRules",)},
     )

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar  # Any: what a coroutine and its loop exchange
+from typing import Any, ParamSpec, TypeVar, cast  # Any: what a coroutine and its loop exchange
 
 from mainspring.base import Statistic
 from mainspring.errors import DeadlineExceededError, InvalidArgumentError
@@ -34,21 +34,99 @@ class RetryStatistic(BackoffStatistic):
     """The same for `asyncretry`."""
 
 
+class BackoffRules:
+    """The five rules of `asyncbackoff`, checked, with one set of counters for all that they are applied to."""
+
+    def __init__(
+        self,
+        attempt_timeout: float | None,
+        deadline: float | None,
+        pause: float,
+        exceptions: Iterable[type[Exception]],
+        max_tries: int | None,
+        giveup: Callable[[Exception], bool] | None,
+        statistic: BackoffStatistic,
+    ) -> None:
+        if attempt_timeout is not None:
+            check_seconds("attempt_timeout", attempt_timeout, zero=True)
+        if deadline is not None:
+            check_seconds("deadline", deadline, zero=True)
+        if max_tries is not None:
+            check_count("max_tries", max_tries)
+        check_callable("giveup", giveup)
+        self._attempt_timeout = attempt_timeout
+        self._deadline = deadline
+        self._pause = check_seconds("pause", pause, zero=True)
+        self._retried = _below_exception((*exception_classes("exceptions", exceptions), TimeoutError))
+        self._max_tries = max_tries
+        self._giveup = giveup
+        self._statistic = statistic
+
+    def decorate(
+        self,
+        function: Callable[P, Coroutine[Any, Any, R]],
+        *,
+        on_failure: Callable[[Exception], None] | None = None,
+    ) -> Callable[P, Coroutine[Any, Any, R]]:
+        """Return the function that repeats `function`; `on_failure` hears of each attempt that may be repeated."""
+        check_coroutine_function("asyncbackoff", function)
+        attempt = timeout(self._attempt_timeout)(function)
+
+        @wraps(function)
+        async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            statistic = self._statistic
+            failures: list[Exception] = []
+            limit = timeout(self._deadline)
+            loop = asyncio.get_running_loop()
+            started = loop.time()
+            ended = "errors"
+            try:
+                async with limit:
+                    result = await self._attempts(lambda: attempt(*args, **kwargs), failures, on_failure)
+            except asyncio.CancelledError:
+                ended = "cancels"
+                raise
+            except DeadlineExceededError:
+                if limit.expired and failures:
+                    raise failures.pop() from None
+                raise
+            else:
+                ended = "done"
+                return result
+            finally:
+                setattr(statistic, ended, getattr(statistic, ended) + 1)
+                statistic.sum_time += loop.time() - started
+
+        return call
+
+    async def _attempts(
+        self,
+        attempt: Callable[[], Coroutine[Any, Any, R]],
+        failures: list[Exception],
+        on_failure: Callable[[Exception], None] | None,
+    ) -> R:
+        tries = 0
+        while True:
+            tries += 1
+            self._statistic.attempts += 1
+            try:
+                return await attempt()
+            except self._retried as error:
+                if not isinstance(error, Exception):
+                    raise
+                if on_failure is not None:
+                    on_failure(error)
+                if tries == self._max_tries or (self._giveup and self._giveup(error)):
+                    raise
+                failures[:] = [error]
+            await asyncio.sleep(self._pause)
+
+
 def _below_exception(classes: tuple[type[BaseException], ...]) -> tuple[type[BaseException], ...]:
     """Return the classes, none of which may be one of cancellation."""
     if any(issubclass(asyncio.CancelledError, cls) for cls in classes):
         raise InvalidArgumentError(argument="exceptions", value=classes, expected="exceptions below Exception")
     return classes
-
-
-def _check_rules(attempt_timeout: object, deadline: object, pause: object, max_tries: object) -> None:
-    if attempt_timeout is not None:
-        check_seconds("attempt_timeout", attempt_timeout, zero=True)
-    if deadline is not None:
-        check_seconds("deadline", deadline, zero=True)
-    check_seconds("pause", pause, zero=True)
-    if max_tries is not None:
-        check_count("max_tries", max_tries)
 
 
 def asyncbackoff(
@@ -89,55 +167,17 @@ def asyncbackoff(
         InvalidArgumentError: (a ValueError) an argument is outside its range.
         NotCoroutineFunctionError: (a TypeError) the decorated function is no coroutine function.
     """
-    _check_rules(attempt_timeout, deadline, pause, max_tries)
-    check_callable("giveup", giveup)
-    retried = _below_exception((*exc, *exception_classes("exceptions", exceptions), TimeoutError))
+    listed = (*exc, *exception_classes("exceptions", exceptions))
     statistic = statistic_class(statistic_name)
-
-    def decorate(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
-        check_coroutine_function("asyncbackoff", function)
-        attempt = timeout(attempt_timeout)(function)
-
-        async def attempts(failures: list[Exception], *args: P.args, **kwargs: P.kwargs) -> R:
-            tries = 0
-            while True:
-                tries += 1
-                statistic.attempts += 1
-                try:
-                    return await attempt(*args, **kwargs)
-                except retried as error:
-                    if not isinstance(error, Exception) or tries == max_tries or (giveup and giveup(error)):
-                        raise
-                    failures[:] = [error]
-                await asyncio.sleep(pause)
-
-        @wraps(function)
-        async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            failures: list[Exception] = []
-            limit = timeout(deadline)
-            loop = asyncio.get_running_loop()
-            started = loop.time()
-            ended = "errors"
-            try:
-                async with limit:
-                    result = await attempts(failures, *args, **kwargs)
-            except asyncio.CancelledError:
-                ended = "cancels"
-                raise
-            except DeadlineExceededError:
-                if limit.expired and failures:
-                    raise failures.pop() from None
-                raise
-            else:
-                ended = "done"
-                return result
-            finally:
-                setattr(statistic, ended, getattr(statistic, ended) + 1)
-                statistic.sum_time += loop.time() - started
-
-        return call
-
-    return decorate
+    return BackoffRules(
+        attempt_timeout,
+        deadline,
+        pause,
+        cast("tuple[type[Exception], ...]", listed),  # cast: the rules look at each
+        max_tries,
+        giveup,
+        statistic,
+    ).decorate
 
 
 def asyncretry(

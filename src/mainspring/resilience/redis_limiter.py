@@ -8,7 +8,7 @@ asking again is safe.
 import hashlib
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal  # Any: redis-py, which may be absent
 
@@ -83,6 +83,7 @@ class RedisBucket:
         self._url = url
         self._given = client
         self._own: Any = None
+        self._keeper: AsyncGenerator[None] | None = None
         self._timeout = timeout
         self._head = (limit, rate, math.ceil(period * 1_000_000), new_id())
         self._next_request = 0
@@ -125,13 +126,14 @@ class RedisBucket:
 
     async def close(self) -> None:
         """Close the connection; the next call opens one anew."""
-        client, self._own = self._own, None
-        if client is not None:
-            await client.aclose()
+        keeper = self._keeper
+        self._own = self._keeper = None
+        if keeper is not None:
+            await keeper.aclose()
 
     def forget_connection(self) -> None:
         """Drop a connection whose loop is gone."""
-        self._own = None
+        self._own = self._keeper = None
 
     async def _take(self, asked: Sequence[Ticket]) -> Reply:
         back = [self._returns.popleft() for _ in range(min(len(self._returns), _RETURNS_PER_CALL))]
@@ -148,7 +150,7 @@ class RedisBucket:
         return Reply(tickets, wait_us / 1e6, used)
 
     async def _run(self, script: str, *words: object) -> Any:
-        client = self._client()
+        client = await self._client()
         redis_error = load_extra("redis.exceptions", feature="GlobalAsyncLimiter", extra="redis")
         sha = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
         try:
@@ -160,7 +162,7 @@ class RedisBucket:
         except (redis_error.RedisError, OSError) as error:
             raise LimiterUnavailableError(bucket=self.name, reason=str(error) or type(error).__name__) from error
 
-    def _client(self) -> Any:
+    async def _client(self) -> Any:
         if self._given is not None:
             return self._given
         if self._own is None:
@@ -170,7 +172,17 @@ class RedisBucket:
             # Its own retries would run a script again that was done, without giving back the first time.
             once = retry.Retry(backoff.NoBackoff(), 0)
             self._own = redis.Redis.from_url(self._url, single_connection_client=True, retry=once)
+            self._keeper = _keep_open(self._own)
+            await anext(self._keeper)
         return self._own
+
+
+async def _keep_open(client: Any) -> AsyncGenerator[None]:
+    """Hold a client for as long as somebody holds this, and the loop runs; a loop ends its generators first."""
+    try:
+        yield
+    finally:
+        await client.aclose()
 
 
 def _text(answer: bytes | str) -> str:

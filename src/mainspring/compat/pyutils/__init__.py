@@ -1,0 +1,10 @@
+"""`pyutils`, over mainspring: its names and calls. What differs is listed in the manual, under Migration."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mainspring.resilience import GlobalAsyncLimiter as GlobalAsyncLimiter
+else:
+    from mainspring.base import door
+
+    __getattr__, __dir__, __all__ = door(__name__, {"mainspring.resilience": ("GlobalAsyncLimiter",)})
