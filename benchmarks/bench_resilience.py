@@ -3,26 +3,33 @@
 Usage: python benchmarks/bench_resilience.py [--quick] [--json FILE]
 
 All subjects of a case run in turn within each round, in one process and on one loop; the value is the median
-over the rounds, and a ratio is the median of the ratios within the rounds. Rivals that are not installed are
-left out with a line.
+over the rounds, and a ratio is the median of the ratios within the rounds. What waits for nobody is measured in
+seconds of the processor, since others may use the machine too; what asks a server in seconds of the clock, and
+beside it in seconds of the processor, the server's own left out. Rivals that are not installed are left out with a
+line.
 """
 
 import argparse
 import asyncio
 import json
+import logging
 import statistics
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any  # Any: rivals come without types
 
-from mainspring.resilience import CircuitBreaker, PoolBase, RateLimit, asyncretry, retry, timeout
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks.support_limiters import Call, local_limiters, nothing, redis_limiters, rival
 
-Call = Callable[[], Any]
+from mainspring.errors import ChildStartError
+from mainspring.resilience import CircuitBreaker, PoolBase, asyncretry, retry, timeout
+from mainspring.testing import ValkeyServer
+
 ROUNDS = 9
+IN_FLIGHT = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,28 +39,15 @@ class Case:
     metric: str
     subjects: dict[str, Call]
     against: str
-    at_most: float
-    """Ours may take this many times the time of `against`."""
-
-
-def rival(module: str) -> ModuleType | None:
-    """Return a rival's module, or None after a line that says it is absent."""
-    try:
-        return import_module(module)
-    except ImportError:
-        print(f"bench_resilience: {module} is not installed, left out")
-        return None
-
-
-async def nothing() -> int:
-    return 1
+    at_most: dict[str, float]
+    """What each of ours may take at most, in times of `against`."""
 
 
 async def suspend() -> None:
     await asyncio.sleep(0)
 
 
-def timeout_cases(aiomisc: Any) -> list[Case]:
+def timeout_cases(aiomisc: Any, anyio: Any) -> list[Case]:
     cases: list[Case] = []
     for metric, function, at_most in (
         ("timeout, no suspension", nothing, 0.25),
@@ -76,11 +70,18 @@ def timeout_cases(aiomisc: Any) -> list[Case]:
         }
         if aiomisc:
             subjects["aiomisc.timeout"] = aiomisc.timeout(30)(function)
-        cases.append(Case(metric, subjects, "asyncio.timeout", at_most))
+        if anyio:
+
+            async def fail_after(function: Call = function) -> None:
+                with anyio.fail_after(30):
+                    await function()
+
+            subjects["anyio.fail_after"] = fail_after
+        cases.append(Case(metric, subjects, "asyncio.timeout", {"ours": at_most}))
     return cases
 
 
-def retry_case(aiomisc: Any, tenacity: Any) -> Case:
+def retry_case(aiomisc: Any, tenacity: Any, stamina: Any) -> Case:
     async def wrapped() -> int:
         try:
             return await nothing()
@@ -97,10 +98,12 @@ def retry_case(aiomisc: Any, tenacity: Any) -> Case:
         subjects["aiomisc.asyncretry"] = aiomisc.asyncretry(3)(nothing)
     if tenacity:
         subjects["tenacity"] = tenacity.retry(stop=tenacity.stop_after_attempt(3))(nothing)
-    return Case("retry, happy path", subjects, "hand-written try", 2.0)
+    if stamina:
+        subjects["stamina"] = stamina.retry(on=OSError, attempts=3)(nothing)
+    return Case("retry, happy path", subjects, "hand-written try", {"ours": 2.0})
 
 
-def breaker_case(aiomisc: Any, aiobreaker: Any) -> Case:
+async def breaker_case(aiomisc: Any, aiobreaker: Any, purgatory: Any) -> Case:
     ours = CircuitBreaker(0.5, 30)
 
     async def call() -> None:
@@ -118,6 +121,14 @@ def breaker_case(aiomisc: Any, aiobreaker: Any) -> Case:
     }
     if aiobreaker:
         subjects["aiobreaker"] = aiobreaker.CircuitBreaker()(nothing)
+    if purgatory:
+        remote = await purgatory.AsyncCircuitBreakerFactory().get_breaker("b")
+
+        async def purgatory_block() -> None:
+            async with remote:
+                await nothing()
+
+        subjects["purgatory, async with"] = purgatory_block
     if aiomisc:
         theirs = aiomisc.CircuitBreaker(0.5, 30)
 
@@ -125,25 +136,14 @@ def breaker_case(aiomisc: Any, aiobreaker: Any) -> Case:
             await theirs.call_async(nothing)
 
         subjects["aiomisc.CircuitBreaker"] = aiomisc_call
-    return Case("breaker, passing", subjects, "aiobreaker", 0.4)
+    return Case("breaker, passing", subjects, "aiobreaker", {"ours": 0.4})
 
 
-def limiter_cases(aiolimiter: Any) -> list[Case]:
-    # Full windows of a microsecond: each admission drops an old one, and none has to wait.
-    limit = RateLimit(1000, 1e-6)
-
-    async def block() -> None:
-        async with limit:
-            pass
-
-    acquire: dict[str, Call] = {"bare": nothing, "ours": limit.acquire, "ours, async with": block}
-    tried: dict[str, Call] = {"bare": nothing, "ours": limit.try_acquire}
-    if aiolimiter:
-        theirs = aiolimiter.AsyncLimiter(1e9, 1)
-        acquire["aiolimiter"] = tried["aiolimiter"] = theirs.acquire
+def limiter_cases() -> list[Case]:
+    acquire, tried = local_limiters()
     return [
-        Case("rate limit, acquire", acquire, "aiolimiter", 1.0),
-        Case("rate limit, try_acquire", tried, "aiolimiter", 0.5),
+        Case("limiter, acquire", acquire, "aiolimiter", {"ours, RateLimit": 1.0, "ours, GCRA": 0.5}),
+        Case("limiter, try_acquire", tried, "aiolimiter", {"ours, RateLimit": 0.5, "ours, GCRA": 0.5}),
     ]
 
 
@@ -177,22 +177,22 @@ def pool_case(aiomisc: Any) -> Case:
         return borrow
 
     subjects: dict[str, Call] = {"bare": nothing} | {name: borrower(pool) for name, pool in pools.items()}
-    return Case("pool, uncontended", subjects, "aiomisc.PoolBase", 0.45)
+    return Case("pool, uncontended", subjects, "aiomisc.PoolBase", {"ours": 0.45})
 
 
-async def seconds_for(call: Call, count: int) -> float:
+async def seconds_for(call: Call, count: int, clock: Callable[[], float] = time.thread_time) -> float:
     """Return the seconds of one call, coroutine function or not."""
     first = call()
     if not isinstance(first, Awaitable):
-        began = time.perf_counter()
+        began = clock()
         for _ in range(count):
             call()
-        return (time.perf_counter() - began) / count
+        return (clock() - began) / count
     await first
-    began = time.perf_counter()
+    began = clock()
     for _ in range(count):
         await call()
-    return (time.perf_counter() - began) / count
+    return (clock() - began) / count
 
 
 async def run_case(case: Case, count: int) -> list[dict[str, object]]:
@@ -207,32 +207,99 @@ async def run_case(case: Case, count: int) -> list[dict[str, object]]:
         {"metric": case.metric, "subject": name, "value": statistics.median(each) * 1e6, "unit": "us"}
         for name, each in times.items()
     ]
-    if case.against in times:
-        pairs = zip(times["ours"], times[case.against], strict=True)
+    for name, at_most in case.at_most.items() if case.against in times else ():
+        pairs = zip(times[name], times[case.against], strict=True)
         ratio = statistics.median(ours / theirs for ours, theirs in pairs)
         measures.append(
             {
                 "metric": case.metric,
-                "subject": f"ours / {case.against}",
+                "subject": f"{name} / {case.against}",
                 "value": ratio,
                 "unit": "x",
-                "target": f"<= {case.at_most:g} x",
-                "met": ratio <= case.at_most,
+                "target": f"<= {at_most:g} x",
+                "met": ratio <= at_most,
+            }
+        )
+    return measures
+
+
+async def rate_of(call: Call, count: int, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Return the calls per second of IN_FLIGHT callers at once."""
+
+    async def caller() -> None:
+        for _ in range(count // IN_FLIGHT):
+            await call()
+
+    began = clock()
+    await asyncio.gather(*(caller() for _ in range(IN_FLIGHT)))
+    return count / (clock() - began)
+
+
+async def run_redis(count: int) -> list[dict[str, object]]:
+    """Compare the limiters that share a server, with many callers in flight and with one."""
+    try:
+        server = ValkeyServer()
+        server.start()
+    except ChildStartError as error:
+        print(f"bench_resilience: {error}, the limiters over Redis are left out")
+        return []
+    try:
+        subjects, closers = await redis_limiters(server.url)
+        clocks = {"": time.perf_counter, ", by processor time": time.thread_time}
+        rates = {words: {name: list[float]() for name in subjects} for words in clocks}
+        single = {name: list[float]() for name in subjects}
+        for call in subjects.values():
+            await rate_of(call, IN_FLIGHT * 2)
+        for _ in range(ROUNDS):
+            for name, call in subjects.items():
+                for words, clock in clocks.items():
+                    rates[words][name].append(await rate_of(call, count, clock))
+                single[name].append(await seconds_for(call, count // 10, time.perf_counter))
+        for close in closers:
+            await close()
+    finally:
+        server.kill()
+    alone: list[dict[str, object]] = [
+        {"metric": "over Redis, one in flight", "subject": name, "value": statistics.median(each) * 1e6, "unit": "us"}
+        for name, each in single.items()
+    ]
+    return [*alone, *(measure for words, each in rates.items() for measure in _redis_measures(words, each))]
+
+
+def _redis_measures(words: str, rates: dict[str, list[float]]) -> list[dict[str, object]]:
+    metric = f"over Redis, {IN_FLIGHT} in flight{words}"
+    measures: list[dict[str, object]] = [
+        {"metric": metric, "subject": name, "value": statistics.median(each), "unit": "/s"}
+        for name, each in rates.items()
+    ]
+    rivals = [name for name in rates if name.split(",")[0] in {"limits", "throttled", "pyrate-limiter"}]
+    for ours in ("ours, log", "ours, gcra") if rivals else ():
+        best = [max(rates[name][index] for name in rivals) for index in range(ROUNDS)]
+        ratio = statistics.median(mine / theirs for mine, theirs in zip(rates[ours], best, strict=True))
+        measures.append(
+            {
+                "metric": metric,
+                "subject": f"{ours} / best rival",
+                "value": ratio,
+                "unit": "x",
+                "target": ">= 10 x",
+                "met": ratio >= 10,
             }
         )
     return measures
 
 
 async def run(count: int) -> list[dict[str, object]]:
-    aiomisc, aiolimiter = rival("aiomisc"), rival("aiolimiter")
+    aiomisc = rival("aiomisc")
     cases = [
-        *timeout_cases(aiomisc),
-        retry_case(aiomisc, rival("tenacity")),
-        breaker_case(aiomisc, rival("aiobreaker")),
-        *limiter_cases(aiolimiter),
+        *timeout_cases(aiomisc, rival("anyio")),
+        retry_case(aiomisc, rival("tenacity"), rival("stamina")),
+        await breaker_case(aiomisc, rival("aiobreaker"), rival("purgatory")),
+        *limiter_cases(),
         pool_case(aiomisc),
     ]
-    return [measure for case in cases for measure in await run_case(case, count)]
+    measures = [measure for case in cases for measure in await run_case(case, count)]
+    return measures + await run_redis(max(500, count // 10))
 
 
 def main() -> None:
@@ -240,12 +307,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer calls")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the measures there")
     options = parser.parse_args()
+    logging.disable(logging.CRITICAL)  # some rivals tell of every call
     measures = asyncio.run(run(2_000 if options.quick else 20_000))
     if options.json:
         options.json.write_text(json.dumps(measures))
     for measure in measures:
         verdict = {True: "met", False: "missed"}.get(bool(measure["met"]), "") if "met" in measure else ""
-        line = f"{measure['metric']:26} {measure['subject']:26} {measure['value']:8.2f} {measure['unit']:3}"
+        line = f"{measure['metric']:46} {measure['subject']:32} {measure['value']:9.2f} {measure['unit']:3}"
         print(f"{line} {measure.get('target', '')} {verdict}".rstrip())
 
 

@@ -194,7 +194,8 @@ class GlobalAsyncLimiter:
         return f"<GlobalAsyncLimiter {self._bucket.name!r}, {self._used} used, {len(self._line)} waiting{down}>"
 
     async def _acquire(self, cost: int, timeout: float | None) -> Ticket:
-        check_count("cost", cost, at_most=self._limit)
+        if cost != 1:
+            check_count("cost", cost, at_most=self._limit)
         if timeout is not None:
             check_seconds("timeout", timeout, zero=True)
         if timeout == 0:

@@ -3,7 +3,8 @@
 Two ways to count, two scripts each: `TAKE` admits from the front of a list of costs as many as fit and records
 them; `PLAN` tells, recording nothing, when the last of a list fits. Instants are whole microseconds of the
 server's clock. All scripts know the bucket as KEYS[1], and as their first arguments the limit, the rate, the
-period and the name of the instance.
+period and the name of the instance. Lists come as one argument of numbers between spaces: a client spends more
+time on packing an argument than on anything else.
 
 The sliding log is a sorted set of `instance|request|item`, scored with seconds. Members that were recorded in
 the future (the clock was set back) still count, for two periods at most: those that lie further ahead are
@@ -18,6 +19,11 @@ local now = time[1] * 1000000 + time[2]
 local bucket, instance = KEYS[1], ARGV[4]
 local limit, rate, period = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local lifetime = math.ceil(period / 500) + 1000
+local function numbers(text)
+    local list = {}
+    for word in string.gmatch(text, '%S+') do list[#list + 1] = tonumber(word) end
+    return list
+end
 """
 
 _LOG: Final = """
@@ -30,10 +36,12 @@ local function in_chunks(list, ...)
         redis.call(unpack(words))
     end
 end
-local function members(request, cost)
-    local list = {}
-    for item = 1, cost do list[item] = instance .. '|' .. request .. '|' .. (item - 1) end
-    return list
+local function add_members(list, request, cost, before)
+    local start = instance .. '|' .. string.format('%.0f', request) .. '|'
+    for item = 0, cost - 1 do
+        if before then list[#list + 1] = before end
+        list[#list + 1] = start .. item
+    end
 end
 """
 
@@ -41,29 +49,26 @@ LOG_TAKE: Final = (
     _HEAD
     + _LOG
     + """
-local request, next = tonumber(ARGV[5]), 7 + 2 * ARGV[6]
-for i = 7, next - 1, 2 do in_chunks(members(ARGV[i], tonumber(ARGV[i + 1])), 'ZREM', bucket) end
+local request, back, gone, stamp = tonumber(ARGV[5]), numbers(ARGV[6]), {}, seconds(now)
+for i = 1, #back, 2 do add_members(gone, back[i], back[i + 1]) end
+in_chunks(gone, 'ZREM', bucket)
 redis.call('ZREMRANGEBYSCORE', bucket, '-inf', seconds(now - period))
 local newest = redis.call('ZRANGE', bucket, -1, -1, 'WITHSCORES')[2]
 if newest and micros(newest) > now + period then
     local moved = {}
-    for _, member in ipairs(redis.call('ZRANGEBYSCORE', bucket, '(' .. seconds(now), '+inf')) do
-        moved[#moved + 1] = seconds(now)
+    for _, member in ipairs(redis.call('ZRANGEBYSCORE', bucket, '(' .. stamp, '+inf')) do
+        moved[#moved + 1] = stamp
         moved[#moved + 1] = member
     end
     in_chunks(moved, 'ZADD', bucket)
 end
 local count, granted, added, lacking = redis.call('ZCARD', bucket), 0, {}, 0
-for i = next, #ARGV do
-    local cost = tonumber(ARGV[i])
+for _, cost in ipairs(numbers(ARGV[7])) do
     if count + cost > limit then
         lacking = count + cost - limit
         break
     end
-    for _, member in ipairs(members(string.format('%.0f', request + granted), cost)) do
-        added[#added + 1] = seconds(now)
-        added[#added + 1] = member
-    end
+    add_members(added, request + granted, cost, stamp)
     count = count + cost
     granted = granted + 1
 end
@@ -86,8 +91,7 @@ LOG_PLAN: Final = (
 local times, at = {}, now
 local scored = redis.call('ZRANGEBYSCORE', bucket, '(' .. seconds(now - period), '+inf', 'WITHSCORES')
 for i = 2, #scored, 2 do times[#times + 1] = micros(scored[i]) end
-for i = 5, #ARGV do
-    local cost = tonumber(ARGV[i])
+for _, cost in ipairs(numbers(ARGV[5])) do
     local surplus = #times + cost - limit
     if surplus > 0 then at = math.max(at, times[surplus] + period) end
     for _ = 1, cost do times[#times + 1] = at end
@@ -106,13 +110,13 @@ PACE_TAKE: Final = (
     _HEAD
     + _PACE
     + """
-local next, granted, wait = 7 + 2 * ARGV[6], 0, 0
-for i = 7, next - 1, 2 do
+local back, granted, wait = numbers(ARGV[6]), 0, 0
+for i = 1, #back, 2 do
     -- After a later call nobody knows whether the pace had a gap in between: then it stays counted.
-    if tonumber(ARGV[i]) == due then due = due - span(tonumber(ARGV[i + 1])) end
+    if back[i] == due then due = due - span(back[i + 1]) end
 end
-for i = next, #ARGV do
-    local after = math.max(due, now) + span(tonumber(ARGV[i]))
+for _, cost in ipairs(numbers(ARGV[7])) do
+    local after = math.max(due, now) + span(cost)
     if after - span(limit) > now then
         wait = after - span(limit) - now
         break
@@ -131,8 +135,8 @@ PACE_PLAN: Final = (
     + _PACE
     + """
 local at = now
-for i = 5, #ARGV do
-    due = math.max(due, at) + span(tonumber(ARGV[i]))
+for _, cost in ipairs(numbers(ARGV[5])) do
+    due = math.max(due, at) + span(cost)
     at = math.max(at, due - span(limit))
 end
 return at - now

@@ -10,7 +10,8 @@ import math
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal  # Any: redis-py, which may be absent
+from functools import cache
+from typing import Any, Final, Literal, NamedTuple  # Any: redis-py, which may be absent
 
 from mainspring.base import load_extra, new_id
 from mainspring.errors import LimiterUnavailableError
@@ -24,9 +25,8 @@ _MAX_RETURNS: Final = 10_000
 _RETURNS_PER_CALL: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """One request of this instance that was, or may have been, granted."""
+class Ticket(NamedTuple):
+    """One request of this instance that was, or may have been, granted; a tuple, since a call makes many."""
 
     request: int
     cost: int
@@ -46,7 +46,7 @@ class Reply:
         used: how much of the limit is taken now.
     """
 
-    tickets: tuple[Ticket, ...]
+    tickets: Sequence[Ticket]
     wait: float
     used: int = 0
 
@@ -106,14 +106,13 @@ class RedisBucket:
         """
         first = self._next_request
         self._next_request += len(costs)
-        asked = [Ticket(first + index, cost) for index, cost in enumerate(costs)]
         try:
-            return await self._take(asked)
+            return await self._take(first, costs)
         except LimiterUnavailableError as error:
             # A connection that the server closed while it was idle is no reason to give up.
-            if not isinstance(error.__cause__, _connection_error()):
+            if not isinstance(error.__cause__, _library("redis.exceptions").ConnectionError):
                 raise
-            return await self._take(asked)
+            return await self._take(first, costs)
 
     async def plan(self, costs: Sequence[int]) -> float:
         """Return after how many seconds the last of `costs` fits, when all before it are taken; record nothing.
@@ -121,7 +120,7 @@ class RedisBucket:
         Raises:
             LimiterUnavailableError: the server did not answer, or answered with an error.
         """
-        wait_us: int = await self._run(self.plan_script, *costs)
+        wait_us: int = await self._run(self.plan_script, " ".join(map(str, costs)))
         return wait_us / 1e6
 
     async def close(self) -> None:
@@ -135,40 +134,38 @@ class RedisBucket:
         """Drop a connection whose loop is gone."""
         self._own = self._keeper = None
 
-    async def _take(self, asked: Sequence[Ticket]) -> Reply:
+    async def _take(self, first: int, costs: Sequence[int]) -> Reply:
         back = [self._returns.popleft() for _ in range(min(len(self._returns), _RETURNS_PER_CALL))]
-        known = (word for one in back for word in (one.mark if self._paced else one.request, one.cost))
-        first = asked[0].request if asked else 0
+        known = " ".join(f"{one.mark if self._paced else one.request} {one.cost}" for one in back)
         try:
-            words = (first, len(back), *known, *(one.cost for one in asked))
+            words = (first, known, " ".join(map(str, costs)))
             granted, wait_us, at_us, used, mark = await self._run(self.take_script, *words)
         except BaseException:
-            # It may have been done all the same. A pace can be taken back only by its mark, which was lost.
-            self._returns.extend(back if self._paced else (*back, *asked))
+            self._returns.extend(back)
+            if not self._paced:  # it may have been done all the same; a pace is taken back by its mark, which was lost
+                self._returns.extend(Ticket(first + index, cost) for index, cost in enumerate(costs))
             raise
-        tickets = tuple(Ticket(one.request, one.cost, at_us, _text(mark)) for one in asked[:granted])
+        mark = mark if isinstance(mark, str) else mark.decode()  # a client of the user's may decode
+        tickets = [Ticket(first + index, costs[index], at_us, mark) for index in range(granted)]
         return Reply(tickets, wait_us / 1e6, used)
 
     async def _run(self, script: str, *words: object) -> Any:
         client = await self._client()
-        redis_error = load_extra("redis.exceptions", feature="GlobalAsyncLimiter", extra="redis")
-        sha = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+        exceptions = _library("redis.exceptions")
         try:
             async with time_limit(self._timeout):
                 try:
-                    return await client.evalsha(sha, 1, self.name, *self._head, *words)
-                except redis_error.NoScriptError:  # a new server, or its scripts were flushed
+                    return await client.evalsha(_sha(script), 1, self.name, *self._head, *words)
+                except exceptions.NoScriptError:  # a new server, or its scripts were flushed
                     return await client.eval(script, 1, self.name, *self._head, *words)
-        except (redis_error.RedisError, OSError) as error:
+        except (exceptions.RedisError, OSError) as error:
             raise LimiterUnavailableError(bucket=self.name, reason=str(error) or type(error).__name__) from error
 
     async def _client(self) -> Any:
         if self._given is not None:
             return self._given
         if self._own is None:
-            redis = load_extra("redis.asyncio", feature="GlobalAsyncLimiter", extra="redis")
-            retry = load_extra("redis.asyncio.retry", feature="GlobalAsyncLimiter", extra="redis")
-            backoff = load_extra("redis.backoff", feature="GlobalAsyncLimiter", extra="redis")
+            redis, retry, backoff = map(_library, ("redis.asyncio", "redis.asyncio.retry", "redis.backoff"))
             # Its own retries would run a script again that was done, without giving back the first time.
             once = retry.Retry(backoff.NoBackoff(), 0)
             self._own = redis.Redis.from_url(self._url, single_connection_client=True, retry=once)
@@ -185,10 +182,11 @@ async def _keep_open(client: Any) -> AsyncGenerator[None]:
         await client.aclose()
 
 
-def _text(answer: bytes | str) -> str:
-    return answer if isinstance(answer, str) else answer.decode()  # a client of the user's may decode
+@cache
+def _sha(script: str) -> str:
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
-def _connection_error() -> type[Exception]:
-    error: type[Exception] = load_extra("redis.exceptions", feature="GlobalAsyncLimiter", extra="redis").ConnectionError
-    return error
+@cache
+def _library(module: str) -> Any:
+    return load_extra(module, feature="GlobalAsyncLimiter", extra="redis")

@@ -9,7 +9,7 @@ import pytest
 
 from mainspring.base import new_id
 from mainspring.errors import LimiterUnavailableError, LimitTimeoutError, MissingExtraError
-from mainspring.resilience import GlobalAsyncLimiter
+from mainspring.resilience import GlobalAsyncLimiter, redis_limiter
 from mainspring.resilience.redis_limiter import RedisBucket, Ticket
 from mainspring.testing import ValkeyServer
 
@@ -154,6 +154,7 @@ async def test_wrong_type_of_the_key_is_said(limiter: GlobalAsyncLimiter, client
 
 
 async def test_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    redis_limiter._library.cache_clear()
     monkeypatch.setitem(sys.modules, "redis.exceptions", None)
     monkeypatch.setitem(sys.modules, "redis.asyncio", None)
     limiter = GlobalAsyncLimiter("redis://127.0.0.1:1", "k", 3)
