@@ -7,17 +7,26 @@ from collections.abc import Callable
 import pytest
 from tests.unit.resilience.support_time import now, run_virtual
 
+from mainspring.base import use_random
 from mainspring.errors import PoolExhaustedError
 from mainspring.resilience import PoolBase
 
-LIFETIME = 7.0
+LIFETIME, IDLE, RECYCLE = 7.0, 3.0, 4.0
 
 
 class Pool(PoolBase[int]):
     """Hooks that fail on demand and, when told, at random take time."""
 
-    def __init__(self, maxsize: int, *, lifetime: float | None, pause: Callable[[], float] | None = None) -> None:
-        super().__init__(maxsize, max_lifetime=lifetime)
+    def __init__(
+        self,
+        maxsize: int,
+        *,
+        lifetime: float | None,
+        idle: float | None = None,
+        recycle: float | None = None,
+        pause: Callable[[], float] | None = None,
+    ) -> None:
+        super().__init__(maxsize, recycle, max_lifetime=lifetime, max_idle=idle)
         self.made = 0
         self.alive: set[int] = set()
         self.destroyed: list[int] = []
@@ -52,7 +61,10 @@ class Pool(PoolBase[int]):
 class Model:
     """What a pool is, in the plainest words: lists, and no loop."""
 
-    def __init__(self, maxsize: int) -> None:
+    def __init__(self, maxsize: int, draws: random.Random) -> None:
+        self.draws = draws
+        self.recycle_at: dict[int, float] = {}
+        self.idle_since: dict[int, float] = {}
         self.idle: list[int] = []
         self.vacant = maxsize
         self.line: list[int] = []
@@ -92,7 +104,7 @@ class Model:
                 self.line.remove(caller)
                 self.outcome[caller] = "timeout"
         for instance in tuple(self.idle):
-            if self.born[instance] + LIFETIME <= at:
+            if self.born[instance] + LIFETIME <= at or self.idle_since[instance] + IDLE <= at:
                 self.idle.remove(instance)
                 self.destroyed.add(instance)
                 self.vacant += 1
@@ -109,10 +121,11 @@ class Model:
                 return
             instance = len(self.born) + 1
             self.born[instance] = at
+            self.recycle_at[instance] = at + RECYCLE * (1 + self.draws.random())
         self.held[caller] = instance
 
     def _take_back(self, instance: int | None, at: float) -> None:
-        if instance is not None and self.born[instance] + LIFETIME <= at:
+        if instance is not None and min(self.born[instance] + LIFETIME, self.recycle_at[instance]) <= at:
             self.destroyed.add(instance)
             instance = None
         if self.line:
@@ -121,14 +134,15 @@ class Model:
             self.vacant += 1
         else:
             self.idle.append(instance)
+            self.idle_since[instance] = at
 
 
 class Bench:
     """A pool, its model, and the callers of both."""
 
-    def __init__(self, maxsize: int) -> None:
-        self.pool = Pool(maxsize, lifetime=LIFETIME)
-        self.model = Model(maxsize)
+    def __init__(self, maxsize: int, draws: random.Random) -> None:
+        self.pool = Pool(maxsize, lifetime=LIFETIME, idle=IDLE, recycle=RECYCLE)
+        self.model = Model(maxsize, draws)
         self.tasks: dict[int, asyncio.Task[None]] = {}
         self.done: dict[int, asyncio.Event] = {}
         self.held: dict[int, int] = {}
@@ -196,7 +210,7 @@ def test_pool_does_as_the_model_does(seed: int) -> None:
     source = random.Random(seed)
 
     async def main() -> None:
-        bench = Bench(source.randint(1, 4))
+        bench = Bench(source.randint(1, 4), random.Random(seed))
         for _ in range(120):
             await bench.step(source)
             bench.compare()
@@ -206,7 +220,8 @@ def test_pool_does_as_the_model_does(seed: int) -> None:
         await bench.pool.close()
         assert bench.pool.alive == set()
 
-    run_virtual(main())
+    with use_random(seed):
+        run_virtual(main())
 
 
 @pytest.mark.parametrize("seed", range(20))
