@@ -63,6 +63,19 @@ async def test_caller_behind_one_that_was_just_cancelled_is_let_in() -> None:
 
 
 @virtual
+async def test_place_of_a_caller_cancelled_in_the_moment_it_was_let_in_is_free() -> None:
+    bulkhead = Bulkhead(2)
+    await bulkhead.acquire(2)
+    waiter = asyncio.create_task(bulkhead.acquire(2))
+    await asyncio.sleep(0)
+    bulkhead.release(2)
+    assert 2 == bulkhead.stats().used
+    waiter.cancel()
+    await asyncio.wait([waiter])
+    assert (0, 2) == (bulkhead.stats().used, bulkhead.stats().granted_count)
+
+
+@virtual
 async def test_line_is_bounded_and_waits_end_in_time() -> None:
     bulkhead = Bulkhead(1, max_waiters=1)
     await bulkhead.acquire()

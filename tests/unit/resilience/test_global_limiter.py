@@ -182,6 +182,17 @@ async def test_waiters_of_a_local_limit_go_back_to_the_server_when_it_is_there()
 
 
 @virtual
+async def test_plan_is_made_here_when_the_server_goes_away_meanwhile() -> None:
+    limiter, bucket = plain_limiter(1, 10.0, on_error="local")
+    await limiter.acquire()
+    waiter = asyncio.create_task(limiter.acquire())
+    await asyncio.sleep(1)
+    bucket.fails = True
+    assert 19.0 == await limiter.try_acquire()
+    await waiter
+
+
+@virtual
 async def test_what_is_owed_to_a_server_that_is_away_waits_for_it() -> None:
     limiter, bucket = plain_limiter(1, 100.0, on_error="allow")
     bucket.latency = lambda: 1.0

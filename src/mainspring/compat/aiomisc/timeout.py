@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar  # Any: what a coroutine and its loop exchange
 
-from mainspring import resilience
+from mainspring.resilience import timeout as time_limit
 
 __all__ = ("timeout",)
 
@@ -20,4 +20,4 @@ def timeout(
         InvalidArgumentError: `value` is negative or not finite.
         NotCoroutineFunctionError: (a TypeError) the decorated function is no coroutine function.
     """
-    return resilience.timeout(value)
+    return time_limit(value)

@@ -26,6 +26,7 @@ from mainspring.jobs.engine._handler import THREAD_LEFT, HandlerThreads, call_ha
 from mainspring.jobs.engine._outcome import describe_error, encode_value, retry_after
 from mainspring.jobs.model import DataInterval, RunState
 from mainspring.jobs.stores import Finish, JobStore, RunRecord
+from mainspring.resilience import timeout as time_limit
 from mainspring.runtime import ResourceBinding
 from mainspring.sinks import SinkRun, SinkSession, SinkSet, TransactionalWrite
 
@@ -138,19 +139,19 @@ class Execution:
         job_id, timeout = self._work.definition.job_id, self._work.definition.timeout
         if timeout is None:
             return await self._call_with_resources(ctx)
-        scope = asyncio.timeout(timeout)
+        scope = time_limit(timeout)  # the handler can read it with deadline(), and a retry in it gives up in time
         said = f"it had {timeout:g} s"
         stuck = asyncio.get_running_loop().call_later(timeout + self._cancel_grace, self._say_stuck, said)
         try:
             async with scope:
                 value = await self._call_with_resources(ctx)
         except TimeoutError as error:
-            if scope.expired():
+            if scope.expired:
                 raise self._with_thread(JobTimeoutError(job_id=job_id, timeout=timeout)) from error
             raise
         finally:
             stuck.cancel()
-        if scope.expired():  # the handler swallowed the cancellation
+        if scope.expired:  # the handler swallowed the cancellation
             raise JobTimeoutError(job_id=job_id, timeout=timeout)
         return value
 

@@ -22,7 +22,7 @@ from mainspring.errors import (
 )
 from mainspring.jobs import JobContext, RunInfo, RunState
 from mainspring.jobs.engine._handler import _run_in_worker, call_handler
-from mainspring.resilience import RateLimit
+from mainspring.resilience import RateLimit, deadline, retry
 from mainspring.sinks import SqlTable
 
 
@@ -140,6 +140,26 @@ async def test_retry_after_of_the_error_is_honoured(tmp_path: Path) -> None:
         cancelled = await app.cancel(result.run_id)
     assert cancelled is not None
     assert cancelled.state is RunState.CANCELLED
+
+
+async def test_a_handler_can_read_its_deadline_and_a_retry_in_it_gives_up_in_time(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    calls: list[float | None] = []
+
+    @retry(on=OSError, backoff=Backoff.constant(3600.0, max_tries=5))
+    async def ask() -> None:
+        calls.append(deadline())
+        raise OSError("down")
+
+    @app.job("ask", timeout=60)
+    async def job() -> None:
+        await ask()
+
+    async with running(app):
+        result = await app.run_job("ask")
+    assert "OSError: down" == result.error
+    assert 1 == len(calls)
+    assert calls[0] is not None
 
 
 async def test_a_handler_that_hangs_is_ended_by_its_timeout(tmp_path: Path) -> None:
