@@ -29,6 +29,7 @@ from mainspring.resilience._checks import (
     check_seconds,
     exception_classes,
 )
+from mainspring.resilience._listeners import Listeners
 from mainspring.resilience._window import OutcomeWindow
 
 P = ParamSpec("P")
@@ -109,7 +110,7 @@ class CircuitBreaker:
         self._broken_for = 0.0
         self._window = OutcomeWindow(self._passing_time)
         self._last_exception: BaseException | None = None
-        self._listeners: list[Callable[[CircuitBreakerStates, CircuitBreakerStates], object]] = []
+        self._listeners = Listeners()
         self._entered: dict[asyncio.Task[Any] | None, list[float]] = {}
         self._statistic = CircuitBreakerStatistic(statistic_name)
         self._statistic.error_ratio_threshold = self._error_ratio
@@ -139,9 +140,11 @@ class CircuitBreaker:
         return min(self._passing_time, max(0.0, self._window.since + self._passing_time - now))
 
     def add_listener(self, listener: Callable[[CircuitBreakerStates, CircuitBreakerStates], object]) -> None:
-        """Call `listener(before, after)` at each change of state; what it raises is logged."""
-        check_callable("listener", listener)
-        self._listeners.append(listener)
+        """Call `listener(before, after)` at each change of state; what it raises is logged.
+
+        A coroutine function runs as a task, and is not waited for; it needs a running loop.
+        """
+        self._listeners.add(listener)
 
     def open(self, *, duration: float | None = None) -> None:
         """Refuse calls from now: for `duration` seconds, or until `close()` when it is None."""
@@ -335,13 +338,8 @@ class CircuitBreaker:
         before, self._state = self._state, state
         self._since = now
         self._window = OutcomeWindow(math.inf if state is _RECOVERING else self._passing_time)
-        if state is before:
-            return
-        for listener in tuple(self._listeners):
-            try:
-                listener(before, state)
-            except Exception:  # supervisor: a listener must not fail the call that it watches
-                log.exception("a listener of a circuit breaker failed")
+        if state is not before:
+            self._listeners.tell(before, state)
 
 
 class CircuitContext:
