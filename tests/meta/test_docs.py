@@ -71,6 +71,16 @@ def test_each_python_snippet_runs(snippet: Snippet, tmp_path: Path) -> None:
         compile(snippet.code, str(snippet), "exec")
 
 
+@pytest.mark.extras
+def test_each_command_in_the_manual_exists() -> None:
+    typer = pytest.importorskip("typer")
+    from mainspring.cli._main import cli
+
+    known = set(typer.main.get_command(cli).commands)
+    assert {"run", "demo"} <= named_commands(SNIPPETS) & known
+    assert set() == named_commands(SNIPPETS) - known
+
+
 def test_every_page_of_the_manual_is_reachable() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text()
     pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}

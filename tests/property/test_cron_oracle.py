@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from croniter import croniter
-from cronsim import CronSim
+from cronsim import CronSim, CronSimError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.property.support_cron_oracle import OracleCron, minutes_of, utc
@@ -189,3 +189,13 @@ def test_known_difference_to_croniter_in_the_fold() -> None:
     ours = walk("30 2 * * *", zone, start, start + timedelta(days=2))
     assert timedelta(hours=1) == theirs[1] - theirs[0]
     assert [timedelta(hours=25)] == [later - earlier for earlier, later in pairwise(ours)]
+
+
+def test_known_differences_in_spelling() -> None:
+    """cronsim reads seconds first and knows no names of schedules; croniter reads them last, as we do."""
+    ours = CronExpression("0 0 * * * 30").next(utc(2013), UTC)
+    assert ours == croniter("0 0 * * * 30", utc(2013), ret_type=datetime).get_next()
+    assert ours == next(CronSim("30 0 0 * * *", utc(2013)))
+    assert utc(2013) + timedelta(hours=1) == CronExpression("@hourly").next(utc(2013), UTC)
+    with pytest.raises(CronSimError):
+        CronSim("@hourly", utc(2013))
