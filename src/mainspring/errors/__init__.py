@@ -11,6 +11,7 @@ The tree (each class also inherits the standard class in brackets)::
     ├── EncodeError [TypeError]                a value has no form in the format asked for
     ├── DecodeError [ValueError]               data is not of its format, or does not fit its type
     ├── FrameTooLargeError [ValueError]        a frame is longer than the limit of this side
+    ├── FetchError [ConnectionError]           a page could not be fetched
     ├── StorageError                           a store on disk; `store` is its path
     │   ├── StoreBusyError [TimeoutError]          another process held it too long, or too many writes wait
     │   ├── StoreCorruptError [ValueError]         the file is damaged or no database
@@ -118,6 +119,7 @@ from mainspring.errors._parts import ConfigError as ConfigError
 from mainspring.errors._parts import CredentialFormatError as CredentialFormatError
 from mainspring.errors._parts import CredentialNotFoundError as CredentialNotFoundError
 from mainspring.errors._parts import CredentialStoreError as CredentialStoreError
+from mainspring.errors._parts import FetchError as FetchError
 from mainspring.errors._parts import MissingConfigError as MissingConfigError
 from mainspring.errors._parts import NotifyError as NotifyError
 from mainspring.errors._parts import StorageError as StorageError
@@ -184,6 +186,7 @@ __all__ = [
     "DeadlineExceededError",
     "DecodeError",
     "EncodeError",
+    "FetchError",
     "FrameTooLargeError",
     "IdempotencyError",
     "InvalidArgumentError",

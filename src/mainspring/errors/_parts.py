@@ -92,6 +92,15 @@ class NotifyError(MainspringError, ConnectionError):
         )
 
 
+class FetchError(MainspringError, ConnectionError):
+    """A page could not be fetched; `status` is the server's answer, None when there was none."""
+
+    status: int | None
+
+    def __init__(self, *, url: str, reason: str, status: int | None = None) -> None:
+        super().__init__(f"{url} could not be fetched: {reason}", url=url, reason=reason, status=status)
+
+
 class StorageError(MainspringError):
     """Root of what a store on disk can fail with; `store` is its path."""
 

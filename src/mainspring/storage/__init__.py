@@ -2,6 +2,8 @@
 
 `SQLShard` and `AsyncSQLShard` are a dict on disk, spread over several files.
 
+`FetchCache` keeps the answers of web servers.
+
 `S4LRU` says which keys of a cache to keep, `SegmentedLRU` is the same without a file.
 
 For the house: the SQLite owner, one writer with group commit for every part that keeps rows in a file.
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING
 from mainspring.base import door
 
 if TYPE_CHECKING:
+    from mainspring.storage._fetch_cache import FetchCache as FetchCache
     from mainspring.storage._s4lru import SegmentedLRU as SegmentedLRU
     from mainspring.storage._s4lru_saved import S4LRU as S4LRU
     from mainspring.storage._sqlite import SqliteOwner as SqliteOwner
@@ -31,6 +34,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
+            "_fetch_cache": ("FetchCache",),
             "_s4lru": ("SegmentedLRU",),
             "_s4lru_saved": ("S4LRU",),
             "_sqlshard": ("SQLShard",),
