@@ -2,6 +2,8 @@
 
 `SQLShard` and `AsyncSQLShard` are a dict on disk, spread over several files.
 
+`async_open` reads and writes files, also compressed ones, without blocking the loop.
+
 `FetchCache` keeps the answers of web servers.
 
 `S4LRU` says which keys of a cache to keep, `SegmentedLRU` is the same without a file.
@@ -14,6 +16,11 @@ from typing import TYPE_CHECKING
 from mainspring.base import door
 
 if TYPE_CHECKING:
+    from mainspring.storage._async_file import AsyncBinaryIO as AsyncBinaryIO
+    from mainspring.storage._async_file import AsyncFileIO as AsyncFileIO
+    from mainspring.storage._async_file import AsyncTextIO as AsyncTextIO
+    from mainspring.storage._async_file import async_open as async_open
+    from mainspring.storage._compression import Compression as Compression
     from mainspring.storage._fetch_cache import FetchCache as FetchCache
     from mainspring.storage._s4lru import SegmentedLRU as SegmentedLRU
     from mainspring.storage._s4lru_saved import S4LRU as S4LRU
@@ -34,6 +41,8 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
+            "_async_file": ("AsyncBinaryIO", "AsyncFileIO", "AsyncTextIO", "async_open"),
+            "_compression": ("Compression",),
             "_fetch_cache": ("FetchCache",),
             "_s4lru": ("SegmentedLRU",),
             "_s4lru_saved": ("S4LRU",),
