@@ -104,6 +104,15 @@ class S4LRU(SegmentedLRU[str]):
             self._file.put(change.key, LruRow(change.size, change.level, change.touches, new=False))
         self._file.flush()
 
+    def flush(self) -> None:
+        """Wait until the keys that came and went are committed; touches stay in memory.
+
+        Raises:
+            StorageError: it cannot be written; it is tried again with the next flush.
+            ClosedError: the LRU was closed.
+        """
+        self._file.flush()
+
     def close(self) -> None:
         """Flush, then close the file; may be called again.
 

@@ -46,7 +46,7 @@ def test_new_keys_are_written_without_a_flush_and_touches_are_not(tmp_path: Path
         lru.increment("a", 10)
         lru.increment("a", 20)
         lru.increment_boost("b", 5)
-        lru._file.flush()
+        lru.flush()
         assert [("a", 10, 0, 0), ("b", 5, 3, 0)] == rows(lru)
         lru.flush_counters()
         assert [("a", 20, 1, 1), ("b", 5, 3, 0)] == rows(lru)
@@ -115,7 +115,7 @@ async def test_an_lru_that_nobody_closed_leaves_no_connection(tmp_path: Path) ->
     def use() -> None:
         lru = S4LRU("pages", 1000, path=tmp_path)
         lru.increment("a", 1)
-        lru._file.flush()
+        lru.flush()
 
     use()
     gc.collect()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mainspring.base import Statistic as Statistic
     from mainspring.base import get_statistics as get_statistics
+    from mainspring.compat.aiomisc import io as io
     from mainspring.compat.aiomisc import log as log
     from mainspring.compat.aiomisc import plugins as plugins
     from mainspring.compat.aiomisc import service as service
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from mainspring.runtime import receiver as receiver
 else:
     from mainspring.base import door
+    from mainspring.compat.aiomisc import io as io
     from mainspring.compat.aiomisc import log as log
     from mainspring.compat.aiomisc import plugins as plugins
     from mainspring.compat.aiomisc import service as service
@@ -45,7 +47,7 @@ else:
             "circuit_breaker": ("CircuitBreaker", "CircuitBroken", "cutout"),
             "entrypoint": ("Entrypoint", "entrypoint", "run"),
             "log": ("basic_config",),
-            "mainspring.compat.aiomisc": ("log", "plugins", "service", "version"),
+            "mainspring.compat.aiomisc": ("io", "log", "plugins", "service", "version"),
             "mainspring.base": ("Statistic", "get_statistics"),
             "mainspring.runtime": ("Context", "Service", "Signal", "get_context", "receiver"),
             "pool": ("PoolBase",),
