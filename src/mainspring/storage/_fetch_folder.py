@@ -14,11 +14,18 @@ Fetched = tuple[Answer, bytes]
 
 
 class Flight:
-    """One fetch that any number of callers wait for; it is cancelled when the last of them is."""
+    """One fetch that any number of callers wait for; it is cancelled when the last of them is.
 
-    def __init__(self, fetch: Coroutine[object, object, Fetched], name: str) -> None:
+    It stands in `flights` as long as others may join it.
+    """
+
+    def __init__(self, fetch: Coroutine[object, object, Fetched], name: str, flights: "dict[str, Flight]") -> None:
         self._task = asyncio.get_running_loop().create_task(fetch, name=f"fetch-{name}")
+        self._task.add_done_callback(self._leave)
         self._waiting = 0
+        self._name = name
+        self._flights = flights
+        flights[name] = self
 
     async def wait(self) -> Fetched:
         """Wait for the answer."""
@@ -29,7 +36,12 @@ class Flight:
         finally:
             self._waiting -= 1
             if not self._waiting and not self._task.done():
+                self._leave(self._task)  # at once: who comes now must not join a fetch that is being cancelled
                 self._task.cancel()
+
+    def _leave(self, _: "asyncio.Task[Fetched]") -> None:
+        if self._flights.get(self._name) is self:
+            del self._flights[self._name]
 
 
 class Folder:
@@ -67,16 +79,8 @@ class Folder:
 
     async def once(self, name: str, fetch: Callable[[], Coroutine[object, object, Fetched]]) -> Fetched:
         """Return what `fetch` returns; callers that come while it runs wait for the same one."""
-        flight = self._flights.get(name)
-        if flight is None:
-            flight = self._flights[name] = Flight(self._fly(name, fetch), name)
+        flight = self._flights.get(name) or Flight(fetch(), name, self._flights)
         return await flight.wait()
-
-    async def _fly(self, name: str, fetch: Callable[[], Coroutine[object, object, Fetched]]) -> Fetched:
-        try:
-            return await fetch()
-        finally:
-            del self._flights[name]
 
     async def _restore(self) -> None:
         try:

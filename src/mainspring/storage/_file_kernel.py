@@ -28,6 +28,7 @@ class FileKernel(Generic[AnyStr]):
     def __init__(
         self, fp: Any, *, newline: str | None = None, read_ahead: int = READ_AHEAD, write_behind: int = WRITE_BEHIND
     ) -> None:
+        self._pending: list[Any] = []
         self.fp = fp
         self._read_ahead = read_ahead
         self._write_behind = write_behind
@@ -40,7 +41,6 @@ class FileKernel(Generic[AnyStr]):
         self._data: Any = self._empty
         self._at = 0
         self._start: int | None = None  # the position of the first of _data in a text file
-        self._pending: list[Any] = []
         self._pending_size = 0
 
     def __del__(self) -> None:

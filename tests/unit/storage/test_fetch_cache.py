@@ -16,6 +16,8 @@ from tests.unit.storage.support_web_server import FaultyServer, MovedClock, runn
 from mainspring.base import use_clock
 from mainspring.errors import FetchError, InvalidArgumentError
 from mainspring.storage import FetchCache
+from mainspring.storage._fetch_file import Answer
+from mainspring.storage._fetch_folder import folder_of
 from mainspring.testing import eventually
 
 pytestmark = pytest.mark.extras
@@ -116,6 +118,40 @@ async def test_a_fetch_that_nobody_waits_for_is_cancelled(place: Place) -> None:
     place.server.gate.set()
     assert "first" == await place.cache().get()
     assert 2 == place.server.count
+
+
+async def test_a_caller_that_leaves_before_the_fetch_has_begun_harms_nobody(place: Place) -> None:
+    folder = folder_of(place.folder)
+    await folder.know()
+    fetched: list[str] = []
+    answer = (Answer("url", 0.0, 4), b"body")
+
+    async def fetch() -> tuple[Answer, bytes]:
+        fetched.append("fetched")
+        return answer
+
+    leaver = asyncio.ensure_future(folder.once("name", fetch))
+    await asyncio.sleep(0)
+    leaver.cancel()
+    joiner = asyncio.ensure_future(folder.once("name", fetch))
+    assert answer == await joiner
+    with pytest.raises(asyncio.CancelledError):
+        await leaver
+    assert (answer, answer) == tuple(await asyncio.gather(folder.once("name", fetch), folder.once("name", fetch)))
+    assert 2 <= len(fetched) <= 3
+
+
+async def test_nobody_joins_a_fetch_that_is_being_cancelled(place: Place) -> None:
+    place.server.gate = asyncio.Event()
+    leaver = asyncio.ensure_future(place.cache().get())
+    await eventually(lambda: place.server.count)
+    leaver.cancel()
+    await asyncio.sleep(0)  # the caller is gone, its fetch is not yet
+    stayer = asyncio.ensure_future(place.cache().get())
+    place.server.gate.set()
+    assert "first" == await stayer
+    with pytest.raises(asyncio.CancelledError):
+        await leaver
 
 
 @pytest.mark.parametrize("facts", [{"etag": '"v1"'}, {"last_modified": "Tue, 01 Jan 2013 10:00:00 GMT"}])
