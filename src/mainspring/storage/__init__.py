@@ -8,6 +8,8 @@
 
 `S4LRU` says which keys of a cache to keep, `SegmentedLRU` is the same without a file.
 
+`BatchInserter` makes many small inserts into few large ones.
+
 For the house: the SQLite owner, one writer with group commit for every part that keeps rows in a file.
 """
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from mainspring.storage._async_file import AsyncFileIO as AsyncFileIO
     from mainspring.storage._async_file import AsyncTextIO as AsyncTextIO
     from mainspring.storage._async_file import async_open as async_open
+    from mainspring.storage._batch_inserter import BatchInserter as BatchInserter
+    from mainspring.storage._batch_inserter import BatchInserterStats as BatchInserterStats
     from mainspring.storage._compression import Compression as Compression
     from mainspring.storage._fetch_cache import FetchCache as FetchCache
     from mainspring.storage._s4lru import SegmentedLRU as SegmentedLRU
@@ -42,6 +46,7 @@ else:
         __name__,
         {
             "_async_file": ("AsyncBinaryIO", "AsyncFileIO", "AsyncTextIO", "async_open"),
+            "_batch_inserter": ("BatchInserter", "BatchInserterStats"),
             "_compression": ("Compression",),
             "_fetch_cache": ("FetchCache",),
             "_s4lru": ("SegmentedLRU",),
