@@ -85,7 +85,7 @@ def test_text_is_that_of_a_plain_file(newline: str | None, content: str, steps: 
         # written over a part of a longer character, a file is no text any more
         content = content.encode("ascii", "replace").decode()
         steps = [(a, value.encode("ascii", "replace").decode()) if a == "write" else (a, value) for a, value in steps]
-    if newline is None and any(action in ("write", "truncate") for action, _ in steps):
+    if not newline and any(action in ("write", "truncate") for action, _ in steps):
         # after a carriage return a position holds a state of the decoder and is no place to cut or write at
         content = content.replace("\r", "")
         steps = [(a, value.replace("\r", "")) if a == "write" else (a, value) for a, value in steps]
