@@ -118,13 +118,16 @@ def test_bytes_are_those_of_a_plain_file(content: bytes, steps: list[Any], ahead
 
 
 def run(plain: Plain, kernel: FileKernel[Any], steps: list[Any]) -> None:
-    """Do the same to both; positions are compared whenever one is asked for."""
+    """Do the same to both and compare what they answer."""
     for action, value in steps:
         if action == "seek back":
             plain.turn(reads=False)
-            places = [0, plain.fp.tell()]
-            assert places[1] == kernel.tell()
-            assert plain.fp.seek(places[value % 2]) == kernel.seek(places[value % 2])
+            # a position in text may hold a state of the decoder: only what is read there tells whether it is right
+            places, ours = [0, plain.fp.tell()], [0, kernel.tell()]
+            if not isinstance(kernel.fp, io.TextIOBase):
+                assert places == ours
+            plain.fp.seek(places[value % 2])
+            assert ours[value % 2] == kernel.seek(ours[value % 2])
         elif action == "seek end":
             assert plain.fp.seek(0, io.SEEK_END) == kernel.seek(0, io.SEEK_END)
         else:
