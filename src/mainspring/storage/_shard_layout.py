@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mainspring.errors import InvalidArgumentError, StoreBusyError, StoreMismatchError
 from mainspring.storage._shard_keys import HASH, Key, shard_of
+from mainspring.storage._shard_values import ValueCompression
 from mainspring.storage._sqlite_files import prepare_path
 from mainspring.storage._sqlite_migrate import Migration
 
@@ -36,6 +37,7 @@ class ShardLayout:
     keylen: int
     shardidx: int
     folder: str = FOLDER
+    compression: ValueCompression = "zlib"
 
     def __post_init__(self) -> None:
         if not 1 <= self.shards <= MAX_SHARDS:
@@ -72,7 +74,11 @@ class ShardLayout:
     def described(self, number: int) -> dict[str, str]:
         """Return what the file of a shard says about itself."""
         facts = {"shards": self.shards, "keylen": self.keylen, "shardidx": self.shardidx, "shard": number}
-        return {**{name: str(value) for name, value in facts.items()}, "hash": HASH, "codec": "json+zlib"}
+        return {
+            **{name: str(value) for name, value in facts.items()},
+            "hash": HASH,
+            "codec": f"json+{self.compression}",
+        }
 
     def migrations(self, number: int) -> Sequence[Migration]:
         """Return the steps that make the file of a shard."""

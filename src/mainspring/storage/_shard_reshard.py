@@ -15,6 +15,7 @@ from mainspring.storage._shard_file import GROUP, Change, ShardFile
 from mainspring.storage._shard_keys import check_key
 from mainspring.storage._shard_layout import FOLDER, ShardLayout, StoreLock
 from mainspring.storage._shard_together import by_shard
+from mainspring.storage._shard_values import ValueCompression
 from mainspring.storage._sqlite_files import Durability, connect_reader
 
 NEW, OLD = f"{FOLDER}.new", f"{FOLDER}.old"
@@ -29,7 +30,9 @@ def finish_swap(path: Path) -> None:
             return
 
 
-def reshard(path: Path, *, shards: int, shardidx: int | None, durability: Durability) -> int:
+def reshard(
+    path: Path, *, shards: int, shardidx: int | None, compression: ValueCompression | None, durability: Durability
+) -> int:
     """Copy the store in `path` to other shards and put the copy in its place; return the number of keys."""
     lock = StoreLock(path, alone=True)
     try:
@@ -37,9 +40,16 @@ def reshard(path: Path, *, shards: int, shardidx: int | None, durability: Durabi
         sources = sorted(path.glob(f"{FOLDER}/*/sqlshard.db"))
         if not sources:
             raise InvalidArgumentError(argument="path", value=str(path), expected="the directory of a store")
-        keylen, decided_by = _numbers(sources[0])
+        keylen, decided_by, compressed_by = _numbers(sources[0])
         shutil.rmtree(path / NEW, ignore_errors=True)
-        layout = ShardLayout(path, shards, keylen, decided_by if shardidx is None else shardidx, folder=NEW)
+        layout = ShardLayout(
+            path,
+            shards,
+            keylen,
+            decided_by if shardidx is None else shardidx,
+            folder=NEW,
+            compression=compression or compressed_by,
+        )
         count = _copy(sources, layout, durability)
         shutil.rmtree(path / OLD, ignore_errors=True)
         os.rename(path / FOLDER, path / OLD)
@@ -51,15 +61,16 @@ def reshard(path: Path, *, shards: int, shardidx: int | None, durability: Durabi
     return count
 
 
-def _numbers(file: Path) -> tuple[int, int]:
-    """Return keylen and shardidx of a store; files of mutil say nothing about the latter, 0 is its default."""
+def _numbers(file: Path) -> tuple[int, int, ValueCompression]:
+    """Return keylen, shardidx and compression of a store; files of mutil leave the last two to its defaults."""
     connection = connect_reader(file)
     try:
         columns = [row[1] for row in connection.execute("PRAGMA table_info(db)")]
         told = dict(connection.execute("SELECT name, value FROM meta").fetchall() if _has_meta(connection) else ())
     finally:
         connection.close()
-    return sum(column.startswith("key_") for column in columns), int(told.get("shardidx", 0))
+    compression: ValueCompression = "zstd" if told.get("codec") == "json+zstd" else "zlib"
+    return sum(column.startswith("key_") for column in columns), int(told.get("shardidx", 0)), compression
 
 
 def _has_meta(connection: sqlite3.Connection) -> bool:

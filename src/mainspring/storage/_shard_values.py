@@ -1,31 +1,44 @@
 """Values of a sharded store: JSON, compressed when that pays.
 
-The first byte tells what a value is: compressed data begins with 0x78, which no JSON text does. So files of
-mutil's SQLShard, all compressed, are read as they are.
+The first bytes tell what a value is: compressed data begins with a mark that no JSON text begins with. So values
+of both kinds may lie side by side, and files of mutil's SQLShard, all compressed by zlib, are read as they are.
 """
 
 import zlib
-from typing import Any  # Any: a value is whatever JSON can say
+from collections.abc import Callable
+from typing import Any, Literal, get_args  # Any: a value is whatever JSON can say
 
 from mainspring.base import decode_json, encode_json
-from mainspring.errors import DecodeError
+from mainspring.errors import DecodeError, InvalidArgumentError
+from mainspring.storage.zstd import zstd_module
 
-COMPRESS_FROM = 200  # bytes; below, zlib saves little and costs more than SQLite itself
+ValueCompression = Literal["zlib", "zstd"]
+
+COMPRESS_FROM = 200  # bytes; below, compression saves little and costs more than SQLite itself
 LEVEL = 1
 _ZLIB_MARK = b"\x78"
+_ZSTD_MARK = b"\x28\xb5\x2f\xfd"
 
 
-def encode_value(value: object) -> bytes:
-    """Return a value as it lies on disk.
+def value_encoder(compression: str) -> Callable[[object], bytes]:
+    """Return what makes a value into bytes for the disk.
 
     Raises:
-        EncodeError: a part of it has no JSON form.
+        InvalidArgumentError: there is no such compression.
+        MissingExtraError: it needs an extra that is not installed.
     """
-    data = encode_json(value)
-    if len(data) < COMPRESS_FROM:
-        return data
-    packed = zlib.compress(data, LEVEL)
-    return packed if len(packed) < len(data) else data
+    if compression not in get_args(ValueCompression):
+        raise InvalidArgumentError(argument="compression", value=compression, expected="zlib or zstd")
+    compress: Callable[[bytes, int], bytes] = zlib.compress if compression == "zlib" else zstd_module().compress
+
+    def encode_value(value: object) -> bytes:
+        data = encode_json(value)
+        if len(data) < COMPRESS_FROM:
+            return data
+        packed = compress(data, LEVEL)
+        return packed if len(packed) < len(data) else data
+
+    return encode_value
 
 
 def decode_value(data: bytes) -> Any:
@@ -33,10 +46,17 @@ def decode_value(data: bytes) -> Any:
 
     Raises:
         DecodeError: it is no value of this store.
+        MissingExtraError: it needs an extra that is not installed.
     """
     if data[:1] == _ZLIB_MARK:
         try:
             data = zlib.decompress(data)
         except zlib.error as error:
+            raise DecodeError(format="compressed JSON", reason=str(error)) from error
+    elif data[:4] == _ZSTD_MARK:
+        module = zstd_module()
+        try:
+            data = module.decompress(data)
+        except module.ZstdError as error:
             raise DecodeError(format="compressed JSON", reason=str(error)) from error
     return decode_json(data)

@@ -27,7 +27,7 @@ from mainspring.storage._shard_keys import Key, Part, check_key, check_parts
 from mainspring.storage._shard_layout import ShardLayout, StoreLock
 from mainspring.storage._shard_reshard import finish_swap, reshard
 from mainspring.storage._shard_together import by_shard, check_column, check_prefix, pairs_of, rows_of, run_beside
-from mainspring.storage._shard_values import decode_value, encode_value
+from mainspring.storage._shard_values import ValueCompression, decode_value, value_encoder
 from mainspring.storage._sqlite_files import Durability
 
 BUSY_TIMEOUT = 30.0  # seconds to wait for another process
@@ -50,9 +50,11 @@ class SQLShard(MutableMapping[Key, Any]):
         keylen: parts of every key.
         shardidx: the part that decides in which shard a key lies.
         durability: what a commit survives: "process" the program's being killed, "disk" a power cut.
+        compression: of values above 200 bytes; "zstd" needs Python 3.14 or an extra.
 
     Raises:
         InvalidArgumentError: a value is outside its range.
+        MissingExtraError: the compression needs an extra that is not installed.
         StoreMismatchError: the store was made with other numbers; `reshard` converts it.
         StoreBusyError: the store is being resharded.
         StorageError: a file cannot be opened (see `SqliteOwner.open`).
@@ -66,8 +68,10 @@ class SQLShard(MutableMapping[Key, Any]):
         shardidx: int = 0,
         *,
         durability: Durability = "process",
+        compression: ValueCompression = "zlib",
     ) -> None:
-        self.layout = ShardLayout(Path(path), shards, keylen, shardidx)
+        self._encode = value_encoder(compression)
+        self.layout = ShardLayout(Path(path), shards, keylen, shardidx, compression=compression)
         self._process = os.getpid()
         self._find = f"SELECT data FROM db WHERE {self.layout.matches}"
         self._look = f"SELECT 1 FROM db WHERE {self.layout.matches}"
@@ -92,7 +96,7 @@ class SQLShard(MutableMapping[Key, Any]):
 
     def __setitem__(self, key: Key, value: object) -> None:
         key = check_key(key, self.layout.keylen)
-        self._shard(key).change([(key, encode_value(value))])
+        self._shard(key).change([(key, self._encode(value))])
 
     def __delitem__(self, key: Key) -> None:
         key = check_key(key, self.layout.keylen)
@@ -239,7 +243,12 @@ class SQLShard(MutableMapping[Key, Any]):
 
     @staticmethod
     def reshard(
-        path: str | Path, *, shards: int, shardidx: int | None = None, durability: Durability = "process"
+        path: str | Path,
+        *,
+        shards: int,
+        shardidx: int | None = None,
+        compression: ValueCompression | None = None,
+        durability: Durability = "process",
     ) -> int:
         """Spread the keys of a store that nobody has open over another number of shards; return how many keys.
 
@@ -250,13 +259,14 @@ class SQLShard(MutableMapping[Key, Any]):
             path: the directory given to `SQLShard`.
             shards: how many there shall be.
             shardidx: the part that shall decide; the one that does now unless given.
+            compression: of what is written from then on; what is there stays as it is. As now unless given.
             durability: "disk" also makes the copy survive a power cut.
 
         Raises:
             InvalidArgumentError: a value is outside its range, or there is no store.
             StoreBusyError: somebody has it open.
         """
-        return reshard(Path(path), shards=shards, shardidx=shardidx, durability=durability)
+        return reshard(Path(path), shards=shards, shardidx=shardidx, compression=compression, durability=durability)
 
     def _opened(self) -> Sequence[ShardFile]:
         if not self._close.alive:
@@ -269,7 +279,7 @@ class SQLShard(MutableMapping[Key, Any]):
         return self._opened()[self.layout.shard_of(key)]
 
     def _changes(self, pairs: Iterable[tuple[Key, object]]) -> list[Change]:
-        return [(check_key(key, self.layout.keylen), encode_value(value)) for key, value in pairs]
+        return [(check_key(key, self.layout.keylen), self._encode(value)) for key, value in pairs]
 
     def _change(self, changes: Iterable[Change]) -> None:
         for number, part in by_shard(self.layout, changes, lambda change: change[0]):
@@ -284,7 +294,7 @@ class Bulk:
         self._changes: list[Change] = []
 
     def __setitem__(self, key: Key, value: object) -> None:
-        self._add((check_key(key, self._shard.layout.keylen), encode_value(value)))
+        self._add((check_key(key, self._shard.layout.keylen), self._shard._encode(value)))
 
     def discard(self, key: Key) -> None:
         """Remove a key if it is there."""

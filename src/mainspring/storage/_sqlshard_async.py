@@ -31,7 +31,7 @@ from mainspring.storage._shard_keys import Key, Part, check_key, check_parts
 from mainspring.storage._shard_layout import APPLICATION, ShardLayout, StoreLock
 from mainspring.storage._shard_reshard import finish_swap
 from mainspring.storage._shard_together import by_shard, check_column, check_prefix, pairs_of
-from mainspring.storage._shard_values import decode_value, encode_value
+from mainspring.storage._shard_values import ValueCompression, decode_value, value_encoder
 from mainspring.storage._sqlite import SqliteOwner, WriteChannel
 from mainspring.storage._sqlite_files import Durability
 from mainspring.storage._sqlite_runner import ThreadRunner
@@ -55,10 +55,12 @@ class AsyncSQLShard:
         keylen: parts of every key.
         shardidx: the part that decides in which shard a key lies.
         durability: what a commit survives: "process" the program's being killed, "disk" a power cut.
+        compression: of values above 200 bytes; "zstd" needs Python 3.14 or an extra.
         readers: threads that read a shard at most; each shard also has one that writes.
 
     Raises:
         InvalidArgumentError: a value is outside its range.
+        MissingExtraError: the compression needs an extra that is not installed.
     """
 
     def __init__(
@@ -69,9 +71,11 @@ class AsyncSQLShard:
         shardidx: int = 0,
         *,
         durability: Durability = "process",
+        compression: ValueCompression = "zlib",
         readers: int = 1,
     ) -> None:
-        self.layout = ShardLayout(Path(path), shards, keylen, shardidx)
+        self._encode = value_encoder(compression)
+        self.layout = ShardLayout(Path(path), shards, keylen, shardidx, compression=compression)
         self._owners = [
             SqliteOwner(
                 self.layout.file(number),
@@ -145,7 +149,7 @@ class AsyncSQLShard:
     async def set(self, key: Key, value: object) -> None:
         """Store a value; it is committed when the call returns."""
         key = self._checked(key)
-        await self._channels[self.layout.shard_of(key)].submit((key, encode_value(value)))
+        await self._channels[self.layout.shard_of(key)].submit((key, self._encode(value)))
 
     async def set_many(self, pairs: Mapping[Any, object] | Iterable[tuple[Key, object]]) -> None:
         """Store many values; all are committed when the call returns, each shard's in few transactions.
@@ -153,7 +157,7 @@ class AsyncSQLShard:
         When it fails, some of them may be stored.
         """
         for group in in_groups(iter(pairs_of(pairs)), SET_GROUP):
-            changes = [(self._checked(key), encode_value(value)) for key, value in group]
+            changes = [(self._checked(key), self._encode(value)) for key, value in group]
             await asyncio.gather(
                 *(
                     self._owners[number].write(partial(_change_many, self._carry_out, part[start : start + GROUP]))

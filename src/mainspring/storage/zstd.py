@@ -12,6 +12,14 @@ def open_zstd(file: Any, mode: str, *, encoding: str | None, errors: str | None,
     Raises:
         MissingExtraError: Python is older than 3.14 and the extra is not installed.
     """
+    return zstd_module().open(file, mode, encoding=encoding, errors=errors, newline=newline)
+
+
+def zstd_module() -> Any:
+    """Return the module, with `open`, `compress` and `decompress`.
+
+    Raises:
+        MissingExtraError: Python is older than 3.14 and the extra is not installed.
+    """
     name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
-    module = load_extra(name, feature="Compression.ZSTD", extra="zstd")
-    return module.open(file, mode, encoding=encoding, errors=errors, newline=newline)
+    return load_extra(name, feature="compression by Zstandard", extra="zstd")

@@ -44,6 +44,18 @@ def test_another_part_may_decide(store: Path) -> None:
     assert PAIRS == read(store, 2, shardidx=1)
 
 
+@pytest.mark.extras
+def test_another_compression_is_used_from_then_on(store: Path) -> None:
+    with pytest.raises(StoreMismatchError, match=r"json\+zlib, not json\+zstd"):
+        SQLShard(shards=4, path=store, compression="zstd")
+    SQLShard.reshard(store, shards=4, compression="zstd")
+    with SQLShard(shards=4, path=store, compression="zstd") as shard:
+        shard["new", 0, 0] = ["word"] * 200
+        assert PAIRS | {("new", 0, 0): ["word"] * 200} == dict(shard)
+    assert len(PAIRS) + 1 == SQLShard.reshard(store, shards=2)
+    SQLShard(shards=2, path=store, compression="zstd").close()
+
+
 def test_files_of_the_older_library_are_converted(tmp_path: Path) -> None:
     for number in range(2):
         file = tmp_path / "sqlshard" / str(number) / "sqlshard.db"

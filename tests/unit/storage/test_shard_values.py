@@ -7,8 +7,10 @@ from hashlib import blake2b
 
 import pytest
 
-from mainspring.errors import DecodeError, EncodeError
-from mainspring.storage._shard_values import COMPRESS_FROM, decode_value, encode_value
+from mainspring.errors import DecodeError, EncodeError, InvalidArgumentError
+from mainspring.storage._shard_values import COMPRESS_FROM, decode_value, value_encoder
+
+encode_value = value_encoder("zlib")
 
 
 @pytest.mark.parametrize("value", [None, 0, -1.5, "", "é" * 300, [], {}, {"a": [1, None, True]}, list(range(500))])
@@ -33,7 +35,9 @@ def test_values_of_the_older_library_are_read() -> None:
     assert {"a": [1]} == decode_value(zlib.compress(b'{"a": [1]}', 1))
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"\x78\x01garbage"])
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"\x78\x01garbage", pytest.param(b"\x28\xb5\x2f\xfdgarbage", marks=pytest.mark.extras)]
+)
 def test_damaged_data_is_told(data: bytes) -> None:
     with pytest.raises(DecodeError):
         decode_value(data)
@@ -42,3 +46,17 @@ def test_damaged_data_is_told(data: bytes) -> None:
 def test_what_json_cannot_say_is_refused() -> None:
     with pytest.raises(EncodeError):
         encode_value({"a": object()})
+
+
+@pytest.mark.extras
+def test_both_compressions_are_read_whatever_is_written() -> None:
+    value = ["word"] * 100
+    packed = value_encoder("zstd")(value)
+    assert len(packed) < COMPRESS_FROM
+    assert packed != encode_value(value)
+    assert value == decode_value(packed) == decode_value(encode_value(value))
+
+
+def test_another_compression_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="compression"):
+        value_encoder("rle")
