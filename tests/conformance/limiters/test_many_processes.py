@@ -55,4 +55,5 @@ async def test_never_more_than_the_limit_in_any_window_of_the_server(
     assert all(answer["in_order"] for answer in answers)
     assert all(answer["grants"] for answer in answers)
     assert RATE >= largest_window(grants, int(PERIOD * 1e6))
-    assert RATE < sum(cost for _, cost in grants)
+    # An even pace loses what late timers take; the log does not.
+    assert algorithm == "gcra" or RATE < sum(cost for _, cost in grants)

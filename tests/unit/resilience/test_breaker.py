@@ -156,6 +156,17 @@ async def test_min_calls_judges_as_soon_as_so_many_ended() -> None:
 
 
 @virtual
+async def test_circuit_breaks_also_when_calls_are_rare() -> None:
+    breaker = CircuitBreaker(0.5, 30)
+    for _ in range(3):
+        assert breaker.state is PASSING
+        with pytest.raises(OSError, match="down"):
+            breaker.call(_fail)
+        await asyncio.sleep(11)
+    assert breaker.state is BROKEN
+
+
+@virtual
 async def test_failures_leave_the_window() -> None:
     breaker = CircuitBreaker(0.5, 10, min_calls=2)
     with pytest.raises(OSError, match="down"):
