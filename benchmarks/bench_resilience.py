@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.support_limiters import Call, local_limiters, nothing, redis_limiters, rival
 
 from mainspring.errors import ChildStartError
-from mainspring.resilience import CircuitBreaker, PoolBase, asyncretry, retry, timeout
+from mainspring.resilience import Backoff, CircuitBreaker, PoolBase, asyncretry, retry, timeout
 from mainspring.testing import ValkeyServer
 
 ROUNDS = 9
@@ -101,6 +101,47 @@ def retry_case(aiomisc: Any, tenacity: Any, stamina: Any) -> Case:
     if stamina:
         subjects["stamina"] = stamina.retry(on=OSError, attempts=3)(nothing)
     return Case("retry, happy path", subjects, "hand-written try", {"ours": 2.0})
+
+
+def failing_case(aiomisc: Any, tenacity: Any, stamina: Any) -> Case:
+    """Two failures, then a success, without pauses."""
+
+    def flaky() -> Call:
+        calls = 0
+
+        async def call() -> int:
+            nonlocal calls
+            calls += 1
+            if calls % 3:
+                raise OSError
+            return 1
+
+        return call
+
+    by_hand = flaky()
+
+    async def loop() -> None:
+        while True:
+            try:
+                await by_hand()
+            except OSError:
+                await asyncio.sleep(0)
+            else:
+                return
+
+    subjects: dict[str, Call] = {
+        "hand-written loop": loop,
+        "ours": retry(on=OSError, backoff=Backoff.constant(0.0, max_tries=3))(flaky()),
+        "ours, asyncretry": asyncretry(3)(flaky()),
+    }
+    if aiomisc:
+        subjects["aiomisc.asyncretry"] = aiomisc.asyncretry(3)(flaky())
+    if tenacity:
+        subjects["tenacity"] = tenacity.retry(stop=tenacity.stop_after_attempt(3))(flaky())
+    if stamina:
+        again = stamina.retry(on=OSError, attempts=3, wait_initial=0, wait_max=0, wait_jitter=0)
+        subjects["stamina"] = again(flaky())
+    return Case("retry, two failures", subjects, "hand-written loop", {})
 
 
 async def breaker_case(aiomisc: Any, aiobreaker: Any, purgatory: Any) -> Case:
@@ -294,6 +335,7 @@ async def run(count: int) -> list[dict[str, object]]:
     cases = [
         *timeout_cases(aiomisc, rival("anyio")),
         retry_case(aiomisc, rival("tenacity"), rival("stamina")),
+        failing_case(aiomisc, rival("tenacity"), rival("stamina")),
         await breaker_case(aiomisc, rival("aiobreaker"), rival("purgatory")),
         *limiter_cases(),
         pool_case(aiomisc),
