@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from tests.meta.support_tree import ROOT, SRC
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -44,3 +45,13 @@ def test_the_days_of_a_year_are_loaded_once(tmp_path: Path) -> None:
         days = connection.execute("SELECT count(*), sum(hours), min(hours), max(hours) FROM days").fetchone()
     connection.close()
     assert (365, 8760.0, 23.0, 25.0) == days
+
+
+def test_thumbnails_are_pictures_of_their_sizes(tmp_path: Path) -> None:
+    assert "15 thumbnails of 5 pictures" in run_example(ROOT / "examples" / "thumbnails.py", tmp_path)
+    for size in (256, 64, 16):
+        thumbnails = sorted((tmp_path / "pictures" / "thumbnails" / str(size)).iterdir())
+        assert [f"{number}.jpg" for number in range(5)] == [path.name for path in thumbnails]
+        for path in thumbnails:
+            with Image.open(path) as image:
+                assert ("JPEG", size, size * 3 // 4) == (image.format, *image.size)

@@ -11,6 +11,7 @@ from mainspring.base import FrameDecoder, child_talk
 from mainspring.concurrency._child import ChildProcess, start_child
 from mainspring.concurrency._child_main import Packed, describe_main
 from mainspring.concurrency._child_start import StartMethod, not_started
+from mainspring.concurrency._shared_block import SharedBlock, share_buffers
 from mainspring.concurrency._worker_ledger import Ledger
 from mainspring.concurrency._worker_main import be_worker
 from mainspring.concurrency._worker_messages import (
@@ -65,12 +66,21 @@ class Worker(asyncio.BufferedProtocol):
     child: ChildProcess
     in_flight: dict[int, Task]
 
-    def __init__(self, owner: WorkerOwner, ledger: Ledger, slot: int, max_tasks: int | None) -> None:
+    def __init__(
+        self,
+        owner: WorkerOwner,
+        ledger: Ledger,
+        slot: int,
+        max_tasks: int | None,
+        shared_memory: int | None = None,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._owner = owner
         self._ledger = ledger
         self._slot = slot
         self._tasks_left = max_tasks
+        self._shared_memory = shared_memory
+        self._blocks: dict[int, list[SharedBlock]] = {}  # of tasks in flight
         self.in_flight = {}
         self.window = 1
         self.lost = False
@@ -98,7 +108,16 @@ class Worker(asyncio.BufferedProtocol):
                 control, child_control = _socket_pair(ours, theirs)
             except OSError as error:
                 raise not_started(name, error) from error
-            args = (child_data, child_control, self._ledger, self._slot, main, initializer, child_talk.speaker())
+            args = (
+                child_data,
+                child_control,
+                self._ledger,
+                self._slot,
+                main,
+                initializer,
+                child_talk.speaker(),
+                self._shared_memory,
+            )
             self.child = await start_child(be_worker, args, name=name, start_method=method)
             ours.pop_all()
         self._control = control
@@ -146,6 +165,8 @@ class Worker(asyncio.BufferedProtocol):
                 self._loop.remove_reader(self._control)
                 self._control.close()
                 self._control = None
+            for number in tuple(self._blocks):
+                self._let_go(number)
 
     @property
     def has_room(self) -> bool:
@@ -159,7 +180,10 @@ class Worker(asyncio.BufferedProtocol):
         self.in_flight[number] = task
         if self._tasks_left is not None:
             self._tasks_left -= 1
-        parts = encode_message(number, task.kind, task.pickled, task.buffers)
+        mixed, blocks = share_buffers(task.buffers, self._shared_memory)
+        if blocks:
+            self._blocks[number] = blocks
+        parts = encode_message(number, task.kind, task.pickled, mixed)
         if at_once and not self._outgoing:
             self._write(parts)
             return
@@ -167,6 +191,11 @@ class Worker(asyncio.BufferedProtocol):
         if not self._outgoing:
             self._loop.call_soon(self._flush)
         self._outgoing += parts
+
+    def retire_when_idle(self) -> None:
+        """Take no more, and end when nothing is in flight."""
+        self._tasks_left = 0
+        self._retire_if_spent()
 
     def retire(self) -> None:
         """Take no more, and let the process end after what is in flight."""
@@ -219,6 +248,9 @@ class Worker(asyncio.BufferedProtocol):
                 successes += 1
             else:
                 failures += 1
+            self._let_go(message.number)
+            if message.shared:
+                self._order(Order.TAKEN, message.number)
         if answers := successes + failures:
             self._adapt_window(seconds / answers)
             self._owner.on_answers(self, seconds, successes, failures)
@@ -266,6 +298,7 @@ class Worker(asyncio.BufferedProtocol):
             task = self.in_flight.pop(number, None)
             if task is None:
                 continue
+            self._let_go(number)
             task.recalled = False
             if self._tasks_left is not None and not self.lost:
                 self._tasks_left += 1
@@ -294,6 +327,10 @@ class Worker(asyncio.BufferedProtocol):
         if self._tasks_left == 0 and not self.in_flight and not self.lost:
             self._lose()
             self.retire()
+
+    def _let_go(self, number: int) -> None:
+        for block in self._blocks.pop(number, ()):
+            block.close()
 
     def _flush(self) -> None:
         if self._outgoing:

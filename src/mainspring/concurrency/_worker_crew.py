@@ -5,7 +5,7 @@ import logging
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from mainspring.base import Backoff
+from mainspring.base import Backoff, current_random
 from mainspring.concurrency._child_main import Packed
 from mainspring.concurrency._child_start import StartMethod
 from mainspring.concurrency._worker import Worker, WorkerOwner
@@ -26,6 +26,8 @@ class WorkerSpec:
     start_method: StartMethod
     initializer: Packed
     max_tasks: int | None
+    recycle: float | None
+    shared_memory: int | None
 
 
 class CrewOwner(WorkerOwner, Protocol):
@@ -118,7 +120,7 @@ class WorkerCrew:
     async def _keep_alive(self, slot: int, ledger: Ledger, first: "asyncio.Future[None]") -> None:
         delays = _RESTARTS.delays()
         while not self._closing:
-            worker = Worker(self._owner, ledger, slot, self._spec.max_tasks)
+            worker = Worker(self._owner, ledger, slot, self._spec.max_tasks, self._spec.shared_memory)
             try:
                 await self._start(worker, slot)
             except ChildStartError as error:
@@ -149,11 +151,21 @@ class WorkerCrew:
         if not worker.lost:  # it may have died since it said that it is ready
             self.alive.append(worker)
             self._owner.on_ready(worker)
+        retiring = self._retire_later(worker)
         try:
             await worker.gone()
         finally:
+            if retiring is not None:
+                retiring.cancel()
             del self._serving[slot]
             self._owner.on_gone(worker)
+
+    def _retire_later(self, worker: Worker) -> asyncio.TimerHandle | None:
+        if self._spec.recycle is None:
+            return None
+        # Spread, so that workers that began together do not end together.
+        age = self._spec.recycle * current_random().uniform(1.0, 1.25)
+        return asyncio.get_running_loop().call_later(age, worker.retire_when_idle)
 
     def _break(self, error: BaseException, first: "asyncio.Future[None]") -> None:
         if not first.done():

@@ -19,6 +19,7 @@ from typing import Any, Final  # Any: functions and results of any type
 
 from mainspring.base import FrameDecoder, Speaker, current_clock
 from mainspring.concurrency._child_main import MainModule, Packed, import_main
+from mainspring.concurrency._shared_block import SharedBlock, share_buffers
 from mainspring.concurrency._worker_ledger import Ledger
 from mainspring.concurrency._worker_messages import (
     MAX_MESSAGE_BYTES,
@@ -48,9 +49,10 @@ def be_worker(
     main: MainModule | None,
     initializer: Packed,
     speaker: Speaker | None = None,
+    shared_memory: int | None = None,
 ) -> None:
     """Be a worker process until the pool says that it is enough."""
-    worker = WorkerLoop(data, control, ledger, slot, main)
+    worker = WorkerLoop(data, control, ledger, slot, main, shared_memory)
     if speaker is not None:
         worker.flush_talk = speaker(worker.talk)
     signal.signal(signal.SIGINT, _leave_to_the_parent)
@@ -78,13 +80,21 @@ class WorkerLoop:
     flush_talk: Callable[[], None]
 
     def __init__(
-        self, data: socket.socket, control: socket.socket, ledger: Ledger, slot: int, main: MainModule | None
+        self,
+        data: socket.socket,
+        control: socket.socket,
+        ledger: Ledger,
+        slot: int,
+        main: MainModule | None,
+        shared_memory: int | None = None,
     ) -> None:
         self._data = data
         self._control = control
         self._ledger = ledger
         self._slot = slot
         self._main = main
+        self._shared_memory = shared_memory
+        self._blocks: dict[int, list[SharedBlock]] = {}  # of answers that the parent has not opened
         self._main_thread = threading.get_ident()
         self._claims: dict[int, str] = {}
         self._last_seen = 0  # numbers rise: what is not above has been run or dropped
@@ -129,7 +139,11 @@ class WorkerLoop:
             self.obey(*ORDER.unpack(order))
 
     def obey(self, kind: int, number: int) -> None:
-        """Give a task back if it has not begun, or interrupt it."""
+        """Give a task back if it has not begun, or interrupt it; let go of what the parent has taken."""
+        if kind == Order.TAKEN:
+            for block in self._blocks.pop(number, ()):
+                block.close()
+            return
         if self._claims.setdefault(number, _DROP) is _DROP:
             if number <= self._last_seen:
                 self._claims.pop(number, None)  # it was done before we came; its answer is on the way
@@ -207,7 +221,10 @@ class WorkerLoop:
         kind, pickled, buffers = answer
         self.flush_talk()
         self._talks_for = 0
-        self._write(encode_message(number, kind, pickled, buffers, seconds=seconds))
+        mixed, blocks = share_buffers(buffers, self._shared_memory)
+        if blocks:
+            self._blocks[number] = blocks
+        self._write(encode_message(number, kind, pickled, mixed, seconds=seconds))
 
     def _write(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
         with self._sending:

@@ -1,7 +1,8 @@
 """What a worker pool and its workers say to each other; pure, see docs/topics/worker-protocol.md.
 
 A message is one frame of the house: a header, the lengths of its buffers, a pickle, and the buffers that
-pickle protocol 5 left out of it, each at a multiple of 16 bytes so that arrays stay aligned.
+pickle protocol 5 left out of it, each at a multiple of 16 bytes so that arrays stay aligned. A length with its
+highest bit set belongs to the name of a block of shared memory that holds the buffer.
 """
 
 import pickle
@@ -12,6 +13,7 @@ from struct import Struct
 from typing import Any, Final, NamedTuple  # Any: what a pickle holds
 
 from mainspring.base import encode_frame
+from mainspring.concurrency._shared_block import SharedBlock, read_block
 
 MAX_MESSAGE_BYTES: Final = (1 << 32) - 1
 """What the length of a frame can say."""
@@ -22,6 +24,7 @@ ORDER: Final = Struct("<BQ")
 _HEADER: Final = Struct("<QBxxxIId")  # number, kind, bytes of the pickle, count of buffers, seconds
 _LENGTH: Final = Struct("<Q")
 _ALIGNMENT: Final = 16
+_SHARED: Final = 1 << 63
 
 
 class Kind(IntEnum):
@@ -43,6 +46,7 @@ class Order(IntEnum):
     RECALL = 1  # give the task back if it has not begun
     CANCEL = 2  # the same, and interrupt it if it has
     DROPPED = 3  # (from the worker) it had not begun, and never will
+    TAKEN = 4  # the answer's shared memory was opened here
 
 
 class Message(NamedTuple):
@@ -53,17 +57,21 @@ class Message(NamedTuple):
     seconds: float
     pickled: bytes | memoryview
     buffers: Sequence[memoryview]
+    shared: frozenset[int] = frozenset()  # the buffers that are names of blocks, by position
 
     def unpickle(self) -> Any:
         """Return what the message carries."""
-        return pickle.loads(self.pickled, buffers=self.buffers)
+        if not self.shared:
+            return pickle.loads(self.pickled, buffers=self.buffers)
+        whole = [read_block(bytes(one)) if n in self.shared else one for n, one in enumerate(self.buffers)]
+        return pickle.loads(self.pickled, buffers=whole)
 
 
 def encode_message(
     number: int,
     kind: Kind,
     pickled: bytes = b"",
-    buffers: Sequence[memoryview] = (),
+    buffers: Sequence[memoryview | SharedBlock] = (),
     *,
     seconds: float = 0.0,
 ) -> list[bytes | bytearray | memoryview]:
@@ -71,10 +79,12 @@ def encode_message(
     header = _HEADER.pack(number, kind, len(pickled), len(buffers), seconds)
     if not buffers:
         return encode_frame(header, pickled)
-    lengths = b"".join(_LENGTH.pack(buffer.nbytes) for buffer in buffers)
+    contents = [buffer.name if isinstance(buffer, SharedBlock) else buffer for buffer in buffers]
+    shared = [isinstance(buffer, SharedBlock) * _SHARED for buffer in buffers]
+    lengths = b"".join(_LENGTH.pack(one.nbytes | mark) for one, mark in zip(contents, shared, strict=True))
     parts: list[bytes | memoryview] = [header, lengths, pickled]
     position = len(header) + len(lengths) + len(pickled)
-    for buffer in buffers:
+    for buffer in contents:
         padding = -position % _ALIGNMENT
         parts += (bytes(padding), buffer)
         position += padding + buffer.nbytes
@@ -89,13 +99,15 @@ def decode_message(payload: bytes | memoryview) -> Message:
         return Message(number, kind, seconds, payload[start : start + pickled_bytes], ())
     # Short payloads come as bytes, but the buffers of a result may be written to.
     whole = memoryview(bytearray(payload)) if isinstance(payload, bytes) else payload
-    lengths = [_LENGTH.unpack_from(whole, start + n * _LENGTH.size)[0] for n in range(buffer_count)]
+    marked = [_LENGTH.unpack_from(whole, start + n * _LENGTH.size)[0] for n in range(buffer_count)]
+    lengths = [length & ~_SHARED for length in marked]
     start += buffer_count * _LENGTH.size
     pickled = whole[start : start + pickled_bytes]
     # Each buffer begins at the next multiple after the one before.
     ends = list(accumulate(lengths, lambda end, length: _aligned(end) + length, initial=start + pickled_bytes))
     buffers = [whole[_aligned(before) : end] for before, end in pairwise(ends)]
-    return Message(number, kind, seconds, pickled, buffers)
+    shared = frozenset(n for n, length in enumerate(marked) if length & _SHARED)
+    return Message(number, kind, seconds, pickled, buffers, shared)
 
 
 def message_bytes(pickled: bytes, buffers: Sequence[memoryview]) -> int:

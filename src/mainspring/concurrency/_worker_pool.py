@@ -58,6 +58,10 @@ class WorkerPool:
         initializer_kwargs: its keyword arguments.
         statistic_name: the name of its `WorkerPoolStatistic` and of its processes.
         max_tasks_per_child: tasks after which a worker is replaced by a fresh one; None for never.
+        recycle: seconds after which a worker is replaced by a fresh one when it is idle next, plus up to a quarter
+            by chance; None for never.
+        shared_memory: buffers of at least so many bytes (arrays, `PickleBuffer`s) travel through shared memory
+            instead of a socket; None for never. Linux only, ignored elsewhere.
         start_method: "forkserver" (the default on Linux), "spawn" (elsewhere) or "fork" (on request: everything
             is inherited, locks that other threads hold included).
         cancel_grace: seconds that a cancelled function may take to end before its worker is killed.
@@ -76,6 +80,8 @@ class WorkerPool:
         initializer_kwargs: Mapping[str, object] | None = None,
         statistic_name: str | None = None,
         max_tasks_per_child: int | None = None,
+        recycle: float | None = None,
+        shared_memory: int | None = None,
         start_method: str | None = None,
         cancel_grace: float = 5.0,
     ) -> None:
@@ -83,10 +89,14 @@ class WorkerPool:
         _check("workers", self.workers, 1)
         _check("max_overflow", max_overflow, 0)
         _check("max_tasks_per_child", 1 if max_tasks_per_child is None else max_tasks_per_child, 1)
+        _check("shared_memory", 1 if shared_memory is None else shared_memory, 1)
+        if recycle is not None and not recycle > 0:
+            raise InvalidArgumentError(argument="recycle", value=recycle, expected="seconds above 0")
         _check("cancel_grace", cancel_grace, 0)
         self._name = statistic_name or "worker"
         call = Packed((initializer, initializer_args, dict(initializer_kwargs or {})))
-        spec = WorkerSpec(self._name, check_start_method(start_method), call, max_tasks_per_child)
+        method = check_start_method(start_method)
+        spec = WorkerSpec(self._name, method, call, max_tasks_per_child, recycle, shared_memory)
         self._crew = WorkerCrew(self, spec, self.workers)
         self._max_overflow = max_overflow
         self._cancel_grace = cancel_grace

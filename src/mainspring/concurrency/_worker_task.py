@@ -4,9 +4,10 @@ import asyncio
 import pickle
 from collections.abc import Callable
 from contextvars import copy_context
+from importlib.util import find_spec
 from typing import Any, Final, NamedTuple, Protocol, TypeVar  # Any: calls of any signature
 
-from mainspring.base import outside_work
+from mainspring.base import load_extra, outside_work
 from mainspring.concurrency._worker_main import task_name
 from mainspring.concurrency._worker_messages import (
     MAX_MESSAGE_BYTES,
@@ -110,12 +111,25 @@ def pack_call(function: Callable[..., object], args: tuple[object, ...], kwargs:
         TaskNotPicklableError: it says which part cannot travel.
     """
     try:
-        pickled, buffers = pickle_out_of_band((function, args, kwargs))
+        pickled, buffers = _pickle((function, args, kwargs))
     except _NOT_PICKLABLE as error:
         raise TaskNotPicklableError(what=_culprit(function, args, kwargs), reason=str(error)) from error
     if message_bytes(pickled, buffers) > MAX_MESSAGE_BYTES:
         raise TaskNotPicklableError(what=f"the arguments of {task_name(function)}", reason="4 GiB is the limit")
     return PackedCall(task_name(function), pickled, buffers)
+
+
+def _pickle(value: object) -> tuple[bytes, list[memoryview]]:
+    """Pickle by reference, which is three times as fast; lambdas and closures by value, if cloudpickle is here."""
+    try:
+        return pickle_out_of_band(value)
+    except _NOT_PICKLABLE:
+        if find_spec("cloudpickle") is None:
+            raise
+    cloudpickle: Any = load_extra("cloudpickle", feature="sending lambdas", extra="dataflow")
+    buffers: list[pickle.PickleBuffer] = []
+    pickled: bytes = cloudpickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    return pickled, [buffer.raw() for buffer in buffers]
 
 
 def _culprit(function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> str:
@@ -125,7 +139,7 @@ def _culprit(function: Callable[..., object], args: tuple[object, ...], kwargs: 
     named += [(f"argument {key}= of {name}", value) for key, value in kwargs.items()]
     for what, value in [(f"the function {name}", function), *named]:
         try:
-            pickle_out_of_band(value)
+            _pickle(value)
         except _NOT_PICKLABLE:
             return what
     return f"the call of {name}"

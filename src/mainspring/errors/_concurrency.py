@@ -158,7 +158,8 @@ class TaskNotPicklableError(MainspringError, TypeError):
     def __init__(self, *, what: str, reason: str) -> None:
         super().__init__(
             f"{what} cannot be sent to another process: {reason}",
-            hint="send functions that a module defines at its top level, and plain data",
+            hint="send functions that a module defines at its top level, and plain data; lambdas and closures "
+            'travel with pip install "mainspring[dataflow]"',
             what=what,
             reason=reason,
         )

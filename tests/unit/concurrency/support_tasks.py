@@ -166,3 +166,9 @@ gate = threading.Event()
 def wait_at_gate(number: int) -> int:
     gate.wait(30)
     return number
+
+
+def count_blocks() -> int:
+    """How much shared memory this process holds open."""
+    links = (Path("/proc/self/fd", name) for name in os.listdir("/proc/self/fd"))
+    return sum(link.is_symlink() and "mainspring-block" in os.readlink(link) for link in links)

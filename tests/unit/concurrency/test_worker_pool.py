@@ -35,6 +35,10 @@ def statistics(name: str) -> dict[str, float]:
     return {each.metric: each.value for each in get_statistics(WorkerPoolStatistic) if each.name == name}
 
 
+def nothing_found(name: str) -> None:
+    """Stand in for `find_spec` where cloudpickle is not installed."""
+
+
 def widen(pool: WorkerPool) -> None:
     """Let the workers take several tasks, as they do when tasks are short."""
     for worker in pool._crew.alive:
@@ -84,7 +88,8 @@ async def test_what_cannot_be_raised_here_is_described(function: Any, kind: str)
         assert before == pool.pids
 
 
-async def test_what_cannot_be_pickled_is_refused_at_once() -> None:
+async def test_what_cannot_be_pickled_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mainspring.concurrency._worker_task.find_spec", nothing_found)
     async with WorkerPool(1) as pool:
         before = pool.pids
         with pytest.raises(TaskNotPicklableError, match=r"the function .*<lambda>\(\) cannot be sent"):
