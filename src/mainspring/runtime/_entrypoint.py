@@ -69,8 +69,9 @@ class Entrypoint:
     POST_STOP: ClassVar[Signal] = Signal()
     RELOAD: ClassVar[Signal] = Signal()
 
-    # These two `compat` says otherwise, for programs that move from another library.
+    # These three `compat` says otherwise, for programs that move from another library.
     _plugin_groups: ClassVar[Sequence[str]] = (PLUGIN_GROUP,)
+    _pool_queue: ClassVar[int] = 1024
 
     @staticmethod
     def _variables(setting: str) -> Sequence[str]:
@@ -105,7 +106,8 @@ class Entrypoint:
         if timeout <= 0:
             expected = "more than 0 seconds"
             raise InvalidArgumentError(argument="shutdown_timeout", value=timeout, expected=expected)
-        self._own_loop = None if loop else OwnLoop(loop_factory, policy, pool_size, debug, settings)
+        own = None if loop else OwnLoop(loop_factory, policy, pool_size, debug, settings, max_queue=self._pool_queue)
+        self._own_loop = own
         self._loop = loop
         self.logging = ProgramLogging(
             LogSettings(

@@ -43,12 +43,20 @@ class OwnLoop:
     """The loop that an entrypoint makes, with our thread pool as its default executor, and closes."""
 
     def __init__(
-        self, factory: LoopFactory | None, policy: Any, pool_size: int | None, debug: bool | None, settings: Settings
+        self,
+        factory: LoopFactory | None,
+        policy: Any,
+        pool_size: int | None,
+        debug: bool | None,
+        settings: Settings,
+        *,
+        max_queue: int = 1024,
     ) -> None:
         if factory is None and policy is not None:
             factory = policy.new_event_loop
         self._factory = factory or default_loop_factory(use_uvloop=settings.use_uvloop)
         self._pool_size = settings.pool_size if pool_size is None else pool_size
+        self._max_queue = max_queue
         self._debug = settings.debug if debug is None else debug
         self._pool: ThreadPoolExecutor | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -73,7 +81,7 @@ class OwnLoop:
         if asyncio._get_running_loop() is not None:
             hint = "inside of a coroutine, write `async with entrypoint(...)`"
             raise MisuseError(what="a new event loop", problem="cannot be made while one runs here", hint=hint)
-        self._pool = ThreadPoolExecutor(self._pool_size, statistic_name="default")
+        self._pool = ThreadPoolExecutor(self._pool_size, statistic_name="default", max_queue=self._max_queue)
         self._loop = loop = self._factory()
         loop.set_debug(self._debug)
         loop.set_default_executor(self._pool)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from mainspring.compat.aiomisc import plugins as plugins
     from mainspring.compat.aiomisc import service as service
     from mainspring.compat.aiomisc import version as version
+    from mainspring.compat.aiomisc.aggregate import aggregate as aggregate
+    from mainspring.compat.aiomisc.aggregate import aggregate_async as aggregate_async
     from mainspring.compat.aiomisc.backoff import asyncbackoff as asyncbackoff
     from mainspring.compat.aiomisc.backoff import asyncretry as asyncretry
     from mainspring.compat.aiomisc.circuit_breaker import CircuitBreaker as CircuitBreaker
@@ -21,10 +23,36 @@ if TYPE_CHECKING:
     from mainspring.compat.aiomisc.entrypoint import Entrypoint as Entrypoint
     from mainspring.compat.aiomisc.entrypoint import entrypoint as entrypoint
     from mainspring.compat.aiomisc.entrypoint import run as run
+    from mainspring.compat.aiomisc.iterator_wrapper import FromThreadChannel as FromThreadChannel
+    from mainspring.compat.aiomisc.iterator_wrapper import IteratorWrapper as IteratorWrapper
+    from mainspring.compat.aiomisc.iterator_wrapper import IteratorWrapperSeparate as IteratorWrapperSeparate
     from mainspring.compat.aiomisc.log import basic_config as basic_config
     from mainspring.compat.aiomisc.pool import PoolBase as PoolBase
+    from mainspring.compat.aiomisc.thread_pool import ThreadPoolExecutor as ThreadPoolExecutor
+    from mainspring.compat.aiomisc.thread_pool import context_partial as context_partial
+    from mainspring.compat.aiomisc.thread_pool import sync_await as sync_await
+    from mainspring.compat.aiomisc.thread_pool import sync_wait_coroutine as sync_wait_coroutine
+    from mainspring.compat.aiomisc.thread_pool import threaded as threaded
+    from mainspring.compat.aiomisc.thread_pool import threaded_iterable as threaded_iterable
+    from mainspring.compat.aiomisc.thread_pool import threaded_iterable_separate as threaded_iterable_separate
+    from mainspring.compat.aiomisc.thread_pool import threaded_separate as threaded_separate
+    from mainspring.compat.aiomisc.thread_pool import wait_coroutine as wait_coroutine
     from mainspring.compat.aiomisc.timeout import timeout as timeout
+    from mainspring.compat.aiomisc.utils import SelectResult as SelectResult
+    from mainspring.compat.aiomisc.utils import awaitable as awaitable
+    from mainspring.compat.aiomisc.utils import cancel_tasks as cancel_tasks
+    from mainspring.compat.aiomisc.utils import chunk_list as chunk_list
     from mainspring.compat.aiomisc.utils import new_event_loop as new_event_loop
+    from mainspring.compat.aiomisc.utils import select as select
+    from mainspring.compat.aiomisc.utils import shield as shield
+    from mainspring.concurrency import CronCallback as CronCallback
+    from mainspring.concurrency import PeriodicCallback as PeriodicCallback
+    from mainspring.concurrency import ProcessPoolExecutor as ProcessPoolExecutor
+    from mainspring.concurrency import RecurringCallback as RecurringCallback
+    from mainspring.concurrency import StrategyException as StrategyException
+    from mainspring.concurrency import StrategySkip as StrategySkip
+    from mainspring.concurrency import StrategyStop as StrategyStop
+    from mainspring.concurrency import WorkerPool as WorkerPool
     from mainspring.runtime import Context as Context
     from mainspring.runtime import Service as Service
     from mainspring.runtime import Signal as Signal
@@ -37,6 +65,7 @@ else:
     from mainspring.compat.aiomisc import plugins as plugins
     from mainspring.compat.aiomisc import service as service
     from mainspring.compat.aiomisc import version as version
+    from mainspring.compat.aiomisc.aggregate import aggregate as aggregate
     from mainspring.compat.aiomisc.entrypoint import entrypoint as entrypoint
     from mainspring.compat.aiomisc.timeout import timeout as timeout
 
@@ -45,6 +74,36 @@ else:
         {
             "backoff": ("asyncbackoff", "asyncretry"),
             "circuit_breaker": ("CircuitBreaker", "CircuitBroken", "cutout"),
+            "aggregate": (
+                "aggregate",
+                "aggregate_async",
+            ),
+            "iterator_wrapper": (
+                "FromThreadChannel",
+                "IteratorWrapper",
+                "IteratorWrapperSeparate",
+            ),
+            "thread_pool": (
+                "ThreadPoolExecutor",
+                "context_partial",
+                "sync_await",
+                "sync_wait_coroutine",
+                "threaded",
+                "threaded_iterable",
+                "threaded_iterable_separate",
+                "threaded_separate",
+                "wait_coroutine",
+            ),
+            "mainspring.concurrency": (
+                "CronCallback",
+                "PeriodicCallback",
+                "ProcessPoolExecutor",
+                "RecurringCallback",
+                "StrategyException",
+                "StrategySkip",
+                "StrategyStop",
+                "WorkerPool",
+            ),
             "entrypoint": ("Entrypoint", "entrypoint", "run"),
             "log": ("basic_config",),
             "mainspring.compat.aiomisc": ("io", "log", "plugins", "service", "version"),
@@ -52,6 +111,14 @@ else:
             "mainspring.runtime": ("Context", "Service", "Signal", "get_context", "receiver"),
             "pool": ("PoolBase",),
             "timeout": ("timeout",),
-            "utils": ("new_event_loop",),
+            "utils": (
+                "new_event_loop",
+                "SelectResult",
+                "awaitable",
+                "cancel_tasks",
+                "chunk_list",
+                "select",
+                "shield",
+            ),
         },
     )

@@ -17,6 +17,7 @@ class Entrypoint(_Entrypoint):  # type: ignore[misc]  # pyright: ignore[reportGe
     """As `mainspring.entrypoint`; options that are None come from `AIOMISC_*` first."""
 
     _plugin_groups = PLUGIN_GROUPS
+    _pool_queue = 0  # unbounded
 
     @staticmethod
     def _variables(setting: str) -> Sequence[str]:

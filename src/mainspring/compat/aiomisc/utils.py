@@ -1,13 +1,30 @@
-"""`aiomisc.utils`, as far as it is about event loops."""
+"""`aiomisc.utils`: event loops with unbounded thread pools, as they were, and tools for tasks."""
 
 import asyncio
 from typing import Any
 
 from mainspring.compat.aiomisc._environment import settings
-from mainspring.concurrency import ThreadPoolExecutor
+from mainspring.concurrency import (
+    SelectResult,
+    ThreadPoolExecutor,
+    awaitable,
+    cancel_tasks,
+    chunk_list,
+    select,
+    shield,
+)
 from mainspring.runtime import OwnLoop
 
-__all__ = ("create_default_event_loop", "new_event_loop")
+__all__ = (
+    "SelectResult",
+    "awaitable",
+    "cancel_tasks",
+    "chunk_list",
+    "create_default_event_loop",
+    "new_event_loop",
+    "select",
+    "shield",
+)
 
 
 def create_default_event_loop(
@@ -20,7 +37,7 @@ def create_default_event_loop(
     Raises:
         MisuseError: a loop runs in this thread.
     """
-    made = OwnLoop(None, policy, pool_size, debug, settings())
+    made = OwnLoop(None, policy, pool_size, debug, settings(), max_queue=0)
     return made.open(), made.pool
 
 

@@ -3,8 +3,12 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.concurrency import TaskManager as TaskManager
     from mainspring.resilience import GlobalAsyncLimiter as GlobalAsyncLimiter
 else:
     from mainspring.base import door
 
-    __getattr__, __dir__, __all__ = door(__name__, {"mainspring.resilience": ("GlobalAsyncLimiter",)})
+    __getattr__, __dir__, __all__ = door(
+        __name__,
+        {"mainspring.concurrency": ("TaskManager",), "mainspring.resilience": ("GlobalAsyncLimiter",)},
+    )

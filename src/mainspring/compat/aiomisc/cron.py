@@ -1,0 +1,5 @@
+"""`aiomisc.cron`."""
+
+from mainspring.concurrency import CronCallback
+
+__all__ = ("CronCallback",)

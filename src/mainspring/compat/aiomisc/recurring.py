@@ -1,0 +1,5 @@
+"""`aiomisc.recurring`."""
+
+from mainspring.concurrency import RecurringCallback, StrategyException, StrategySkip, StrategyStop
+
+__all__ = ("RecurringCallback", "StrategyException", "StrategySkip", "StrategyStop")
