@@ -64,7 +64,9 @@ async def test_large_buffers_travel_through_shared_memory(size: int) -> None:
             assert b"x" * size == block.data
             assert not block.data.readonly
         assert 0 == tasks.count_blocks()
-        assert 0 == await pool.submit(tasks.count_blocks)
+        async with asyncio.timeout(20):
+            while await pool.submit(tasks.count_blocks):  # the word that the parent has read goes another way
+                pass
 
 
 async def test_shared_memory_goes_with_a_worker_that_dies(tmp_path: Path) -> None:
