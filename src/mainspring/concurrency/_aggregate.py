@@ -20,6 +20,7 @@ V_contra = TypeVar("V_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
 
 Single = Callable[[V], Coroutine[Any, Any, R]]
+Execute = Callable[[list[V], "list[asyncio.Future[R]]"], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,10 @@ def aggregate(
     _check(leeway_ms, max_count)
 
     def decorate(func: "Many[V, Iterable[R]]") -> "Single[V, R]":
-        async def run(args: "list[Arg[V, R]]") -> None:
-            results = await func(*[arg.value for arg in args])
-            for arg, result in zip(args, results, strict=False):
-                if not arg.future.done():
-                    arg.future.set_result(result)
+        async def run(values: list[V], futures: "list[asyncio.Future[R]]") -> None:
+            for future, result in zip(futures, await func(*values), strict=False):
+                if not future.done():
+                    future.set_result(result)
 
         single = _wrap(func, run, leeway_ms / 1000, max_count)
         return single if cache is None else _cached(single, cache)
@@ -94,8 +94,8 @@ def aggregate_async(
     _check(leeway_ms, max_count)
 
     def decorate(func: "Many[Arg[V, R], object]") -> "Single[V, R]":
-        async def run(args: "list[Arg[V, R]]") -> None:
-            await func(*args)
+        async def run(values: list[V], futures: "list[asyncio.Future[R]]") -> None:
+            await func(*[Arg(value=value, future=future) for value, future in zip(values, futures, strict=True)])
 
         return _wrap(func, run, leeway_ms / 1000, max_count)
 
@@ -105,60 +105,58 @@ def aggregate_async(
 class _Batch(Generic[V, R]):
     """Calls that are executed together; `execute` starts it, at most once."""
 
-    __slots__ = ("_context", "_first_waiting", "_loop", "_name", "_run", "_task", "args", "timer")
+    __slots__ = ("_context", "_first_waiting", "_name", "_run", "_task", "futures", "loop", "timer", "values")
 
-    def __init__(
-        self, run: "Callable[[list[Arg[V, R]]], Coroutine[Any, Any, None]]", name: str, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        self.args: list[Arg[V, R]] = []
+    def __init__(self, run: "Execute[V, R]", name: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.values: list[V] = []
+        self.futures: list[asyncio.Future[R]] = []
         self.timer: asyncio.TimerHandle | None = None
         self._run = run
         self._name = name
-        self._loop = loop
+        self.loop = loop
         self._context = copy_context()
         self._first_waiting = 0
         self._task: asyncio.Task[None] | None = None
-
-    def belongs_to(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether calls on this loop may still come in."""
-        return self._loop is loop and self._task is None
 
     def execute(self) -> None:
         """Start the task, for those who still wait."""
         if self.timer is not None:
             self.timer.cancel()
-        self.args = [arg for arg in self.args if not arg.future.done()]
-        if self.args:
+        if any(future.done() for future in self.futures):
+            left = [n for n, future in enumerate(self.futures) if not future.done()]
+            self.values = [self.values[n] for n in left]
+            self.futures = [self.futures[n] for n in left]
+        if self.futures:
             name = f"aggregated {self._name}"
-            self._task = self._loop.create_task(self._execute(), name=name, context=self._context)
+            self._task = self.loop.create_task(self._execute(), name=name, context=self._context)
 
     def leave(self) -> None:
         """A caller was cancelled; with the last one the task is."""
         if self._task is None:
             return
-        while self._first_waiting < len(self.args) and self.args[self._first_waiting].future.done():
+        while self._first_waiting < len(self.futures) and self.futures[self._first_waiting].done():
             self._first_waiting += 1
-        if self._first_waiting == len(self.args):
+        if self._first_waiting == len(self.futures):
             self._task.cancel()
 
     async def _execute(self) -> None:
         error: BaseException | None = None
         try:
-            await self._run(self.args)
+            await self._run(self.values, self.futures)
         except asyncio.CancelledError:
-            for arg in self.args:
-                arg.future.cancel()
+            for future in self.futures:
+                future.cancel()
             raise
         except BaseException as caught:  # noqa: BLE001  # supervisor: the callers get it
             error = caught
-        for arg in self.args:
-            if not arg.future.done():
-                arg.future.set_exception(error or ResultNotSetError(function=self._name))
+        for future in self.futures:
+            if not future.done():
+                future.set_exception(error or ResultNotSetError(function=self._name))
 
 
 def _wrap(
     func: Callable[..., Any],
-    run: "Callable[[list[Arg[V, R]]], Coroutine[Any, Any, None]]",
+    run: "Execute[V, R]",
     leeway: float,
     max_count: int | None,
 ) -> "Single[V, R]":
@@ -169,12 +167,13 @@ def _wrap(
         nonlocal opened
         loop = asyncio.get_running_loop()
         batch = opened
-        if batch is None or not batch.belongs_to(loop):
+        if batch is None or batch.loop is not loop:
             batch = opened = _Batch(run, name, loop)
             batch.timer = loop.call_later(leeway, close, batch)
-        future: asyncio.Future[R] = loop.create_future()
-        batch.args.append(Arg(value=arg, future=future))
-        if len(batch.args) == max_count:
+        future: asyncio.Future[R] = asyncio.Future(loop=loop)
+        batch.values.append(arg)
+        batch.futures.append(future)
+        if len(batch.futures) == max_count:
             close(batch)
         try:
             return await future
