@@ -8,6 +8,7 @@ keeps the descriptor until the other side has answered. Linux only.
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 HAVE_SHARED_BLOCKS: Final = sys.platform == "linux"
@@ -53,6 +54,26 @@ def read_block(name: bytes) -> memoryview:
     finally:
         os.close(descriptor)
     return content
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What a message is made of, when large parts of it are in shared memory."""
+
+    pickled: bytes
+    buffers: "list[memoryview | SharedBlock]"
+    blocks: list[SharedBlock]
+    pickle_in_first: bool
+
+
+def share_message(pickled: bytes, buffers: list[memoryview], at_least: int | None) -> Shared:
+    """Move what has `at_least` bytes into blocks, the pickle itself too."""
+    if at_least is None or not HAVE_SHARED_BLOCKS:
+        return Shared(pickled, [*buffers], [], pickle_in_first=False)
+    mixed, blocks = share_buffers([memoryview(pickled), *buffers], at_least)
+    if isinstance(mixed[0], SharedBlock):
+        return Shared(b"", mixed, blocks, pickle_in_first=True)
+    return Shared(pickled, mixed[1:], blocks, pickle_in_first=False)
 
 
 def share_buffers(

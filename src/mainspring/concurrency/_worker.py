@@ -11,7 +11,7 @@ from mainspring.base import FrameDecoder, child_talk
 from mainspring.concurrency._child import ChildProcess, start_child
 from mainspring.concurrency._child_main import Packed, describe_main
 from mainspring.concurrency._child_start import StartMethod, not_started
-from mainspring.concurrency._shared_block import SharedBlock, share_buffers
+from mainspring.concurrency._shared_block import SharedBlock, share_message
 from mainspring.concurrency._worker_ledger import Ledger
 from mainspring.concurrency._worker_main import be_worker
 from mainspring.concurrency._worker_messages import (
@@ -180,10 +180,7 @@ class Worker(asyncio.BufferedProtocol):
         self.in_flight[number] = task
         if self._tasks_left is not None:
             self._tasks_left -= 1
-        mixed, blocks = share_buffers(task.buffers, self._shared_memory)
-        if blocks:
-            self._blocks[number] = blocks
-        parts = encode_message(number, task.kind, task.pickled, mixed)
+        parts = self._encode(number, task)
         if at_once and not self._outgoing:
             self._write(parts)
             return
@@ -191,6 +188,14 @@ class Worker(asyncio.BufferedProtocol):
         if not self._outgoing:
             self._loop.call_soon(self._flush)
         self._outgoing += parts
+
+    def _encode(self, number: int, task: Task) -> "list[bytes | bytearray | memoryview]":
+        if self._shared_memory is None:
+            return encode_message(number, task.kind, task.pickled, task.buffers)
+        parts = share_message(task.pickled, task.buffers, self._shared_memory)
+        if parts.blocks:
+            self._blocks[number] = parts.blocks
+        return encode_message(number, task.kind, parts.pickled, parts.buffers, pickle_in_first=parts.pickle_in_first)
 
     def retire_when_idle(self) -> None:
         """Take no more, and end when nothing is in flight."""

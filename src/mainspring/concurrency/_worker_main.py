@@ -19,7 +19,7 @@ from typing import Any, Final  # Any: functions and results of any type
 
 from mainspring.base import FrameDecoder, Speaker, current_clock
 from mainspring.concurrency._child_main import MainModule, Packed, import_main
-from mainspring.concurrency._shared_block import SharedBlock, share_buffers
+from mainspring.concurrency._shared_block import SharedBlock, share_message
 from mainspring.concurrency._worker_ledger import Ledger
 from mainspring.concurrency._worker_messages import (
     MAX_MESSAGE_BYTES,
@@ -221,10 +221,17 @@ class WorkerLoop:
         kind, pickled, buffers = answer
         self.flush_talk()
         self._talks_for = 0
-        mixed, blocks = share_buffers(buffers, self._shared_memory)
-        if blocks:
-            self._blocks[number] = blocks
-        self._write(encode_message(number, kind, pickled, mixed, seconds=seconds))
+        if self._shared_memory is None or not number:
+            self._write(encode_message(number, kind, pickled, buffers, seconds=seconds))
+            return
+        parts = share_message(pickled, buffers, self._shared_memory)
+        if parts.blocks:
+            self._blocks[number] = parts.blocks
+        self._write(
+            encode_message(
+                number, kind, parts.pickled, parts.buffers, seconds=seconds, pickle_in_first=parts.pickle_in_first
+            )
+        )
 
     def _write(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
         with self._sending:

@@ -21,7 +21,8 @@ MAX_MESSAGE_BYTES: Final = (1 << 32) - 1
 ORDER: Final = Struct("<BQ")
 """A message of the control channel: an `Order` and the number of a task."""
 
-_HEADER: Final = Struct("<QBxxxIId")  # number, kind, bytes of the pickle, count of buffers, seconds
+_HEADER: Final = Struct("<QBBxxIId")  # number, kind, flags, bytes of the pickle, count of buffers, seconds
+_PICKLE_IN_FIRST: Final = 1  # (flag) the first buffer is the pickle
 _LENGTH: Final = Struct("<Q")
 _ALIGNMENT: Final = 16
 _SHARED: Final = 1 << 63
@@ -58,13 +59,15 @@ class Message(NamedTuple):
     pickled: bytes | memoryview
     buffers: Sequence[memoryview]
     shared: frozenset[int] = frozenset()  # the buffers that are names of blocks, by position
+    flags: int = 0
 
     def unpickle(self) -> Any:
         """Return what the message carries."""
         if not self.shared:
             return pickle.loads(self.pickled, buffers=self.buffers)
         whole = [read_block(bytes(one)) if n in self.shared else one for n, one in enumerate(self.buffers)]
-        return pickle.loads(self.pickled, buffers=whole)
+        pickled = whole.pop(0) if self.flags & _PICKLE_IN_FIRST else self.pickled
+        return pickle.loads(pickled, buffers=whole)
 
 
 def encode_message(
@@ -74,9 +77,10 @@ def encode_message(
     buffers: Sequence[memoryview | SharedBlock] = (),
     *,
     seconds: float = 0.0,
+    pickle_in_first: bool = False,
 ) -> list[bytes | bytearray | memoryview]:
     """Return the frame of one message, as parts to write one after the other."""
-    header = _HEADER.pack(number, kind, len(pickled), len(buffers), seconds)
+    header = _HEADER.pack(number, kind, pickle_in_first * _PICKLE_IN_FIRST, len(pickled), len(buffers), seconds)
     if not buffers:
         return encode_frame(header, pickled)
     contents = [buffer.name if isinstance(buffer, SharedBlock) else buffer for buffer in buffers]
@@ -93,7 +97,7 @@ def encode_message(
 
 def decode_message(payload: bytes | memoryview) -> Message:
     """Return the message in the payload of one frame."""
-    number, kind, pickled_bytes, buffer_count, seconds = _HEADER.unpack_from(payload)
+    number, kind, flags, pickled_bytes, buffer_count, seconds = _HEADER.unpack_from(payload)
     start = _HEADER.size
     if not buffer_count:
         return Message(number, kind, seconds, payload[start : start + pickled_bytes], ())
@@ -107,7 +111,7 @@ def decode_message(payload: bytes | memoryview) -> Message:
     ends = list(accumulate(lengths, lambda end, length: _aligned(end) + length, initial=start + pickled_bytes))
     buffers = [whole[_aligned(before) : end] for before, end in pairwise(ends)]
     shared = frozenset(n for n, length in enumerate(marked) if length & _SHARED)
-    return Message(number, kind, seconds, pickled, buffers, shared)
+    return Message(number, kind, seconds, pickled, buffers, shared, flags)
 
 
 def message_bytes(pickled: bytes, buffers: Sequence[memoryview]) -> int:

@@ -60,8 +60,8 @@ class WorkerPool:
         max_tasks_per_child: tasks after which a worker is replaced by a fresh one; None for never.
         recycle: seconds after which a worker is replaced by a fresh one when it is idle next, plus up to a quarter
             by chance; None for never.
-        shared_memory: buffers of at least so many bytes (arrays, `PickleBuffer`s) travel through shared memory
-            instead of a socket; None for never. Linux only, ignored elsewhere.
+        shared_memory: pickles and buffers (arrays, `PickleBuffer`s) of at least so many bytes travel through
+            shared memory instead of a socket; None for never. Linux only, ignored elsewhere.
         start_method: "forkserver" (the default on Linux), "spawn" (elsewhere) or "fork" (on request: everything
             is inherited, locks that other threads hold included).
         cancel_grace: seconds that a cancelled function may take to end before its worker is killed.
