@@ -1,7 +1,6 @@
 """ProcessPoolExecutor: worker processes behind the interface of the standard library."""
 
 import asyncio
-import atexit
 import concurrent.futures
 import multiprocessing.context
 import threading
@@ -112,7 +111,7 @@ class _Host:
             if self._stopping:
                 raise ClosedError(what="this ProcessPoolExecutor")
             if self._thread is None:
-                atexit.register(self.stop, wait=True, cancel=False)  # calls are done before the program ends
+                _finish_before_the_end(self)
                 self._thread = threading.Thread(target=self._run, name="process-pool", daemon=True)
                 self._thread.start()
                 self._is_ready.wait()
@@ -141,12 +140,14 @@ class _Host:
 
     def _run(self) -> None:
         asyncio.run(self._serve())
-        atexit.unregister(self.stop)
+        _running.discard(self)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._opened = self._loop.create_task(self._pool.start())
+        for _ in range(3):  # until the threads that start the processes exist: at exit none can be made any more
+            await asyncio.sleep(0)
         self._is_ready.set()
         try:
             while self._left or not self._stopping:
@@ -189,3 +190,22 @@ class _Host:
     def _end(self) -> None:
         if self._wake is not None:
             self._wake.set()
+
+
+_running: set[_Host] = set()
+_is_registered = False
+
+
+def _finish_before_the_end(host: _Host) -> None:
+    """See that the host's calls are done before the program ends, as the standard pool does."""
+    global _is_registered
+    _running.add(host)
+    if not _is_registered:
+        _is_registered = True
+        # Where the standard pools register too: at `atexit` no thread can be started any more.
+        threading._register_atexit(_finish_all)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+
+
+def _finish_all() -> None:
+    for host in tuple(_running):
+        host.stop(wait=True, cancel=False)
