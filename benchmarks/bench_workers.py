@@ -18,19 +18,12 @@ from contextlib import AsyncExitStack
 from typing import Any  # Any: rivals come without types
 
 from benchmarks.support_rounds import Case, Run, limit, options, report, rival, run_case
+from benchmarks.support_worker_tasks import double, echo
 
 from mainspring.concurrency import WorkerPool
 
 MIB = b"x" * (1 << 20)
 Call = Callable[..., Awaitable[Any]]
-
-
-def double(number: int) -> int:
-    return number * 2
-
-
-def echo(data: bytes) -> bytes:
-    return data
 
 
 def sequential(call: Call, count: int) -> Run:
@@ -122,9 +115,9 @@ async def recoveries(count: int) -> list[dict[str, object]]:
 
 async def main(quick: bool) -> list[dict[str, object]]:
     count, rounds = (300, 5) if quick else (2000, 9)
-    one = Case("process task, one by one", "tasks/s", "multiprocessing.Pool", 1.0)
-    many = Case("process task, 50 in flight", "tasks/s", "multiprocessing.Pool", 2.0)
-    large = Case("echo of 1 MiB", "MiB/s", "mpire", 1.2)
+    one = Case("process task, one by one", "tasks/s", "multiprocessing.Pool", 1.0, by_cpu=False)
+    many = Case("process task, 50 in flight", "tasks/s", "multiprocessing.Pool", 2.0, by_cpu=False)
+    large = Case("echo of 1 MiB", "MiB/s", "mpire", 1.2, by_cpu=False)
     async with AsyncExitStack() as stack:
         for name, call in (await open_pools(stack)).items():
             one.subjects[name] = sequential(call, count)

@@ -10,8 +10,13 @@ if TYPE_CHECKING:
     from mainspring.base import current_clock as current_clock
     from mainspring.base import get_statistics as get_statistics
     from mainspring.base import new_id as new_id
+    from mainspring.concurrency import CronCallback as CronCallback
+    from mainspring.concurrency import PeriodicCallback as PeriodicCallback
+    from mainspring.concurrency import TaskManager as TaskManager
     from mainspring.concurrency import ThreadPoolExecutor as ThreadPoolExecutor
     from mainspring.concurrency import WorkerPool as WorkerPool
+    from mainspring.concurrency import aggregate as aggregate
+    from mainspring.concurrency import threaded as threaded
     from mainspring.errors import CircuitBroken as CircuitBroken
     from mainspring.errors import MainspringError as MainspringError
     from mainspring.jobs import Cron as Cron
@@ -48,7 +53,15 @@ else:
         __name__,
         {
             "mainspring.base": ("Backoff", "current_clock", "get_statistics", "new_id"),
-            "mainspring.concurrency": ("ThreadPoolExecutor", "WorkerPool"),
+            "mainspring.concurrency": (
+                "CronCallback",
+                "PeriodicCallback",
+                "TaskManager",
+                "ThreadPoolExecutor",
+                "WorkerPool",
+                "aggregate",
+                "threaded",
+            ),
             "mainspring.errors": ("CircuitBroken", "MainspringError"),
             "mainspring.jobs": (
                 "Cron",

@@ -12,13 +12,15 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any, Generic, TypeVar  # Any: calls of any signature
 
+from mainspring.concurrency._sync_wait import remember_loop
+
 T = TypeVar("T")
 
 
 class LoopCall(Generic[T]):
     """One call, in the context of the place it was made at; its result is awaited."""
 
-    __slots__ = ("args", "context", "function", "kwargs")
+    __slots__ = ("args", "context", "function", "kwargs", "loop")
 
     def __init__(
         self, context: Context, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -27,8 +29,11 @@ class LoopCall(Generic[T]):
         self.function = function
         self.args = args
         self.kwargs = kwargs
+        self.loop: asyncio.AbstractEventLoop | None = None  # who waits; known when it is submitted
 
     def __call__(self) -> T:
+        if self.loop is not None:
+            self.context.run(remember_loop, self.loop)
         try:
             return self.context.run(self.function, *self.args, **self.kwargs)
         except StopIteration as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any, Final, ParamSpec, TypeVar  # Any: what coroutines send and receive
@@ -13,12 +14,26 @@ T = TypeVar("T")
 
 _CLOSED_CHECK_SECONDS: Final = 0.25  # a loop that is closed tells nobody
 
-_loop_of_thread: ContextVar[asyncio.AbstractEventLoop] = ContextVar("mainspring_loop_of_thread")
+_loop_of_context: ContextVar[asyncio.AbstractEventLoop] = ContextVar("mainspring_loop_of_context")
+
+
+class _Here(threading.local):
+    """What this thread does; a context variable would cost each call of a pool ten times as much."""
+
+    future: "asyncio.Future[Any] | None" = None
+
+
+here: Final = _Here()
+"""A pool's thread notes here the future of the call that it makes for a loop."""
 
 
 def remember_loop(loop: asyncio.AbstractEventLoop) -> None:
     """Make `loop` the one that threads with this context wait on."""
-    _loop_of_thread.set(loop)
+    _loop_of_context.set(loop)
+
+
+def _loop_of_thread() -> asyncio.AbstractEventLoop | None:
+    return _loop_of_context.get(None) if here.future is None else here.future.get_loop()
 
 
 def sync_wait_coroutine(
@@ -73,7 +88,7 @@ def sync_await(func: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwarg
 
 def _wait(loop: asyncio.AbstractEventLoop | None, function: Callable[[], Awaitable[T]]) -> T:
     if loop is None:
-        loop = _loop_of_thread.get(None)
+        loop = _loop_of_thread()
         if loop is None:
             raise MisuseError(
                 what="waiting for a coroutine",

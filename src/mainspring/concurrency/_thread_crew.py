@@ -12,6 +12,7 @@ from typing import Any  # Any: jobs of any signature pass through one queue
 from mainspring.base import Statistic, current_clock
 from mainspring.concurrency._loop_call import as_coroutines_raise
 from mainspring.concurrency._loop_inbox import LoopInbox
+from mainspring.concurrency._sync_wait import here
 from mainspring.errors import ClosedError, WorkQueueFullError
 
 Job = tuple[
@@ -139,16 +140,20 @@ class ThreadCrew:
         if inbox is None:
             if not future.set_running_or_notify_cancel():
                 return
-        elif future.cancelled():
-            inbox.deliver(future, None, None)
-            return
+        else:
+            if future.cancelled():
+                inbox.deliver(future, None, None)
+                return
+            here.future = future
         result, error = None, None
-        started = current_clock().monotonic()
+        monotonic = current_clock().monotonic
+        started = monotonic()
         try:
             result = context.run(function, *args, **kwargs)
         except BaseException as caught:  # noqa: BLE001  # supervisor: the caller gets it
             error = caught
-        self._count(current_clock().monotonic() - started, error)
+        here.future = None
+        self._count(monotonic() - started, error)
         if inbox is not None:
             inbox.deliver(future, result, as_coroutines_raise(error))
         elif error is None:

@@ -84,9 +84,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         loop = asyncio.get_running_loop()
         if not callable(fn):
             raise _not_callable(fn)
-        context = copy_context()
-        context.run(remember_loop, loop)
-        return self._run(loop, context, fn, args, kwargs)
+        return self._run(loop, copy_context(), fn, args, kwargs)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "concurrent.futures.Future[T]":
         """Call `fn` in a thread; return a `concurrent.futures.Future`. Safe from any thread.

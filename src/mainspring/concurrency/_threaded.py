@@ -20,7 +20,6 @@ from typing import (
 from mainspring.base import outside_work
 from mainspring.concurrency._loop_call import LoopCall, as_coroutines_raise
 from mainspring.concurrency._loop_inbox import LoopInbox
-from mainspring.concurrency._sync_wait import remember_loop
 from mainspring.concurrency._thread_iterator import DEFAULT_MAX_SIZE, IteratorWrapper, IteratorWrapperSeparate
 from mainspring.errors import CoroutineFunctionError, InvalidArgumentError
 
@@ -94,7 +93,7 @@ class Threaded(_Wrapped[P, T]):
         return self._bind(instance, owner)
 
     def _start(self, loop: asyncio.AbstractEventLoop, call: LoopCall[T]) -> "asyncio.Future[T]":
-        call.context.run(remember_loop, loop)
+        call.loop = loop
         return loop.run_in_executor(None, call)
 
     async def _when_awaited(self, call: LoopCall[T]) -> T:
@@ -107,7 +106,7 @@ class ThreadedSeparate(Threaded[P, T]):
     detach = True
 
     def _start(self, loop: asyncio.AbstractEventLoop, call: LoopCall[T]) -> "asyncio.Future[T]":
-        call.context.run(remember_loop, loop)
+        call.loop = loop
         inbox = LoopInbox.of(loop)
         future: asyncio.Future[T] = loop.create_future()
 

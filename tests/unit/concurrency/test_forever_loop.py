@@ -102,6 +102,17 @@ async def test_metas_belong_to_runners() -> None:
     assert [("a", 1), ("b", 2)] * 2 == seen
 
 
+async def test_a_runner_removed_after_it_has_finished_is_passed_over() -> None:
+    loop = ForeverLoop[str]()
+    first, second = loop.add_runner(sleeper(0, "first")), loop.add_runner(sleeper(0, "second"))
+    await asyncio.wait([first, second])
+    assert "finished=2" in repr(loop)
+    loop.remove_runner(first)
+    runs = loop.run_forever()
+    assert "second" == await (await anext(runs))
+    await runs.aclose()
+
+
 async def test_a_runner_can_be_replaced_at_once() -> None:
     loop = ForeverLoop[str]()
     first = loop.add_runner(sleeper(0, "x"), meta="kept")

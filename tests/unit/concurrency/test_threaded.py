@@ -126,9 +126,9 @@ async def test_any_default_executor_serves() -> None:
 
 
 def test_without_a_loop_the_call_waits_for_one() -> None:
-    number.set(7)
+    token = number.set(7)
     call: Any = where()
-    number.set(8)
+    number.reset(token)
     assert 7 == asyncio.run(call)[0]
     assert inspect.iscoroutine(call)
 

@@ -16,14 +16,14 @@ T = TypeVar("T")
 
 
 class FromThreadChannel(_FromThreadChannel[T]):
-    """As `mainspring.FromThreadChannel`; without a size it is unbounded."""
+    """As `mainspring.concurrency.FromThreadChannel`; without a size it is unbounded."""
 
     def __init__(self, maxsize: int = 0, timeout: float = 0) -> None:
         super().__init__(maxsize, timeout)
 
 
 class IteratorWrapper(_IteratorWrapper[T]):
-    """As `mainspring.IteratorWrapper`; without a size it is unbounded."""
+    """As `mainspring.concurrency.IteratorWrapper`; without a size it is unbounded."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class IteratorWrapper(_IteratorWrapper[T]):
 
 
 class IteratorWrapperSeparate(_IteratorWrapperSeparate[T]):
-    """As `mainspring.IteratorWrapperSeparate`; without a size it is unbounded."""
+    """As `mainspring.concurrency.IteratorWrapperSeparate`; without a size it is unbounded."""
 
     def __init__(
         self,

@@ -40,19 +40,19 @@ ThreadPoolException = RuntimeError
 
 
 def threaded_iterable(func: Any = None, *, max_size: int = 0) -> Any:  # Any: a function, or what decorates one
-    """As `mainspring.threaded_iterable`; without a size the buffer is unbounded."""
+    """As `mainspring.concurrency.threaded_iterable`; without a size the buffer is unbounded."""
     decorate: Any = _threaded_iterable  # Any: as above
     return decorate(func, max_size=max_size)
 
 
 def threaded_iterable_separate(func: Any = None, *, max_size: int = 0) -> Any:  # Any: as above
-    """As `mainspring.threaded_iterable_separate`; without a size the buffer is unbounded."""
+    """As `mainspring.concurrency.threaded_iterable_separate`; without a size the buffer is unbounded."""
     decorate: Any = _threaded_iterable_separate  # Any: as above
     return decorate(func, max_size=max_size)
 
 
 class ThreadPoolExecutor(_ThreadPoolExecutor):
-    """As `mainspring.ThreadPoolExecutor`; its queue is unbounded."""
+    """As `mainspring.concurrency.ThreadPoolExecutor`; its queue is unbounded."""
 
     def __init__(self, max_workers: int | None = None, statistic_name: str | None = None) -> None:
         super().__init__(max_workers, statistic_name=statistic_name, max_queue=0)
