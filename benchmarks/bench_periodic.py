@@ -20,18 +20,18 @@ from typing import Any  # Any: rivals come without types
 from benchmarks.support_rounds import limit, options, report
 
 SUBJECTS = ("ours", "aiomisc", "task and sleep")
-Start = Callable[[Callable[[], Any], float, float], object]
+Start = Callable[[Callable[[int], Any], int, float, float], object]
 
 
 def start_with(subject: str) -> Start:
-    """Return what starts one callback: `start(function, interval, delay)`."""
+    """Return what starts one callback: `start(function, number, interval, delay)`."""
     if subject == "task and sleep":
 
-        def start(function: Callable[[], Any], interval: float, delay: float) -> object:
+        def start(function: Callable[[int], Any], number: int, interval: float, delay: float) -> object:
             async def forever() -> None:
                 await asyncio.sleep(delay)
                 while True:
-                    await function()
+                    await function(number)
                     await asyncio.sleep(interval)
 
             return asyncio.get_running_loop().create_task(forever())
@@ -40,8 +40,8 @@ def start_with(subject: str) -> Start:
     room = import_module("mainspring.concurrency" if subject == "ours" else "aiomisc")
     callback: Any = room.PeriodicCallback
 
-    def start_callback(function: Callable[[], Any], interval: float, delay: float) -> object:
-        periodic: Any = callback(function)
+    def start_callback(function: Callable[[int], Any], number: int, interval: float, delay: float) -> object:
+        periodic: Any = callback(function, number)
         periodic.start(interval, delay=delay)
         return periodic
 
@@ -56,19 +56,20 @@ async def measure(subject: str, count: int, interval: float, seconds: float) -> 
     fires = 0
     bare = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-    def job(due: float) -> Callable[[], Any]:
-        async def fire() -> None:
-            nonlocal fires, due
-            fires += 1
-            if fires % 16 == 0:  # sampled, so that the measure costs little
-                now = loop.time()
-                late.append((now - due) % interval)
+    lead = 1.0 + count / 20_000  # seconds to set up all of them
+    zero = loop.time() + lead
 
-        return fire
+    async def fire(number: int) -> None:
+        nonlocal fires
+        fires += 1
+        if fires % 16 == 0:  # sampled, so that the measure costs little
+            late.append((loop.time() - zero - interval * number / count) % interval)
 
-    zero = loop.time() + 1.0
-    kept = [start(job(zero + interval * n / count), interval, 1.0 + interval * n / count) for n in range(count)]
+    began_at = loop.time()
+    kept = [start(fire, n, interval, zero - loop.time() + interval * n / count) for n in range(count)]
+    print(f"{subject}: {count} started in {loop.time() - began_at:.2f} s", file=sys.stderr)
     await asyncio.sleep(max(0.0, zero - loop.time()))
+    late.clear()
     fires_before, began = fires, time.process_time()
     await asyncio.sleep(seconds)
     cpu = time.process_time() - began

@@ -24,7 +24,7 @@ class Wheel(Generic[E]):
 
     __slots__ = ("_heap", "_slots", "_width")
 
-    def __init__(self, width: float = 0.002) -> None:
+    def __init__(self, width: float = 0.005) -> None:
         self._width = width
         self._slots: dict[int, dict[E, float]] = {}
         self._heap: list[int] = []
