@@ -62,7 +62,12 @@ class _Wrapped(Generic[P, T]):
     def _bind(self, instance: object, owner: type | None) -> Self:
         """Return this as a method of `instance`. A new object each time: nothing remembers the instance."""
         bind = getattr(self._function, "__get__", None)
-        if bind is None or (instance is None and not isinstance(self._function, (classmethod, staticmethod))):
+        # A partial is no method, though Python 3.13 warns that it will be.
+        if (
+            bind is None
+            or isinstance(self._function, functools.partial)
+            or (instance is None and not isinstance(self._function, (classmethod, staticmethod)))
+        ):
             return self
         bound = object.__new__(type(self))
         bound.__dict__.update(self.__dict__)
