@@ -15,15 +15,15 @@ class S4LRU(_S4LRU):
         """Note one access; a new key is committed when the call returns."""
         return super().increment(key, size) or self._committed()
 
-    def incrementBoost(self, key: str, size: int) -> bool:  # noqa: N802  # the older spelling
+    def incrementBoost(self, key: str, size: int) -> bool:  # the older spelling
         """As `increment_boost`; a new key is committed when the call returns."""
         return super().increment_boost(key, size) or self._committed()
 
-    def flushCounters(self) -> None:  # noqa: N802  # the older spelling
+    def flushCounters(self) -> None:  # the older spelling
         """As `flush_counters`."""
         self.flush_counters()
 
-    def evictCheck(self) -> bool:  # noqa: N802  # the older spelling
+    def evictCheck(self) -> bool:  # the older spelling
         """As `evict_check`."""
         return self.evict_check()
 

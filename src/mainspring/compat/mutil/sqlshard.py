@@ -15,12 +15,12 @@ class SQLShard(_SQLShard):
         """Run a query on every shard, side by side, and return the first row of each."""
         return self.query_all(f"SELECT * FROM ({sql}) LIMIT 1")
 
-    def rangeGT(self, partialKey: tuple[Any, ...]) -> Iterator[tuple[Any, Any]]:  # noqa: N802, N803  # older spellings
+    def rangeGT(self, partialKey: tuple[Any, ...]) -> Iterator[tuple[Any, Any]]:  # noqa: N803  # older spellings
         """Yield the pairs whose key begins as `partialKey` and whose part at its last place is above that one."""
         *prefix, above = partialKey
         return self.range(prefix, gt=above)
 
-    def rangeGTLT(self, partialKey: tuple[Any, ...], maxLT: Any) -> Iterator[tuple[Any, Any]]:  # noqa: N802, N803
+    def rangeGTLT(self, partialKey: tuple[Any, ...], maxLT: Any) -> Iterator[tuple[Any, Any]]:  # noqa: N803
         """As `rangeGT`, and that part is below `maxLT`."""
         *prefix, above = partialKey
         return self.range(prefix, gt=above, lt=maxLT)
