@@ -5,10 +5,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mainspring.concurrency import TaskManager as TaskManager
     from mainspring.resilience import GlobalAsyncLimiter as GlobalAsyncLimiter
+    from mainspring.tools import AccountCredentialManager as AccountCredentialManager
+    from mainspring.tools import ConfigLoader as ConfigLoader
+    from mainspring.tools import Notifier as Notifier
 else:
     from mainspring.base import door
 
     __getattr__, __dir__, __all__ = door(
         __name__,
-        {"mainspring.concurrency": ("TaskManager",), "mainspring.resilience": ("GlobalAsyncLimiter",)},
+        {
+            "mainspring.concurrency": ("TaskManager",),
+            "mainspring.resilience": ("GlobalAsyncLimiter",),
+            "mainspring.tools": (
+                "AccountCredentialManager",
+                "ConfigLoader",
+                "Notifier",
+            ),
+        },
     )
