@@ -116,17 +116,23 @@ def bind(arguments: Sequence[DArg], words: Sequence[str]) -> None:
     """
     rest = arguments[-1] if arguments and arguments[-1].is_rest else None
     single = arguments[:-1] if rest is not None else arguments
-    needed = sum(1 for argument in single if argument.default is None)
-    names = " ".join(argument.name for argument in arguments)
+    needed = len(single)
+    while needed and single[needed - 1].default is not None:  # required ones stand first
+        needed -= 1
     if len(words) < needed:
-        raise CommandLineError(reason=f"Not enough arguments provided! Expected: {names}")
+        raise CommandLineError(reason=f"Not enough arguments provided! Expected: {_names(arguments)}")
     if rest is None and len(words) > len(single):
-        raise CommandLineError(reason=f"Too many arguments provided ({len(words)})! Expected: {names or 'none'}")
+        expected = _names(arguments) or "none"
+        raise CommandLineError(reason=f"Too many arguments provided ({len(words)})! Expected: {expected}")
     for place, argument in enumerate(single):
         _validate(place, argument, words[place] if place < len(words) else None)
     if rest is not None:
         left = list(words[len(single) :])
         _validate(len(single), rest, left if left or rest.default is None else None)
+
+
+def _names(arguments: Sequence[DArg]) -> str:
+    return " ".join(argument.name for argument in arguments)
 
 
 def _validate(place: int, argument: DArg, word: str | list[str] | None) -> None:

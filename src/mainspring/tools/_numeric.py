@@ -18,7 +18,10 @@ _EXACT: Final = Context(
     prec=2000, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999, traps=[InvalidOperation, DivisionByZero, Overflow]
 )
 _ONE: Final = Decimal(1)
+_MINUS_ONE: Final = Decimal(-1)
 _TWO: Final = Decimal(2)
+# bound once: looking them up took a tenth of a rounding
+_add, _divmod, _multiply, _quantize = _EXACT.add, _EXACT.divmod, _EXACT.multiply, _EXACT.quantize
 _LEAST_PLACES: Final = 2
 _MOST_PLACES: Final = 1000
 
@@ -75,15 +78,21 @@ def round_near(
 
 def _rounded(increment: Number, price: Number, direction: Round, decimals: int) -> Decimal:
     step = _float_step(increment) if type(increment) is float else _decimal("increment", increment)
-    value = _decimal("price", price)
+    value = Decimal(repr(price)) if type(price) is float else _decimal("price", price)
     if value.is_nan():
         return value
     try:
-        count, rest = _EXACT.divmod(value, step)
+        count, rest = _divmod(value, step)
         if not rest:
             return value
-        result = _EXACT.multiply(_corrected(count, rest, step, direction), step)
-        result = _EXACT.quantize(result, _unit(decimals))
+        upward = rest.is_signed() is step.is_signed()  # the quotient is positive, and was cut downwards
+        if direction is Round.UP:
+            count = _add(count, _ONE) if upward else count
+        elif direction is Round.DOWN:
+            count = count if upward else _add(count, _MINUS_ONE)
+        elif _is_past_half(count, rest, step):
+            count = _add(count, _ONE if upward else _MINUS_ONE)
+        result = _quantize(_multiply(count, step), _unit(decimals))
     except (InvalidOperation, ZeroDivisionError):
         raise InvalidArgumentError(
             argument="increment, price", value=(increment, price), expected="finite numbers of a ratio below 1e2000"
@@ -91,17 +100,10 @@ def _rounded(increment: Number, price: Number, direction: Round, decimals: int) 
     return result or result.copy_abs()
 
 
-def _corrected(count: Decimal, rest: Decimal, step: Decimal, direction: Round) -> Decimal:
-    """Return the whole number of steps, given the quotient cut towards zero and what remains."""
-    away = -1 if rest.is_signed() != step.is_signed() else 1
-    if direction is Round.NEAR:
-        twice = _EXACT.add(rest, rest).copy_abs()
-        half = step.copy_abs()
-        if twice < half or (twice == half and not _EXACT.remainder(count, _TWO)):
-            return count
-    elif (away > 0) is (direction is Round.DOWN):
-        return count
-    return _EXACT.add(count, Decimal(away))
+def _is_past_half(count: Decimal, rest: Decimal, step: Decimal) -> bool:
+    """Tell whether the rest is more than half a step; or just half, and the steps so far an odd number."""
+    twice, whole = _add(rest, rest).copy_abs(), step.copy_abs()
+    return twice > whole or (twice == whole and bool(_EXACT.remainder(count, _TWO)))
 
 
 @lru_cache(maxsize=256)
