@@ -90,10 +90,14 @@ class Order(Op):
     """A command with typed arguments."""
 
     def argmap(self) -> Sequence[DArg]:
-        return [DArg("symbol"), DArg("quantity", convert=int, verify=lambda n: n > 0), DArg("price", convert=float)]
+        return [DArg("symbol"), DArg("quantity", convert=int, verify=is_positive), DArg("price", convert=float)]
 
     async def run(self) -> object:
         return vars(self)["quantity"]
+
+
+def is_positive(number: int) -> bool:
+    return number > 0
 
 
 class PlainDispatch:
@@ -109,7 +113,11 @@ class PlainDispatch:
 
     async def run(self, command: str, line: str) -> object:
         assert command in self.table
-        specs = [("symbol", str, None), ("quantity", int, lambda n: n > 0), ("price", float, None)]
+        specs: list[tuple[str, Any, Any]] = [
+            ("symbol", str, None),
+            ("quantity", int, is_positive),
+            ("price", float, None),
+        ]
         values: dict[str, Any] = {}
         for (name, convert, verify), word in zip(specs, shlex.split(line), strict=True):
             value: Any = convert(word)

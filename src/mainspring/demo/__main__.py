@@ -9,7 +9,8 @@ from pathlib import Path
 from rich.console import Console
 
 from mainspring.demo._program import Asked, run_demo
-from mainspring.errors import InvalidArgumentError, MainspringError, StorageError
+from mainspring.demo._settings import load_settings
+from mainspring.errors import ConfigError, InvalidArgumentError, MainspringError, StorageError
 
 _FAILED, _WRONG, _STORE = 1, 2, 3
 _INTERRUPTED = 130
@@ -19,20 +20,22 @@ def parse(argv: Sequence[str] | None) -> Asked:
     """Return what the command line asks for.
 
     Raises:
+        ConfigError: the settings cannot be read.
         InvalidArgumentError: a value is outside its range.
         SystemExit: it cannot be read, or asks for help.
     """
+    settings = load_settings()
     parser = argparse.ArgumentParser(
         prog="mainspring demo",
         description="Load a year of real flights through scheduled jobs, from an API that fails and goes down.",
         epilog="Exit codes: 0 all is loaded, 1 intervals failed, 2 wrong input, 3 trouble with the database.",
     )
     parser.add_argument("--once", action="store_true", help="end after the totals")
-    parser.add_argument("--days", type=int, default=365, help="days of 2013 to load (default: 365)")
-    parser.add_argument("--state", type=Path, default=Path(".mainspring/demo"), help="directory of its files")
+    parser.add_argument("--days", type=int, default=settings.days, help="days of 2013 to load (default: 365)")
+    parser.add_argument("--state", type=Path, default=Path(settings.state), help="directory of its files")
     parser.add_argument("--fresh", action="store_true", help="delete the directory first")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON on standard output")
-    parser.add_argument("--seed", type=int, default=2013, help="decides how the API misbehaves")
+    parser.add_argument("--seed", type=int, default=settings.seed, help="decides how the API misbehaves")
     return Asked(**vars(parser.parse_args(argv)))
 
 
@@ -47,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}{hint}\n")
         if isinstance(error, StorageError):
             return _STORE
-        return _WRONG if isinstance(error, InvalidArgumentError) else _FAILED
+        return _WRONG if isinstance(error, ConfigError | InvalidArgumentError) else _FAILED
     except KeyboardInterrupt:
         return _INTERRUPTED
     if asked.json:

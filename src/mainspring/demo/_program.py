@@ -16,6 +16,7 @@ from mainspring.base import current_clock
 from mainspring.demo._jobs import DATABASE, ZONE, FlightsApi, make_app, microseconds
 from mainspring.demo._progress import make_display
 from mainspring.demo._report import Figures, Report, count_rows, load_figures, save_figures
+from mainspring.demo._settings import alert
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs import Backfill, BackfillProgress, JobApp
 
@@ -65,6 +66,8 @@ async def run_demo(asked: Asked, console: Console) -> tuple[Report, int]:
         report = await _report(app, api, asked, ended, current_clock().monotonic() - began)
         failed = sum(one.failed + one.cancelled for one in ended)
         _tell(report, failed, asked, console)
+        if failed:
+            await alert(f"mainspring demo: {failed:,} intervals failed", console)
         if not asked.once and not failed:
             await _keep_running(app, console)
     finally:

@@ -21,11 +21,13 @@ from mainspring.jobs.engine._declarations import Declarations, Job
 from mainspring.jobs.engine._parts import AppResources, OpenApp
 from mainspring.jobs.engine._reader import JobReader
 from mainspring.jobs.engine._results import RunResult
+from mainspring.jobs.engine._settings import SettingsSource
 from mainspring.jobs.engine._store_url import make_store, spool_folder
 from mainspring.jobs.model import RunState, check_needs
 from mainspring.jobs.stores import BackfillRow, BackfillState, JobStore, RunRecord
 from mainspring.runtime import Entrypoint, ResourceContainer, Service
 from mainspring.storage import Durability
+from mainspring.tools import ConfigLoader
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,8 +41,8 @@ class JobApp(Declarations, Service):
 
     Args:
         label: the app's name, as logs and lists show it.
-        store: `sqlite:///file` or a path; by default `MAINSPRING_STORE`, else `mainspring.db` in the state
-            directory (`MAINSPRING_STATE_DIR`, default `./.mainspring`).
+        store: `sqlite:///file` or a path; by default `MAINSPRING_STORE`, else `store` of the settings, else
+            `mainspring.db` in the state directory (`MAINSPRING_STATE_DIR`, default `./.mainspring`).
         durability: what an answered call survives: "memory", "process" (kill -9), "disk" (a power cut).
         slots: handlers that may run at once on the loop.
         queues: the queues whose runs this app takes.
@@ -48,6 +50,9 @@ class JobApp(Declarations, Service):
         drain_timeout: seconds that running handlers get at shutdown before their runs are handed back.
         cancel_grace: seconds that a handler may take to stop: a thread is then left, a worker process killed.
         schedule: False for an app that only runs what others create.
+        settings: where the settings come from, the tables `[jobs.ID]` among them, whose keys replace those of
+            the jobs' own config; by default `mainspring.toml` in the working directory and the variables
+            `MAINSPRING__...`, which are looked at again every `poll_interval` seconds while runs start.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class JobApp(Declarations, Service):
         drain_timeout: float = 10.0,
         cancel_grace: float = 5.0,
         schedule: bool = True,
+        settings: ConfigLoader | None = None,
     ) -> None:
         Service.__init__(self)
         Declarations.__init__(self)
@@ -74,6 +80,7 @@ class JobApp(Declarations, Service):
         self._durability: Durability = durability
         self._slots, self._queues, self._poll_interval = slots, tuple(queues), poll_interval
         self._drain_timeout, self._cancel_grace, self._schedule = drain_timeout, cancel_grace, schedule
+        self._settings = SettingsSource(settings, interval=poll_interval)
         self._open: OpenApp | None = None
         self._opening: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
         self._guard: AsyncGenerator[None, None] | None = None
@@ -106,6 +113,7 @@ class JobApp(Declarations, Service):
             runner: False for an app that only creates runs and backfills, for other processes to run.
 
         Raises:
+            ConfigError: the settings cannot be read.
             StorageError: the store cannot be opened; the message says why.
             NeedsError: jobs need unknown jobs, or one another in a circle.
         """
@@ -134,16 +142,18 @@ class JobApp(Declarations, Service):
 
     async def _open_parts(self, *, runner: bool) -> OpenApp:
         check_needs({one.job_id: (one.schedule, one.needs) for one in self.jobs.values()})
-        store = make_store(self._store_given, durability=self._durability)
+        settings = self._settings.load()
+        store = make_store(self._store_given, durability=self._durability, settings=settings)
         opened = OpenApp(
             self,
             store,
-            sinks=self.sink_set(spool=spool_folder(self._store_given)),
+            sinks=self.sink_set(spool=spool_folder(self._store_given, settings=settings)),
             resources=AppResources(self._shared_resources(), self._overrides),
             slots=self._slots,
             queues=self._queues,
             poll_interval=self._poll_interval,
             cancel_grace=self._cancel_grace,
+            settings=self._settings,
         )
         await store.open()
         try:
@@ -263,7 +273,7 @@ class JobApp(Declarations, Service):
         if self._open is not None and self._open.loop is asyncio.get_running_loop():
             yield JobReader(self._registry, self._open.store)
             return
-        store = make_store(self._store_given, durability=self._durability).reader()
+        store = make_store(self._store_given, durability=self._durability, settings=self._settings.load()).reader()
         await store.open()
         try:
             yield JobReader(self._registry, store)

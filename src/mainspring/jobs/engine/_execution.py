@@ -24,7 +24,8 @@ from mainspring.jobs.engine._context import JobContext
 from mainspring.jobs.engine._definition import JobDefinition
 from mainspring.jobs.engine._handler import THREAD_LEFT, HandlerThreads, call_handler
 from mainspring.jobs.engine._outcome import describe_error, encode_value, retry_after
-from mainspring.jobs.model import DataInterval, RunState
+from mainspring.jobs.engine._settings import SettingsSource
+from mainspring.jobs.model import DataInterval, RunState, effective_config
 from mainspring.jobs.stores import Finish, JobStore, RunRecord
 from mainspring.resilience import timeout as time_limit
 from mainspring.runtime import ResourceBinding
@@ -56,6 +57,7 @@ class Work:
     app: "JobApp"
     store: JobStore
     sinks: SinkSet
+    settings: SettingsSource
 
 
 class Execution:
@@ -182,9 +184,11 @@ class Execution:
         record, definition = self.record, self._work.definition
         interval = interval_of(record, definition.timezone)
         scheduled_at = from_us(record.created_at if record.scheduled_at is None else record.scheduled_at)
-        config = dict(definition.config)
-        if record.config is not None:
-            config.update(decode_json(record.config, dict[str, object]))
+        config = effective_config(
+            declared=definition.config,
+            file=self._work.settings.of_job(record.job_id),
+            call=None if record.config is None else decode_json(record.config, dict[str, object]),
+        )
         deadline = None
         if definition.timeout is not None:
             deadline = from_us(self._work.store.now() + int(definition.timeout * 1e6))

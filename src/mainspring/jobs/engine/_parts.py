@@ -12,6 +12,7 @@ from mainspring.jobs.engine._needs import NeedsKeeper
 from mainspring.jobs.engine._node import Node
 from mainspring.jobs.engine._planner import BackfillPlanner
 from mainspring.jobs.engine._scheduler import Scheduler, registration_of
+from mainspring.jobs.engine._settings import SettingsSource
 from mainspring.jobs.engine._waiters import Waiters
 from mainspring.jobs.stores import JobStore, RunRecord
 from mainspring.runtime import Provider, ResourceContainer
@@ -73,6 +74,7 @@ class OpenApp:
         queues: tuple[str, ...],
         poll_interval: float,
         cancel_grace: float,
+        settings: SettingsSource,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.store = store
@@ -80,6 +82,7 @@ class OpenApp:
         self.threads = ThreadPoolExecutor(statistic_name="jobs", max_queue=0)  # bounded by the slots of the node
         self._resources = resources
         self._cancel_grace = cancel_grace
+        self._settings = settings
         self._workers: WorkerPool | None = None
         self._workers_lock = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -106,7 +109,7 @@ class OpenApp:
         names = {**app.resource_names, **definition.names}
         binding = self._resources.container.bind(definition.function, names=names, supplied=SUPPLIED)
         supplied = tuple(name for name in supplied_names(definition) if name not in binding.parameters)
-        return Work(definition, binding, supplied, app, self.store, self.sinks)
+        return Work(definition, binding, supplied, app, self.store, self.sinks, self._settings)
 
     async def start_runner(self) -> None:
         """Register the jobs and begin to claim; backfills and waiting runs are looked after too."""

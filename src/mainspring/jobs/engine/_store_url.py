@@ -1,10 +1,11 @@
-"""Which store an app uses: what it was given, the environment, or a file in the state directory."""
+"""Which store an app uses: what it was given, the environment, its settings, or a file in the state directory."""
 
 import logging
 import os
 from pathlib import Path
 
 from mainspring.errors import InvalidArgumentError
+from mainspring.jobs.engine._settings import DEFAULTS, AppSettings
 from mainspring.jobs.stores import JobStore, SqliteStore
 from mainspring.storage import Durability
 
@@ -13,12 +14,14 @@ log = logging.getLogger(__name__)
 _PREFIX = "sqlite:///"
 
 
-def state_directory() -> Path:
-    """Return `MAINSPRING_STATE_DIR`, by default `.mainspring` in the working directory."""
-    return Path(os.environ.get("MAINSPRING_STATE_DIR") or ".mainspring")
+def state_directory(settings: AppSettings) -> Path:
+    """Return `MAINSPRING_STATE_DIR`, else what the settings say: `.mainspring` in the working directory."""
+    return Path(os.environ.get("MAINSPRING_STATE_DIR") or settings.state_dir)
 
 
-def make_store(store: JobStore | str | Path | None, *, durability: Durability) -> JobStore:
+def make_store(
+    store: JobStore | str | Path | None, *, durability: Durability, settings: AppSettings = DEFAULTS
+) -> JobStore:
     """Return the store that `store=` names; nothing is opened yet.
 
     Raises:
@@ -26,21 +29,25 @@ def make_store(store: JobStore | str | Path | None, *, durability: Durability) -
     """
     if store is not None and not isinstance(store, str | Path):
         return store
-    path = _path_of(store if store is not None else os.environ.get("MAINSPRING_STORE") or _default_path())
+    path = _path_of(store if store is not None else _named(settings) or _default_path(settings))
     return SqliteStore(path, durability=durability)
 
 
-def spool_folder(store: JobStore | str | Path | None) -> Path:
+def spool_folder(store: JobStore | str | Path | None, *, settings: AppSettings = DEFAULTS) -> Path:
     """Return where items wait that a sink did not take: beside the store's file, else in the state directory."""
-    named = store if store is not None else os.environ.get("MAINSPRING_STORE")
+    named = store if store is not None else _named(settings)
     if not isinstance(named, str | Path):
-        return state_directory() / "spool"
+        return state_directory(settings) / "spool"
     path = _path_of(named)
     return path.with_name(f"{path.name}-spool")
 
 
-def _default_path() -> Path:
-    path = state_directory() / "mainspring.db"
+def _named(settings: AppSettings) -> str | None:
+    return os.environ.get("MAINSPRING_STORE") or settings.store
+
+
+def _default_path(settings: AppSettings) -> Path:
+    path = state_directory(settings) / "mainspring.db"
     log.info("jobs are kept in %s", path)
     return path
 

@@ -1,0 +1,72 @@
+"""Settings of an app: variables `MAINSPRING__...` over `mainspring.toml` over defaults, and those of its jobs."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final  # Any: a config holds plain JSON
+
+import msgspec
+
+from mainspring.base import current_clock
+from mainspring.errors import ConfigError
+from mainspring.tools import ConfigLoader
+
+log = logging.getLogger(__name__)
+
+
+class AppSettings(msgspec.Struct, frozen=True):
+    """What a settings file may say; tables of others in it are left to them.
+
+    Args:
+        store: as `JobApp(store=)`, for apps that are given none.
+        state_dir: the directory of what the app keeps by default.
+        jobs: by job id, keys that replace those of the config in its declaration.
+    """
+
+    store: str | None = None
+    state_dir: str = ".mainspring"
+    jobs: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict[str, dict[str, Any]])  # Any: as above
+
+
+DEFAULTS: Final = AppSettings()
+
+
+class SettingsSource:
+    """Reads the settings when they are asked for, at most once in `interval` seconds.
+
+    No timer: an idle app reads nothing. A file that can no longer be read leaves the last good settings in
+    force, with a warning for each new reason.
+    """
+
+    __slots__ = ("_complaint", "_interval", "_last", "_loader", "_next")
+
+    def __init__(self, loader: ConfigLoader | None, *, interval: float) -> None:
+        self._loader = loader or ConfigLoader.from_file("mainspring.toml", env_prefix="MAINSPRING")
+        self._interval = interval
+        self._last = DEFAULTS
+        self._next = 0.0
+        self._complaint = ""
+
+    def load(self) -> AppSettings:
+        """Read them now.
+
+        Raises:
+            ConfigError: they cannot be read; the error names the place.
+        """
+        self._next = current_clock().monotonic() + self._interval
+        self._last = self._loader.load(AppSettings)
+        return self._last
+
+    def of_job(self, job_id: str) -> Mapping[str, Any]:  # Any: as above
+        """Return what they say about a job."""
+        if current_clock().monotonic() >= self._next:
+            self._look_again()
+        return self._last.jobs.get(job_id, {})
+
+    def _look_again(self) -> None:
+        try:
+            self.load()
+            self._complaint = ""
+        except ConfigError as error:
+            if str(error) != self._complaint:
+                self._complaint = str(error)
+                log.warning("the settings were changed and cannot be used; the last good ones stay: %s", error)
