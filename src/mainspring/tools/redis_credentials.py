@@ -36,6 +36,7 @@ class RedisCredentials:
         """
         redis = load_extra("redis", feature="credentials in Redis", extra="redis")
         name = f"{exchange}_{account}"
+        where = f"the field {name} of the Redis hash {_HASH}"
         try:
             with redis.Redis.from_url(
                 self.url, decode_responses=True, socket_timeout=self.timeout, socket_connect_timeout=self.timeout
@@ -43,9 +44,10 @@ class RedisCredentials:
                 text: str | None = client.hget(_HASH, name)
         except redis.RedisError as error:
             raise CredentialStoreError(store="Redis", reason=f"{type(error).__name__}: {error}") from error
+        except UnicodeDecodeError:
+            raise CredentialFormatError(where=where, reason="it is no UTF-8 text") from None  # the first one quotes it
         if text is None:
             return None
-        where = f"the field {name} of the Redis hash {_HASH}"
         return make_credential(_table(text, where), ("ACCESS_KEY",), ("SECRET_KEY",), where=where)
 
 

@@ -69,8 +69,9 @@ def test_a_timer_and_a_frame_report_their_callers(plain: pytest.LogCaptureFixtur
     setupLogger()
     with Timer("work", 1) as timer:
         timer.step()
+    printFrame([1, 2], "rows", level="INFO")
     printFrame([1, 2], "rows")
-    assert ["INFO", "INFO", "INFO", "INFO", "FRAME"] == [record.levelname for record in plain.records]
+    assert ["INFO", "INFO", "INFO", "INFO", "INFO", "INFO", "FRAME"] == [record.levelname for record in plain.records]
     assert ["rows :: Row count: 2", "\n[1, 2]"] == [record.message for record in plain.records[-2:]]
     assert {"test_a_timer_and_a_frame_report_their_callers"} == {record.funcName for record in plain.records}
 

@@ -192,8 +192,10 @@ class TestRedis:
         with pytest.raises(CredentialNotFoundError):
             AccountCredentialManager(valkey_server.url).get_credential("you", "okx", "spot")
 
-    @pytest.mark.parametrize("value", ["", "hunter2", "[1]", '{"ACCESS_KEY": "hunter2"}', "{'SECRET_KEY': 'hunter2'}"])
-    def test_what_cannot_be_read_is_not_shown(self, client: Any, valkey_server: ValkeyServer, value: str) -> None:
+    @pytest.mark.parametrize(
+        "value", ["", "hunter2", b"\xffhunter2", "[1]", '{"ACCESS_KEY": "hunter2"}', "{'SECRET_KEY': 'hunter2'}"]
+    )
+    def test_what_cannot_be_read_is_not_shown(self, client: Any, valkey_server: ValkeyServer, value: Any) -> None:
         client.hset("account", "okex_me", value)
         with pytest.raises(CredentialFormatError, match="the field okex_me") as caught:
             AccountCredentialManager(valkey_server.url).get_credential("me", "okx", "spot")

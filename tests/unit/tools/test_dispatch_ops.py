@@ -12,6 +12,7 @@ import pytest
 
 from mainspring.errors import InvalidArgumentError
 from mainspring.tools import DArg, Op
+from mainspring.tools._dispatch_args import help_text
 from mainspring.tools._dispatch_ops import documentation, function_op
 
 
@@ -91,6 +92,7 @@ async def test_words_of_many_types() -> None:
 
     expected = (dt.date(2024, 1, 2), Path("/x"), True, "b", 0.5, None)
     assert expected == await call(sync, "2024-01-02 /x true b 0.5")
+    assert 'default="nothing"' in help_text("sync", function_op(sync)().argmap(), "")
     assert (*expected[:-1], 4) == await call(sync, "2024-01-02 /x true b 0.5 4")
 
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ import pytest
 from mainspring.base import SystemClock, current_clock, use_clock, use_random
 from mainspring.errors import InvalidArgumentError
 from mainspring.tools import UNSIGNED_PAYLOAD, SignatureV4
-from mainspring.tools._sigv4 import signing_key
+from mainspring.tools._sigv4 import _without_dots, signing_key
 
 Count = Callable[[int, int], int]
 
@@ -214,3 +215,12 @@ def test_the_documented_key_is_made() -> None:
     """The example of AWS's own documentation of the key derivation."""
     key = signing_key("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "20120215", "us-east-1", "iam")
     assert "f4780e2d9f65fa895f9c67b32ce1baf0b0d8a43505a000a1a9e090d414db404d" == key.hex()
+
+
+@pytest.mark.extras
+def test_paths_lose_their_dots_as_in_botocore() -> None:
+    normalize: Any = import_module("botocore.utils").normalize_url_path
+    with use_random("paths") as random:
+        for _ in range(2000):
+            path = "/" + "/".join(random.choices(("a", "b.c", ".", "..", "", "..."), k=random.randint(0, 6)))
+            assert normalize(path) == _without_dots(path), path
