@@ -2,8 +2,8 @@
 
 The pytest plugin (`-p mainspring.testing.plugin`) runs async tests and fixtures and looks for leaks;
 `VirtualClock` simulates time; `eventually` and `TestSignal` wait without sleeping; `FailNth` and the limits
-make things fail; `PythonChild` is a program to crash, `ValkeyServer` a real server to lean on,
-`NotifyGateway` one to notify.
+make things fail; `PythonChild` is a program to crash, `TCPProxy` a bad network, `ValkeyServer` a real server to
+lean on, `NotifyGateway` one to notify.
 """
 
 from typing import TYPE_CHECKING
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from mainspring.testing._limits import limit_descriptors as limit_descriptors
     from mainspring.testing._limits import limit_file_size as limit_file_size
     from mainspring.testing._signals import TestSignal as TestSignal
+    from mainspring.testing._tcp_proxy import TCPProxy as TCPProxy
     from mainspring.testing._valkey import ValkeyServer as ValkeyServer
     from mainspring.testing._virtual_clock import VirtualClock as VirtualClock
     from mainspring.testing.notify_gateway import NotifyGateway as NotifyGateway
     from mainspring.testing.notify_gateway import SentNotification as SentNotification
+    from mainspring.testing.plugin import TEST_WRAPPER as TEST_WRAPPER
+    from mainspring.testing.plugin import loop_of as loop_of
 else:
     from mainspring.base import door
 
@@ -30,8 +33,10 @@ else:
             "_faults": ("FailNth",),
             "_limits": ("limit_descriptors", "limit_file_size"),
             "_signals": ("TestSignal",),
+            "_tcp_proxy": ("TCPProxy",),
             "_valkey": ("ValkeyServer",),
             "_virtual_clock": ("VirtualClock",),
             "notify_gateway": ("NotifyGateway", "SentNotification"),
         },
+        house={"plugin": ("TEST_WRAPPER", "loop_of")},
     )

@@ -3,7 +3,9 @@
 - `async def` tests run, each on a loop of its own; async fixtures too, coroutines and generators, of every
   scope. Fixtures wider than one test live on one loop that they share, and a test that asks for such a fixture
   runs there.
-- Fixtures: `virtual_clock`, `unused_port`, `mainspring_count`, `valkey_server`.
+- Fixtures: `entrypoint` (a program on the loop of the test, with what the fixtures `services`, `entrypoint_kwargs`
+  and `default_context` say), `virtual_clock`, `unused_port`, `unused_port_factory`, `localhost`, `tcp_proxy`,
+  `mainspring_count`, `valkey_server`.
 - With `mainspring_leaks = true` in the ini file every test is checked for tasks, threads, descriptors and
   child processes that it leaves behind; `@pytest.mark.allow_leaks("threads", reason=...)` excuses one.
 
@@ -13,7 +15,6 @@ a test that is not async and asks for nothing, except for the leak check when th
 
 import functools
 import inspect
-import socket
 from collections.abc import Callable, Generator
 from typing import Any, Final  # Any: tests and fixtures are whatever their authors wrote
 
@@ -22,6 +23,16 @@ import pytest
 from mainspring.base import load_extra
 from mainspring.concurrency import start_child_infrastructure
 from mainspring.errors import LeakError
+
+# Fixtures are found where the plugin names them.
+from mainspring.testing._fixtures import default_context as default_context
+from mainspring.testing._fixtures import entrypoint as entrypoint
+from mainspring.testing._fixtures import entrypoint_kwargs as entrypoint_kwargs
+from mainspring.testing._fixtures import localhost as localhost
+from mainspring.testing._fixtures import services as services
+from mainspring.testing._fixtures import tcp_proxy as tcp_proxy
+from mainspring.testing._fixtures import unused_port as unused_port
+from mainspring.testing._fixtures import unused_port_factory as unused_port_factory
 from mainspring.testing._leaks import LEAK_KINDS, Holdings, pending_tasks, wait_for_leaks
 from mainspring.testing._test_loops import LoopFactory, TestLoop
 from mainspring.testing._valkey import ValkeyServer
@@ -31,6 +42,8 @@ _OWN_LOOP: Final = pytest.StashKey[TestLoop]()
 _SHARED_LOOP: Final = pytest.StashKey[TestLoop]()
 _BASELINE: Final = pytest.StashKey[Holdings]()
 _FAILED: Final = pytest.StashKey[bool]()
+TEST_WRAPPER: Final = pytest.StashKey[Callable[[Callable[..., Any]], Callable[..., Any]]]()
+"""What fixtures may put around an async test of an item, for `compat`."""
 
 _OTHERS_MARKS: Final = ("anyio", "asyncio", "trio")
 _OTHERS_FIXTURES: Final = ("_force_asyncio_fixture", "_loop_scope")
@@ -155,19 +168,10 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
 @pytest.fixture
 def virtual_clock(request: pytest.FixtureRequest) -> VirtualClock:
     """The clock of this test: its loop runs in virtual time, and so does `current_clock()`."""
-    clock = _loop_of(request._pyfuncitem).clock
+    clock = loop_of(request._pyfuncitem).clock
     if clock is None:
         raise pytest.UsageError("virtual_clock must be an argument of the test, or of a fixture that it names")
     return clock
-
-
-@pytest.fixture
-def unused_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody uses now; prefer port 0 where the program can say what it got."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @pytest.fixture(scope="session")
@@ -205,7 +209,9 @@ def _is_our_function(function: Any) -> bool:
 def _synchronous(function: Callable[..., Any], item: pytest.Function) -> Callable[..., None]:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
-        _loop_of(item).run(function(*args, **kwargs))
+        wrap = item.stash.get(TEST_WRAPPER, None)
+        test = function if wrap is None else wrap(function)
+        loop_of(item).run(test(*args, **kwargs))
 
     return run
 
@@ -216,7 +222,7 @@ def _set_up(
     """Make an async fixture's value on the loop where it lives."""
     if request.instance is not None and inspect.ismethod(function):
         function = function.__func__.__get__(request.instance)
-    loop = _loop_of(request._pyfuncitem) if fixturedef.scope == "function" else _shared_loop(request.config)
+    loop = loop_of(request._pyfuncitem) if fixturedef.scope == "function" else _shared_loop(request.config)
     if inspect.iscoroutinefunction(function):
         return loop.run(function(*args, **kwargs))
     fixture = loop.start(function(*args, **kwargs))
@@ -224,7 +230,7 @@ def _set_up(
     return fixture.value
 
 
-def _loop_of(item: pytest.Function) -> TestLoop:
+def loop_of(item: pytest.Function) -> TestLoop:
     """Return the loop of a test: the shared one when it uses wide async fixtures, else one of its own."""
     wants_clock = "virtual_clock" in item.fixturenames
     if _uses_wide_async_fixtures(item):

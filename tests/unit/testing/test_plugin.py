@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -91,7 +92,7 @@ def house(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
         [tool.pytest.ini_options]
         addopts = [
             "-p", "mainspring.testing.plugin", "-p", "no:randomly", "-p", "no:cacheprovider",
-            "-p", "no:pytest_cov", "-p", "no:hypothesispytest"
+            "-p", "no:pytest_cov", "-p", "no:hypothesispytest", "-p", "no:asyncio", "-p", "no:anyio"
         ]
         filterwarnings = ["error"]
         mainspring_leaks = true
@@ -378,8 +379,143 @@ def test_tests_and_fixtures_of_other_plugins_are_left_alone(house: pytest.Pytest
     house.runpytest_inprocess("-p", "no:anyio", "-p", "no:asyncio").assert_outcomes(passed=2)
 
 
+@pytest.mark.parametrize("mode", ["strict", "auto"])
+def test_the_real_other_plugins_run_what_is_theirs(
+    mode: str, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With pytest-asyncio and anyio installed and loaded beside ours."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    pytester.makepyprojecttoml(
+        f"""
+        [tool.pytest.ini_options]
+        addopts = ["-p", "mainspring.testing.plugin", "-p", "no:randomly", "-p", "no:cacheprovider"]
+        asyncio_mode = "{mode}"
+        asyncio_default_fixture_loop_scope = "function"
+        filterwarnings = ["error"]
+        """
+    )
+    pytester.makepyfile(
+        """
+        import asyncio, pytest, pytest_asyncio
+        from mainspring.runtime import Service
+
+        class Started(Service):
+            async def start(self): pass
+
+        @pytest.fixture
+        def services(): return [Started()]
+
+        @pytest_asyncio.fixture
+        async def theirs():
+            yield asyncio.get_running_loop()
+
+        @pytest.mark.asyncio
+        async def test_marked(theirs):
+            assert theirs is asyncio.get_running_loop()
+
+        @pytest.mark.anyio
+        async def test_anyio(anyio_backend_name):
+            assert "asyncio" == anyio_backend_name
+
+        @pytest.fixture
+        def anyio_backend(): return "asyncio"
+
+        def test_plain(): pass
+        """
+    )
+    ours = """
+        import asyncio, pytest
+        from mainspring.runtime import Service
+
+        class Started(Service):
+            async def start(self): pass
+
+        @pytest.fixture
+        def services(): return [Started()]
+
+        @pytest.fixture
+        async def value():
+            yield asyncio.get_running_loop()
+
+        async def test_unmarked(value, entrypoint):
+            assert value is asyncio.get_running_loop() is entrypoint.loop
+            assert entrypoint.services[0].ready
+
+        async def test_virtual(virtual_clock):
+            await asyncio.sleep(3600)
+        """
+    if mode == "strict":  # in the mode auto every async test is theirs
+        pytester.makepyfile(test_ours=ours)
+    result = pytester.runpytest_subprocess()
+    for plugin in ("asyncio-", "anyio-"):
+        result.stdout.fnmatch_lines([f"plugins: *{plugin}*"])
+    result.assert_outcomes(passed=5 if mode == "strict" else 3)
+
+
+def test_a_program_is_started_for_those_who_ask(house: pytest.Pytester) -> None:
+    house.makepyfile(
+        """
+        import asyncio, pytest
+        from mainspring.errors import NoEntrypointError
+        from mainspring.runtime import Entrypoint, Service, get_context
+
+        log = []
+
+        class Noted(Service):
+            async def start(self):
+                log.append(f"starts with {await self.context['colour']}")
+            async def stop(self, exception=None):
+                log.append("stops")
+
+        @pytest.fixture
+        def services():
+            return [Noted()]
+
+        @pytest.fixture
+        def default_context():
+            return {"colour": "red"}
+
+        async def test_without():
+            with pytest.raises(NoEntrypointError):
+                Entrypoint.get_current()
+
+        def test_nothing_was_started():
+            assert [] == log
+
+        async def test_with(entrypoint):
+            assert ["starts with red"] == log
+            assert entrypoint is Entrypoint.get_current()
+            assert entrypoint.ctx is get_context()
+            await entrypoint.start_services(Noted())
+
+        def test_everything_was_stopped():
+            assert 2 == log.count("stops")
+
+        async def test_in_virtual_time(virtual_clock, entrypoint):
+            await asyncio.sleep(3600)
+            assert virtual_clock.loop is entrypoint.loop
+
+        async def test_a_proxy(tcp_proxy, localhost, unused_port):
+            async def answer(reader, writer):
+                writer.write(await reader.read(10))
+                writer.close()
+            server = await asyncio.start_server(answer, localhost, unused_port)
+            async with server, tcp_proxy(localhost, unused_port) as proxy:
+                reader, writer = await proxy.create_client()
+                writer.write(b"hello")
+                assert b"hello" == await reader.read()
+                writer.close()
+        """
+    )
+    house.runpytest_inprocess().assert_outcomes(passed=6)
+
+
 def test_an_unused_port_can_be_bound(unused_port: int) -> None:
     import socket
 
     with socket.create_server(("127.0.0.1", unused_port)) as server:
         assert unused_port == server.getsockname()[1]
+
+
+def test_the_factory_gives_no_port_twice(unused_port_factory: Callable[[], int]) -> None:
+    assert 50 == len({unused_port_factory() for _ in range(50)})

@@ -1,0 +1,83 @@
+"""Fixtures for those who ask: a program with its services, unused ports, a bad network."""
+
+import socket
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from typing import Any  # Any: options and values of any type
+
+import pytest
+
+from mainspring.runtime import Entrypoint, Service
+from mainspring.testing._tcp_proxy import TCPProxy
+
+
+@pytest.fixture
+def services() -> Sequence[Service]:
+    """The services that the fixture `entrypoint` starts; override it."""
+    return ()
+
+
+@pytest.fixture
+def entrypoint_kwargs() -> dict[str, Any]:
+    """The options of the fixture `entrypoint`; override it. No logging is configured, no signal taken over."""
+    return {"log_config": False, "catch_signals": ()}
+
+
+@pytest.fixture
+def default_context() -> Mapping[str, Any]:
+    """The values that the context of the fixture `entrypoint` has from the beginning; override it."""
+    return {}
+
+
+@pytest.fixture
+async def entrypoint(
+    services: Sequence[Service], entrypoint_kwargs: dict[str, Any], default_context: Mapping[str, Any]
+) -> AsyncGenerator[Entrypoint]:
+    """A program on the loop of the test; the fixture `services` is started before the test and stopped after it."""
+
+    async def fill_context(entrypoint: Entrypoint) -> None:
+        for key, value in default_context.items():
+            entrypoint.ctx[key] = value
+
+    program = Entrypoint(*services, **entrypoint_kwargs)
+    program.pre_start.connect(fill_context)
+    async with program:
+        yield program
+
+
+@pytest.fixture
+def localhost() -> str:
+    """The address of this machine for itself."""
+    return "127.0.0.1"
+
+
+@pytest.fixture
+def unused_port_factory() -> Callable[[], int]:
+    """A function that returns TCP ports of 127.0.0.1 that nobody uses now, each time another one."""
+    given: set[int] = set()
+
+    def choose() -> int:
+        while (port := _unused_port()) in given:
+            pass
+        given.add(port)
+        return port
+
+    return choose
+
+
+@pytest.fixture
+def unused_port(unused_port_factory: Callable[[], int]) -> int:
+    """A TCP port of 127.0.0.1 that nobody uses now; prefer port 0 where the program can say what it got."""
+    return unused_port_factory()
+
+
+@pytest.fixture
+def tcp_proxy() -> type[TCPProxy]:
+    """The class of the proxy: `async with tcp_proxy(host, port) as proxy`."""
+    return TCPProxy
+
+
+def _unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
