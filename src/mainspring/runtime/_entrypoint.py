@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self, final
 
-from mainspring.errors import InvalidArgumentError, MisuseError, NoEntrypointError
+from mainspring.errors import ClosedError, InvalidArgumentError, MisuseError, NoEntrypointError
 from mainspring.runtime._container import ResourceContainer
 from mainspring.runtime._context import Context
 from mainspring.runtime._exit import Errors, Exit
@@ -190,16 +190,24 @@ class Entrypoint:
         """Start more services; return when all are ready. When one fails, these are stopped again.
 
         Raises:
+            MisuseError: the program has not started.
+            ClosedError: the program is stopping, or these services were stopped before they had started.
             Exception: what a `start()` raised; an ExceptionGroup when several failed.
         """
+        if self.exit.closing.is_set():
+            raise ClosedError(what="this program")
+        _ = self.ctx
         await self.pre_start.call(entrypoint=self, services=services)
         try:
-            await self.group.start(services)
+            started = await self.group.start(services)
         except BaseException as error:
             await self.group.stop(services, error)
             raise
         finally:
             await self.post_start.call(entrypoint=self, services=services)
+        for one in started:
+            if one.stopping:
+                raise ClosedError(what=f"the service {one.name}")
 
     async def stop_services(self, *services: Service, exc: BaseException | None = None) -> None:
         """Stop some services, each to its end.
@@ -307,7 +315,7 @@ class Entrypoint:
     def _close(self) -> None:
         if self._context is not None:
             self._context.close()
-        self.exit.os_signals.restore()
+        self.exit.release()
         self._state = "closed"
         if _current.get() is self:
             _current.set(self._outer)

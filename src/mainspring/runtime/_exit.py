@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from mainspring.errors import ShutdownTimeoutError, SignalReceivedError
-from mainspring.runtime._loops import MainLoopMixin
+from mainspring.runtime._loops import note_main_task
 from mainspring.runtime._os_signals import OsSignals
 
 log: Final = logging.getLogger(__name__)
@@ -32,12 +32,20 @@ class Exit:
         self._main: asyncio.Task[Any] | None = None
         self._force: asyncio.TimerHandle | None = None
         self._deadline = 0.0
+        self._forget_main_task: Callable[[], None] = lambda: None
 
     def watch(self, loop: asyncio.AbstractEventLoop, main: "asyncio.Task[Any] | None") -> None:
         """Take over the signals; `main` is the task around the block, None when the block is not a task."""
         self._loop = loop
         self._main = main
+        if main is None:
+            self._forget_main_task = note_main_task(loop)
         self.os_signals.install()
+
+    def release(self) -> None:
+        """Give the signals and the loop back."""
+        self.os_signals.restore()
+        self._forget_main_task()
 
     @property
     def seconds_left(self) -> float:
@@ -115,14 +123,13 @@ class Exit:
         log.warning("got %s, stopping", signal.Signals(number).name)
         self.begin()
         self._force = loop.call_later(self.timeout, self._give_up)
-        if self._main is not None:
-            self._main.cancel()
-        elif not isinstance(loop, MainLoopMixin):
-            raise SystemExit(128 + number)  # the one thing that leaves the run of a foreign loop
-        elif loop.main_task is not None:
-            loop.main_task.cancel()
-        else:
+        main = self._main or getattr(loop, "main_task", None)
+        if main is not None:
+            main.cancel()
+        elif hasattr(loop, "main_task"):
             loop.stop()
+        else:
+            raise SystemExit(128 + number)  # the one thing that leaves the run of a loop that takes no attributes
 
     def _give_up(self) -> None:
         log.critical("the main task did not end within %g s", self.timeout)

@@ -8,7 +8,7 @@ from mainspring.runtime._hosted import Hosted
 
 @dataclass(frozen=True, slots=True)
 class ServiceHealth:
-    """One service: its class, `starting | running | failed | stopping | stopped`, and whether it is well."""
+    """One service: its class, `starting|running|restarting|failed|stopping|stopped`, and whether it is well."""
 
     name: str
     state: str

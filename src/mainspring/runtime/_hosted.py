@@ -3,13 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, get_args
 
-from mainspring.errors import ServiceTimeoutError
+from mainspring.errors import InvalidArgumentError, ServiceTimeoutError
 from mainspring.runtime._container import ResourceContainer
-from mainspring.runtime._service import Service, given_params
+from mainspring.runtime._service import RestartPolicy, Service, given_params
 
 log: Final = logging.getLogger(__name__)
+
+_WELL_SECONDS: Final = 60.0  # who worked for so long, and longer than any delay, is restarted as if for the first time
+# Which policies restart a service that returned (True), or failed.
+_RESTARTED: Final = {True: ("always",), False: ("always", "on-failure")}
 
 
 class Hosted:
@@ -21,6 +25,9 @@ class Hosted:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.name = type(service).__qualname__
+        if service.restart not in get_args(RestartPolicy):
+            expected = f"one of {', '.join(get_args(RestartPolicy))}"
+            raise InvalidArgumentError(argument=f"{self.name}.restart", value=service.restart, expected=expected)
         self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.released: asyncio.Event | None = None
         self.task: asyncio.Task[None] | None = None
@@ -50,7 +57,9 @@ class Hosted:
             return "failed"
         if self.stopping:
             return "stopping" if self.task and not self.task.done() else "stopped"
-        return "running" if self.started.done() else "starting"
+        if not self.started.done():
+            return "starting"
+        return "running" if self.service.ready else "restarting"
 
     def release(self) -> None:
         """After `stop()`: end a `start()` that still runs, and let go of the resources."""
@@ -94,23 +103,28 @@ class Hosted:
     async def _work(self) -> None:
         """Call `start()`, and again as the restart policy says once the service was ready."""
         service = self.service
-        delays = None
+        delays = service.backoff.delays()
         while True:
             self.begun = True
-            delays = delays or service.backoff.delays()
+            began = service.loop.time()
+            failure: Exception | None = None
             try:
                 await service.start()
-            except Exception as error:  # supervisor: what may be restarted
-                delay = next(delays, None)
-                if service.restart == "never" or not service.ready or self.stopping or delay is None:
-                    raise
-                log.warning("service %s failed, it is restarted in %.3g s: %r", self.name, delay, error)
-            else:
-                was_work = service.ready
+            except Exception as error:  # noqa: BLE001  # supervisor: what may be restarted, raised below if not
+                failure = error
+            if service.loop.time() - began > max(_WELL_SECONDS, service.backoff.maximum):
+                delays = service.backoff.delays()
+            was_work = service.ready or self.restart_count > 0
+            delay = next(delays, None if failure else service.backoff.maximum)
+            if failure is None:
                 service.start_event.set()
-                if service.restart != "always" or not was_work or self.stopping:
-                    return
-                delay = next(delays, service.backoff.maximum)
+            if delay is None or not was_work or self.stopping or service.restart not in _RESTARTED[failure is None]:
+                if failure is not None:
+                    raise failure
+                return
+            service.start_event.clear()
+            if failure is not None:
+                log.warning("service %s failed, it is restarted in %.3g s: %r", self.name, delay, failure)
             await asyncio.sleep(delay)
             self.restart_count += 1
 

@@ -31,6 +31,37 @@ class MainLoopMixin(asyncio.AbstractEventLoop):
             self.main_task = before
 
 
+def note_main_task(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+    """Let a loop that others have made know its main task, too; return what takes that back."""
+    if isinstance(loop, MainLoopMixin):
+        return _nothing
+    foreign: Any = loop  # Any: two attributes are added to the object
+    run = foreign.run_until_complete
+
+    def run_until_complete(future: Awaitable[T]) -> T:
+        before, task = foreign.main_task, asyncio.ensure_future(future, loop=loop)
+        foreign.main_task = task
+        try:
+            result: T = run(task)
+            return result
+        finally:
+            foreign.main_task = before
+
+    def forget() -> None:
+        del foreign.run_until_complete, foreign.main_task
+
+    try:
+        foreign.main_task = None
+        foreign.run_until_complete = run_until_complete
+    except AttributeError:  # a class that takes no attributes
+        return _nothing
+    return forget
+
+
+def _nothing() -> None:
+    pass
+
+
 def default_loop_factory(*, use_uvloop: bool) -> LoopFactory:
     """Return what makes the loops of a program: uvloop's when it is installed and allowed, else asyncio's."""
     base: type[Any] = asyncio.SelectorEventLoop

@@ -25,14 +25,15 @@ class ServiceGroup:
         """Everything that was started and not stopped, in the order of starting."""
         return tuple(self._hosted.values())
 
-    async def start(self, services: Iterable[Service]) -> None:
-        """Start services side by side; return when each is ready.
+    async def start(self, services: Iterable[Service]) -> list[Hosted]:
+        """Start services side by side; return them when each is ready, or was stopped meanwhile.
 
         When one fails, the others are left as they are: the caller stops them.
 
         Raises:
             CycleError: services require one another in a circle.
             MisuseError: a service runs already, or requires one that is not there.
+            InvalidArgumentError: a service has no known restart policy.
             Exception: what a `start()` raised; an ExceptionGroup when several failed.
         """
         new = {id(one): Hosted(one) for one in services}
@@ -49,6 +50,7 @@ class ServiceGroup:
             await asyncio.wait([one.started for one in new.values()], return_when=asyncio.FIRST_EXCEPTION)
         errors = [one.error for one in new.values() if one.failed and one.error is not None]
         raise_together("services failed to start", errors)
+        return list(new.values())
 
     async def stop(self, services: Iterable[Service], error: BaseException | None) -> list[BaseException]:
         """Stop services: those that require others first, the rest side by side. Return what went wrong.

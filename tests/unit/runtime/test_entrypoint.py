@@ -11,6 +11,7 @@ import pytest
 
 from mainspring.base import Backoff
 from mainspring.errors import (
+    ClosedError,
     InvalidArgumentError,
     MisuseError,
     NoEntrypointError,
@@ -18,6 +19,7 @@ from mainspring.errors import (
     ShutdownTimeoutError,
 )
 from mainspring.runtime import Service, entrypoint, get_context, resource, run
+from mainspring.testing import VirtualClock, eventually
 
 
 @pytest.fixture(autouse=True)
@@ -387,6 +389,140 @@ async def test_a_work_that_always_restarts_runs_again_after_it_returned_and_may_
             await asyncio.sleep(0)
         assert "failed" == program.health().services[0].state
     assert 3 == service.runs
+
+
+async def test_a_service_that_dies_is_not_ready_until_its_next_run_is() -> None:
+    class Slow(Service):
+        restart = "on-failure"
+        gate: asyncio.Event
+        die: asyncio.Event
+
+        async def start(self) -> None:
+            await self.gate.wait()
+            self.start_event.set()
+            await self.die.wait()
+            self.gate.clear()
+            self.die.clear()
+            raise OSError("died")
+
+    service = Slow(gate=asyncio.Event(), die=asyncio.Event(), backoff=Backoff.constant(0.0))
+    service.gate.set()
+    async with quiet(service) as program:
+        service.die.set()
+        await eventually(lambda: program.health().services[0].state == "restarting")
+        assert not program.health().ready
+        assert program.health().healthy
+        service.gate.set()
+        await eventually(lambda: program.health().ready)
+        assert "running" == program.health().services[0].state
+
+
+async def test_a_run_that_fails_before_it_is_ready_again_is_restarted_too() -> None:
+    class Flaky(Service):
+        restart = "on-failure"
+        runs = 0
+
+        async def start(self) -> None:
+            self.runs += 1
+            if self.runs in (2, 3):
+                raise ConnectionError("not yet")
+            self.start_event.set()
+            if self.runs == 1:
+                raise OSError("died")
+            self.context["well"] = True
+            await asyncio.Event().wait()
+
+    async with quiet(service := Flaky(backoff=Backoff.constant(0.0))) as program:
+        await program.ctx["well"]
+    assert 4 == service.runs
+
+
+async def test_delays_begin_anew_after_a_run_that_went_well(virtual_clock: VirtualClock) -> None:
+    class Daily(Service):
+        restart = "on-failure"
+        runs: list[float]
+        backoff = Backoff(1.0, maximum=10.0, jitter="none", max_tries=3)
+
+        async def start(self) -> None:
+            self.runs.append(virtual_clock.monotonic())
+            self.start_event.set()
+            await asyncio.sleep(86400.0 if len(self.runs) % 2 else 0.0)
+            raise OSError("died")
+
+    service = Daily(runs=[])
+    async with quiet(service) as program:
+        await asyncio.sleep(86400 * 10)
+        assert 18 <= program.health().services[0].restart_count
+    first, second, third, fourth = (round(one % 86400) for one in service.runs[:4])
+    assert (0, 1, 3, 4) == (first, second, third, fourth)
+
+
+async def test_a_service_that_dies_a_hundred_times_is_restarted_a_hundred_times() -> None:
+    class Dies(Service):
+        restart = "always"
+        runs = 0
+
+        async def start(self) -> None:
+            self.runs += 1
+            self.start_event.set()
+            if self.runs == 101:
+                self.context["survived"] = True
+                await asyncio.Event().wait()
+            if self.runs % 2:
+                raise OSError("died")
+
+    async with quiet(service := Dies(backoff=Backoff.constant(0.0))) as program:
+        await program.ctx["survived"]
+        assert 100 == program.health().services[0].restart_count
+        assert program.health().ready
+    assert 101 == service.runs
+
+
+async def test_when_one_of_fifty_does_not_start_the_others_are_stopped() -> None:
+    log: list[str] = []
+    services: list[Service] = [(Working if number % 2 else Noted)(log=log, label=str(number)) for number in range(49)]
+    with pytest.raises(ValueError, match="the fiftieth"):
+        async with quiet(*services[:25], Failing(log=log, label="the fiftieth"), *services[25:]):
+            raise NotImplementedError
+    started = {line.split()[0] for line in log if line.endswith("starts")}
+    assert {str(number) for number in range(25)} <= started
+    assert started == {line.split()[0] for line in log if line.endswith("stops ValueError")}
+    assert {one for one in started if int(one) % 2} == {line.split()[0] for line in log if line.endswith("cancelled")}
+
+
+async def test_an_unknown_restart_policy_is_refused() -> None:
+    class Odd(Noted):
+        restart: Any = "sometimes"
+
+    with pytest.raises(InvalidArgumentError, match=r"Odd.restart='sometimes'"):
+        async with quiet(Odd(log=[])):
+            raise NotImplementedError
+
+
+async def test_no_service_is_started_in_a_program_that_stops() -> None:
+    log: list[str] = []
+    with pytest.raises(MisuseError, match="before it is entered"):
+        await quiet().start_services(Noted(log=log))
+    async with quiet() as program:
+        pass
+    with pytest.raises(ClosedError, match="this program is closed"):
+        await program.start_services(Noted(log=log))
+    assert [] == log
+
+
+async def test_who_is_stopped_before_it_has_started_did_not_start() -> None:
+    log: list[str] = []
+
+    class Slow(Noted):
+        async def start(self) -> None:
+            await asyncio.Event().wait()
+
+    async with quiet() as program:
+        starting = asyncio.ensure_future(program.start_services(slow := Slow(log=log)))
+        await eventually(lambda: slow in program.services)
+        await program.stop_services(slow)
+        with pytest.raises(ClosedError, match=r"Slow is closed"):
+            await starting
 
 
 async def test_a_start_that_fails_while_it_is_cancelled_is_reported() -> None:

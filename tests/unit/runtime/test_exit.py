@@ -80,9 +80,36 @@ def test_a_loop_that_runs_for_ever_is_stopped() -> None:
     assert ["after the loop", REASON] == log
 
 
-def test_a_foreign_loop_is_left_by_an_exit() -> None:
+def test_the_main_task_of_a_foreign_loop_is_cancelled_first_too() -> None:
     log: list[str] = []
     loop = asyncio.new_event_loop()
+    code = exit_code(quiet(Noted(log=log), loop=loop), lambda loop: loop.run_until_complete(wait_for_ever(log)))
+    assert (143, ["main ends", REASON]) == (code, log)
+    assert "run_until_complete" not in vars(loop)
+    loop.close()
+
+
+@pytest.mark.parametrize(
+    "factory", [{"policy": asyncio.DefaultEventLoopPolicy()}, {"loop_factory": asyncio.new_event_loop}]
+)
+def test_the_main_task_is_cancelled_first_whoever_makes_the_loop(factory: dict[str, Any]) -> None:
+    log: list[str] = []
+    code = exit_code(quiet(Noted(log=log), **factory), lambda loop: loop.run_until_complete(wait_for_ever(log)))
+    assert (143, ["main ends", REASON]) == (code, log)
+
+
+class SealedLoop(asyncio.SelectorEventLoop):
+    """Takes no attributes but its own."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "main_task":
+            raise AttributeError(name)
+        super().__setattr__(name, value)
+
+
+def test_a_loop_that_takes_no_attributes_is_left_by_an_exit() -> None:
+    log: list[str] = []
+    loop = SealedLoop()
     code = exit_code(quiet(Noted(log=log), loop=loop), lambda loop: loop.run_until_complete(wait_for_ever(log)))
     assert (143, [REASON]) == (code, log)
     for task in asyncio.all_tasks(loop):
