@@ -1,23 +1,22 @@
-"""Chapters 1, 1.1, 1.2 and 1.4 of the aiomisc seed, through mainspring: services, their configuration, entrypoint."""
+"""Chapters 1, 1.1, 1.2 and 1.4 of the aiomisc seed, through compat: services, their configuration, entrypoint."""
 
 import asyncio
 import logging
-from threading import Event
 from typing import Any
 
 import pytest
 
-import mainspring
-from mainspring import Service, entrypoint
+from mainspring.compat import aiomisc
+from mainspring.compat.aiomisc import entrypoint
 
 
 @pytest.fixture(autouse=True)
 def _asyncio_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first loop of libuv leaves a pipe open in the process."""
-    monkeypatch.setenv("MAINSPRING_USE_UVLOOP", "0")
+    monkeypatch.setenv("AIOMISC_USE_UVLOOP", "0")
 
 
-class InfinityService(mainspring.Service):
+class InfinityService(aiomisc.Service):
     async def start(self):
         self.start_event.set()
 
@@ -25,20 +24,20 @@ class InfinityService(mainspring.Service):
             await asyncio.sleep(1)
 
 
-class OrdinaryService(mainspring.Service):
+class OrdinaryService(aiomisc.Service):
     async def start(self): ...
 
     async def stop(self, exception: Exception | None = None) -> Any: ...
 
 
-class HelloService(mainspring.Service):
+class HelloService(aiomisc.Service):
     name: str = "мир"
 
     async def start(self):
         print(f"Привет {self.name}")
 
 
-class TitledService(mainspring.Service):
+class TitledService(aiomisc.Service):
     __required__ = ("name", "title")
     __async_required__ = ("greeting",)
 
@@ -59,44 +58,6 @@ class EmojiService(TitledService):
         return f"🙋 {self.title} {self.name}"
 
 
-def test_overview_entrypoint_runs_main() -> None:
-    async def main():
-        logging.getLogger("seed").info("Starting")
-        await asyncio.sleep(0)
-        return "done"
-
-    with mainspring.entrypoint(log_level="info", log_format="color") as loop:
-        assert loop.run_until_complete(main()) == "done"
-
-
-def test_overview_new_event_loop() -> None:
-    async def main():
-        await asyncio.sleep(0)
-        return "done"
-
-    loop = mainspring.new_event_loop()
-    try:
-        assert loop.run_until_complete(main()) == "done"
-    finally:
-        loop.run_until_complete(loop.shutdown_default_executor())
-        loop.close()
-        asyncio.set_event_loop(None)
-
-
-def test_overview_control_is_given_when_services_are_started() -> None:
-    event = Event()
-
-    class MyService(Service):
-        async def start(self):
-            # Send signal to entrypoint for continue running
-            self.start_event.set()
-            event.set()
-            await asyncio.sleep(3600)
-
-    with entrypoint(MyService(), log_config=False):
-        assert event.is_set()
-
-
 def test_1_1_both_kinds_of_services() -> None:
     with entrypoint(OrdinaryService(), InfinityService(), log_config=False) as loop:
         loop.call_soon(loop.stop)
@@ -104,7 +65,7 @@ def test_1_1_both_kinds_of_services() -> None:
 
 
 def test_1_2_arguments_become_attributes(capsys: pytest.CaptureFixture[str]) -> None:
-    class Imperative(mainspring.Service):
+    class Imperative(aiomisc.Service):
         def __init__(self, name: str = "мир", **kwargs: Any):
             super().__init__(**kwargs)
             self.name = name
@@ -113,13 +74,13 @@ def test_1_2_arguments_become_attributes(capsys: pytest.CaptureFixture[str]) -> 
             print(f"Привет {self.name}")
 
     for kind in (Imperative, HelloService):
-        with mainspring.entrypoint(kind(), kind(name="Гвидо"), log_config=False):
+        with aiomisc.entrypoint(kind(), kind(name="Гвидо"), log_config=False):
             pass
         assert capsys.readouterr().out == "Привет мир\nПривет Гвидо\n"
 
 
 def test_1_2_required_attributes_and_async_methods(capsys: pytest.CaptureFixture[str]) -> None:
-    with mainspring.entrypoint(
+    with aiomisc.entrypoint(
         TitledService(name="Гвидо", title="мистер"), EmojiService(name="👨", title="🎩"), log_config=False
     ):
         pass
@@ -132,7 +93,7 @@ def test_1_2_required_attributes_and_async_methods(capsys: pytest.CaptureFixture
 
 
 def test_1_4_all_arguments() -> None:
-    with mainspring.entrypoint(
+    with aiomisc.entrypoint(
         OrdinaryService(),
         InfinityService(),
         pool_size=4,
@@ -155,4 +116,22 @@ def test_1_4_run() -> None:
         await asyncio.sleep(0)
         logging.getLogger("seed").info("Exiting")
 
-    mainspring.run(sleep_and_exit(), OrdinaryService(), InfinityService(), log_level="info")
+    aiomisc.run(sleep_and_exit(), OrdinaryService(), InfinityService(), log_level="info")
+
+
+def test_1_4_without_services(capsys: pytest.CaptureFixture[str]) -> None:
+    async def sleep_and_exit():
+        logging.info("Started")
+        await asyncio.sleep(0.001)
+        logging.info("Exiting")
+
+    with aiomisc.entrypoint(log_level="info") as loop:
+        loop.run_until_complete(sleep_and_exit())
+
+    assert [line.rpartition(": ")[2] for line in capsys.readouterr().err.splitlines()] == ["Started", "Exiting"]
+
+
+def test_1_4_both_services_until_the_user_stops_them() -> None:
+    with aiomisc.entrypoint(OrdinaryService(), InfinityService()) as loop:
+        loop.call_soon(loop.stop)
+        loop.run_forever()

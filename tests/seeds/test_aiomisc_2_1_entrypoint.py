@@ -1,4 +1,4 @@
-"""Chapters 2.1, 2.1.1, 2.2, 2.6 and 2.20 of the aiomisc seed, through mainspring."""
+"""Chapters 2.1, 2.1.1, 2.2, 2.4, 2.4.11 and 2.6 of the aiomisc seed, through compat."""
 
 import asyncio
 import signal
@@ -6,17 +6,17 @@ from threading import Event
 
 import pytest
 
-import mainspring
-from mainspring import entrypoint, get_context, receiver
+from mainspring.compat import aiomisc
+from mainspring.compat.aiomisc import entrypoint, get_context
 
 
 @pytest.fixture(autouse=True)
 def _asyncio_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first loop of libuv leaves a pipe open in the process."""
-    monkeypatch.setenv("MAINSPRING_USE_UVLOOP", "0")
+    monkeypatch.setenv("AIOMISC_USE_UVLOOP", "0")
 
 
-class Ticking(mainspring.Service):
+class Ticking(aiomisc.Service):
     interval: float
 
     async def start(self):
@@ -29,7 +29,7 @@ def test_2_1_whole_example() -> None:
     async def main():
         await asyncio.sleep(0)
 
-    with mainspring.entrypoint(
+    with aiomisc.entrypoint(
         pool_size=2,
         log_level="info",
         log_format="color",
@@ -45,14 +45,14 @@ def test_2_1_whole_example() -> None:
 
 
 async def test_2_1_from_async_code() -> None:
-    async with mainspring.entrypoint(Ticking(interval=1), log_config=False) as ep:
+    async with aiomisc.entrypoint(Ticking(interval=1), log_config=False) as ep:
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(ep.closing(), timeout=0)
 
 
 def test_2_1_1_services_are_added_while_the_program_runs() -> None:
     async def add_services():
-        current = mainspring.entrypoint.get_current()
+        current = aiomisc.entrypoint.get_current()
         services = [Ticking(interval=2), Ticking(interval=2)]
         await current.start_services(*services)
         assert list(current.services) == services
@@ -60,7 +60,7 @@ def test_2_1_1_services_are_added_while_the_program_runs() -> None:
         assert list(current.services) == []
         asyncio.get_running_loop().stop()
 
-    with mainspring.entrypoint(log_config=False) as loop:
+    with aiomisc.entrypoint(log_config=False) as loop:
         task = loop.create_task(add_services())
         loop.run_forever()
     assert task.done()
@@ -73,11 +73,11 @@ def test_2_2_run_inside_get_event_loop() -> None:
         await asyncio.sleep(0)
         return now <= loop.time()
 
-    assert mainspring.run(main(), log_config=False)
+    assert aiomisc.run(main(), log_config=False)
 
 
 def test_2_6_services_wait_for_each_others_values(capsys: pytest.CaptureFixture[str]) -> None:
-    class LoggingService(mainspring.Service):
+    class LoggingService(aiomisc.Service):
         name: str
 
         async def start(self):
@@ -89,7 +89,7 @@ def test_2_6_services_wait_for_each_others_values(capsys: pytest.CaptureFixture[
                 print("Hello from service", self.name)
                 await asyncio.sleep(wait_time)
 
-    class RemoteConfiguration(mainspring.Service):
+    class RemoteConfiguration(aiomisc.Service):
         async def start(self):
             await asyncio.sleep(0)
             self.context["wait_time"] = 3
@@ -100,23 +100,48 @@ def test_2_6_services_wait_for_each_others_values(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out.splitlines().count("Wait time is 3") == 2
 
 
-def test_2_20_receivers() -> None:
+def test_2_1_shortest() -> None:
+    async def main():
+        await asyncio.sleep(0.001)
+
+    with aiomisc.entrypoint() as loop:
+        loop.run_until_complete(main())
+
+
+def test_2_4_the_current_loop_is_set_before_start() -> None:
     event = Event()
-    seen: list[str] = []
 
-    @receiver(entrypoint.PRE_START)
-    async def prepare_database(entrypoint, services):
-        event.set()
+    class MyService(aiomisc.Service):
+        async def start(self):
+            self.start_event.set()
+            assert self.loop is asyncio.get_running_loop()
+            event.set()
+            await asyncio.sleep(3600)
 
-    @receiver(entrypoint.PRE_STOP)
-    async def shutdown_notifier(entrypoint):
-        seen.append("pre_stop")
+    with entrypoint(MyService()):
+        assert event.is_set()
 
-    try:
-        assert not event.is_set()
-        with entrypoint(log_config=False):
-            assert event.is_set()
-        assert seen == ["pre_stop"]
-    finally:
-        entrypoint.PRE_START.disconnect(prepare_database)
-        entrypoint.PRE_STOP.disconnect(shutdown_notifier)
+
+def test_2_4_11_arguments_become_attributes(capsys: pytest.CaptureFixture[str]) -> None:
+    class LoggingService(aiomisc.Service):
+        __required__ = frozenset({"name"})
+
+        # default value
+        delay: int = 1
+
+        async def start(self):
+            self.start_event.set()
+            while True:
+                # attribute ``name`` from keyword arguments, which must be passed
+                print("Hello from service", self.name)  # type: ignore[attr-defined]  # set by the metaclass
+
+                # attribute ``delay`` from keyword arguments
+                await asyncio.sleep(self.delay)
+
+    services = (LoggingService(name="#1"), LoggingService(name="#2", delay=3))
+
+    with entrypoint(*services) as loop:
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+
+    assert capsys.readouterr().out.splitlines() == ["Hello from service #1", "Hello from service #2"]

@@ -14,6 +14,7 @@ from mainspring.base import parse_duration
 from mainspring.cli import _actions as actions
 from mainspring.cli._errors import ExitCode, say_error
 from mainspring.cli._load import load_app
+from mainspring.cli._services import show_services
 from mainspring.errors import InvalidArgumentError, MainspringError
 from mainspring.jobs import RunState
 
@@ -131,6 +132,15 @@ def plan(
 ) -> None:
     """Show a job's next fire times and intervals, with what the clock does between them."""
     actions.plan_job(load_app(app), job, after=_instant(after), count=count, as_json=as_json)
+
+
+@cli.command()
+def services(
+    socket: Annotated[str, typer.Argument(metavar="SOCKET", help="the path of the program's HealthSocket")],
+    as_json: AsJson = False,
+) -> None:
+    """Show how the services of a running program are; 0 when it is ready and all is well, else 1."""
+    _run(show_services(socket, as_json=as_json))
 
 
 _PASSED_ON: Final = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": list[str]()}

@@ -71,6 +71,7 @@ The tree (each class also inherits the standard class in brackets)::
     ├── AirlineRefusedError [ConnectionError]  the demo's API answered with something else than flights
     ├── ServiceTimeoutError [TimeoutError]     a service did not start or stop in its own time
     ├── ShutdownTimeoutError [TimeoutError]    the program did not stop in time
+    ├── UnreachableProgramError [ConnectionError]  no program answers where its health is asked for
     ├── SignalReceivedError [RuntimeError]     why services stop when a signal came
     ├── NoEntrypointError [RuntimeError]       no program runs around the caller
     └── JobError                               what jobs raise
@@ -146,6 +147,7 @@ from mainspring.errors._program import SpoolFullError as SpoolFullError
 from mainspring.errors._program import TableSchemaError as TableSchemaError
 from mainspring.errors._program import UnknownResourceError as UnknownResourceError
 from mainspring.errors._program import UnknownSinkError as UnknownSinkError
+from mainspring.errors._program import UnreachableProgramError as UnreachableProgramError
 from mainspring.errors._program import UnroutedItemError as UnroutedItemError
 from mainspring.errors._resilience import CircuitBroken as CircuitBroken
 from mainspring.errors._resilience import DeadlineExceededError as DeadlineExceededError
@@ -243,6 +245,7 @@ __all__ = [
     "UnknownResourceError",
     "UnknownRunnerError",
     "UnknownSinkError",
+    "UnreachableProgramError",
     "UnroutedItemError",
     "UnsafeAddressError",
     "VirtualClockError",

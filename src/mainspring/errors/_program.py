@@ -159,6 +159,18 @@ class ShutdownTimeoutError(MainspringError, TimeoutError):
         )
 
 
+class UnreachableProgramError(MainspringError, ConnectionError):
+    """No program answered at the socket where its health is asked for."""
+
+    def __init__(self, *, socket: str, reason: str) -> None:
+        super().__init__(
+            f"no program answers at {socket}: {reason}",
+            hint="is it running, with the service HealthSocket(path=...)?",
+            socket=socket,
+            reason=reason,
+        )
+
+
 class SignalReceivedError(MainspringError, RuntimeError):
     """Why services stop when the program got a signal; passed to their `stop()`."""
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from mainspring.runtime._entrypoint import entrypoint as entrypoint
     from mainspring.runtime._health import HealthReport as HealthReport
     from mainspring.runtime._health import ServiceHealth as ServiceHealth
+    from mainspring.runtime._health_socket import HealthSocket as HealthSocket
+    from mainspring.runtime._health_socket import read_health as read_health
     from mainspring.runtime._log_buffer import BufferedHandler as BufferedHandler
     from mainspring.runtime._log_buffer import ThreadedHandlerStatistic as ThreadedHandlerStatistic
     from mainspring.runtime._log_config import basic_config as basic_config
@@ -48,6 +50,7 @@ else:
             "_context": ("Context", "ContextStatistic", "get_context"),
             "_entrypoint": ("Entrypoint", "entrypoint"),
             "_health": ("HealthReport", "ServiceHealth"),
+            "_health_socket": ("HealthSocket", "read_health"),
             "_log_buffer": ("BufferedHandler", "ThreadedHandlerStatistic"),
             "_log_config": ("basic_config", "wrap_logging_handler"),
             "_log_format": ("DateFormat", "LogFormat", "LogLevel"),

@@ -17,6 +17,8 @@ _LEVELS: Final = {
     logging.CRITICAL: "critical",
 }
 _ERRNO_OF_FAILURE: Final = 255
+# Below a blank JSON escapes by itself; these would still move a cursor, or end a line for some viewers.
+_ESCAPES: Final = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
 
 
 class JsonFormatter(logging.Formatter):
@@ -41,7 +43,8 @@ class JsonFormatter(logging.Formatter):
             payload["stackTrace"] = self.formatException(record.exc_info)
         elif record.exc_text:  # of a child process
             payload["stackTrace"] = record.exc_text
-        return self._encode(payload)
+        text = self._encode(payload)
+        return text if text.isprintable() else text.translate(_ESCAPES)
 
     def _fields(self, record: logging.LogRecord) -> dict[str, Any]:
         fields: dict[str, Any] = {

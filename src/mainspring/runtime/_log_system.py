@@ -1,14 +1,18 @@
 """Log formats that are written by others: syslog, the systemd journal, rich."""
 
+import errno
 import logging
 import os
 import sys
-from typing import Final, TextIO
+from typing import Any, Final, TextIO  # Any: attributes of third parties
 
 from mainspring.base import load_extra
 from mainspring.runtime._log_format import DateFormat, LineFormatter, LogFormat
 
 SYSLOG_SOCKET: Final = "/dev/log"
+JOURNAL_SOCKET: Final = "/run/systemd/journal/socket"
+_PRIORITIES: Final = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (25, 5), (logging.INFO, 6))
+_LEAST_PRIORITY: Final = 7
 
 
 def system_handler(
@@ -23,10 +27,32 @@ def system_handler(
     if log_format is LogFormat.syslog:
         return _syslog(date_format)
     if log_format is LogFormat.journald:
-        module = load_extra("logging_journald", feature="the log format journald", extra="journald")
-        journal: logging.Handler = module.JournaldLogHandler()
-        return journal
+        return _journal()
     return _rich(date_format, stream, with_locals=log_format is LogFormat.rich_tb)
+
+
+def _journal() -> logging.Handler:
+    module = load_extra("logging_journald", feature="the log format journald", extra="journald")
+    if not os.path.exists(JOURNAL_SOCKET):
+        raise FileNotFoundError(errno.ENOENT, "the journal of systemd has no socket", JOURNAL_SOCKET)
+    extended = {"LEVELS": _Priorities(), "close": _close_journal}
+    handler: logging.Handler = type("JournalHandler", (module.JournaldLogHandler,), extended)(
+        socket_path=JOURNAL_SOCKET
+    )
+    return handler
+
+
+def _close_journal(handler: Any) -> None:
+    """Close the socket too, which the library leaves open."""
+    handler.transport.socket.close()
+    logging.Handler.close(handler)
+
+
+class _Priorities(dict[int, int]):
+    """The priority in the journal of every level: the library knows the standard ones, and refuses others."""
+
+    def __missing__(self, level: int) -> int:
+        return next((priority for least, priority in _PRIORITIES if level >= least), _LEAST_PRIORITY)
 
 
 def _rich(date_format: str | None, stream: TextIO | None, *, with_locals: bool) -> logging.Handler:

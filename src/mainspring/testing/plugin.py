@@ -23,20 +23,20 @@ import pytest
 from mainspring.base import load_extra
 from mainspring.concurrency import start_child_infrastructure
 from mainspring.errors import LeakError
-
-# Fixtures are found where the plugin names them.
-from mainspring.testing._fixtures import default_context as default_context
-from mainspring.testing._fixtures import entrypoint as entrypoint
-from mainspring.testing._fixtures import entrypoint_kwargs as entrypoint_kwargs
-from mainspring.testing._fixtures import localhost as localhost
-from mainspring.testing._fixtures import services as services
-from mainspring.testing._fixtures import tcp_proxy as tcp_proxy
-from mainspring.testing._fixtures import unused_port as unused_port
-from mainspring.testing._fixtures import unused_port_factory as unused_port_factory
 from mainspring.testing._leaks import LEAK_KINDS, Holdings, pending_tasks, wait_for_leaks
 from mainspring.testing._test_loops import LoopFactory, TestLoop
 from mainspring.testing._valkey import ValkeyServer
 from mainspring.testing._virtual_clock import DEFAULT_START, VirtualClock
+
+# Fixtures are found where the plugin names them.
+from mainspring.testing.fixtures import default_context as default_context
+from mainspring.testing.fixtures import entrypoint as entrypoint
+from mainspring.testing.fixtures import entrypoint_kwargs as entrypoint_kwargs
+from mainspring.testing.fixtures import localhost as localhost
+from mainspring.testing.fixtures import services as services
+from mainspring.testing.fixtures import tcp_proxy as tcp_proxy
+from mainspring.testing.fixtures import unused_port as unused_port
+from mainspring.testing.fixtures import unused_port_factory as unused_port_factory
 
 _OWN_LOOP: Final = pytest.StashKey[TestLoop]()
 _SHARED_LOOP: Final = pytest.StashKey[TestLoop]()

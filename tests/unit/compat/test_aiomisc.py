@@ -109,7 +109,7 @@ def test_a_threaded_handler_is_started_by_itself() -> None:
     handler = aiomisc.log.ThreadedHandler(logging.StreamHandler(stream), flush_interval=0.0, buffered=False)
     handler.start()
     handler.handle(logging.LogRecord("app", logging.INFO, "", 0, "hello", (), None))
-    assert handler.stop()
+    assert handler.stop(30)
     assert "hello\n" == stream.getvalue()
 
 

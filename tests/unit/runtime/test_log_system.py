@@ -3,8 +3,8 @@
 import logging
 import socket
 import sys
+from io import StringIO
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -33,18 +33,38 @@ def test_rich_writes_the_message() -> None:
     assert "hello" == handler.format(logging.LogRecord("app", logging.INFO, "", 0, "hello", (), None))
 
 
-def test_the_journal_gets_its_own_handler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "logging_journald", _Journald())
-    assert isinstance(system_handler(LogFormat.journald, None), logging.NullHandler)
+@pytest.mark.extras
+def test_the_journal_gets_every_level_with_its_priority_and_fields(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("logging_journald")
+    address = str(tmp_path / "socket")
+    monkeypatch.setattr("mainspring.runtime._log_system.JOURNAL_SOCKET", address)
+    with pytest.raises(FileNotFoundError):
+        system_handler(LogFormat.journald)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.bind(address)
+        handler = system_handler(LogFormat.journald)
+        for level, priority in ((50, 2), (40, 3), (30, 4), (25, 5), (20, 6), (10, 7), (5, 7)):
+            record = logging.LogRecord("app", level, "", 0, "level %d", (level,), None)
+            record.run = "r1"
+            handler.handle(record)
+            fields = journal.recv(10_000).splitlines()
+            assert f"MESSAGE=level {level}".encode() in fields
+            assert f"PRIORITY={priority}".encode() in fields
+            assert b"EXTRA_RUN=r1" in fields
+        handler.close()
 
 
-class _Journald(ModuleType):
-    """Stands for the library, which needs the socket of systemd."""
-
-    JournaldLogHandler = logging.NullHandler
-
-    def __init__(self) -> None:
-        super().__init__("logging_journald")
+@pytest.mark.extras
+def test_rich_writes_to_stderr_or_the_stream(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("rich")
+    stream = StringIO()
+    record = logging.LogRecord("app", logging.INFO, "", 0, "hel\x1blo", (), None)
+    system_handler(LogFormat.rich).handle(record)
+    system_handler(LogFormat.rich, "%H", stream).handle(record)
+    assert "hel\\x1blo" in capsys.readouterr().err
+    assert "hel\\x1blo" in stream.getvalue()
 
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -379,6 +379,57 @@ def test_tests_and_fixtures_of_other_plugins_are_left_alone(house: pytest.Pytest
     house.runpytest_inprocess("-p", "no:anyio", "-p", "no:asyncio").assert_outcomes(passed=2)
 
 
+_THEIRS = """
+import asyncio, pytest, pytest_asyncio
+from mainspring.runtime import Service
+
+class Started(Service):
+    async def start(self): pass
+
+@pytest.fixture
+def services(): return [Started()]
+
+@pytest_asyncio.fixture
+async def theirs():
+    yield asyncio.get_running_loop()
+
+@pytest.mark.asyncio
+async def test_marked(theirs):
+    assert theirs is asyncio.get_running_loop()
+
+@pytest.mark.anyio
+async def test_anyio(anyio_backend_name):
+    assert "asyncio" == anyio_backend_name
+
+@pytest.fixture
+def anyio_backend(): return "asyncio"
+
+def test_plain(): pass
+"""
+
+_OURS = """
+import asyncio, pytest
+from mainspring.runtime import Service
+
+class Started(Service):
+    async def start(self): pass
+
+@pytest.fixture
+def services(): return [Started()]
+
+@pytest.fixture
+async def value():
+    yield asyncio.get_running_loop()
+
+async def test_unmarked(value, entrypoint):
+    assert value is asyncio.get_running_loop() is entrypoint.loop
+    assert entrypoint.services[0].ready
+
+async def test_virtual(virtual_clock):
+    await asyncio.sleep(3600)
+"""
+
+
 @pytest.mark.parametrize("mode", ["strict", "auto"])
 def test_the_real_other_plugins_run_what_is_theirs(
     mode: str, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
@@ -394,58 +445,9 @@ def test_the_real_other_plugins_run_what_is_theirs(
         filterwarnings = ["error"]
         """
     )
-    pytester.makepyfile(
-        """
-        import asyncio, pytest, pytest_asyncio
-        from mainspring.runtime import Service
-
-        class Started(Service):
-            async def start(self): pass
-
-        @pytest.fixture
-        def services(): return [Started()]
-
-        @pytest_asyncio.fixture
-        async def theirs():
-            yield asyncio.get_running_loop()
-
-        @pytest.mark.asyncio
-        async def test_marked(theirs):
-            assert theirs is asyncio.get_running_loop()
-
-        @pytest.mark.anyio
-        async def test_anyio(anyio_backend_name):
-            assert "asyncio" == anyio_backend_name
-
-        @pytest.fixture
-        def anyio_backend(): return "asyncio"
-
-        def test_plain(): pass
-        """
-    )
-    ours = """
-        import asyncio, pytest
-        from mainspring.runtime import Service
-
-        class Started(Service):
-            async def start(self): pass
-
-        @pytest.fixture
-        def services(): return [Started()]
-
-        @pytest.fixture
-        async def value():
-            yield asyncio.get_running_loop()
-
-        async def test_unmarked(value, entrypoint):
-            assert value is asyncio.get_running_loop() is entrypoint.loop
-            assert entrypoint.services[0].ready
-
-        async def test_virtual(virtual_clock):
-            await asyncio.sleep(3600)
-        """
+    pytester.makepyfile(_THEIRS)
     if mode == "strict":  # in the mode auto every async test is theirs
-        pytester.makepyfile(test_ours=ours)
+        pytester.makepyfile(test_ours=_OURS)
     result = pytester.runpytest_subprocess()
     for plugin in ("asyncio-", "anyio-"):
         result.stdout.fnmatch_lines([f"plugins: *{plugin}*"])
