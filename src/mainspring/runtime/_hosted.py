@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, get_args
 
-from mainspring.errors import InvalidArgumentError, ServiceTimeoutError
+from mainspring.errors import InvalidArgumentError, MisuseError, ServiceTimeoutError
 from mainspring.runtime._container import ResourceContainer
 from mainspring.runtime._service import RestartPolicy, Service, given_params
 
@@ -37,9 +37,16 @@ class Hosted:
         self.stopping = False
         self.restart_count = 0
 
-    def begin(self, resources: ResourceContainer, needs: Sequence["Hosted"]) -> None:
-        """Start the task. The service starts once everything it needs is started."""
+    def begin(
+        self, resources: ResourceContainer, needs: Sequence["Hosted"], settled: "Callable[[Hosted], None]"
+    ) -> None:
+        """Start the task. The service starts once everything it needs is started.
+
+        `settled` is called when it is ready, has failed, or never will be: at once, and not by a callback of the
+        future, which would be one more turn of the loop for each service.
+        """
         loop = asyncio.get_running_loop()
+        self._settled = settled
         self.service.set_loop(loop)
         self.service.start_event.on_set = self._ready
         self.task = loop.create_task(self._run(resources, needs), name=f"service {self.name}")
@@ -68,15 +75,14 @@ class Hosted:
             self.released.set()
         elif self.task is not None:
             self.task.cancel()
-        if not self.started.done():
-            self.started.cancel()
+        self._give_up()
 
     async def _run(self, resources: ResourceContainer, needs: Sequence["Hosted"]) -> None:
         try:
             if needs:
                 await asyncio.wait([need.started for need in needs])
                 if any(need.failed or need.started.cancelled() for need in needs):
-                    self.started.cancel()
+                    self._give_up()
                     return
             timer = self._limit_start()
             try:
@@ -86,6 +92,11 @@ class Hosted:
                     timer.cancel()
         except Exception as error:  # noqa: BLE001  # supervisor: kept, and told to those who wait
             self._fail(error)
+        except asyncio.CancelledError:
+            if not self.stopping and not self.started.cancelled():
+                hint = "start() awaited something that was cancelled, or its task was cancelled from outside"
+                self._fail(MisuseError(what=f"the service {self.name}", problem="ended by a cancellation", hint=hint))
+            raise
 
     async def _work_with_resources(self, resources: ResourceContainer) -> None:
         service = self.service
@@ -103,9 +114,13 @@ class Hosted:
     async def _work(self) -> None:
         """Call `start()`, and again as the restart policy says once the service was ready."""
         service = self.service
+        self.begun = True
+        if service.restart == "never":
+            await service.start()
+            service.start_event.set()
+            return
         delays = service.backoff.delays()
         while True:
-            self.begun = True
             began = service.loop.time()
             failure: Exception | None = None
             try:
@@ -131,6 +146,12 @@ class Hosted:
     def _ready(self) -> None:
         if not self.started.done():
             self.started.set_result(None)
+            self._settled(self)
+
+    def _give_up(self) -> None:
+        if not self.started.done():
+            self.started.cancel()
+            self._settled(self)
 
     def _limit_start(self) -> asyncio.TimerHandle | None:
         limit = self.service.start_timeout
@@ -147,6 +168,7 @@ class Hosted:
         if not self.started.done():
             self.started.set_exception(error)
             self.started.exception()  # whoever waits asks again; nobody may be left to
+            self._settled(self)
         elif self.stopping:
             self.end_error = error
         else:

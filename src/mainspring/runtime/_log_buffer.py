@@ -174,7 +174,9 @@ class BufferedHandler(logging.Handler):
         return True
 
     def start(self) -> None:
-        """Start the thread now, before the first record does."""
+        """Start the thread now, before the first record does; nothing happens when it runs."""
+        if self._thread is not None:
+            return
         thread = threading.Thread(target=self._run, args=(self._queue,), name="log writer", daemon=True)
         self._thread = thread
         thread.start()
@@ -251,7 +253,7 @@ def _take_all(queue: deque[Entry]) -> list[Entry]:
 def _settle(record: logging.LogRecord) -> None:
     """Format the message now if an argument may change before the thread does."""
     arguments = record.args
-    if not arguments or (isinstance(arguments, tuple) and all(type(one) in _SETTLED for one in arguments)):
+    if not arguments or (isinstance(arguments, tuple) and _SETTLED.issuperset(map(type, arguments))):
         return
     try:
         message = record.getMessage()

@@ -44,10 +44,19 @@ class ServiceGroup:
         needs = {key: _needs_of(one, known.values()) for key, one in new.items() if one.service.requires}
         _check_circles([new[key] for key in needs], needs)
         self._hosted = known
+        everyone = asyncio.get_running_loop().create_future()
+        left = len(new)
+
+        def settled(one: Hosted) -> None:
+            nonlocal left
+            left -= 1
+            if (left == 0 or one.failed) and not everyone.done():
+                everyone.set_result(None)
+
         for key, one in new.items():
-            one.begin(self._resources, needs.get(key, ()))
+            one.begin(self._resources, needs.get(key, ()), settled)
         if new:
-            await asyncio.wait([one.started for one in new.values()], return_when=asyncio.FIRST_EXCEPTION)
+            await everyone
         errors = [one.error for one in new.values() if one.failed and one.error is not None]
         raise_together("services failed to start", errors)
         return list(new.values())
@@ -140,9 +149,9 @@ def _stops(service: Service) -> bool:
 async def _stop_one(one: Hosted, error: BaseException | None) -> BaseException | None:
     was_ready = one.started.done()
     failure: BaseException
-    limit = asyncio.timeout(one.service.stop_timeout)
+    limit = None if one.service.stop_timeout is None else asyncio.timeout(one.service.stop_timeout)
     try:
-        if one.service.stop_timeout is None:
+        if limit is None:
             await one.service.stop(error)
         else:
             async with limit:
@@ -155,7 +164,7 @@ async def _stop_one(one: Hosted, error: BaseException | None) -> BaseException |
         return None  # stop() awaited a task that it had cancelled
     except Exception as caught:  # noqa: BLE001  # supervisor: one failing stop must not keep others from stopping
         failure = caught
-        if limit.expired():
+        if limit is not None and limit.expired():
             timeout = one.service.stop_timeout or 0.0
             failure = ServiceTimeoutError(service=one.name, action="stop", timeout=timeout)
     if was_ready:

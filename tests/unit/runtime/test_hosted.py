@@ -5,11 +5,12 @@ from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
 import pytest
-from tests.unit.runtime.support_services import Noted, quiet
+from tests.unit.runtime.support_services import Noted, Working, quiet
 
 from mainspring.base import Backoff
 from mainspring.errors import (
     InvalidArgumentError,
+    MisuseError,
     ServiceTimeoutError,
 )
 from mainspring.runtime import Service, resource
@@ -220,3 +221,24 @@ async def test_a_service_gets_its_resources_and_shares_them() -> None:
         async with program.resources.use(shared_pool) as value:
             assert "pool" == value
     assert "pool closed" == log[-1]
+
+
+async def test_a_start_that_ends_by_a_cancellation_is_a_failure() -> None:
+    class Cancelled(Noted):
+        async def start(self) -> None:
+            task = asyncio.create_task(asyncio.sleep(0))
+            task.cancel()
+            await task
+
+    with pytest.raises(MisuseError, match="ended by a cancellation"):
+        async with quiet(Cancelled(log=[])):
+            raise NotImplementedError
+
+
+async def test_a_work_that_is_cancelled_from_outside_is_not_healthy() -> None:
+    log: list[str] = []
+    async with quiet(Working(log=log)) as program:
+        (task,) = (one for one in asyncio.all_tasks() if one.get_name().startswith("service"))
+        task.cancel()
+        await eventually(lambda: program.health().services[0].state == "failed")
+        assert "ended by a cancellation" in str(program.health().services[0].error)
