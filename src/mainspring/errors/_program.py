@@ -42,6 +42,10 @@ class ResourceError(MainspringError, RuntimeError):
 class UnknownResourceError(MainspringError, LookupError):
     """A parameter has no default, and nothing says what to inject for it."""
 
+    parameter: str
+    function: str
+    known: tuple[str, ...]
+
     def __init__(self, *, parameter: str, function: str, known: Sequence[str], hint: str | None = None) -> None:
         names = ", ".join(known) or "nothing"
         super().__init__(

@@ -104,10 +104,13 @@ def test_basic_config_takes_the_older_arguments_in_their_order() -> None:
     assert "hello\n" == stream.getvalue()
 
 
-def test_a_threaded_handler_is_started_by_itself() -> None:
+@pytest.mark.parametrize("started", [True, False])
+def test_a_threaded_handler_writes_whether_it_was_started_or_not(started: bool) -> None:
     stream = StringIO()
     handler = aiomisc.log.ThreadedHandler(logging.StreamHandler(stream), flush_interval=0.0, buffered=False)
-    handler.start()
+    if started:
+        handler.start()
+        handler.start()
     handler.handle(logging.LogRecord("app", logging.INFO, "", 0, "hello", (), None))
     assert handler.stop(30)
     assert "hello\n" == stream.getvalue()

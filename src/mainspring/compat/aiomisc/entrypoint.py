@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Any, Final, TypeVar
 
 from mainspring.compat.aiomisc._environment import variable_names
+from mainspring.compat.aiomisc_dependency import fill_dependencies
 from mainspring.runtime import Entrypoint as _Entrypoint
 from mainspring.runtime import Service, get_context, run_in
 
@@ -14,10 +15,17 @@ T = TypeVar("T")
 
 
 class Entrypoint(_Entrypoint):  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]  # final for users
-    """As `mainspring.entrypoint`; options that are None come from `AIOMISC_*` first."""
+    """As `mainspring.entrypoint`; options that are None come from `AIOMISC_*` first.
+
+    Services get what their `__dependencies__` name; see `aiomisc_dependency`.
+    """
 
     _plugin_groups = PLUGIN_GROUPS
     _pool_queue = 0  # unbounded
+
+    def __init__(self, *services: Service, **kwargs: Any) -> None:
+        super().__init__(*services, **kwargs)
+        self.pre_start.connect(fill_dependencies)
 
     @staticmethod
     def _variables(setting: str) -> Sequence[str]:

@@ -44,7 +44,7 @@ def basic_config(
 
 
 class ThreadedHandler(BufferedHandler):
-    """As `BufferedHandler`, with the arguments of aiomisc; its thread starts by itself."""
+    """As `BufferedHandler`, with the arguments of aiomisc; the first record starts its thread, too."""
 
     def __init__(
         self, target: logging.Handler, flush_interval: float = 0.1, buffered: bool = True, queue_size: int = 0
@@ -55,6 +55,3 @@ class ThreadedHandler(BufferedHandler):
             flush_interval=flush_interval,
             policy="drop-oldest" if buffered else "block",
         )
-
-    def start(self) -> None:
-        """Do nothing: the thread is started by the first record."""
