@@ -199,15 +199,14 @@ class Entrypoint:
         _ = self.ctx
         await self.pre_start.call(entrypoint=self, services=services)
         try:
-            started = await self.group.start(services)
+            for one in await self.group.start(services):
+                if one.started.cancelled():
+                    raise ClosedError(what=f"the service {one.name}")
         except BaseException as error:
             await self.group.stop(services, error)
             raise
         finally:
             await self.post_start.call(entrypoint=self, services=services)
-        for one in started:
-            if one.stopping:
-                raise ClosedError(what=f"the service {one.name}")
 
     async def stop_services(self, *services: Service, exc: BaseException | None = None) -> None:
         """Stop some services, each to its end.

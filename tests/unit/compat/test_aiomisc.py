@@ -62,6 +62,25 @@ def test_names_are_where_they_were(module: str) -> None:
         getattr(found, "no_such_name")  # noqa: B009
 
 
+@pytest.mark.parametrize("module", ["aiomisc.plugins.__main__", "__main__"])
+def test_commands_do_nothing_when_they_are_imported(module: str, capsys: pytest.CaptureFixture[str]) -> None:
+    importlib.import_module(f"mainspring.compat.{module}")
+    assert ("", "") == capsys.readouterr()
+
+
+def test_the_module_of_the_plugins_has_no_other_names() -> None:
+    with pytest.raises(AttributeError, match="no_such_name"):
+        getattr(importlib.import_module("mainspring.compat.aiomisc.plugins._plugins"), "no_such_name")  # noqa: B009
+
+
+@pytest.mark.extras
+def test_the_journal_needs_its_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("logging_journald")
+    monkeypatch.setattr("mainspring.runtime._log_system.JOURNAL_SOCKET", "/nowhere")
+    with pytest.raises(FileNotFoundError, match="no socket"):
+        importlib.import_module("mainspring.compat.aiomisc_log.formatter").journald_formatter()
+
+
 def test_objects_keep_their_names_when_the_modules_of_the_same_name_are_imported() -> None:
     for name in ("entrypoint", "utils", "log"):
         importlib.import_module(f"mainspring.compat.aiomisc.{name}")

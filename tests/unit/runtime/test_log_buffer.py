@@ -204,3 +204,13 @@ def test_block_gives_up_on_a_sink_that_hangs(sink: Sink, monkeypatch: pytest.Mon
 def test_arguments_are_checked(argument: dict[str, object]) -> None:
     with pytest.raises(InvalidArgumentError, match=next(iter(argument))):
         BufferedHandler(logging.NullHandler(), **argument)  # type: ignore[arg-type]  # pyright: ignore
+
+
+def test_a_thread_that_is_faster_than_a_caller_that_drops_is_no_error(sink: Sink) -> None:
+    handler = BufferedHandler(sink, buffer_size=1, flush_interval=0.0)
+    handler.start()
+    handler._queue.clear()
+    assert handler._make_room(logging.INFO)
+    assert 1 == handler.dropped_count
+    assert handler.stop(30)
+    assert handler.stop(30)

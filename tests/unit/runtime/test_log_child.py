@@ -135,6 +135,13 @@ def test_a_child_sends_batches_and_flushes_only_what_is_new() -> None:
         count = len(sent)
         flush()
         assert count == len(sent)
+        support_chatty.fail()
+        flush()
+        failed, bad, named, error = (each for batch in sent[count:] for each in batch)
+        assert "ValueError" in failed["exc_text"]
+        assert "Stack" in failed["stack_info"]
+        assert ["failed [1]", "1", "'an error'"] == [each["msg"] for each in (failed, named, error)]
+        assert "TypeError" in bad["msg"]
         handler.close()
     finally:
         root.handlers[:] = handlers

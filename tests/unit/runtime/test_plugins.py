@@ -123,5 +123,6 @@ def test_the_command_runs_and_helps() -> None:
     command = [sys.executable, "-m", "mainspring.plugins"]
     done = subprocess.run([*command, "-s"], capture_output=True, text=True, timeout=60, check=True)
     assert "" == done.stderr
+    importlib.import_module("mainspring.plugins")  # alone it does nothing
     done = subprocess.run([*command, "-h"], capture_output=True, text=True, timeout=60, check=True)
     assert "usage: python -m mainspring.plugins [-h] [-q] [-n]" in done.stdout

@@ -128,3 +128,24 @@ async def test_services_that_require_their_own_class_stop_together() -> None:
     async with quiet(Peer(log=log), Noted(log=log, label="first")):
         pass
     assert 2 == sum("stops" in line for line in log)
+
+
+async def test_what_requires_a_service_that_was_stopped_before_it_had_started_is_stopped_too() -> None:
+    log: list[str] = []
+
+    class Slow(Noted):
+        async def start(self) -> None:
+            await asyncio.Event().wait()
+
+    class Dependent(Noted):
+        requires = (Slow,)
+
+    async with quiet() as program:
+        slow = Slow(log=log, label="slow")
+        starting = asyncio.ensure_future(program.start_services(slow, Dependent(log=log, label="dependent")))
+        await eventually(lambda: slow in program.services)
+        await program.stop_services(slow)
+        with pytest.raises(ClosedError):
+            await starting
+        assert () == program.services
+    assert ["slow stops NoneType"] == log
