@@ -204,3 +204,20 @@ os.wait()"""
     with program(text, uvloop=False) as child:
         _, errors = child.communicate(timeout=30)
     assert ["child", "parent"] == errors.splitlines()
+
+
+def test_a_sink_that_hangs_keeps_no_program_from_ending() -> None:
+    """Nobody reads the pipe of stderr, which is full after some records."""
+    text = """
+import logging
+async def chatty():
+    for number in range(5000): logging.info("record %d, long enough to fill a pipe before the end", number)
+    say("main ends")
+run(chatty())
+logging.info("one more, after the end")
+say("after")"""
+    with program(text, uvloop=False) as child:
+        lines_until(child, "after")
+        assert 0 == child.wait(30)
+        assert child.stderr is not None
+        assert child.stderr.readline().startswith("record ")

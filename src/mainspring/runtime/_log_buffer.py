@@ -7,6 +7,7 @@ hangs delays nobody: the buffer fills up, and the policy says what is dropped. D
 
 import logging
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -56,6 +57,8 @@ class BufferedHandler(logging.Handler):
     Raises:
         InvalidArgumentError: the size is below 1, the interval negative, or the policy unknown.
     """
+
+    _stuck: bool  # the last flush was in vain
 
     def __init__(
         self,
@@ -128,8 +131,8 @@ class BufferedHandler(logging.Handler):
         return ticket.wait(timeout)
 
     def flush(self) -> None:
-        """Wait until everything that was logged before is written, at most 5 s."""
-        self.drain(_MAX_FLUSH)
+        """Wait until everything that was logged before is written, at most 5 s; once while the sink hangs."""
+        self._stuck = not self.drain(0.0 if self._stuck else _MAX_FLUSH)
 
     def stop(self, timeout: float = _MAX_FLUSH) -> bool:
         """Write what waits, for at most `timeout` seconds, and end the thread; the target stays open.
@@ -147,7 +150,7 @@ class BufferedHandler(logging.Handler):
 
     def close(self) -> None:
         """Write what waits, for at most 5 s, end the thread, and close the target unless it hangs."""
-        if not self._closed and self.stop():
+        if not self._closed and self.stop(0.0 if self._stuck else _MAX_FLUSH):
             self.target.close()
 
     def forget(self) -> None:
@@ -157,6 +160,7 @@ class BufferedHandler(logging.Handler):
         self._wake = threading.Event()  # something waits
         self._hurry = threading.Event()  # do not gather, write now
         self._thread: threading.Thread | None = None
+        self._stuck = False
 
     def _make_room(self, level: int) -> bool:
         """Apply the policy; say whether the new record may come in."""
@@ -191,6 +195,7 @@ class BufferedHandler(logging.Handler):
             tickets = [self._tickets.popleft() for _ in range(len(self._tickets))]
             while batch := _take_all(queue):
                 self._write(batch)
+            self._stuck = False
             for ticket in tickets:
                 ticket.set()
         self.statistic.threads -= 1
@@ -237,8 +242,19 @@ class BatchStreamHandler(TextHandler):
                 lines.append(context.run(self.format, record) + self.terminator)
             except Exception:  # noqa: BLE001  # supervisor: one record that cannot be formatted is reported
                 self.handleError(record)
-        self.stream.write("".join(lines))
-        self.flush()
+        self._write("".join(lines))
+
+    def _write(self, text: str) -> None:
+        """Write; past the lock of a standard stream, since who hangs in it hangs the end of the process, too."""
+        stream = self.stream
+        if stream not in (sys.__stderr__, sys.__stdout__):
+            stream.write(text)
+            self.flush()
+            return
+        stream.flush()
+        left = memoryview(text.encode(stream.encoding, stream.errors or "strict"))
+        while left:
+            left = left[os.write(stream.fileno(), left) :]
 
 
 def _take_all(queue: deque[Entry]) -> list[Entry]:

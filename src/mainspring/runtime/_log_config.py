@@ -53,17 +53,19 @@ def basic_config(
     chosen = format_of(LogFormat.default() if log_format is None else log_format)
     made = [] if chosen is LogFormat.disabled else [log_handler(chosen, date_format, stream)]
     targets = [*made, *handlers]
+
+    def before(target: logging.Handler) -> logging.Handler:
+        if isinstance(target, BufferedHandler):
+            return target
+        return _OwnBuffer(target, buffer_size=buffer_size, flush_interval=flush_interval, policy=policy)
+
     if buffered:
-        targets = [
-            one
-            if isinstance(one, BufferedHandler)
-            else _OwnBuffer(one, buffer_size=buffer_size, flush_interval=flush_interval, policy=policy)
-            for one in targets
-        ]
+        targets = list(map(before, targets))
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)
-        _retire(old)
+        if not _retire(old):  # that sink hangs, and the next handler may write to the same
+            targets = list(map(before, targets))
     _made.update(made)
     for one in targets:
         root.addHandler(one)
@@ -81,14 +83,18 @@ class _OwnBuffer(BufferedHandler):
 _made: "WeakSet[logging.Handler]" = WeakSet()
 
 
-def _retire(old: logging.Handler) -> None:
+def _retire(old: logging.Handler) -> bool:
+    """Let go of a handler; say whether all that it had to write is written."""
     if isinstance(old, _OwnBuffer):
-        if old.stop(_MAX_RETIRE) and old.target in _made:
+        written = old.stop(_MAX_RETIRE)
+        if written and old.target in _made:
             old.target.close()
-    elif isinstance(old, BufferedHandler):
-        old.drain(_MAX_RETIRE)
-    elif old in _made:
+        return written
+    if isinstance(old, BufferedHandler):
+        return old.drain(_MAX_RETIRE)
+    if old in _made:
         old.close()
+    return True
 
 
 def level_number(level: int | str) -> int:

@@ -1,8 +1,12 @@
 """Starting and stopping: order, failures, bounds, nesting; on a loop of its own and on a running one."""
 
 import asyncio
+import json
+import logging
 import os
 import signal
+import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,7 +19,7 @@ from mainspring.errors import (
     NoEntrypointError,
     ShutdownTimeoutError,
 )
-from mainspring.runtime import Service, entrypoint, get_context, run
+from mainspring.runtime import BufferedHandler, Service, entrypoint, get_context, run
 
 
 @pytest.fixture(autouse=True)
@@ -336,3 +340,67 @@ def test_the_context_is_that_of_the_loop() -> None:
         assert entrypoint.get_current().ctx is get_context()
 
     run(main(), log_config=False)
+
+
+def test_a_loop_is_closed_when_its_services_did_not_start() -> None:
+    program = quiet(Failing(log=[], label="bad"))
+    with pytest.raises(ValueError, match="bad"), program:
+        raise NotImplementedError
+    assert program.loop.is_closed()
+
+
+@pytest.fixture
+def _root() -> Iterator[None]:
+    """Put the root logger and the hook back afterwards."""
+    logger, hook = logging.getLogger(), sys.excepthook
+    handlers, level = list(logger.handlers), logger.level
+    yield
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+    sys.excepthook = hook
+
+
+@pytest.mark.usefixtures("_root")
+def test_every_variable_has_its_effect_and_arguments_win(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {
+        "LOG_LEVEL": "warning",
+        "LOG_FORMAT": "json",
+        "LOG_DATE_FORMAT": "DATE",
+        "LOG_FLUSH": "10",
+        "LOG_BUFFER_SIZE": "4",
+        "POOL_SIZE": "3",
+        "SHUTDOWN_TIMEOUT": "7",
+        "DEBUG": "1",
+        "NO_PLUGINS": "1",
+    }.items():
+        monkeypatch.setenv(f"MAINSPRING_{name}", value)
+
+    async def main() -> int:
+        logging.info("too quiet")
+        for number in range(3):
+            logging.warning("number %d", number)
+        pool = entrypoint.get_current().loop.__dict__.get("_default_executor")
+        return int(getattr(pool, "_max_workers", 0))
+
+    program = entrypoint()
+    with program as loop:
+        assert loop.get_debug()
+        assert 3 == loop.run_until_complete(main())
+    assert 7.0 == program.exit.timeout
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert ["number 0", "number 1", "number 2"] == [line["msg"] for line in lines]
+    assert {"DATE"} == {line["@timestamp"] for line in lines}
+    program = entrypoint(log_level="info", log_format="plain", log_date_format="%%", debug=False, shutdown_timeout=8)
+    with program as loop:
+        assert not loop.get_debug()
+        logging.info("heard")
+    assert "% heard\n" == capsys.readouterr().err
+    monkeypatch.setenv("MAINSPRING_LOG_BUFFERING", "0")
+    with entrypoint(log_format="plain"):
+        assert not any(isinstance(one, BufferedHandler) for one in logging.getLogger().handlers)
+    monkeypatch.setenv("MAINSPRING_LOG_CONFIG", "0")
+    before = list(logging.getLogger().handlers)
+    with entrypoint():
+        assert before == logging.getLogger().handlers

@@ -214,3 +214,16 @@ def test_a_thread_that_is_faster_than_a_caller_that_drops_is_no_error(sink: Sink
     assert 1 == handler.dropped_count
     assert handler.stop(30)
     assert handler.stop(30)
+
+
+def test_who_has_waited_in_vain_once_does_not_wait_again(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mainspring.runtime._log_buffer._MAX_FLUSH", 0.01)
+    handler = BufferedHandler(sink, flush_interval=0.0)
+    sink.open.clear()
+    logger_of(handler).info("held up")
+    handler.flush()
+    monkeypatch.setattr("mainspring.runtime._log_buffer._MAX_FLUSH", 3600.0)
+    handler.flush()
+    handler.close()
+    assert [] == sink.seen
+    sink.open.set()

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from io import StringIO
 from logging.handlers import SysLogHandler
@@ -183,3 +184,33 @@ def test_the_default_format_follows_where_stderr_goes(monkeypatch: pytest.Monkey
 class _Terminal(StringIO):
     def isatty(self) -> bool:
         return True
+
+
+def test_what_follows_a_sink_that_hangs_is_buffered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mainspring.runtime._log_config._MAX_RETIRE", 0.01)
+    gate = threading.Event()
+
+    class Hanging(StringIO):
+        def write(self, text: str) -> int:
+            gate.wait(30)
+            return super().write(text)
+
+    basic_config(log_format="plain", stream=(stream := Hanging()), flush_interval=0.0)
+    logging.warning("first")
+    (hung,) = logging.getLogger().handlers
+    basic_config(log_format="plain", stream=stream, buffered=False)
+    (next_one,) = logging.getLogger().handlers
+    assert isinstance(next_one, BufferedHandler)
+    logging.warning("second")
+    hung.flush()
+    gate.set()
+    assert next_one.drain(30)
+    assert {"first", "second"} == set(stream.getvalue().split())
+
+
+def test_a_configuration_that_is_refused_changes_nothing() -> None:
+    basic_config(log_format="plain", stream=(stream := StringIO()), buffered=False)
+    with pytest.raises(InvalidArgumentError, match="buffer_size"):
+        basic_config(log_format="plain", buffer_size=0)
+    logging.warning("still here")
+    assert "still here\n" == stream.getvalue()
