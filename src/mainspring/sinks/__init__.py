@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mainspring.sinks._delivery import Delivery as Delivery
+    from mainspring.sinks._file_sink import Csv as Csv
+    from mainspring.sinks._file_sink import FileSink as FileSink
+    from mainspring.sinks._file_sink import JsonLines as JsonLines
     from mainspring.sinks._letters import DeadLetter as DeadLetter
     from mainspring.sinks._session import SinkSession as SinkSession
     from mainspring.sinks._set import SinkSet as SinkSet
+    from mainspring.sinks._sink import CollectingSink as CollectingSink
     from mainspring.sinks._sink import ResultSink as ResultSink
     from mainspring.sinks._sink import TransactionalBatch as TransactionalBatch
     from mainspring.sinks._sink import TransactionalSink as TransactionalSink
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from mainspring.sinks._spool import Spool as Spool
     from mainspring.sinks._spool import SpoolStats as SpoolStats
     from mainspring.sinks._sql_table import SqlTable as SqlTable
+    from mainspring.sinks._transaction import Collector as Collector
     from mainspring.sinks._transaction import SinkRun as SinkRun
     from mainspring.sinks._transaction import SqlTransaction as SqlTransaction
     from mainspring.sinks._transaction import StageArea as StageArea
@@ -31,12 +36,21 @@ else:
         __name__,
         {
             "_delivery": ("Delivery",),
+            "_file_sink": ("Csv", "FileSink", "JsonLines"),
             "_letters": ("DeadLetter",),
             "_session": ("SinkSession",),
             "_set": ("SinkSet",),
-            "_sink": ("ResultSink", "TransactionalBatch", "TransactionalSink", "TypedSink", "WriteIntent", "on"),
+            "_sink": (
+                "CollectingSink",
+                "ResultSink",
+                "TransactionalBatch",
+                "TransactionalSink",
+                "TypedSink",
+                "WriteIntent",
+                "on",
+            ),
             "_spool": ("Spool", "SpoolStats"),
             "_sql_table": ("SqlTable",),
-            "_transaction": ("SinkRun", "SqlTransaction", "StageArea", "TransactionalWrite"),
+            "_transaction": ("Collector", "SinkRun", "SqlTransaction", "StageArea", "TransactionalWrite"),
         },
     )

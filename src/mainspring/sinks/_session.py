@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any  # Any: items have any type
 from mainspring.base import to_us
 from mainspring.errors import ClosedError
 from mainspring.sinks._batcher import Batcher, Ticket
-from mainspring.sinks._sink import TransactionalSink, label_of
-from mainspring.sinks._staged import Collector
-from mainspring.sinks._transaction import SinkRun, TransactionalWrite
+from mainspring.sinks._sink import is_collecting, label_of
+from mainspring.sinks._transaction import Collector, SinkRun, TransactionalWrite
 
 if TYPE_CHECKING:
     from mainspring.sinks._set import SinkSet
@@ -95,7 +94,7 @@ class SinkSession:
         """Return batcher and ticket for a sink that takes batches; any other one has a collector after this."""
         number = id(target)
         self._labels[number] = label_of(target)
-        if not isinstance(target, TransactionalSink):
+        if not is_collecting(target):
             run = self._run
             ticket = Ticket(label_of(target), run_id=run.run_id, job_id=run.job_id)
             return self._tickets.setdefault(number, (self._sinks.lane(target).batcher, ticket))

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar  # Any: items have any type
+from typing import Any, Final, Self, TypeVar  # Any: items have any type
 
+from mainspring.concurrency import ThreadPoolExecutor
 from mainspring.errors import InvalidArgumentError, InvalidItemError, UnknownSinkError, UnroutedItemError
 from mainspring.sinks._batcher import Ticket
 from mainspring.sinks._delivery import Delivery
@@ -14,13 +15,22 @@ from mainspring.sinks._lane import Lane, delivery_of
 from mainspring.sinks._letters import TypeNames
 from mainspring.sinks._own_database import OwnRows
 from mainspring.sinks._session import SinkSession
-from mainspring.sinks._sink import TransactionalSink, TypedSink, check_sink, label_of
+from mainspring.sinks._sink import (
+    CollectingSink,
+    TransactionalSink,
+    TypedSink,
+    check_sink,
+    is_collecting,
+    label_of,
+)
 from mainspring.sinks._spool import SPOOL_BYTES, Spool
 from mainspring.sinks._sql_table import SqlTable
-from mainspring.sinks._staged import Collector, MemoryBudget, RunRows
-from mainspring.sinks._transaction import SinkRun, StageArea
+from mainspring.sinks._staged import MemoryBudget, RunRows
+from mainspring.sinks._transaction import Collector, SinkRun, StageArea
 
 Sink = TypeVar("Sink")
+
+FILE_THREADS: Final = 4  # files that are written at once
 
 
 class SinkSet:
@@ -47,6 +57,7 @@ class SinkSet:
         self._opening = asyncio.Lock()
         self._stage: StageArea | None = None
         self._budget = MemoryBudget()
+        self._threads: ThreadPoolExecutor | None = None
         self._spool: Spool | None = None
         if spool is not None:
             names, lanes = self._type_names, self._lanes_by_name
@@ -90,7 +101,7 @@ class SinkSet:
         self._names.setdefault(id(sink), name)
         if delivery is not None:
             self._deliveries[id(sink)] = delivery
-        if not isinstance(sink, TransactionalSink) and self.lane(sink).delivery.on_failure == "spool":
+        if not is_collecting(sink) and self.lane(sink).delivery.on_failure == "spool":
             for one in types or (sink.types if isinstance(sink, TypedSink) else ()):
                 self._type_names.add(one)
 
@@ -130,6 +141,9 @@ class SinkSet:
             if table.own is not None:
                 await table.own.close()
         self._tables.clear()
+        if self._threads is not None:
+            self._threads.shutdown()
+            self._threads = None
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -159,14 +173,14 @@ class SinkSet:
             ClosedError: the set was closed.
         """
         target = self.named(sink) if sink is not None else self.route(type(item))
-        if isinstance(target, TransactionalSink):
-            raise InvalidItemError(
-                sink=label_of(target),
-                reason="it writes the items of a run when the run ends, and this item belongs to none",
-                hint="use session(SinkRun(...)), emit into it and finish it",
-            )
         ticket = self._nobodys.get(id(target))
         if ticket is None:
+            if is_collecting(target):
+                raise InvalidItemError(
+                    sink=label_of(target),
+                    reason="it writes the items of a run when the run ends, and this item belongs to none",
+                    hint="use session(SinkRun(...)), emit into it and finish it",
+                )
             ticket = self._nobodys[id(target)] = Ticket(label_of(target))
         batcher = self.lane(target).batcher
         if not batcher.offer(ticket, item, key):
@@ -243,8 +257,12 @@ class SinkSet:
         if self._spool is not None:
             await self._spool.forget(ticket.spooled)
 
-    async def collector(self, sink: TransactionalSink, run: SinkRun) -> Collector:
-        """Return what collects a run's items for a transactional sink, opening its own database if it has one."""
+    async def collector(self, sink: TransactionalSink | CollectingSink, run: SinkRun) -> Collector:
+        """Return what collects a run's items, opening the sink's own database if it has one."""
+        if isinstance(sink, CollectingSink):
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(FILE_THREADS, statistic_name="sinks")
+            return sink.collect(run, self._threads)
         if not isinstance(sink, SqlTable):
             return RunRows(sink, run, self._stage, budget=self._budget)
         if sink.own is None:

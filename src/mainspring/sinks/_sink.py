@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable  # Any: items have any type
 
+from mainspring.concurrency import ThreadPoolExecutor
 from mainspring.errors import InvalidArgumentError, UnroutedItemError
-from mainspring.sinks._transaction import SinkRun, SqlTransaction
+from mainspring.sinks._transaction import Collector, SinkRun, SqlTransaction
 
 Write = Callable[[Sequence[Any]], Awaitable[None]]
 Method = TypeVar("Method", bound=Callable[..., Awaitable[None]])
@@ -58,6 +59,23 @@ class TransactionalSink(Protocol):
         Raises:
             InvalidItemError: what is wrong with it.
         """
+        ...
+
+
+@runtime_checkable
+class CollectingSink(Protocol):
+    """A sink that collects what a run emits and writes it by itself when the run ends well.
+
+    An attribute `replaces = True` asks for a collector also for a run of its job that emitted nothing.
+    """
+
+    @property
+    def label(self) -> str:
+        """The name of the sink."""
+        ...
+
+    def collect(self, run: SinkRun, threads: ThreadPoolExecutor) -> Collector:
+        """Return what takes the items of one run; blocking work is for `threads`."""
         ...
 
 
@@ -142,15 +160,20 @@ def is_write(sink: object) -> TypeGuard[Write]:
     return callable(sink)
 
 
+def is_collecting(sink: object) -> TypeGuard[TransactionalSink | CollectingSink]:
+    """Tell whether a sink writes the items of a run when the run ends, all or none."""
+    return isinstance(sink, TransactionalSink | CollectingSink)
+
+
 def check_sink(sink: object) -> None:
     """Refuse what is no sink.
 
     Raises:
         InvalidArgumentError: the object is no sink.
     """
-    if not isinstance(sink, ResultSink | TransactionalSink) and not is_write(sink):
+    if not isinstance(sink, ResultSink) and not is_collecting(sink) and not is_write(sink):
         raise InvalidArgumentError(
             argument="sink",
             value=sink,
-            expected="a SqlTable, a TypedSink, a ResultSink or an async function of a list of items",
+            expected="a SqlTable, a file, a TypedSink, a ResultSink or an async function of a list of items",
         )

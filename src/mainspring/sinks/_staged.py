@@ -6,7 +6,7 @@ handler does to an item afterwards changes nothing; and a sink gets the same obj
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol  # Any: items have any type
+from typing import Any, Final  # Any: items have any type
 
 from mainspring.errors import EncodeError, InvalidItemError, SinkWriteError
 from mainspring.sinks._columns import as_row, plain_row
@@ -31,28 +31,6 @@ class MemoryBudget:
     def __init__(self, limit: int = TOTAL_BYTES) -> None:
         self.limit = limit
         self.used = 0
-
-
-class Collector(Protocol):
-    """Takes one run's items for one sink; they count when the run ends well, all of them or none."""
-
-    count: int
-
-    def take(self, item: object, key: str | None) -> bool:
-        """Take one item; tell whether `relieve` is to be awaited now."""
-        ...
-
-    async def relieve(self) -> None:
-        """Move what was taken out of memory."""
-        ...
-
-    async def finish(self) -> TransactionalWrite | None:
-        """End: return what the store's finish writes, None if all is written already."""
-        ...
-
-    async def discard(self) -> None:
-        """Forget everything."""
-        ...
 
 
 class RunRows:

@@ -68,3 +68,25 @@ class StageArea(Protocol):
     async def put(self, run: SinkRun, sink_name: str, sequence: int, payload: bytes) -> None:
         """Keep one chunk, keyed by (run id, fence, sink, sequence), until the run ends."""
         ...
+
+
+class Collector(Protocol):
+    """Takes one run's items for one sink; they count when the run ends well, all of them or none."""
+
+    count: int
+
+    def take(self, item: object, key: str | None) -> bool:
+        """Take one item; tell whether `relieve` is to be awaited now."""
+        ...
+
+    async def relieve(self) -> None:
+        """Move what was taken out of memory."""
+        ...
+
+    async def finish(self) -> TransactionalWrite | None:
+        """End: return what the store's finish writes, None if all is written already."""
+        ...
+
+    async def discard(self) -> None:
+        """Forget everything."""
+        ...

@@ -1,0 +1,148 @@
+"""Every kind of sink behind one form: emit some numbers as a run, and read back what arrived."""
+
+import csv
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.unit.sinks.support_tables import Database
+
+from mainspring.sinks import (
+    Csv,
+    Delivery,
+    JsonLines,
+    ResultSink,
+    SinkRun,
+    SinkSession,
+    SinkSet,
+    SqlTable,
+    SqlTransaction,
+    TransactionalBatch,
+    TypedSink,
+    WriteIntent,
+    on,
+)
+
+SLOW = Delivery(max_seconds=3600.0)  # only a barrier, or a full batch, makes such a sink write
+Row = dict[str, int]
+
+
+class Case:
+    """One sink with its place; `rows()` says which numbers are there, sorted."""
+
+    def __init__(self, sink: object, rows: Callable[[], Sequence[int]], database: Database) -> None:
+        self.sink = sink
+        self.sinks = SinkSet()
+        self._rows = rows
+        self._database = database
+
+    def rows(self) -> list[int]:
+        return sorted(self._rows())
+
+    async def __aenter__(self) -> "Case":
+        await self.sinks.open(self._database)
+        self.sinks.bind("job load", self.sink, delivery=SLOW)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.sinks.close()
+        self._database.connection.close()
+
+    async def emit(self, run: SinkRun, numbers: Sequence[int]) -> SinkSession:
+        """Emit some numbers, each under its own key."""
+        session = self.sinks.session(run, default=self.sink)
+        for number in numbers:
+            await session.emit({"n": number}, key=str(number))
+        return session
+
+    async def finish(self, session: SinkSession) -> None:
+        """End a run well, as a job store does: its rows in one savepoint."""
+        writes = await session.finish()
+        self._database.execute("SAVEPOINT run")
+        for write in writes:
+            write.apply(self._database)
+        self._database.execute("RELEASE run")
+
+    async def run(self, run: SinkRun, numbers: Sequence[int]) -> None:
+        await self.finish(await self.emit(run, numbers))
+
+
+class Transactional:
+    """A user's own transactional sink."""
+
+    label = "own"
+
+    def check(self, item: object, run: SinkRun) -> None:
+        return None
+
+    def write(self, tx: SqlTransaction, batch: TransactionalBatch) -> int:
+        tx.execute("CREATE TABLE IF NOT EXISTS numbers(n INTEGER)")
+        tx.executemany("INSERT INTO numbers VALUES (?)", [(item["n"],) for item in batch])
+        return len(batch)
+
+
+def make(kind: str, folder: Path) -> Case:
+    """Return a case of that kind in a folder."""
+    database, got = Database(), list[int]()
+
+    async def keep(batch: list[Row]) -> None:
+        got.extend(item["n"] for item in batch)
+
+    class Typed(TypedSink):
+        @on(dict)
+        async def write(self, batch: list[Row]) -> None:
+            await keep(batch)
+
+    class Results(ResultSink):
+        async def write_batch(self, intents: Sequence[WriteIntent]) -> None:
+            await keep([intent.payload for intent in intents])
+
+    def in_store() -> list[int]:
+        return _numbers(database.connection)
+
+    def in_own() -> list[int]:
+        connection = sqlite3.connect(folder / "own.db")
+        try:
+            return _numbers(connection)
+        finally:
+            connection.close()
+
+    def in_lines() -> list[int]:
+        texts = [path.read_text() for path in folder.glob("*.jsonl")]
+        return [json.loads(line)["n"] for text in texts for line in text.splitlines()]
+
+    def in_csv() -> list[int]:
+        texts = [path.read_text() for path in folder.glob("*.csv")]
+        return [int(row["n"]) for text in texts for row in csv.DictReader(text.splitlines())]
+
+    sinks: dict[str, tuple[Any, Callable[[], list[int]]]] = {  # Any: sinks of every kind
+        "function": (keep, lambda: got),
+        "typed": (Typed(), lambda: got),
+        "results": (Results(), lambda: got),
+        "transactional": (Transactional(), in_store),
+        "table": (SqlTable("numbers"), in_store),
+        "replace": (SqlTable("numbers", replace="interval"), in_store),
+        "key": (SqlTable("numbers", key=("n",)), in_store),
+        "item_key": (SqlTable("numbers", item_key=True), in_store),
+        "own": (SqlTable("numbers", replace="interval", database=folder / "own.db"), in_own),
+        "jsonl": (JsonLines(folder / "{start:%d-%H}.jsonl"), in_lines),
+        "csv": (Csv(folder / "{start:%d-%H}.csv", columns=("n",)), in_csv),
+    }
+    sink, rows = sinks[kind]
+    return Case(sink, rows, database)
+
+
+BATCHES = ("function", "typed", "results")
+REPLACING = ("replace", "own", "jsonl", "csv")
+ONCE = (*REPLACING, "key", "item_key")
+FENCED = ("own", "jsonl", "csv")
+COLLECTING = (*ONCE, "table", "transactional")
+ALL = (*COLLECTING, *BATCHES)
+
+
+def _numbers(connection: sqlite3.Connection) -> list[int]:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'numbers'").fetchone():
+        return []
+    return [number for (number,) in connection.execute("SELECT n FROM numbers")]

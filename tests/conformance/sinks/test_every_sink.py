@@ -1,0 +1,120 @@
+"""What every sink promises, whatever its kind; and what only those promise that count rows exactly once."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.conformance.sinks.support_sinks import ALL, COLLECTING, FENCED, ONCE, REPLACING, make
+from tests.unit.sinks.support_tables import run_of
+
+from mainspring.errors import ClosedError, StaleFenceError
+
+
+@pytest.mark.parametrize("kind", ALL)
+async def test_a_run_that_ends_well_has_written_each_item(tmp_path: Path, kind: str) -> None:
+    async with make(kind, tmp_path) as case:
+        session = await case.emit(run_of(0), range(1200))
+        assert sum(session.counts.values()) == 1200
+        await case.finish(session)
+        assert case.rows() == list(range(1200))
+
+
+@pytest.mark.parametrize("kind", ALL)
+async def test_nothing_of_a_run_that_failed_is_written(tmp_path: Path, kind: str) -> None:
+    async with make(kind, tmp_path) as case:
+        failed = await case.emit(run_of(0), range(300))
+        await case.run(run_of(1), [1000, 1001])
+        await failed.discard()
+        with pytest.raises(ClosedError):
+            await failed.emit({"n": 7}, key="7")
+        await case.run(run_of(2), [1002])
+        await case.sinks.close()
+        good, written = {1000, 1001, 1002}, set(case.rows())
+        # A batch that both runs share is in the sink's hands before one of them fails; a collected item never is.
+        assert good == (written if kind in COLLECTING else written - set(range(300)))
+
+
+@pytest.mark.parametrize("kind", ALL)
+async def test_a_failed_run_alone_writes_nothing_at_all(tmp_path: Path, kind: str) -> None:
+    async with make(kind, tmp_path) as case:
+        await (await case.emit(run_of(0), range(300))).discard()
+        await case.sinks.close()
+        assert case.rows() == []
+
+
+@pytest.mark.parametrize("kind", ALL)
+async def test_runs_and_their_tasks_may_emit_side_by_side(tmp_path: Path, kind: str) -> None:
+    async with make(kind, tmp_path) as case:
+
+        async def whole_run(hour: int) -> None:
+            session = case.sinks.session(run_of(hour), default=case.sink)
+
+            async def part(start: int) -> None:
+                for number in range(start, start + 20):
+                    await session.emit({"n": number}, key=str(number))
+                    await asyncio.sleep(0)
+
+            await asyncio.gather(*(part(hour * 100 + 20 * task) for task in range(3)))
+            await case.finish(session)
+
+        await asyncio.gather(*(whole_run(hour) for hour in range(4)))
+        assert case.rows() == [hour * 100 + number for hour in range(4) for number in range(60)]
+
+
+@pytest.mark.parametrize("kind", ONCE)
+async def test_a_repeated_run_counts_once(tmp_path: Path, kind: str) -> None:
+    async with make(kind, tmp_path) as case:
+        for fence in (1, 2, 3):
+            await case.run(run_of(0, fence=fence), [1, 2, 3])
+            await case.run(run_of(1, fence=fence), [4])
+        assert case.rows() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("kind", REPLACING)
+async def test_a_run_that_emits_nothing_removes_what_its_interval_had(tmp_path: Path, kind: str) -> None:
+    async with make(kind, tmp_path) as case:
+        await case.run(run_of(0), [1, 2])
+        await case.run(run_of(1), [3])
+        await case.run(run_of(0, fence=2), [])
+        assert case.rows() == [3]
+
+
+@pytest.mark.parametrize("kind", FENCED)
+async def test_a_stale_fence_writes_nothing(tmp_path: Path, kind: str) -> None:
+    """Sinks that write by themselves; what travels with a finish is fenced by the store."""
+    async with make(kind, tmp_path) as case:
+        late = await case.emit(run_of(0, fence=1), [1])
+        await case.run(run_of(0, fence=2), [2])
+        with pytest.raises(StaleFenceError):
+            await case.finish(late)
+        await late.discard()
+        assert case.rows() == [2]
+
+
+_RUNS = st.lists(st.tuples(st.integers(0, 2), st.lists(st.integers(0, 50), max_size=5), st.booleans()), max_size=8)
+
+
+async def _play(kind: str, runs: list[tuple[int, list[int], bool]], folder: Path) -> tuple[list[int], list[int]]:
+    """Run all; return what is there and what should be."""
+    async with make(kind, folder) as case:
+        expected: dict[int, list[int]] = {}
+        for fence, (hour, numbers, ends_well) in enumerate(runs, 1):
+            session = await case.emit(run_of(hour, fence=fence), numbers)
+            if ends_well:
+                await case.finish(session)
+                expected[hour] = numbers
+            else:
+                await session.discard()
+        return case.rows(), sorted(number for numbers in expected.values() for number in numbers)
+
+
+@pytest.mark.parametrize("kind", REPLACING)
+@settings(max_examples=25)
+@given(runs=_RUNS)
+def test_each_interval_holds_what_its_last_good_run_emitted(kind: str, runs: list[tuple[int, list[int], bool]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        found, expected = asyncio.run(_play(kind, runs, Path(folder)))
+    assert expected == found
