@@ -2,12 +2,15 @@
 
 import tempfile
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mainspring.errors import SpoolFullError
+from mainspring.errors import DecodeError, SpoolFullError
+from mainspring.sinks._letters import Letter, decode_letter
 from mainspring.sinks._segments import SegmentLog
 
 _DATA = st.binary(min_size=1, max_size=120)
@@ -48,6 +51,7 @@ def expected(model: Kept, step: str, ids: set[int]) -> Kept:
     return after
 
 
+@settings(deadline=None)
 @given(steps=_STEPS)
 def test_the_log_is_what_a_dict_is_after_any_restart(steps: list[tuple[str, list[bytes], set[int]]]) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -67,6 +71,16 @@ def test_the_log_is_what_a_dict_is_after_any_restart(steps: list[tuple[str, list
         log.close()
 
 
+@settings(deadline=None)
+@given(noise=st.binary(max_size=200), item=st.binary(max_size=20))
+def test_noise_is_no_letter_and_says_so(noise: bytes, item: bytes) -> None:
+    letter = Letter("sink", "bytes", None, "run", datetime(2013, 1, 1, tzinfo=UTC), [(None, item)])
+    assert letter == decode_letter(letter.encoded())
+    with pytest.raises(DecodeError):
+        decode_letter(noise + b"\xc1")
+
+
+@settings(deadline=None)
 @given(
     contents=st.lists(_DATA, min_size=1, max_size=8),
     changes=st.lists(st.tuples(st.integers(0, 5_000), st.integers(1, 255)), max_size=6),

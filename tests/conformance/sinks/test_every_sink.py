@@ -112,7 +112,7 @@ async def _play(kind: str, runs: list[tuple[int, list[int], bool]], folder: Path
 
 
 @pytest.mark.parametrize("kind", REPLACING)
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(runs=_RUNS)
 def test_each_interval_holds_what_its_last_good_run_emitted(kind: str, runs: list[tuple[int, list[int], bool]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
