@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple  # Any: items have any type
 
 from mainspring.base import BatchKernel
-from mainspring.errors import ClosedError, SinkError, SinkWriteError
+from mainspring.errors import ClosedError, MainspringError, SinkWriteError
 from mainspring.sinks._delivery import Delivery
 from mainspring.sinks._packing import weigh
 from mainspring.sinks._sink import WriteIntent
@@ -25,7 +25,18 @@ class Ticket:
     Invariant: `pending` counts the items that are neither written, given up nor withdrawn.
     """
 
-    __slots__ = ("changed", "count", "error", "job_id", "pending", "run_id", "sink", "spooled", "withdrawn")
+    __slots__ = (
+        "changed",
+        "count",
+        "error",
+        "job_id",
+        "pending",
+        "run_id",
+        "sink",
+        "spooled",
+        "spooled_count",
+        "withdrawn",
+    )
 
     def __init__(self, sink: str = "", *, run_id: str | None = None, job_id: str | None = None) -> None:
         self.sink = sink
@@ -35,6 +46,7 @@ class Ticket:
         self.pending = 0
         self.withdrawn = False
         self.spooled: list[int] = []  # letters on disk, to be taken back if the run fails
+        self.spooled_count = 0  # items in those letters
         self.error: SinkWriteError | None = None
         self.changed = asyncio.Event()
 
@@ -61,7 +73,8 @@ class Entry(NamedTuple):
         )
 
 
-Rescue = Callable[[Sequence[Entry], SinkWriteError], Awaitable[None]]
+Rescue = Callable[[Sequence[Entry], SinkWriteError], Awaitable[list[Entry]]]
+"""Keeps items durably; returns those that cannot be kept."""
 
 
 class Batcher:
@@ -205,23 +218,21 @@ class Batcher:
     async def _write_current(self) -> None:
         """Write the batch in `_current`; a cancellation leaves it there."""
         delays = iter(self._delivery.retry)
-        while True:
+        while self._current:
             error = await self._attempt(self._current)
             self._current = self._without_withdrawn(self._current)
             if error is None:
                 done, self._current = self._current, []
                 self._settle(done, None)
                 return
-            if not self._current:
-                return
             delay = next(delays, None)
             if delay is None:
                 self._current = await self._give_up(self._current, error)
-                if not self._current:
-                    return
                 delays, delay = iter(self._delivery.retry), self._delivery.retry.maximum or 1.0
-            log.warning("sink %s failed, next attempt in %.1f s: %s", self._label, delay, error.reason)
-            await asyncio.sleep(delay)
+            if self._current:
+                log.warning("sink %s failed, next attempt in %.1f s: %s", self._label, delay, error.reason)
+                await asyncio.sleep(delay)
+                self._current = self._without_withdrawn(self._current)
 
     async def _attempt(self, entries: Sequence[Entry]) -> SinkWriteError | None:
         try:
@@ -235,14 +246,15 @@ class Batcher:
 
     async def _give_up(self, entries: list[Entry], error: SinkWriteError) -> list[Entry]:
         """Rescue items or blame their runs; return those that are to be tried on, since nobody answers for them."""
-        if self._rescue is not None:
+        if self._rescue is not None and entries:
             try:
-                await self._rescue(entries, error)
-            except SinkError as refused:
-                log.error("sink %s: %d items could not be kept: %s", self._label, len(entries), refused)
+                refused = await self._rescue(entries, error)
+            except (MainspringError, OSError) as failure:
+                log.error("sink %s: %d items could not be kept: %s", self._label, len(entries), failure)
             else:
-                self._settle(entries, None)
-                return []
+                left = set(map(id, refused))
+                self._settle([entry for entry in entries if id(entry) not in left], None)
+                entries = refused
         of_runs = [entry for entry in entries if entry.ticket.run_id is not None]
         self._settle(of_runs, error)
         nobodys = [entry for entry in entries if entry.ticket.run_id is None]

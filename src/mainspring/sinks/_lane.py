@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mainspring.sinks._batcher import Batcher, Entry, Rescue
 from mainspring.sinks._delivery import Delivery
-from mainspring.sinks._sink import ResultSink, check_sink, is_write, label_of
+from mainspring.sinks._sink import ResultSink, check_sink, is_write
 
 
 class Lane:
@@ -16,12 +16,13 @@ class Lane:
         rescue: keeps what the sink did not take; used only when its delivery says "spool".
     """
 
-    def __init__(self, sink: object, *, name: str, delivery: Delivery, rescue: Rescue | None) -> None:
+    def __init__(self, sink: object, *, name: str, label: str, delivery: Delivery, rescue: Rescue | None) -> None:
         self.name = name
+        self.label = label
         self.delivery = delivery
         self._sink = sink
         self._one_at_a_time = asyncio.Lock()  # the batcher and the spool write to the same sink
-        self.batcher = Batcher(self.write, label=label_of(sink), delivery=delivery, rescue=rescue)
+        self.batcher = Batcher(self.write, label=label, delivery=delivery, rescue=rescue)
 
     async def write(self, entries: Sequence[Entry]) -> None:
         """Have the sink write a batch; raises what it raises."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any  # Any: items have any type
 from mainspring.base import to_us
 from mainspring.errors import ClosedError
 from mainspring.sinks._batcher import Batcher, Ticket
-from mainspring.sinks._sink import is_collecting, label_of
+from mainspring.sinks._sink import is_collecting
 from mainspring.sinks._transaction import Collector, SinkRun, TransactionalWrite
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class SinkSession:
     def __init__(self, sinks: "SinkSet", run: SinkRun, default: object | None, *, deterministic: bool = False) -> None:
         self._sinks = sinks
         self._run = run
-        self._default = default
+        self._default = None if default is None else sinks.routes.actual(default)
         self._ordinal = 0 if deterministic else None
         self._ended = False
         self._collectors: dict[int, Collector] = {}
@@ -31,6 +31,11 @@ class SinkSession:
         """Items emitted so far, by sink."""
         collected = {self._labels[number]: one.count for number, one in self._collectors.items() if one.count}
         return collected | {ticket.sink: ticket.count for _, ticket in self._tickets.values()}
+
+    @property
+    def spooled(self) -> Mapping[str, int]:
+        """Items that wait on disk for their sinks, by sink."""
+        return {ticket.sink: ticket.spooled_count for _, ticket in self._tickets.values() if ticket.spooled_count}
 
     async def emit(self, item: Any, *, key: str | None = None, sink: str | None = None) -> None:
         """Accept one item for its sink; waits when that sink is behind.
@@ -93,10 +98,10 @@ class SinkSession:
     async def _way_to(self, target: object) -> tuple[Batcher, Ticket] | None:
         """Return batcher and ticket for a sink that takes batches; any other one has a collector after this."""
         number = id(target)
-        self._labels[number] = label_of(target)
+        label = self._labels[number] = self._sinks.routes.label(target)
         if not is_collecting(target):
             run = self._run
-            ticket = Ticket(label_of(target), run_id=run.run_id, job_id=run.job_id)
+            ticket = Ticket(label, run_id=run.run_id, job_id=run.job_id)
             return self._tickets.setdefault(number, (self._sinks.lane(target).batcher, ticket))
         if number not in self._collectors:
             collector = await self._sinks.collector(target, self._run)
@@ -104,13 +109,12 @@ class SinkSession:
         return None
 
     def _target(self, item: object, sink: str | None) -> object:
-        return self._sinks.named(sink) if sink is not None else self._sinks.route(type(item))
+        return self._sinks.route(type(item)) if sink is None else self._sinks.named(sink)
 
     def _identity(self) -> str:
-        """Return what stays the same whenever this run's work is repeated."""
+        """Return what stays the same whenever this run's work is repeated: without an interval, its attempts only."""
         run = self._run
-        start = run.interval_start or run.scheduled_at
-        return f"{run.job_id}:{run.run_id}" if start is None else f"{run.job_id}:{to_us(start)}"
+        return f"{run.job_id}:{run.run_id if run.interval_start is None else to_us(run.interval_start)}"
 
     def __repr__(self) -> str:
         return f"<SinkSession of {self._run.job_id}, {sum(self.counts.values())} items>"

@@ -8,12 +8,13 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar  # Any: items have any type
 
 from mainspring.concurrency import ThreadPoolExecutor
-from mainspring.errors import InvalidArgumentError, InvalidItemError, UnknownSinkError, UnroutedItemError
+from mainspring.errors import InvalidArgumentError, InvalidItemError
 from mainspring.sinks._batcher import Ticket
 from mainspring.sinks._delivery import Delivery
 from mainspring.sinks._lane import Lane, delivery_of
 from mainspring.sinks._letters import TypeNames
 from mainspring.sinks._own_database import OwnRows
+from mainspring.sinks._routes import Routes
 from mainspring.sinks._session import SinkSession
 from mainspring.sinks._sink import (
     CollectingSink,
@@ -44,11 +45,8 @@ class SinkSet:
     def __init__(self, *, spool: str | Path | None = None, spool_bytes: int = SPOOL_BYTES) -> None:
         if spool_bytes < 1:
             raise InvalidArgumentError(argument="spool_bytes", value=spool_bytes, expected="at least 1")
-        self._by_type: dict[type, object] = {}
-        self._by_label: dict[str, object] = {}
-        self._names: dict[int, str] = {}
+        self.routes = Routes()
         self._deliveries: dict[int, Delivery] = {}
-        self._routes: dict[type, object] = {}
         self._lanes: dict[int, Lane] = {}
         self._lanes_by_name: dict[str, Lane] = {}
         self._type_names = TypeNames()
@@ -80,16 +78,9 @@ class SinkSet:
         """
         check_sink(sink)
         label = name or label_of(sink)
-        if label in self._by_label:
-            raise InvalidArgumentError(argument="name", value=label, expected="a name that no other sink has")
         wanted = tuple(types) or (sink.types if isinstance(sink, TypedSink) else ())
-        for one in wanted:
-            if one in self._by_type:
-                raise InvalidArgumentError(argument="types", value=one, expected="a type that no other sink takes")
+        self.routes.add(label, sink, wanted)
         self.bind(label, sink, types=wanted, delivery=delivery)
-        self._by_label[label] = sink
-        self._by_type.update(dict.fromkeys(wanted, sink))
-        self._routes.clear()
 
     def bind(self, name: str, sink: object, *, types: Sequence[type] = (), delivery: Delivery | None = None) -> None:
         """Make a sink known that belongs to one job: records on disk call it by `name`, no item is routed to it.
@@ -98,7 +89,7 @@ class SinkSet:
             InvalidArgumentError: the object is no sink, or two types that it may spool have one name.
         """
         check_sink(sink)
-        self._names.setdefault(id(sink), name)
+        self.routes.name(name, sink)
         if delivery is not None:
             self._deliveries[id(sink)] = delivery
         if not is_collecting(sink) and self.lane(sink).delivery.on_failure == "spool":
@@ -114,6 +105,15 @@ class SinkSet:
             return sink
 
         return register
+
+    def override(self, name: str, replacement: object) -> None:
+        """Use another sink wherever the one of this name, or label, is meant; for tests.
+
+        Raises:
+            InvalidArgumentError: the replacement is no sink.
+        """
+        check_sink(replacement)
+        self.routes.override(name, replacement)
 
     # --- its life ---
 
@@ -172,16 +172,16 @@ class SinkSet:
             InvalidItemError: the sink writes in transactions of runs only.
             ClosedError: the set was closed.
         """
-        target = self.named(sink) if sink is not None else self.route(type(item))
+        target = self.route(type(item)) if sink is None else self.named(sink)
         ticket = self._nobodys.get(id(target))
         if ticket is None:
             if is_collecting(target):
                 raise InvalidItemError(
-                    sink=label_of(target),
+                    sink=self.routes.label(target),
                     reason="it writes the items of a run when the run ends, and this item belongs to none",
                     hint="use session(SinkRun(...)), emit into it and finish it",
                 )
-            ticket = self._nobodys[id(target)] = Ticket(label_of(target))
+            ticket = self._nobodys[id(target)] = Ticket(self.routes.label(target))
         batcher = self.lane(target).batcher
         if not batcher.offer(ticket, item, key):
             await batcher.put(ticket, item, key)
@@ -209,10 +209,7 @@ class SinkSet:
         Raises:
             UnknownSinkError: there is none.
         """
-        found = self._by_label.get(label)
-        if found is None:
-            raise UnknownSinkError(sink=label, known=tuple(self._by_label))
-        return found
+        return self.routes.named(label)
 
     def route(self, item_type: type) -> object:
         """Return the sink of the nearest registered base of a type.
@@ -220,14 +217,7 @@ class SinkSet:
         Raises:
             UnroutedItemError: no sink takes it.
         """
-        found = self._routes.get(item_type)
-        if found is None:
-            found = next((self._by_type[base] for base in item_type.__mro__ if base in self._by_type), None)
-            if found is None:
-                known = tuple(one.__qualname__ for one in self._by_type)
-                raise UnroutedItemError(item_type=item_type.__qualname__, registered=known)
-            self._routes[item_type] = found
-        return found
+        return self.routes.of_type(item_type)
 
     def lane(self, sink: object) -> Lane:
         """Return the one way to a sink that takes batches.
@@ -237,9 +227,9 @@ class SinkSet:
         """
         lane = self._lanes.get(id(sink))
         if lane is None:
-            name = self._names.get(id(sink)) or label_of(sink)
+            name, label = self.routes.name_of(sink), self.routes.label(sink)
             delivery = delivery_of(sink, self._deliveries.get(id(sink)))
-            lane = Lane(sink, name=name, delivery=delivery, rescue=self._rescue_for(name, delivery))
+            lane = Lane(sink, name=name, label=label, delivery=delivery, rescue=self._rescue_for(name, delivery))
             self._lanes[id(sink)] = self._lanes_by_name[name] = lane
         return lane
 

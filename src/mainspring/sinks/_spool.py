@@ -13,7 +13,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from mainspring.base import current_clock, decode_msgpack
 from mainspring.concurrency import ThreadPoolExecutor
-from mainspring.errors import DecodeError, SinkWriteError
+from mainspring.errors import DecodeError, InvalidItemError, SinkWriteError
 from mainspring.sinks._batcher import Entry, Ticket
 from mainspring.sinks._lane import Lane
 from mainspring.sinks._letters import DeadLetter, Letter, TypeNames, decode_letter, encode_item
@@ -90,34 +90,50 @@ class Spool:
 
     # --- in ---
 
-    async def keep(self, lane: str, entries: Sequence[Entry], error: SinkWriteError) -> None:
-        """Keep what a sink did not take; on disk when this returns.
+    async def keep(self, lane: str, entries: Sequence[Entry], error: SinkWriteError) -> list[Entry]:
+        """Keep what a sink did not take; on disk when this returns. Return the items that cannot be kept.
 
         Raises:
-            SinkError: a type is not registered, or there is no room; nothing was kept.
-            SinkWriteError: the disk refused.
+            SpoolFullError: there is no room; nothing was kept.
+            SinkWriteError: the disk refused; nothing was kept.
         """
-        groups: dict[tuple[Ticket, type], list[tuple[str | None, bytes]]] = {}
-        for entry in entries:
-            item: object = entry.item
-            data = encode_item(item, sink=lane, known=self._known_types)
-            groups.setdefault((entry.ticket, type(item)), []).append((entry.key, data))
+        groups, refused = self._sorted(lane, entries)
         now = current_clock().now()
         letters = [
-            Letter(lane, self._names.name_of(kind, sink=lane), ticket.job_id, ticket.run_id, now, items).encoded()
+            Letter(lane, kind, ticket.job_id, ticket.run_id, now, items).encoded()
             for (ticket, kind), items in groups.items()
         ]
         try:
             kept = await self._opened()
             ids = await self._call(kept.put, letters)
-        except OSError as refused:
-            raise SinkWriteError(sink=lane, items=len(entries), reason=f"the spool: {refused}") from refused
-        log.warning("sink %s: %d items wait on disk: %s", lane, len(entries), error.reason)
-        for number, (ticket, _) in zip(ids, groups, strict=True):
+        except OSError as failure:
+            raise SinkWriteError(sink=lane, items=len(entries), reason=f"the spool: {failure}") from failure
+        log.warning("sink %s: %d items wait on disk: %s", lane, len(entries) - len(refused), error.reason)
+        for number, ((ticket, _), items) in zip(ids, groups.items(), strict=True):
             ticket.spooled.append(number)
+            ticket.spooled_count += len(items)
             if ticket.withdrawn:
                 await self.forget([number])
         self._enqueue(lane, [number for number in ids if number in kept.places], at_once=False)
+        return refused
+
+    def _sorted(
+        self, lane: str, entries: Sequence[Entry]
+    ) -> tuple[dict[tuple[Ticket, str], list[tuple[str | None, bytes]]], list[Entry]]:
+        """Return the items as bytes by run and type, and those that have no name or no form."""
+        groups: dict[tuple[Ticket, str], list[tuple[str | None, bytes]]] = {}
+        refused: list[Entry] = []
+        for entry in entries:
+            item: object = entry.item
+            try:
+                kind = self._names.name_of(type(item), sink=lane)
+                data = encode_item(item, sink=lane, known=self._known_types)
+            except InvalidItemError as error:
+                log.error("sink %s: an item cannot be kept on disk: %s", lane, error)
+                refused.append(entry)
+            else:
+                groups.setdefault((entry.ticket, kind), []).append((entry.key, data))
+        return groups, refused
 
     async def forget(self, ids: Sequence[int]) -> None:
         """Drop letters of a run that failed, and those that nobody wants any more."""
@@ -241,7 +257,7 @@ class Spool:
             await self._call(kept.bury, [number], _DAMAGED)
             return True
         try:
-            await lane.write(self._entries(letter))
+            await lane.write(self._entries(letter, lane.label))
         except Exception as error:  # noqa: BLE001  # supervisor: whatever a sink raises is retried, then a dead letter
             await self._call(kept.failed, [number])
             await self._judge(lane, waiting, letter, error)
@@ -265,8 +281,8 @@ class Spool:
         single = [one.encoded() for one in letter.alone()]
         waiting[:0] = await self._call(kept.put, single, tries=lane.delivery.spool_tries - 1, replaces=[number])
 
-    def _entries(self, letter: Letter) -> list[Entry]:
-        ticket = Ticket(letter.sink, run_id=letter.run_id, job_id=letter.job_id)
+    def _entries(self, letter: Letter, label: str) -> list[Entry]:
+        ticket = Ticket(label, run_id=letter.run_id, job_id=letter.job_id)
         wanted = self._names.type_of(letter.item_type)
         return [Entry(ticket, decode_msgpack(data, wanted), key, len(data)) for key, data in letter.items]
 

@@ -44,7 +44,13 @@ class SpoolFolder:
             free = [(folder, lock)]
         (folder, self._lock), *others = free
         self.log = SegmentLog(folder, max_bytes=self._max_bytes)
-        self.log.open()
+        try:
+            self.log.open()
+        except OSError:
+            for _, held in free:
+                os.close(held)
+            self._lock = None
+            raise
         for path, held in others:
             self._adopt(path, held)
         return self.log

@@ -1,7 +1,9 @@
 """Sinks as the jobs of an app use them: registered by decorating, spooled over a restart, keyed, never half written."""
 
+import sqlite3
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from tests.unit.sinks.support_targets import AT_ONCE, Target
 from mainspring.jobs import JobApp, JobContext
 from mainspring.jobs.engine._store_url import spool_folder
 from mainspring.jobs.stores import SqliteStore
-from mainspring.sinks import Delivery, TypedSink, on
+from mainspring.sinks import Delivery, SqlTable, TypedSink, on
 from mainspring.testing import eventually
 
 
@@ -46,7 +48,9 @@ async def test_spooled_items_of_a_run_arrive_when_the_app_starts_again(tmp_path:
     states = [True]
     make = collector(got, down=lambda: states[-1])
     async with running(make(tmp_path)) as app:
-        assert (await app.run_job("trades")).ok
+        result = await app.run_job("trades")
+        assert result.ok
+        assert "items are spooled: 1 of sink 'collector.<locals>.make.<locals>.keep'" == result.error
     assert [] == got
     states.append(False)
     async with running(make(tmp_path)):
@@ -110,6 +114,44 @@ async def test_a_run_whose_sink_refuses_fails_and_others_are_untouched(tmp_path:
         assert "OSError: refused" in ((await app.run_job("emits", {"sink": "broken"})).error or "")
         assert (await app.run_job("emits", {"sink": "fine"})).ok
     assert ([], [{"n": 1}]) == (broken.got, fine.got)
+
+
+async def test_a_deterministic_jobs_items_count_once_though_they_have_no_names(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+
+    @app.job("letters", cron="0 0 * * *", deterministic=True, sink=SqlTable("letters", item_key=True))
+    async def letters() -> AsyncGenerator[dict[str, str]]:
+        for letter in "aab":
+            yield {"letter": letter}
+
+    days = date(2013, 1, 1), date(2013, 1, 3)
+    async with running(app):
+        for _ in range(2):
+            assert (await (await app.backfill(letters, *days, reprocess="all")).wait()).succeeded == 2
+    with sqlite3.connect(tmp_path / "state.db") as connection:
+        found = connection.execute("SELECT letter FROM letters ORDER BY letter").fetchall()
+    connection.close()
+    assert [("a",)] * 4 + [("b",)] * 2 == found
+
+
+async def test_tests_may_put_another_sink_in_the_place_of_one(tmp_path: Path) -> None:
+    app, table, everything = make_app(tmp_path), Target(), Target()
+
+    @app.sink(Trade, name="trades")
+    async def trades(batch: list[Trade]) -> None:
+        raise OSError("the real one")
+
+    @app.job("both", sink=SqlTable("rows"))
+    async def both(ctx: JobContext) -> None:
+        await ctx.emit({"n": 1})
+        await ctx.emit(Trade("A"), sink="trades")
+
+    assert trades.__name__ == "trades"
+    app.override_sink("trades", everything)
+    app.override_sink("job both", table)
+    async with running(app):
+        (await app.run_job("both")).check()
+    assert ([{"n": 1}], [Trade("A")]) == (table.got, everything.got)
 
 
 def test_the_spool_lies_beside_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -167,6 +167,20 @@ async def test_a_batch_that_was_withdrawn_as_a_whole_ends_the_attempts() -> None
     assert (8, []) == (target.failures, target.batches)
 
 
+async def test_an_item_withdrawn_between_two_attempts_is_not_tried_again() -> None:
+    target, failed, fine = Target(), _run(), _run()
+    target.failures = 1
+    batcher = _batcher(target, retry=Backoff.constant(0.01, max_tries=3), max_count=2)
+    await _put(batcher, failed, 1)
+    await _put(batcher, fine, 2)
+    await target.tried.wait()
+    await asyncio.sleep(0)
+    batcher.withdraw(failed)
+    await batcher.flush(fine)
+    await batcher.close()
+    assert target.batches == [[2]]
+
+
 async def test_withdrawing_makes_room_for_others_behind_a_stuck_sink() -> None:
     target, failed, fine = Target(), _run(), _run()
     target.gate.clear()

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from mainspring.base import encode_msgpack
 from mainspring.errors import SpoolFullError
-from mainspring.sinks._segments import SegmentLog, frame
+from mainspring.sinks._segments import MARK, SegmentLog, frame
 
 
 def log_in(folder: Path, *, max_bytes: int = 1 << 20, segment_bytes: int = 1 << 16) -> SegmentLog:
@@ -147,6 +148,13 @@ def test_damage_that_comes_later_is_noticed_when_it_is_read(tmp_path: Path, capl
         log.done(log.put([b"y" * 300]))
     assert contents(log) == {1: b"good"}
     assert "record 2 is damaged and lost" in caplog.text
+    log.close()
+
+
+def test_half_a_head_at_the_end_is_skipped(tmp_path: Path) -> None:
+    (tmp_path / "0000000001.seg").write_bytes(frame(encode_msgpack(["put", 5, 0, None, b"a"])) + MARK + b"\x00")
+    log = log_in(tmp_path)
+    assert contents(log) == {5: b"a"}
     log.close()
 
 

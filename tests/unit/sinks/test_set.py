@@ -175,6 +175,20 @@ def test_a_sink_may_bring_its_own_terms() -> None:
     assert (lane.name, lane.delivery.max_count) == ("job load", 1)
 
 
+async def test_a_service_emits_into_what_overrides_its_sink() -> None:
+    sinks, real, fake = SinkSet(), Target(), Target()
+    sinks.add(real, types=[int], name="real")
+    sinks.add(Target(), types=[str], name="other")
+    with pytest.raises(InvalidArgumentError):
+        sinks.override("real", 7)
+    sinks.override("real", fake)
+    async with sinks:
+        await sinks.emit(1)
+        await sinks.emit("a")
+        await sinks.flush()
+    assert ([], [1]) == (real.got, fake.got)
+
+
 async def test_names_types_and_sinks_are_checked_when_added() -> None:
     sinks = SinkSet()
     sinks.add(SqlTable("t"), types=[dict])

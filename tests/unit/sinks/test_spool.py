@@ -188,12 +188,21 @@ class Unregistered(Trade):
     """A subclass that the sink takes but nobody registered."""
 
 
-async def test_an_item_of_a_type_without_name_fails_its_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async with sinks_with(tmp_path, Target(down=True)) as sinks:
-        session = sinks.session(run_of(0))
-        await session.emit(Unregistered("A", 1.0))
+async def test_an_item_of_a_type_without_name_fails_its_run_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    target = Target(down=True)
+    async with sinks_with(tmp_path, target) as sinks:
+        bad, good = sinks.session(run_of(0)), sinks.session(run_of(1))
+        await bad.emit(Unregistered("A", 1.0))
+        await good.emit(Trade("B", 2.0))
         with pytest.raises(SinkWriteError):
-            await session.finish()
+            await bad.finish()
+        await good.finish()
+        assert ({}, {"target": 1}) == (bad.spooled, good.spooled)
+        target.down = False
+        await target.until(1)
+    assert [Trade("B", 2.0)] == target.got
     assert "the type Unregistered is not registered" in caplog.text
 
 

@@ -71,6 +71,17 @@ def test_what_finds_no_room_stays_with_the_dead(tmp_path: Path, caplog: pytest.L
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_folder_that_cannot_be_read_is_let_go_of(tmp_path: Path) -> None:
+    (tmp_path / "a" / "0000000001.seg").mkdir(parents=True)
+    (tmp_path / "b").mkdir()
+    folder = SpoolFolder(tmp_path, max_bytes=1000)
+    with pytest.raises(IsADirectoryError):
+        folder.open()
+    (tmp_path / "a" / "0000000001.seg").rmdir()
+    folder.open()
+    folder.close()
+
+
 def test_files_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "README").write_text("hello")
     folder = opened(tmp_path)

@@ -265,6 +265,22 @@ async def test_a_database_of_its_own_is_written_at_the_finish(tmp_path: Path) ->
     connection.close()
 
 
+async def test_a_database_of_its_own_takes_runs_without_interval(tmp_path: Path) -> None:
+    path, sinks = tmp_path / "prices.db", SinkSet()
+    table = SqlTable("prices", key=("symbol",), database=path)
+    for price in (1, 2):
+        session = sinks.session(call_of(), default=table)
+        await session.emit({"symbol": "A", "price": price})
+        await session.finish()
+    assert table.own is not None
+    await table.own.open()
+    await sinks.close()
+    await table.own.close()
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT symbol, price FROM prices").fetchall() == [("A", 2)]
+    connection.close()
+
+
 async def test_an_older_claim_cannot_overwrite_a_newer_one(tmp_path: Path) -> None:
     path = tmp_path / "flights.db"
     await _emit_own(path, run_of(0, fence=5), 3)

@@ -28,6 +28,7 @@ class Declarations:
         self._names: dict[str, Provider] = {}
         self._overrides: list[tuple[Provider, Provider]] = []
         self._sinks: list[tuple[object, tuple[type, ...], str | None, Delivery | None]] = []
+        self._sink_overrides: dict[str, object] = {}
 
     def job(self, job_id: str | None = None, **options: Unpack[JobKeywords]) -> Callable[[Handler], Handler]:
         """Register the decorated function as a job and return it unchanged.
@@ -71,6 +72,10 @@ class Declarations:
         """Use `replacement` wherever `provider` is asked for; for tests, before the app is opened."""
         self._overrides.append((provider, replacement))
 
+    def override_sink(self, name: str, replacement: object) -> None:
+        """Send what is meant for the sink of this name to `replacement`; for tests, before the app is opened."""
+        self._sink_overrides[name] = replacement
+
     @property
     def jobs(self) -> Mapping[str, JobDefinition]:
         """The registered jobs by id."""
@@ -89,6 +94,8 @@ class Declarations:
         for job_id, definition in self.jobs.items():
             if definition.sink is not None:
                 sinks.bind(f"job {job_id}", definition.sink)
+        for name, replacement in self._sink_overrides.items():
+            sinks.override(name, replacement)
         return sinks
 
     def plan(self, job: Job, *, after: datetime | None = None, count: int = 5) -> Sequence[PlannedFire]:

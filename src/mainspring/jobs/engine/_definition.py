@@ -59,6 +59,7 @@ class JobDefinition:
     priority: int = 0
     queue: str = "default"
     executor: Executor = "loop"
+    deterministic: bool = False
     tags: tuple[str, ...] = ()
     was: tuple[str, ...] = ()
 

@@ -111,7 +111,16 @@ class Execution:
             return self._stopped(error)
         if self._stop is not None:
             _forget_cancellation()  # the handler swallowed it and came to its end: its work counts
-        return self._finish(RunState.SUCCEEDED, value=value, writes=writes, item_count=count)
+        finish = self._finish(RunState.SUCCEEDED, value=value, writes=writes, item_count=count)
+        return self._with_note(finish)
+
+    def _with_note(self, finish: Finish) -> Finish:
+        """Have the record of a success say what of it waits on disk."""
+        session = None if self._context is None else self._context.used_session
+        if session is None or not session.spooled:
+            return finish
+        parts = (f"{count} of sink {sink!r}" for sink, count in session.spooled.items())
+        return replace(finish, error_message=f"items are spooled: {', '.join(parts)}")
 
     def _say_stuck(self, why: str) -> None:
         if self._phase == "handling":
@@ -217,7 +226,8 @@ class Execution:
             interval_start=None if record.interval_start is None else from_us(record.interval_start),
             interval_end=None if record.interval_end is None else from_us(record.interval_end),
         )
-        return self._work.sinks.session(run, default=self._work.definition.sink)
+        definition = self._work.definition
+        return self._work.sinks.session(run, default=definition.sink, deterministic=definition.deterministic)
 
     def _finish(
         self,

@@ -81,6 +81,7 @@ class JobKeywords(TypedDict, total=False):
     max_instances: scheduled runs at once; overlap "allow" lifts it; concurrency_key shares it between jobs.
         These three, and all about time, are refused for a job without a schedule: they would do nothing.
     priority: higher goes first. queue: which nodes take it. executor: "loop", "thread" or "process".
+    deterministic: a repeated run emits the same items in the same order, so that each gets a key from its place.
     tags: for lists. was: earlier ids of this job.
     """
 
@@ -110,6 +111,7 @@ class JobKeywords(TypedDict, total=False):
     priority: int
     queue: str
     executor: Executor
+    deterministic: bool
     tags: Sequence[str]
     was: Sequence[str]
 
@@ -142,6 +144,7 @@ _TAKEN_AS_THEY_ARE: Final = (
     "concurrency_key",
     "priority",
     "queue",
+    "deterministic",
 )
 
 

@@ -1,0 +1,83 @@
+"""Which item goes to which sink: by name, by the nearest registered base of its type, or to what overrides it."""
+
+from collections.abc import Sequence
+
+from mainspring.errors import InvalidArgumentError, UnknownSinkError, UnroutedItemError
+from mainspring.sinks._sink import label_of
+
+
+class Routes:
+    """The registered sinks by name and by type."""
+
+    def __init__(self) -> None:
+        self._by_type: dict[type, object] = {}
+        self._by_label: dict[str, object] = {}
+        self._found: dict[type, object] = {}
+        self._names: dict[int, str] = {}
+        self._labels: dict[int, str] = {}
+        self._overrides: dict[str, object] = {}
+
+    def add(self, label: str, sink: object, types: Sequence[type]) -> None:
+        """Register a sink.
+
+        Raises:
+            InvalidArgumentError: the name or a type is taken.
+        """
+        if label in self._by_label:
+            raise InvalidArgumentError(argument="name", value=label, expected="a name that no other sink has")
+        for one in types:
+            if one in self._by_type:
+                raise InvalidArgumentError(argument="types", value=one, expected="a type that no other sink takes")
+        self._labels.setdefault(id(sink), label)
+        self._by_label[label] = sink
+        self._by_type.update(dict.fromkeys(types, sink))
+        self._found.clear()
+
+    def name(self, name: str, sink: object) -> None:
+        """Say what records on disk call a sink; the first name counts."""
+        self._names.setdefault(id(sink), name)
+
+    def override(self, name: str, replacement: object) -> None:
+        """Mean another sink by a name or label."""
+        self._overrides[name] = replacement
+
+    def named(self, label: str) -> object:
+        """Return a sink by the name it was added under.
+
+        Raises:
+            UnknownSinkError: there is none.
+        """
+        found = self._by_label.get(label)
+        if found is None:
+            raise UnknownSinkError(sink=label, known=tuple(self._by_label))
+        return self.actual(found)
+
+    def of_type(self, item_type: type) -> object:
+        """Return the sink of the nearest registered base of a type.
+
+        Raises:
+            UnroutedItemError: no sink takes it.
+        """
+        found = self._found.get(item_type)
+        if found is None:
+            found = next((self._by_type[base] for base in item_type.__mro__ if base in self._by_type), None)
+            if found is None:
+                known = tuple(one.__qualname__ for one in self._by_type)
+                raise UnroutedItemError(item_type=item_type.__qualname__, registered=known)
+            self._found[item_type] = found
+        return self.actual(found)
+
+    def actual(self, sink: object) -> object:
+        """Return a sink, or what overrides it."""
+        if not self._overrides:
+            return sink
+        names = (self.name_of(sink), self.label(sink))
+        return next((self._overrides[name] for name in names if name in self._overrides), sink)
+
+    def label(self, sink: object) -> str:
+        """Return how a sink is called in counts and intents: the name it was added under, or its own."""
+        return self._labels.get(id(sink)) or label_of(sink)
+
+    def name_of(self, sink: object) -> str:
+        """Return what records on disk call a sink."""
+        return self._names.get(id(sink)) or label_of(sink)
