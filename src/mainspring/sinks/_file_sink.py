@@ -75,7 +75,7 @@ class FileSink:
                 reason="its path needs a run with a data interval, and this one has none",
                 hint="run it by backfill() or by its schedule, or use {run} in the path",
             )
-        values: dict[str, object] = {"job": _UNSAFE.sub("_", run.job_id), "run": _UNSAFE.sub("_", run.run_id)}
+        values: dict[str, object] = {"job": _file_name(run.job_id), "run": _file_name(run.run_id)}
         ends: Mapping[str, datetime | None] = {"start": start, "end": end}
         values |= {name: end.astimezone(self._zone) for name, end in ends.items() if end is not None}
         return Path(self._template.format(**values))
@@ -158,7 +158,7 @@ class FileRows:
         self._line = line
         self._header = header
         self._threads = threads
-        self._part = target.with_name(f".{target.name}.{_UNSAFE.sub('_', run.run_id)}-{run.fence}.part")
+        self._part = target.with_name(f".{target.name}.{_file_name(run.run_id)}-{run.fence}.part")
         self._buffer: list[bytes] = []
         self._size = 0
         self._file: BinaryIO | None = None
@@ -199,7 +199,19 @@ class FileRows:
             await self._in_thread(self._remove)
 
     async def _in_thread(self, function: Callable[..., None], *args: object) -> None:
-        await asyncio.shield(self._threads.run(function, *args))  # shielded: the file is in use until it ends
+        """Call in a thread; a cancelled caller still waits for it, since the file is in use until it ends."""
+        future = self._threads.run(function, *args)
+        cancelled: BaseException | None = None
+        while not future.done():
+            try:
+                await asyncio.wait({future})
+            except asyncio.CancelledError as error:
+                cancelled = error
+        failed = future.exception()
+        if cancelled is not None:
+            raise cancelled
+        if failed is not None:
+            raise failed
 
     def _write(self, chunk: Sequence[bytes]) -> None:
         if self._error is not None:
@@ -225,6 +237,11 @@ class FileRows:
         if self._file is not None:
             self._file.close()
             self._part.unlink(missing_ok=True)
+
+
+def _file_name(text: str) -> str:
+    """Return an id as part of a file name: no folder, and not hidden."""
+    return _UNSAFE.sub("_", text).lstrip(".") or "_"
 
 
 def _csv(*rows: Sequence[Any]) -> bytes:

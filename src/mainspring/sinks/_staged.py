@@ -87,7 +87,7 @@ class RunRows:
         if self._stage is None:
             return
         sequence, self._chunks = self._chunks, self._chunks + 1
-        # Rows of one run resemble each other: 90 MiB of a million flights become 3, which the store need not write,
+        # Rows of one run resemble each other: the 100 MiB of bench_sinks become 3, which the store need not write,
         # nor remember page by page while it drops them in the transaction of the finish.
         payload = zlib.compress(self._cut(), 1)
         await self._landed()

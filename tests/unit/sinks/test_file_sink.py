@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +13,8 @@ from tests.unit.sinks.support_tables import call_of, run_of
 
 from mainspring.errors import ClosedError, InvalidArgumentError, InvalidItemError, SinkWriteError, StaleFenceError
 from mainspring.sinks import Csv, JsonLines, SinkRun, SinkSession, SinkSet
-from mainspring.sinks._file_sink import BUFFER_BYTES, FileSink
+from mainspring.sinks._file_sink import BUFFER_BYTES, FileRows, FileSink
+from mainspring.testing import eventually
 
 
 @dataclass
@@ -52,6 +55,38 @@ async def test_each_interval_has_its_file(tmp_path: Path) -> None:
 async def test_a_path_is_written_in_the_zone_that_was_asked_for(tmp_path: Path) -> None:
     sink = Csv(tmp_path / "{start:%Y-%m-%d-%H}_{end:%H}.csv", timezone="America/New_York")
     assert sink.path_for(run_of(0)) == tmp_path / "2013-01-01-00_01.csv"
+
+
+async def test_an_id_cannot_lead_out_of_its_folder(tmp_path: Path) -> None:
+    sink = JsonLines(tmp_path / "{job}" / "{start:%H}.jsonl")
+    assert sink.path_for(run_of(0, job_id="../..")) == tmp_path / "_.." / "05.jsonl"
+    assert sink.path_for(run_of(0, job_id="..")) == tmp_path / "_" / "05.jsonl"
+
+
+async def test_a_run_that_is_cancelled_while_it_writes_leaves_no_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, begun = threading.Event(), threading.Event()
+    real = FileRows._write  # pyright: ignore[reportPrivateUsage]  # held up in the thread
+
+    def slow(self: FileRows, chunk: Sequence[bytes]) -> None:
+        begun.set()
+        gate.wait(10)
+        real(self, chunk)
+
+    monkeypatch.setattr(FileRows, "_write", slow)
+    async with SinkSet() as sinks:
+        session = sinks.session(run_of(0), default=JsonLines(tmp_path / "x.jsonl"))
+        emitting = asyncio.create_task(session.emit({"text": "x" * BUFFER_BYTES}))
+        await eventually(begun.is_set)
+        emitting.cancel()
+        discarding = asyncio.create_task(session.discard())
+        await asyncio.sleep(0)
+        assert not emitting.done()
+        gate.set()
+        await asyncio.gather(emitting, discarding, return_exceptions=True)
+        assert emitting.cancelled()
+    assert files(tmp_path) == []
 
 
 async def test_a_second_run_replaces_the_file_and_an_empty_one_empties_it(tmp_path: Path) -> None:
