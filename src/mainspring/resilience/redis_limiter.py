@@ -168,7 +168,9 @@ class RedisBucket:
             redis, retry, backoff = map(_library, ("redis.asyncio", "redis.asyncio.retry", "redis.backoff"))
             # Its own retries would run a script again that was done, without giving back the first time.
             once = retry.Retry(backoff.NoBackoff(), 0)
-            self._own = redis.Redis.from_url(self._url, single_connection_client=True, retry=once)
+            # Its own time limits cost two tasks a call before Python 3.12; ours holds for all of it.
+            limits = {"socket_timeout": None, "socket_connect_timeout": None}
+            self._own = redis.Redis.from_url(self._url, single_connection_client=True, retry=once, **limits)
             self._keeper = _keep_open(self._own)
             await anext(self._keeper)
         return self._own
