@@ -2,7 +2,7 @@
 
 from mainspring.base import current_clock
 from mainspring.resilience._checks import check_count, check_seconds
-from mainspring.resilience._limit_kernels import NANOSECONDS, PacedKernel
+from mainspring.resilience._limit_kernels import PacedKernel
 from mainspring.resilience._queued_limiter import QueuedLimiter
 
 
@@ -57,14 +57,15 @@ class GCRA(QueuedLimiter[PacedKernel]):
             return super()._take(cost)
         # The same for the plain case, without the calls: half of its time.
         kernel = self._kernel
-        now = int(current_clock().monotonic() * NANOSECONDS)
-        tat = kernel.tat
-        if tat > now:
-            if tat - kernel.slack > now:
-                return False
-            kernel.tat = tat + kernel.interval
+        now = current_clock().monotonic()
+        start, steps = kernel.start, kernel.steps
+        if start + steps * kernel.interval <= now:
+            kernel.start = now
+            kernel.steps = 1
+        elif start + (steps + 1 - kernel.limit) * kernel.interval <= now:
+            kernel.steps = steps + 1
         else:
-            kernel.tat = now + kernel.interval
+            return False
         kernel.last = now
         self._statistic.granted += 1
         return True

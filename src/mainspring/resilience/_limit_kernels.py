@@ -9,11 +9,9 @@ import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import repeat
-from typing import Final, Protocol, Self
+from typing import Protocol, Self
 
 from mainspring.base import current_clock
-
-NANOSECONDS: Final = 1_000_000_000
 
 
 class Kernel(Protocol):
@@ -98,43 +96,48 @@ class SlidingLog:
 class PacedKernel:
     """The instant at which the next event is due if events came evenly: O(1) memory.
 
-    Counted in whole nanoseconds, since the rounding errors of floats would add up along the pace.
+    That instant is kept as so many steps after the last pause, since a sum of floats would drift along the pace.
 
     Source: generic cell rate algorithm, ITU-T I.371, with the theoretical arrival time as its only state.
     """
 
-    __slots__ = ("interval", "last", "limit", "slack", "tat")
+    __slots__ = ("interval", "last", "limit", "start", "steps")
 
     follows_wall_clock = False
 
     def __init__(self, rate: int, period: float, burst: int) -> None:
         self.limit = burst
-        self.interval = max(1, math.ceil(period * NANOSECONDS / rate))
-        self.slack = (burst - 1) * self.interval
-        self.tat = self.last = -(1 << 62)
+        self.interval = period / rate
+        # The theoretical arrival time is start + steps * interval.
+        self.start = self.last = -math.inf
+        self.steps = 0
 
     def now(self) -> float:
         return current_clock().monotonic()
 
     def fits_at(self, cost: int, now: float) -> float:
-        return (self.tat - (self.limit - cost) * self.interval) / NANOSECONDS
+        return self.start + (self.steps + cost - self.limit) * self.interval
 
     def record(self, cost: int, now: float) -> None:
-        self.last = int(now * NANOSECONDS)
-        self.tat = max(self.tat, self.last) + cost * self.interval
+        if self.start + self.steps * self.interval <= now:
+            self.start = now
+            self.steps = 0
+        self.steps += cost
+        self.last = now
 
     def take_back(self, cost: int, at: float) -> None:
         # After a later event nobody knows whether the pace had a gap in between: then it stays counted.
-        if int(at * NANOSECONDS) == self.last:
-            self.tat -= cost * self.interval
+        if at == self.last:
+            self.steps -= cost
 
     def used(self, now: float) -> int:
-        ahead = self.tat - int(now * NANOSECONDS)
-        return max(0, min(self.limit, -(-ahead // self.interval)))
+        if self.start + self.steps * self.interval <= now:
+            return 0
+        return min(self.limit, self.steps - int((now - self.start) / self.interval))
 
     def copy(self) -> "PacedKernel":
         twin = PacedKernel(1, 1.0, self.limit)
-        twin.interval, twin.slack, twin.tat, twin.last = self.interval, self.slack, self.tat, self.last
+        twin.interval, twin.start, twin.steps, twin.last = self.interval, self.start, self.steps, self.last
         return twin
 
 
