@@ -29,7 +29,8 @@ class Ticker:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._wheel: Wheel[Due] = Wheel()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_due = 0.0  # what the timer is set to; uvloop's handles do not say
         self._ready: OrderedDict[Due, None] = OrderedDict()
         self._turning = False
 
@@ -46,14 +47,14 @@ class Ticker:
     def add(self, entry: Due, due: float) -> None:
         """Tell the entry once, at `due` in the loop's time."""
         self._wheel.add(entry, due)
-        if not self._turning and (self._timer is None or due < self._timer.when()):
+        if not self._turning and (self._timer is None or due < self._timer_due):
             self._arm()
 
     def discard(self, entry: Due, due: float) -> None:
         """Do not tell the entry, which was added for `due`."""
         self._ready.pop(entry, None)
         self._wheel.discard(entry, due)
-        if self._timer is not None and due <= self._timer.when():
+        if self._timer is not None and due <= self._timer_due:
             self._arm()
 
     async def sleep(self, delay: float) -> None:
@@ -73,14 +74,17 @@ class Ticker:
         """Set the timer for what comes next."""
         due = self._loop.time() if self._ready else self._wheel.next_due()
         if self._timer is not None:
-            if self._timer.when() == due:
+            if self._timer_due == due:
                 return
             self._timer.cancel()
-        self._timer = None if due is None else self._loop.call_at(due, self._turn)
+        if due is None:
+            self._timer = None
+        else:
+            self._timer_due = due
+            self._timer = self._loop.call_at(due, self._turn)
 
     def _turn(self) -> None:
-        # The loop may call a hair too early.
-        now = self._loop.time() if self._timer is None else max(self._loop.time(), self._timer.when())
+        now = max(self._loop.time(), self._timer_due)  # the loop may call a hair too early
         self._timer = None
         self._turning = True
         try:

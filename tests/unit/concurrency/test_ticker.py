@@ -3,12 +3,14 @@
 import asyncio
 import gc
 import weakref
+from importlib import import_module
 from typing import Any
 
 import pytest
 
+from mainspring.concurrency import PeriodicCallback
 from mainspring.concurrency._ticker import Ticker
-from mainspring.testing import VirtualClock
+from mainspring.testing import VirtualClock, eventually
 
 
 class Entry:
@@ -121,3 +123,23 @@ def test_a_loop_and_its_ticker_go_together() -> None:
     del loop, ticker
     gc.collect()
     assert [None, None] == [reference() for reference in references]
+
+
+@pytest.mark.extras
+@pytest.mark.allow_leaks("descriptors", reason="the first loop of libuv leaves a pipe open")
+def test_it_works_on_uvloop() -> None:
+    """Whose timers are whole milliseconds, and whose handles do not say when they are due."""
+    uvloop: Any = import_module("uvloop")
+    calls: list[str] = []
+
+    async def main() -> None:
+        fast, slow = PeriodicCallback(calls.append, "fast"), PeriodicCallback(calls.append, "slow")
+        fast.start(0.001)
+        slow.start(0.0025, delay=0.0005)
+        await eventually(lambda: calls.count("slow") >= 5)
+        fast.stop().cancel()
+        slow.stop().cancel()
+        assert calls.count("fast") >= 5
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
