@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import inspect
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
@@ -75,7 +76,8 @@ def wait_coroutine(coro: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop
     try:
         return _wait(loop, lambda: coro)
     finally:
-        coro.close()  # it may never have been started
+        if inspect.getcoroutinestate(coro) == inspect.CORO_CREATED:
+            coro.close()  # it never started, and never will
 
 
 def sync_await(func: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
