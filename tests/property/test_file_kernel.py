@@ -123,11 +123,12 @@ def run(plain: Plain, kernel: FileKernel[Any], steps: list[Any]) -> None:
         if action == "seek back":
             plain.turn(reads=False)
             # a position in text may hold a state of the decoder: only what is read there tells whether it is right
-            places, ours = [0, plain.fp.tell()], [0, kernel.tell()]
+            theirs, ours = int(plain.fp.tell()), kernel.tell()
             if not isinstance(kernel.fp, io.TextIOBase):
-                assert places == ours
-            plain.fp.seek(places[value % 2])
-            assert ours[value % 2] == kernel.seek(ours[value % 2])
+                assert theirs == ours
+            back = int(value) % 2 == 0
+            plain.fp.seek(0 if back else theirs)
+            assert (0 if back else ours) == kernel.seek(0 if back else ours)
         elif action == "seek end":
             assert plain.fp.seek(0, io.SEEK_END) == kernel.seek(0, io.SEEK_END)
         else:
