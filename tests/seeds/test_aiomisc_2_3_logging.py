@@ -1,5 +1,6 @@
 """Chapters 2.3 and 2.18 of the aiomisc seed, through compat: formats, repeated configuration, handlers of one's own."""
 
+import asyncio
 import gzip
 import json
 import logging
@@ -15,6 +16,8 @@ import pytest
 
 from mainspring.compat import aiomisc, aiomisc_log
 from mainspring.compat.aiomisc.log import basic_config
+from mainspring.compat.aiomisc.periodic import PeriodicCallback
+from mainspring.compat.aiomisc.utils import new_event_loop
 
 
 @pytest.fixture(autouse=True)
@@ -164,3 +167,29 @@ def test_2_18_5_disabled(capsys: pytest.CaptureFixture[str]) -> None:
     basic_config(level=logging.INFO, log_format="disabled", handlers=[logging.StreamHandler()], buffered=False)
     logging.info("Use default python logger for example")
     assert capsys.readouterr().err == "Use default python logger for example\n"
+
+
+def test_2_18_6_buffered_after_plain(capsys: pytest.CaptureFixture[str]) -> None:
+    basic_config(level=logging.INFO, buffered=False, log_format="json")
+
+    async def write_log(loop):
+        logging.info("Hello %f", loop.time())
+
+    loop = new_event_loop()
+    basic_config(level=logging.INFO, buffered=True, log_format="color", flush_interval=0.5)
+
+    periodic = PeriodicCallback(write_log, loop)
+    periodic.start(0.01)
+
+    loop.run_until_complete(asyncio.sleep(0.05))
+
+    async def stop():
+        with pytest.raises(asyncio.CancelledError):
+            await periodic.stop()
+
+    loop.run_until_complete(stop())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+    asyncio.set_event_loop(None)
+    basic_config(log_format="disabled", buffered=False)
+    assert "root: Hello " in capsys.readouterr().err
