@@ -6,8 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from mainspring.base import current_clock, new_id
+from mainspring.base import new_id
 from mainspring.errors import IdempotencyError, InvalidArgumentError, LeaseLostError, StaleFenceError
+from mainspring.jobs.stores._instants import now_us
 from mainspring.jobs.stores._records import (
     Advance,
     AdvanceAnswer,
@@ -123,7 +124,7 @@ class SqliteStore(SqliteReads):
 
     def now(self) -> int:
         """Return the host's instant in UTC microseconds."""
-        return _now()
+        return now_us()
 
     def __repr__(self) -> str:
         return f"<SqliteStore {self.location}>"
@@ -132,7 +133,7 @@ class SqliteStore(SqliteReads):
 
     async def open_node(self, name: str) -> int:
         """Register this process as a live node; see `RunStore`."""
-        epoch = await self.owner.write(lambda connection: self._nodes.open(connection, name, _now()))
+        epoch = await self.owner.write(lambda connection: self._nodes.open(connection, name, now_us()))
         self._be_polite()
         if self._heart is not None:
             self._heart.beat_for(epoch)
@@ -142,7 +143,7 @@ class SqliteStore(SqliteReads):
         """End the epoch; its runs become claimable at once."""
         if self._heart is not None:
             self._heart.forget(epoch)
-        await self.owner.write(lambda connection: self._nodes.close(connection, epoch, _now()))
+        await self.owner.write(lambda connection: self._nodes.close(connection, epoch, now_us()))
 
     def enqueue(self, command: Enqueue) -> Awaitable[EnqueueAnswer]:
         """Create one run; see `RunStore`."""
@@ -164,19 +165,19 @@ class SqliteStore(SqliteReads):
         """Renew the lease of an epoch; see `RunStore`."""
         if self._heart is not None:
             self._heart.tick()
-        answer = await self.owner.write(lambda connection: self._nodes.heartbeat(connection, epoch, _now()))
+        answer = await self.owner.write(lambda connection: self._nodes.heartbeat(connection, epoch, now_us()))
         self._be_polite()
         return answer
 
     async def rescue(self, *, max_rescues: int = 3) -> Sequence[RunRecord]:
         """Free the runs of dead epochs; see `RunStore`."""
-        freed = await self.owner.write(lambda connection: self._nodes.rescue(connection, max_rescues, _now()))
+        freed = await self.owner.write(lambda connection: self._nodes.rescue(connection, max_rescues, now_us()))
         self._be_polite()
         return freed
 
     def cancel(self, run_id: str) -> Awaitable[RunRecord | None]:
         """Cancel a run, or ask its node to; see `RunStore`."""
-        return self.owner.write(lambda connection: cancel(connection, run_id, _now()))
+        return self.owner.write(lambda connection: cancel(connection, run_id, now_us()))
 
     def stage(self, run: SinkRun, sink_name: str, sequence: int, payload: bytes) -> Awaitable[None]:
         """Keep a chunk of rows of a running run until its finish applies or drops it.
@@ -190,16 +191,16 @@ class SqliteStore(SqliteReads):
 
     def register(self, jobs: Sequence[JobRegistration]) -> Awaitable[Sequence[JobRow]]:
         """Insert new jobs, rename those that `was` names, make a new version of changed schedules."""
-        return self._write(lambda connection: register(connection, jobs, _now()))
+        return self._write(lambda connection: register(connection, jobs, now_us()))
 
     def advance(self, commands: Sequence[Advance]) -> Awaitable[Sequence[AdvanceAnswer]]:
         """Move cursors and create the runs that lie between; see `CatalogStore`."""
         skip_ids = [[new_id() for _ in command.skipped] for command in commands]
-        return self._write(lambda connection: advance(connection, commands, skip_ids, _now()))
+        return self._write(lambda connection: advance(connection, commands, skip_ids, now_us()))
 
     def set_paused(self, job_id: str, paused: bool) -> Awaitable[JobRow | None]:
         """Stop or resume making and claiming a job's scheduled runs; None for an unknown job."""
-        return self._write(lambda connection: set_paused(connection, job_id, paused, _now()))
+        return self._write(lambda connection: set_paused(connection, job_id, paused, now_us()))
 
     def create_backfill(self, row: BackfillRow) -> Awaitable[None]:
         """Store a new backfill."""
@@ -207,17 +208,17 @@ class SqliteStore(SqliteReads):
 
     def step_backfill(self, command: BackfillStep) -> Awaitable[BackfillRow]:
         """Apply one step if its cursor still holds; return the row as it then stands."""
-        return self._write(lambda connection: step_backfill(connection, command, _now()))
+        return self._write(lambda connection: step_backfill(connection, command, now_us()))
 
     def set_backfill_state(self, backfill_id: str, state: BackfillState) -> Awaitable[BackfillRow]:
         """Pause, resume or cancel; see `CatalogStore`."""
-        return self._write(lambda connection: set_backfill_state(connection, backfill_id, state, _now()))
+        return self._write(lambda connection: set_backfill_state(connection, backfill_id, state, now_us()))
 
     def settle_waiting(
         self, *, released: Sequence[str] = (), blocked: Sequence[tuple[str, str]] = ()
     ) -> Awaitable[None]:
         """Make `released` runs AVAILABLE and note why those in `blocked` still wait."""
-        return self._write(lambda connection: settle_waiting(connection, released, blocked, _now()))
+        return self._write(lambda connection: settle_waiting(connection, released, blocked, now_us()))
 
     # ---- inside of a group ---------------------------------------------------------------------------------
 
@@ -233,26 +234,22 @@ class SqliteStore(SqliteReads):
     def _run_finish(
         self, connection: sqlite3.Connection, commands: Sequence[Finish]
     ) -> Sequence[RunRecord | BaseException]:
-        return finish(connection, commands, _now())
+        return finish(connection, commands, now_us())
 
     def _run_enqueue(
         self, connection: sqlite3.Connection, commands: Sequence[Enqueue]
     ) -> Sequence[EnqueueAnswer | BaseException]:
-        return Intake(connection, _now()).enqueue(commands)
+        return Intake(connection, now_us()).enqueue(commands)
 
     def _run_claim(
         self, connection: sqlite3.Connection, commands: Sequence[Claim]
     ) -> Sequence[ClaimAnswer | LeaseLostError]:
-        return [claim(connection, command, _now(), self._turns) for command in commands]
-
-
-def _now() -> int:
-    return round(current_clock().time() * 1_000_000)
+        return [claim(connection, command, now_us(), self._turns) for command in commands]
 
 
 def _enqueue_all(connection: sqlite3.Connection, *, commands: Sequence[Enqueue]) -> Sequence[EnqueueAnswer]:
     answers: list[EnqueueAnswer] = []
-    for answer in Intake(connection, _now()).enqueue(commands):
+    for answer in Intake(connection, now_us()).enqueue(commands):
         if isinstance(answer, IdempotencyError):
             raise answer
         answers.append(answer)

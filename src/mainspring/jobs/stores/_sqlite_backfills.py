@@ -4,9 +4,10 @@ import sqlite3
 from collections.abc import Sequence
 
 from mainspring.errors import UnknownBackfillError
+from mainspring.jobs.stores._ends import OPEN_BACKFILL
 from mainspring.jobs.stores._records import BackfillRow, BackfillState, BackfillStep
 from mainspring.jobs.stores._sqlite_catalog import bump_version
-from mainspring.jobs.stores._sqlite_ends import OPEN_BACKFILL, close_backfill, end_backfill
+from mainspring.jobs.stores._sqlite_ends import close_backfill, end_backfill
 from mainspring.jobs.stores._sqlite_enqueue import Intake
 from mainspring.jobs.stores._sqlite_rows import backfill_row, backfill_values
 from mainspring.jobs.stores._sqlite_sql import statements

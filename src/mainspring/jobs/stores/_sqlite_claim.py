@@ -6,11 +6,11 @@ number.
 """
 
 import sqlite3
-from collections import Counter
 from collections.abc import Sequence
 
 from mainspring.errors import LeaseLostError
 from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._limits import admit
 from mainspring.jobs.stores._records import Claim, ClaimAnswer, RunRecord
 from mainspring.jobs.stores._sqlite_ends import lower_counters
 from mainspring.jobs.stores._sqlite_enqueue import promote
@@ -136,25 +136,12 @@ class _Taking:
             return rows
         keys = sorted({key for pairs in limits.values() for key, _ in pairs})
         held = dict(self._connection.execute(self._sql["counters"], (id_list(keys),)).fetchall())
-        raised: Counter[str] = Counter()
-        allowed: list[Row] = []
-        parked: list[tuple[str, str]] = []
-        passed_over: Counter[str] = Counter()
-        for row in rows:
-            pairs = limits.get(row[0], [])
-            full = next((key for key, most in pairs if held.get(key, 0) + raised[key] >= most), None)
-            if full is None:
-                raised.update(key for key, _ in pairs)
-                allowed.append(row)
-            else:
-                parked.append((full, row[0]))
-                free = (key for key, most in pairs if held.get(key, 0) + raised[key] < most)
-                passed_over.update(dict.fromkeys(free, 0))
-        self._connection.executemany(self._sql["raise_counter"], [(k, n) for k, n in raised.items() if n])
-        self._connection.executemany(self._sql["park"], parked)
-        if passed_over:  # the slot that woke a run now parked elsewhere goes to the next in line
-            lower_counters(self._connection, passed_over, self._now)
-        return allowed
+        admission = admit([(row, limits.get(row[0], [])) for row in rows], held)
+        self._connection.executemany(self._sql["raise_counter"], [(k, n) for k, n in admission.raised.items() if n])
+        self._connection.executemany(self._sql["park"], [(key, row[0]) for key, row in admission.parked])
+        if admission.passed_over:  # the slot that woke a run now parked elsewhere goes to the next in line
+            lower_counters(self._connection, admission.passed_over, self._now)
+        return admission.allowed
 
     def _mark(self, rows: Sequence[Row]) -> list[RunRecord]:
         if not rows:

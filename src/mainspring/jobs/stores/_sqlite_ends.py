@@ -4,16 +4,15 @@ import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 
-from msgspec import Struct
-
 from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._ends import ON_REQUEST, REMEMBERED, cancelled, end_of_backfill
+from mainspring.jobs.stores._ends import Change as Ending
 from mainspring.jobs.stores._records import BackfillRow, BackfillState, RunRecord
 from mainspring.jobs.stores._sqlite_done import paint_all
 from mainspring.jobs.stores._sqlite_rows import (
     ATTEMPT,
     AVAILABLE_AT,
     BACKFILL,
-    CANCEL_REQUESTED,
     ENDED,
     ERROR,
     LIMITS,
@@ -28,35 +27,13 @@ from mainspring.jobs.stores._sqlite_rows import (
 )
 from mainspring.jobs.stores._sqlite_sql import statements
 
-REMEMBERED = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.SKIPPED})
-ON_REQUEST = "cancelled on request"
-OPEN_BACKFILL = frozenset({BackfillState.RUNNING, BackfillState.PAUSED})
-
-
-class Change(Struct, frozen=True, kw_only=True):
-    """Where a live run goes: `row` is what `run` holds of it, its limits behind."""
-
-    row: Row
-    state: RunState
-    attempt: int
-    rescues: int
-    finished_at: int
-    available_at: int | None = None
-    error_type: str | None = None
-    error_message: str | None = None
-    error_detail: str | None = None
-    value: bytes | None = None
-    item_count: int = 0
+Change = Ending[Row]
+"""The change of a run whose row is `run`, its limits behind."""
 
 
 def cancellation(row: Row, now: int, why: str = ON_REQUEST) -> Change:
     """Return the change that cancels a run that nobody holds."""
-    return Change(row=row, state=RunState.CANCELLED, attempt=row[7], rescues=row[8], finished_at=now, error_message=why)
-
-
-def is_cancelled(row: Row) -> bool:
-    """Tell whether a cancel was asked for while the run was held."""
-    return bool(row[CANCEL_REQUESTED])
+    return cancelled(row, attempt=row[ATTEMPT], rescues=row[RESCUES], now=now, why=why)
 
 
 def settle(connection: sqlite3.Connection, changes: Sequence[Change], now: int) -> list[RunRecord]:
@@ -78,18 +55,18 @@ def settle(connection: sqlite3.Connection, changes: Sequence[Change], now: int) 
 def _end(connection: sqlite3.Connection, changes: Sequence[Change], now: int) -> None:
     sql = statements("runs")
     connection.executemany(sql["move_to_history"], [_history_values(change) for change in changes])
-    ids = id_list([change.row[0] for change in changes])
+    ids = id_list([change.run[0] for change in changes])
     connection.execute(sql["delete_live"], (ids,))
-    tally = Counter((change.row[1], change.state.value) for change in changes)
+    tally = Counter((change.run[1], change.state.value) for change in changes)
     connection.executemany(sql["add_tally"], [(job, state, count) for (job, state), count in tally.items()])
     if connection.execute(sql["any_stage"]).fetchone():
         connection.execute(sql["drop_stage"], (ids,))
     paint_all(
         connection,
         [
-            (change.row[1], change.row[14], change.row[15], change.state.value)
+            (change.run[1], change.run[14], change.run[15], change.state.value)
             for change in changes
-            if change.row[14] is not None and change.state in REMEMBERED
+            if change.run[14] is not None and change.state in REMEMBERED
         ],
     )
 
@@ -98,9 +75,9 @@ def _give_back(connection: sqlite3.Connection, changes: Sequence[Change], now: i
     """Lower the counters that running runs held, and look again at who waits for them."""
     held: Counter[str] = Counter()
     for change in changes:
-        limits = change.row[LIMITS]
+        limits = change.run[LIMITS]
         if limits is not None:
-            held.update({key: int(change.row[3] == "running") for key, _ in decode_limits(limits)})
+            held.update({key: int(change.run[3] == "running") for key, _ in decode_limits(limits)})
     if held:
         lower_counters(connection, held, now)
 
@@ -123,8 +100,8 @@ def _count_backfills(connection: sqlite3.Connection, changes: Sequence[Change], 
     joined = _joined_by(connection, changes)
     counts: dict[str, Counter[RunState]] = {}
     for change in changes:
-        owner = change.row[BACKFILL]
-        for backfill_id in (*joined.get(change.row[0], ()), *(() if owner is None else (owner,))):
+        owner = change.run[BACKFILL]
+        for backfill_id in (*joined.get(change.run[0], ()), *(() if owner is None else (owner,))):
             counts.setdefault(backfill_id, Counter())[change.state] += 1
     for backfill_id, ends in counts.items():
         connection.execute(
@@ -145,7 +122,7 @@ def _joined_by(connection: sqlite3.Connection, changes: Sequence[Change]) -> dic
     sql = statements("catalog")
     if connection.execute(sql["any_joined"]).fetchone() is None:
         return {}
-    ids = id_list([change.row[0] for change in changes])
+    ids = id_list([change.run[0] for change in changes])
     joined: dict[str, list[str]] = {}
     for run_id, backfill_id in connection.execute(sql["joined_by"], (ids,)).fetchall():
         joined.setdefault(run_id, []).append(backfill_id)
@@ -159,13 +136,8 @@ def close_backfill(connection: sqlite3.Connection, backfill_id: str, now: int) -
     if found is None:
         return None
     row = backfill_row(found)
-    if row.state not in OPEN_BACKFILL:
-        return row
-    if row.on_failure == "stop" and row.failed_count:
-        return end_backfill(connection, backfill_id, BackfillState.STOPPED, now)
-    if row.planned and row.live_count <= 0:
-        return end_backfill(connection, backfill_id, BackfillState.FINISHED, now)
-    return row
+    state = end_of_backfill(row)
+    return row if state is None else end_backfill(connection, backfill_id, state, now)
 
 
 def end_backfill(connection: sqlite3.Connection, backfill_id: str, state: BackfillState, now: int) -> BackfillRow:
@@ -193,7 +165,7 @@ def end_backfill(connection: sqlite3.Connection, backfill_id: str, state: Backfi
 
 def _history_values(change: Change) -> tuple[object, ...]:
     return (
-        change.row[0],
+        change.run[0],
         change.state.value,
         change.attempt,
         change.rescues,
@@ -208,7 +180,7 @@ def _history_values(change: Change) -> tuple[object, ...]:
 
 def _release_values(change: Change, now: int) -> dict[str, object]:
     return {
-        "run_id": change.row[0],
+        "run_id": change.run[0],
         "state": change.state.value,
         "attempt": change.attempt,
         "rescues": change.rescues,
@@ -221,11 +193,11 @@ def _release_values(change: Change, now: int) -> dict[str, object]:
 
 
 def _available_at(change: Change) -> int:
-    return int(change.row[12]) if change.available_at is None else change.available_at
+    return int(change.run[12]) if change.available_at is None else change.available_at
 
 
 def _record(change: Change) -> RunRecord:
-    row = list(change.row[:LIMITS])
+    row = list(change.run[:LIMITS])
     row[STATE] = change.state
     row[ATTEMPT] = change.attempt
     row[RESCUES] = change.rescues

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from mainspring.errors import IdempotencyError
 from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._answers import enqueued_again, generation_of, is_takeover, key_used_again
+from mainspring.jobs.stores._ends import CLAIMABLE
 from mainspring.jobs.stores._records import (
     NEXT_GENERATION,
     Enqueue,
@@ -29,7 +31,6 @@ from mainspring.jobs.stores._sqlite_rows import (
 from mainspring.jobs.stores._sqlite_sql import statements
 
 PROMOTED_AT_ONCE = 2000
-CLAIMABLE = frozenset({RunState.AVAILABLE, RunState.SCHEDULED, RunState.RETRYING})
 
 
 def promote(connection: sqlite3.Connection, now: int) -> int | None:
@@ -65,7 +66,7 @@ class Intake:
         for command in commands:
             run_id = command.run.run_id
             if run_id in known:
-                answers.append(self._answer_again(command))
+                answers.append(enqueued_again(command, self._find(run_id)))
             else:
                 answers.append(self._create(command))
                 known.add(run_id)
@@ -162,17 +163,16 @@ class Intake:
         live = self._connection.execute(self._sql["live_of_occurrence"], key).fetchone()
         if live is not None:
             return self._join(run, live_record(live))
-        generation, previous_run = run.generation, run.previous_run
+        previous_run = run.previous_run
         latest = self._connection.execute(self._sql["latest_of_occurrence"], key).fetchone()
         if latest is not None:
-            if generation != NEXT_GENERATION:
-                ended = self._connection.execute(self._sql["ended_generation"], (*key, generation)).fetchone()
+            if run.generation != NEXT_GENERATION:
+                ended = self._connection.execute(self._sql["ended_generation"], (*key, run.generation)).fetchone()
                 if ended is not None:
                     record = ended_record(ended)
                     return EnqueueAnswer(outcome="existing", run_id=record.run_id, record=record)
             previous_run = previous_run or latest[0]
-        if generation == NEXT_GENERATION:
-            generation = 1 if latest is None else latest[1] + 1
+        generation = generation_of(run, None if latest is None else latest[1])
         self._add(run, generation=generation, previous_run=previous_run)
         return EnqueueAnswer(outcome="created", run_id=run.run_id)
 
@@ -185,7 +185,7 @@ class Intake:
             if run.backfill_id is not None and live.backfill_id not in (None, run.backfill_id):
                 statement = statements("catalog")["join_backfill"]
                 self._connection.execute(statement, (live.run_id, run.backfill_id))
-            if run.kind is RunKind.SCHEDULE and live.kind is RunKind.BACKFILL:
+            if is_takeover(run, live):
                 self._take_over(run, live)
         return EnqueueAnswer(outcome="joined", run_id=live.run_id, record=live)
 
@@ -202,17 +202,7 @@ class Intake:
             self._connection.execute(self._sql["forget_keys"], (self._now,))
             return None
         run_id, arguments_hash = found
-        if arguments_hash != run.arguments_hash:
-            return IdempotencyError(key=key, run_id=run_id)
-        return EnqueueAnswer(outcome="existing", run_id=run_id, record=self._find(run_id))
-
-    def _answer_again(self, command: Enqueue) -> EnqueueAnswer:
-        record = self._find(command.run.run_id)
-        held = record is not None and record.state is RunState.RUNNING
-        claimed = record if held and record is not None and record.epoch == command.claim_epoch else None
-        return EnqueueAnswer(
-            outcome="created", run_id=command.run.run_id, claimed=claimed, record=None if claimed else record
-        )
+        return key_used_again(run, run_id, arguments_hash, self._find(run_id))
 
     def _find(self, run_id: str) -> RunRecord | None:
         self.flush()

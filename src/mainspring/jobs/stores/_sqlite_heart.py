@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mainspring.base import current_clock
 from mainspring.errors import StorageError
-from mainspring.jobs.stores._sqlite_nodes import monotonic_us
+from mainspring.jobs.stores._instants import monotonic_us
 from mainspring.jobs.stores._sqlite_sql import statements
 from mainspring.storage import connect, is_busy
 

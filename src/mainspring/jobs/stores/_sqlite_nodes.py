@@ -3,21 +3,16 @@
 import sqlite3
 from pathlib import Path
 
-from mainspring.base import current_clock
 from mainspring.errors import StoreOpenError
-from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._ends import rescued
+from mainspring.jobs.stores._instants import monotonic_us
 from mainspring.jobs.stores._records import HeartbeatAnswer, RunRecord
-from mainspring.jobs.stores._sqlite_ends import ON_REQUEST, Change, is_cancelled, settle
+from mainspring.jobs.stores._sqlite_ends import Change, settle
 from mainspring.jobs.stores._sqlite_locks import NodeLock, boot_id, look, remove
-from mainspring.jobs.stores._sqlite_rows import Row, id_list
+from mainspring.jobs.stores._sqlite_rows import ATTEMPT, CANCEL_REQUESTED, EPOCH, ERROR, RESCUES, Row, id_list
 from mainspring.jobs.stores._sqlite_sql import statements
 
 KEPT_EPOCHS_US = 7 * 86_400 * 1_000_000
-
-
-def monotonic_us() -> int:
-    """Return microseconds on the clock that leases are counted on."""
-    return round(current_clock().monotonic() * 1_000_000)
 
 
 class Nodes:
@@ -126,7 +121,7 @@ class Nodes:
             return []
         # a late finish of the dead node must not find its epoch in the record and take it for its own
         connection.execute(statements("runs")["clear_epoch"], (id_list([row[0] for row in rows]),))
-        changes = [_rescued([*row[:10], None, *row[11:]], max_rescues, now) for row in rows]
+        changes = [_rescued([*row[:EPOCH], None, *row[EPOCH + 1 :]], max_rescues, now) for row in rows]
         connection.execute(statements("runs")["drop_stage"], (id_list([row[0] for row in rows]),))
         return settle(connection, changes, now)
 
@@ -146,23 +141,12 @@ class Nodes:
 
 
 def _rescued(row: Row, max_rescues: int | None, now: int) -> Change:
-    """Return where an orphan goes; with no maximum its node left in good order and the rescue is not counted."""
-    rescues = row[8] + (max_rescues is not None)
-    state = RunState.AVAILABLE
-    message: str | None = row[24]
-    kind: str | None = row[23]
-    if is_cancelled(row):
-        state, message = RunState.CANCELLED, ON_REQUEST
-    elif max_rescues is not None and rescues >= max_rescues:
-        state = RunState.FAILED
-        kind, message = "NodeDied", f"its node died {rescues} times"
-    return Change(
-        row=row,
-        state=state,
-        attempt=row[7] - 1,
-        rescues=rescues,
-        finished_at=now,
-        error_type=kind,
-        error_message=message,
-        error_detail=None if state is RunState.FAILED else row[25],
+    return rescued(
+        row,
+        attempt=row[ATTEMPT],
+        rescues=row[RESCUES],
+        cancel_requested=bool(row[CANCEL_REQUESTED]),
+        trouble=tuple(row[ERROR]),
+        max_rescues=max_rescues,
+        now=now,
     )

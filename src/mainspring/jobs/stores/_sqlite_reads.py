@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from mainspring.jobs.stores._done import join
 from mainspring.jobs.stores._records import (
     BackfillRow,
     BackfillState,
@@ -12,7 +13,6 @@ from mainspring.jobs.stores._records import (
     RunFilter,
     RunRecord,
 )
-from mainspring.jobs.stores._sqlite_done import join
 from mainspring.jobs.stores._sqlite_rows import backfill_row, ended_record, id_list, job_row, live_record
 from mainspring.jobs.stores._sqlite_sql import statements
 

@@ -4,7 +4,8 @@ import sqlite3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainspring.jobs.stores._sqlite_done import STRENGTH, paint, paint_all
+from mainspring.jobs.stores._done import STRENGTH
+from mainspring.jobs.stores._sqlite_done import paint_all
 from mainspring.jobs.stores._sqlite_sql import script
 from mainspring.storage._sqlite_migrate import statements
 
@@ -27,7 +28,7 @@ def test_painting_is_painting_point_by_point(marks: list[tuple[int, int, str]]) 
     connection = fresh()
     points: dict[int, str] = {}
     for start, length, state in marks:
-        paint(connection, "job", start, start + length, state)
+        paint_all(connection, [("job", start, start + length, state)])
         for point in range(start, start + length):
             if STRENGTH[state] >= STRENGTH.get(points.get(point, ""), 0):
                 points[point] = state

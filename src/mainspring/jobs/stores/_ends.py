@@ -1,0 +1,116 @@
+"""Where a run goes when an attempt ends, its node dies or somebody cancels it: the same in every store.
+
+`run` is whatever a store holds of a live run; it is carried along, never looked into.
+"""
+
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+from mainspring.errors import StaleFenceError
+from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._records import BackfillRow, BackfillState, Finish, RunRecord
+
+R = TypeVar("R")
+
+REMEMBERED = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.SKIPPED})
+CLAIMABLE = frozenset({RunState.AVAILABLE, RunState.SCHEDULED, RunState.RETRYING})
+OPEN_BACKFILL = frozenset({BackfillState.RUNNING, BackfillState.PAUSED})
+ON_REQUEST = "cancelled on request"
+
+Trouble = tuple[str | None, str | None, str | None]
+"""An error's type, message and traceback."""
+
+
+class Change(Struct, Generic[R], frozen=True, kw_only=True):
+    """Where a live run goes; `attempt` and `rescues` are those it has then."""
+
+    run: R
+    state: RunState
+    attempt: int
+    rescues: int
+    finished_at: int
+    available_at: int | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    error_detail: str | None = None
+    value: bytes | None = None
+    item_count: int = 0
+
+
+def finished(run: R, command: Finish, *, attempt: int, rescues: int, cancel_requested: bool) -> Change[R]:
+    """Return where the end of its attempt takes a run; a cancel wins over another attempt."""
+    state, message = command.state, command.error_message
+    if cancel_requested and not state.terminal:
+        state = RunState.CANCELLED
+        message = ON_REQUEST if message is None else f"{ON_REQUEST}; its attempt failed: {message}"
+    return Change(
+        run=run,
+        state=state,
+        attempt=attempt - (state is RunState.AVAILABLE),  # handed back unharmed: not counted
+        rescues=rescues,
+        finished_at=command.finished_at,
+        available_at=None if state.terminal else command.available_at,
+        error_type=command.error_type,
+        error_message=message,
+        error_detail=command.error_detail,
+        value=command.value,
+        item_count=command.item_count,
+    )
+
+
+def rescued(
+    run: R,
+    *,
+    attempt: int,
+    rescues: int,
+    cancel_requested: bool,
+    trouble: Trouble,
+    max_rescues: int | None,
+    now: int,
+) -> Change[R]:
+    """Return where an orphan goes; with no maximum its node left in good order and the rescue is not counted."""
+    rescues += max_rescues is not None
+    state = RunState.AVAILABLE
+    kind, message, detail = trouble
+    if cancel_requested:
+        state, message = RunState.CANCELLED, ON_REQUEST
+    elif max_rescues is not None and rescues >= max_rescues:
+        state = RunState.FAILED
+        kind, message, detail = "NodeDied", f"its node died {rescues} times", None
+    return Change(
+        run=run,
+        state=state,
+        attempt=attempt - 1,
+        rescues=rescues,
+        finished_at=now,
+        error_type=kind,
+        error_message=message,
+        error_detail=detail,
+    )
+
+
+def cancelled(run: R, *, attempt: int, rescues: int, now: int, why: str = ON_REQUEST) -> Change[R]:
+    """Return the change that cancels a run that nobody holds."""
+    return Change(
+        run=run, state=RunState.CANCELLED, attempt=attempt, rescues=rescues, finished_at=now, error_message=why
+    )
+
+
+def finished_again(command: Finish, live: RunRecord | None, ended: RunRecord | None) -> RunRecord | StaleFenceError:
+    """Tell a finish that came before from one that another claim or a rescue overtook."""
+    mine = (command.epoch, command.fence)
+    if live is not None and (live.epoch, live.fence) == mine and live.state is command.state:
+        return live
+    if ended is not None and (ended.epoch, ended.fence) == mine:
+        return ended
+    return StaleFenceError(run_id=command.run_id, fence=command.fence)
+
+
+def end_of_backfill(row: BackfillRow) -> BackfillState | None:
+    """Return the state in which a backfill ends now: at its failure, or when nothing of it is left."""
+    if row.state not in OPEN_BACKFILL:
+        return None
+    if row.on_failure == "stop" and row.failed_count:
+        return BackfillState.STOPPED
+    return BackfillState.FINISHED if row.planned and row.live_count <= 0 else None

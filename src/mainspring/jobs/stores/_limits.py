@@ -1,0 +1,41 @@
+"""Who of those at the head of a queue may start under the limits: the same in every store."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+R = TypeVar("R")
+
+Limits = Sequence[tuple[str, int]]
+"""(counter key, maximum held at once) pairs."""
+
+
+@dataclass(slots=True)
+class Admission(Generic[R]):
+    """`raised` slots per key are to be taken for those `allowed`.
+
+    `parked` are (key, run) pairs, each run at the first key that is full. `passed_over` keys have a free slot which a
+    parked run did not take: whoever else waits for it must be looked at again, or a wake-up is lost.
+    """
+
+    allowed: list[R] = field(default_factory=list[R])
+    parked: list[tuple[str, R]] = field(default_factory=list[tuple[str, R]])
+    raised: Counter[str] = field(default_factory=Counter[str])
+    passed_over: Counter[str] = field(default_factory=Counter[str])
+
+
+def admit(runs: Sequence[tuple[R, Limits]], held: Mapping[str, int]) -> Admission[R]:
+    """Decide in order, given how many slots of each key are `held` already."""
+    admission = Admission[R]()
+    raised = admission.raised
+    for run, limits in runs:
+        full = next((key for key, most in limits if held.get(key, 0) + raised[key] >= most), None)
+        if full is None:
+            raised.update(key for key, _ in limits)
+            admission.allowed.append(run)
+        else:
+            admission.parked.append((full, run))
+            free = (key for key, most in limits if held.get(key, 0) + raised[key] < most)
+            admission.passed_over.update(dict.fromkeys(free, 0))
+    return admission
