@@ -14,7 +14,18 @@ from msgspec import structs
 from mainspring.base import new_id
 from mainspring.errors import StaleFenceError
 from mainspring.jobs.model import TRANSITIONS, RunState
-from mainspring.jobs.stores import Claim, Enqueue, Finish, NewRun, RunFilter, RunKind, RunRecord, SqliteStore
+from mainspring.jobs.stores import (
+    Claim,
+    Enqueue,
+    Finish,
+    JobStore,
+    MemoryStore,
+    NewRun,
+    RunFilter,
+    RunKind,
+    RunRecord,
+    SqliteStore,
+)
 from mainspring.storage import InlineRunner
 
 T = TypeVar("T")
@@ -30,12 +41,15 @@ class RunStoreMachine(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
-        self.store = SqliteStore(Path(self.folder.name) / "jobs.db", durability="memory", runner=InlineRunner())
+        self.store = self.make_store(Path(self.folder.name))
         self.wait(self.store.open())
         self.known: dict[str, RunRecord] = {}
         self.limited: set[str] = set()
         self.stale: list[RunRecord] = []
         self.epoch = 0
+
+    def make_store(self, folder: Path) -> JobStore:
+        raise NotImplementedError
 
     def wait(self, awaitable: Awaitable[T]) -> T:
         async def body() -> T:
@@ -197,5 +211,17 @@ class RunStoreMachine(RuleBasedStateMachine):
         assert self.held() <= LIMIT
 
 
-RunStoreMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
-TestRunStore = RunStoreMachine.TestCase
+class SqliteMachine(RunStoreMachine):
+    def make_store(self, folder: Path) -> JobStore:
+        return SqliteStore(folder / "jobs.db", durability="memory", runner=InlineRunner())
+
+
+class MemoryMachine(RunStoreMachine):
+    def make_store(self, folder: Path) -> JobStore:
+        return MemoryStore()
+
+
+SqliteMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+MemoryMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestSqliteStore = SqliteMachine.TestCase
+TestMemoryStore = MemoryMachine.TestCase

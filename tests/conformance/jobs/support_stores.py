@@ -19,6 +19,8 @@ from mainspring.jobs.stores import (
     Finish,
     JobRegistration,
     JobStore,
+    MemoryData,
+    MemoryStore,
     NewRun,
     RunKind,
     RunRecord,
@@ -41,6 +43,22 @@ def sqlite_factory(folder: Path, *, inline: bool = False) -> StoreFactory:
     async def factory(*, lease: float = 30.0) -> AsyncGenerator[JobStore]:
         runner = InlineRunner() if inline else None
         store = SqliteStore(folder / "jobs.db", durability="process", lease=lease, runner=runner)
+        await store.open()
+        try:
+            yield store
+        finally:
+            await store.close()
+
+    return factory
+
+
+def memory_factory() -> StoreFactory:
+    """Return a factory of stores that share their data in memory."""
+    data = MemoryData()
+
+    @asynccontextmanager
+    async def factory(*, lease: float = 30.0) -> AsyncGenerator[JobStore]:
+        store = MemoryStore(data, lease=lease)
         await store.open()
         try:
             yield store

@@ -13,6 +13,7 @@ from tests.conformance.jobs.support_stores import (
     ending,
     enqueue,
     interval_run,
+    new_run,
 )
 
 from mainspring.base import new_id
@@ -175,6 +176,33 @@ async def test_a_fire_that_joined_a_backfills_run_outlives_the_backfill(stores: 
         ended = await store.set_backfill_state(row.backfill_id, BackfillState.CANCELLED)
         assert (ended.live_count, ended.cancelled_count) == (1, 1)
         assert (await claim_one(store, epoch)).run_id == joined.run_id
+
+
+async def test_a_fire_that_joined_a_running_run_keeps_its_slot_counted(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        row = backfill_of()
+        await store.create_backfill(row)
+        limits = ((f"backfill:{row.backfill_id}", 1),)
+        runs = tuple(structs.replace(run, limits=limits) for run in step(store, row.backfill_id, 0, 2).runs)
+        await store.step_backfill(replace(step(store, row.backfill_id, 0, 2), runs=runs))
+        running = await claim_one(store, epoch)
+        assert (await enqueue(store, interval_run(store, 0))).outcome == "joined"
+        assert (await claim(store, epoch)).runs == ()
+        await store.finish(ending(running))
+        assert len((await claim(store, epoch)).runs) == 1
+
+
+async def test_a_run_of_a_backfill_need_not_have_an_interval(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        row = backfill_of()
+        await store.create_backfill(row)
+        run = new_run(store, kind=RunKind.BACKFILL, backfill_id=row.backfill_id)
+        only = BackfillStep(backfill_id=row.backfill_id, cursor_from=0, cursor_to=HOUR, runs=(run,), planned=True)
+        assert (await store.step_backfill(only)).live_count == 1
+        await store.finish(ending(await claim_one(store, epoch)))
+        assert await stands(store, row.backfill_id) == (BackfillState.FINISHED, 0, 1, 0)
 
 
 async def test_pause_resume_and_cancel(stores: StoreFactory) -> None:

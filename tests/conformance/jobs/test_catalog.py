@@ -5,6 +5,7 @@ from dataclasses import replace
 from tests.conformance.jobs.support_stores import (
     HOUR,
     StoreFactory,
+    backfill_of,
     claim,
     claim_one,
     ending,
@@ -15,7 +16,7 @@ from tests.conformance.jobs.support_stores import (
 )
 
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores import Advance, DoneRange, JobRow, JobStore, RunFilter
+from mainspring.jobs.stores import NEXT_GENERATION, Advance, DoneRange, JobRow, JobStore, RunFilter
 
 
 async def only(store: JobStore) -> JobRow:
@@ -56,6 +57,45 @@ async def test_a_renamed_job_keeps_all_it_has(stores: StoreFactory) -> None:
         assert len((await claim(store, epoch, "new")).runs) == 1
         await store.register([registration("new", was=("old",))])
         assert len(await store.jobs()) == 1
+
+
+async def test_a_renamed_job_takes_its_backfills_and_leaves_others_alone(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await store.register([registration("old"), registration("other")])
+        mine, others = backfill_of("old"), backfill_of("other")
+        for row in (mine, others):
+            await store.create_backfill(row)
+            await enqueue(store, interval_run(store, 0, row.job_id))
+            await store.finish(ending(await claim_one(store, epoch, row.job_id), RunState.CANCELLED))
+            await enqueue(store, new_run(store, row.job_id, limits=(("k", 1),)))
+        assert len((await claim(store, epoch, "other")).runs) == 1
+        assert (await claim(store, epoch, "old")).runs == ()
+        await store.register([registration("new", was=("old",))])
+        assert [row.job_id for row in await store.backfills(job_id="new")] == ["new"]
+        assert [row.job_id for row in await store.backfills(job_id="other")] == ["other"]
+        again = interval_run(store, 0, "new", generation=NEXT_GENERATION)
+        await enqueue(store, again)
+        record = await store.run(again.run_id)
+        assert record is not None
+        assert (record.generation, record.previous_run is not None) == (2, True)
+        assert await store.job_counts() == [
+            ("new", "available", 2),
+            ("new", "cancelled", 1),
+            ("other", "cancelled", 1),
+            ("other", "running", 1),
+        ]
+
+
+async def test_advance_counts_a_run_that_is_there_already_once(stores: StoreFactory) -> None:
+    async with stores() as store:
+        await store.register([registration()])
+        run = interval_run(store, 0)
+        await enqueue(store, run)
+        step = Advance(job_id="job", version=1, cursor_from=0, cursor_to=HOUR, next_fire_at=None, runs=(run,))
+        (answer,) = await store.advance([step])
+        assert (answer.applied, answer.created_count) == (True, 0)
+        assert await store.job_counts() == [("job", "available", 1)]
 
 
 async def test_advance_moves_the_cursor_with_its_runs(stores: StoreFactory) -> None:
@@ -149,6 +189,7 @@ async def test_waiting_runs_say_why_and_are_released(stores: StoreFactory) -> No
         (first,) = await store.waiting(jobs=jobs, limit=1)
         assert [r.run_id for r in await store.waiting(jobs=jobs, limit=9, after=first)] == [late.run_id]
         await store.settle_waiting(released=[early.run_id], blocked=[(late.run_id, "blocked by x")])
+        await store.settle_waiting(released=[early.run_id, "gone"], blocked=[(early.run_id, "no"), ("gone", "no")])
         (left,) = await store.waiting(jobs=jobs, limit=9)
         assert left.blocked_by == "blocked by x"
         assert [r.run_id for r in (await claim(store, epoch)).runs] == [early.run_id]

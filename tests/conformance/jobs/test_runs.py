@@ -126,6 +126,30 @@ async def test_enqueue_many_is_all_or_nothing(stores: StoreFactory) -> None:
         assert [answer.outcome for answer in answers] == ["created"] * 5
 
 
+async def test_one_key_with_two_meanings_in_one_batch_makes_nothing(stores: StoreFactory) -> None:
+    async with stores() as store:
+
+        def batch(expires: int) -> list[Enqueue]:
+            keyed = {"idempotency_key": "k", "key_expires_at": expires}
+            return [Enqueue(run=new_run(store, arguments_hash=hash_, **keyed)) for hash_ in (b"1", b"1", b"2")]
+
+        with pytest.raises(IdempotencyError):
+            await store.enqueue_many(batch(store.now() + HOUR))
+        assert await store.runs(RunFilter()) == []
+        gone = await store.enqueue_many(batch(store.now() - HOUR))
+        assert [answer.outcome for answer in gone] == ["created"] * 3
+
+
+async def test_a_batch_sent_again_answers_the_same(stores: StoreFactory) -> None:
+    async with stores() as store:
+        keyed = {"idempotency_key": "k", "arguments_hash": b"1", "key_expires_at": store.now() + HOUR}
+        batch = [Enqueue(run=new_run(store, **keyed)), Enqueue(run=new_run(store))]
+        for _ in range(2):
+            answers = await store.enqueue_many(batch)
+            assert [(a.outcome, a.run_id) for a in answers] == [("created", c.run.run_id) for c in batch]
+        assert len(await store.runs(RunFilter())) == 2
+
+
 async def test_idempotency_key_returns_the_first_run(stores: StoreFactory) -> None:
     async with stores() as store:
         epoch = await store.open_node("a")
@@ -378,6 +402,19 @@ async def test_cancel_of_a_running_run_travels_with_the_heartbeat(stores: StoreF
         ended = await store.finish(ending(record, RunState.RETRYING, available_at=0))
         assert ended.state is RunState.CANCELLED
         assert (await store.heartbeat(epoch)).cancelled == ()
+
+
+async def test_a_cancelled_attempt_answers_what_it_stored(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await enqueue(store, new_run(store))
+        record = await claim_one(store, epoch)
+        await store.cancel(record.run_id)
+        retrying = ending(record, RunState.RETRYING, available_at=store.now() + HOUR, error_message="lost")
+        ended = await store.finish(retrying)
+        assert ended.error_message == "cancelled on request; its attempt failed: lost"
+        assert await store.run(record.run_id) == ended
+        assert await store.finish(retrying) == ended
 
 
 async def test_a_finish_that_comes_before_the_cancel_wins(stores: StoreFactory) -> None:

@@ -21,10 +21,10 @@ from mainspring.jobs.engine._declarations import Declarations, Job
 from mainspring.jobs.engine._parts import AppResources, OpenApp
 from mainspring.jobs.engine._reader import JobReader
 from mainspring.jobs.engine._results import RunResult
-from mainspring.jobs.engine._settings import SettingsSource
+from mainspring.jobs.engine._settings import AppSettings, SettingsSource
 from mainspring.jobs.engine._store_url import make_store, spool_folder
 from mainspring.jobs.model import RunState, check_needs
-from mainspring.jobs.stores import BackfillRow, BackfillState, JobStore, RunRecord
+from mainspring.jobs.stores import BackfillRow, BackfillState, JobStore, MemoryData, RunRecord
 from mainspring.runtime import Entrypoint, ResourceContainer, Service
 from mainspring.storage import Durability
 from mainspring.tools import ConfigLoader
@@ -41,8 +41,9 @@ class JobApp(Declarations, Service):
 
     Args:
         label: the app's name, as logs and lists show it.
-        store: `sqlite:///file` or a path; by default `MAINSPRING_STORE`, else `store` of the settings, else
-            `mainspring.db` in the state directory (`MAINSPRING_STATE_DIR`, default `./.mainspring`).
+        store: `sqlite:///file` or a path; `memory` for a store that lasts as long as the app object; by default
+            `MAINSPRING_STORE`, else `store` of the settings, else `mainspring.db` in the state directory
+            (`MAINSPRING_STATE_DIR`, default `./.mainspring`).
         durability: what an answered call survives: "memory", "process" (kill -9), "disk" (a power cut).
         slots: handlers that may run at once on the loop.
         queues: the queues whose runs this app takes.
@@ -77,6 +78,7 @@ class JobApp(Declarations, Service):
             raise InvalidArgumentError(argument="poll_interval", value=poll_interval, expected="seconds > 0")
         self.label = label
         self._store_given = store
+        self._memory = MemoryData()  # for store="memory": what was kept is there when the app is opened again
         self._durability: Durability = durability
         self._slots, self._queues, self._poll_interval = slots, tuple(queues), poll_interval
         self._drain_timeout, self._cancel_grace, self._schedule = drain_timeout, cancel_grace, schedule
@@ -143,7 +145,7 @@ class JobApp(Declarations, Service):
     async def _open_parts(self, *, runner: bool) -> OpenApp:
         check_needs({one.job_id: (one.schedule, one.needs) for one in self.jobs.values()})
         settings = self._settings.load()
-        store = make_store(self._store_given, durability=self._durability, settings=settings)
+        store = self._make_store(settings)
         opened = OpenApp(
             self,
             store,
@@ -273,12 +275,16 @@ class JobApp(Declarations, Service):
         if self._open is not None and self._open.loop is asyncio.get_running_loop():
             yield JobReader(self._registry, self._open.store)
             return
-        store = make_store(self._store_given, durability=self._durability, settings=self._settings.load()).reader()
+        store = self._make_store(self._settings.load()).reader()
         await store.open()
         try:
             yield JobReader(self._registry, store)
         finally:
             await store.close()
+
+    def _make_store(self, settings: AppSettings) -> JobStore:
+        given, durability = self._store_given, self._durability
+        return make_store(given, durability=durability, memory=self._memory, settings=settings)
 
     async def _reader(self) -> JobReader:
         return JobReader(self._registry, (await self.open()).store)

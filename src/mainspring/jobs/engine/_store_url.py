@@ -6,12 +6,13 @@ from pathlib import Path
 
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.engine._settings import DEFAULTS, AppSettings
-from mainspring.jobs.stores import JobStore, SqliteStore
+from mainspring.jobs.stores import JobStore, MemoryData, MemoryStore, SqliteStore
 from mainspring.storage import Durability
 
 log = logging.getLogger(__name__)
 
 _PREFIX = "sqlite:///"
+_MEMORY = "memory"
 
 
 def state_directory(settings: AppSettings) -> Path:
@@ -20,23 +21,30 @@ def state_directory(settings: AppSettings) -> Path:
 
 
 def make_store(
-    store: JobStore | str | Path | None, *, durability: Durability, settings: AppSettings = DEFAULTS
+    store: JobStore | str | Path | None,
+    *,
+    durability: Durability,
+    memory: MemoryData,
+    settings: AppSettings = DEFAULTS,
 ) -> JobStore:
     """Return the store that `store=` names; nothing is opened yet.
 
+    Args:
+        memory: what "memory" names.
+
     Raises:
-        InvalidArgumentError: the address is not one of a SQLite file.
+        InvalidArgumentError: it is neither "memory" nor the address of a SQLite file.
     """
-    if store is not None and not isinstance(store, str | Path):
-        return store
-    path = _path_of(store if store is not None else _named(settings) or _default_path(settings))
-    return SqliteStore(path, durability=durability)
+    named = store if store is not None else _named(settings) or _default_path(settings)
+    if not isinstance(named, str | Path):
+        return named
+    return MemoryStore(memory) if named == _MEMORY else SqliteStore(_path_of(named), durability=durability)
 
 
 def spool_folder(store: JobStore | str | Path | None, *, settings: AppSettings = DEFAULTS) -> Path:
     """Return where items wait that a sink did not take: beside the store's file, else in the state directory."""
     named = store if store is not None else _named(settings)
-    if not isinstance(named, str | Path):
+    if not isinstance(named, str | Path) or named == _MEMORY:
         return state_directory(settings) / "spool"
     path = _path_of(named)
     return path.with_name(f"{path.name}-spool")
@@ -60,6 +68,6 @@ def _path_of(store: str | Path) -> Path:
     raise InvalidArgumentError(
         argument="store",
         value=store,
-        expected="the address of a SQLite file",
+        expected='the address of a SQLite file, or "memory"',
         hint="write sqlite:///state.db (a relative path) or sqlite:////var/lib/app/state.db (an absolute one)",
     )

@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.jobs.stores._memory import MemoryStore as MemoryStore
+    from mainspring.jobs.stores._memory_data import MemoryData as MemoryData
     from mainspring.jobs.stores._protocol import CatalogStore as CatalogStore
     from mainspring.jobs.stores._protocol import JobStore as JobStore
     from mainspring.jobs.stores._protocol import ReadStore as ReadStore
@@ -34,6 +36,8 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
+            "_memory": ("MemoryStore",),
+            "_memory_data": ("MemoryData",),
             "_protocol": ("CatalogStore", "JobStore", "ReadStore", "RunStore", "StoreReader"),
             "_records": (
                 "NEXT_GENERATION",

@@ -1,0 +1,104 @@
+"""What can be read of a job store in memory, by its nodes or by somebody who only looks."""
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from mainspring.jobs.stores._memory_data import MemoryData
+from mainspring.jobs.stores._records import BackfillRow, BackfillState, DoneRange, JobRow, RunFilter, RunRecord
+
+MINIMUM_PREFIX = 6
+
+
+class MemoryReads:
+    """`ReadStore` over the shared data."""
+
+    def __init__(self, data: MemoryData) -> None:
+        self._data = data
+        self.location = "memory"
+
+    async def run(self, run_id: str) -> RunRecord | None:
+        """Return one run by its id or an unambiguous prefix of it."""
+        exact = self._data.find(run_id)
+        if exact is not None or len(run_id) < MINIMUM_PREFIX:
+            return exact
+        ids = self._data.run_ids
+        place = bisect_left(ids, run_id)
+        found = [one for one in ids[place : place + 2] if one.startswith(run_id)]
+        return self._data.find(found[0]) if len(found) == 1 else None
+
+    async def runs(self, which: RunFilter) -> Sequence[RunRecord]:
+        """List runs, newest first."""
+        return list(islice(self._matching(which), which.limit))
+
+    def _matching(self, which: RunFilter) -> Iterator[RunRecord]:
+        ids = self._data.run_ids
+        end = len(ids) if which.before is None else bisect_left(ids, which.before)
+        for place in range(end - 1, -1, -1):
+            record = self._data.find(ids[place])
+            if record is not None and _matches(record, which):
+                yield record
+
+    async def ended(self, run_ids: Sequence[str]) -> Sequence[RunRecord]:
+        """Return those of `run_ids` that are in a terminal state."""
+        ended = self._data.ended
+        return [ended[run_id] for run_id in dict.fromkeys(run_ids) if run_id in ended]
+
+    async def waiting(self, *, jobs: frozenset[str], limit: int, after: RunRecord | None = None) -> Sequence[RunRecord]:
+        """Return runs that wait for what they need, oldest interval first; `after` is the last one seen."""
+        waiting = self._data.waiting
+        seen = None if after is None or after.interval_start is None else (after.interval_start, after.run_id)
+        begin = 0 if seen is None else bisect_right(waiting, seen)
+        records = (self._data.live[run_id].record for _, run_id in islice(waiting, begin, None))
+        return list(islice((record for record in records if record.job_id in jobs), limit))
+
+    async def jobs(self) -> Sequence[JobRow]:
+        """List every job ever registered."""
+        return [self._data.jobs[job_id] for job_id in sorted(self._data.jobs)]
+
+    async def job_counts(self) -> Sequence[tuple[str, str, int]]:
+        """Return (job id, state, number of runs kept), live and ended."""
+        counts = Counter(self._data.tally)
+        counts.update((run.record.job_id, run.record.state.value) for run in self._data.live.values())
+        return sorted((job_id, state, count) for (job_id, state), count in counts.items() if count)
+
+    async def done(self, job_id: str, start: int, end: int) -> Sequence[DoneRange]:
+        """Return the ranges of the done-set that touch [start, end)."""
+        found = self._data.done.get(job_id, [])
+        place = bisect_right(found, start, key=lambda one: one[1])
+        touching = [one for one in islice(found, place, None) if one[0] < end]
+        return [DoneRange(state=state, start=low, end=high) for low, high, state in touching]  # type: ignore[arg-type]  # the set holds the three words
+
+    async def backfill(self, backfill_id: str) -> BackfillRow | None:
+        """Return one backfill."""
+        return self._data.backfills.get(backfill_id)
+
+    async def backfills(
+        self, *, job_id: str | None = None, states: frozenset[BackfillState] = frozenset(), limit: int = 50
+    ) -> Sequence[BackfillRow]:
+        """List backfills, newest first."""
+        rows = [row for row in self._data.backfills.values() if job_id in (None, row.job_id)]
+        wanted = [row for row in rows if not states or row.state in states]
+        return sorted(wanted, key=lambda row: (row.created_at, row.backfill_id), reverse=True)[:limit]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class MemoryStoreReader(MemoryReads):
+    """Reads the data of stores in memory without being a node."""
+
+    async def open(self) -> None:
+        """Do nothing: there is nothing to open."""
+
+    async def close(self) -> None:
+        """Do nothing: there is nothing to close."""
+
+
+def _matches(record: RunRecord, which: RunFilter) -> bool:
+    return (
+        which.job_id in (None, record.job_id)
+        and which.backfill_id in (None, record.backfill_id)
+        and (not which.states or record.state in which.states)
+    )
