@@ -1,6 +1,7 @@
 """What the manual says is true: each python snippet runs, each page is found, each shell snippet is read.
 
-A snippet is not run when the line above its fence is `<!-- not run: why -->`.
+A snippet is not run when the line above its fence is `<!-- not run: why -->`; it is left out without extras when that
+line is `<!-- needs the extra NAME -->`.
 """
 
 import os
@@ -16,6 +17,7 @@ from tests.meta.support_tree import ROOT, SRC
 
 FENCE = re.compile(r"^(?P<before>[^\n]*)\n+```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 NOT_RUN = re.compile(r"<!-- not run: \w.+ -->")
+NEEDS_EXTRA = re.compile(r"<!-- needs the extra \w+ -->")
 COMMAND = re.compile(r"^\s*(?:\$ )?mainspring ([a-z][a-z-]*)", re.MULTILINE)
 
 
@@ -28,6 +30,7 @@ class Snippet:
     language: str
     code: str
     runs: bool
+    needs_extra: bool = False
 
     def __str__(self) -> str:
         return f"{self.page.name}:{self.line}"
@@ -38,8 +41,9 @@ def read_snippets(page: Path) -> Iterator[Snippet]:
     text = page.read_text()
     for match in FENCE.finditer("\n" + text):
         line = text.count("\n", 0, match.start("code")) + 1
-        runs = not NOT_RUN.fullmatch(match["before"].strip())
-        yield Snippet(page, line, match["language"], match["code"], runs)
+        before = match["before"].strip()
+        needs_extra = NEEDS_EXTRA.fullmatch(before) is not None
+        yield Snippet(page, line, match["language"], match["code"], not NOT_RUN.fullmatch(before), needs_extra)
 
 
 def run_snippet(snippet: Snippet, folder: Path) -> str | None:
@@ -60,7 +64,11 @@ def named_commands(snippets: list[Snippet]) -> set[str]:
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 SNIPPETS = [snippet for page in PAGES if page.exists() for snippet in read_snippets(page)]
-PYTHON = [snippet for snippet in SNIPPETS if snippet.language == "python"]
+PYTHON = [
+    pytest.param(snippet, marks=[pytest.mark.extras] if snippet.needs_extra else [])
+    for snippet in SNIPPETS
+    if snippet.language == "python"
+]
 
 
 @pytest.mark.parametrize("snippet", PYTHON, ids=str)

@@ -5,6 +5,9 @@ import os
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("rich")
+
 from rich.console import Console
 
 from mainspring.demo.__main__ import main, parse
