@@ -21,6 +21,7 @@ from mainspring.jobs.engine._declarations import Declarations, Job
 from mainspring.jobs.engine._parts import AppResources, OpenApp
 from mainspring.jobs.engine._reader import JobReader
 from mainspring.jobs.engine._results import RunResult
+from mainspring.jobs.engine._scheduler import starts_of
 from mainspring.jobs.engine._settings import AppSettings, SettingsSource
 from mainspring.jobs.engine._store_url import make_store, spool_folder
 from mainspring.jobs.model import RunState, check_needs
@@ -117,7 +118,7 @@ class JobApp(Declarations, Service):
         Raises:
             ConfigError: the settings cannot be read.
             StorageError: the store cannot be opened; the message says why.
-            NeedsError: jobs need unknown jobs, or one another in a circle.
+            NeedsError: jobs need unknown jobs, jobs that start later, or one another in a circle.
         """
         loop = asyncio.get_running_loop()
         if self._open is not None and self._open.loop is loop:
@@ -143,7 +144,7 @@ class JobApp(Declarations, Service):
             await guard.aclose()
 
     async def _open_parts(self, *, runner: bool) -> OpenApp:
-        check_needs({one.job_id: (one.schedule, one.needs) for one in self.jobs.values()})
+        check_needs({one.job_id: (one.schedule, one.needs) for one in self.jobs.values()}, starts=starts_of(self.jobs))
         settings = self._settings.load()
         store = self._make_store(settings)
         opened = OpenApp(

@@ -168,6 +168,7 @@ class OpenApp:
         self.waiters.ended(record)
         self.planner.ended(record)
         self.needs.ended(record)
+        self.scheduler.ended(record)
 
     def _runs_made(self) -> None:
         self.node.wake()

@@ -2,21 +2,31 @@
 
 Any number of nodes may do so at once: a cursor moves by compare-and-set, and whoever loses takes over the row
 that the winner left.
+
+A job that was away for years is caught up a part at a time: while many of its scheduled runs have not ended, its
+cursor is held where it is. So the store keeps what is being worked on, and not every minute of ten years.
 """
 
 import asyncio
 import heapq
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Final
 
 from mainspring.base import encode_json, from_us, new_id, to_us
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.engine._definition import JobDefinition
 from mainspring.jobs.engine._steady import keep_doing
 from mainspring.jobs.model import MissedPlan, RunState, first_cursor, jitter_of, plan_missed
-from mainspring.jobs.stores import Advance, JobRegistration, JobRow, JobStore, NewRun, RunKind
+from mainspring.jobs.stores import Advance, JobRegistration, JobRow, JobStore, NewRun, RunFilter, RunKind, RunRecord
 
 _BATCH = 500  # jobs in one transaction
 _PER_JOB = 200  # occurrences of one job in one transaction
+
+MOST_AHEAD: Final = 1_000
+"""Scheduled runs of one job that may be unfinished before its past waits; one whole transaction more at most."""
+
+_UNFINISHED: Final = frozenset(state for state in RunState if not state.terminal)
 
 
 class Scheduler:
@@ -41,8 +51,14 @@ class Scheduler:
         self._rows: dict[str, JobRow] = {}
         self._due: list[tuple[int, str]] = []
         self._due_at: dict[str, int] = {}  # what counts of the heap
+        self._held: dict[str, int] = {}  # jobs whose past waits, and how many ends are worth another look
         self._wake = asyncio.Event()
         self._reload = False
+
+    @property
+    def held_jobs(self) -> frozenset[str]:
+        """Jobs that wait for some of their runs to end before more of their past is made into runs."""
+        return frozenset(self._held)
 
     def take(self, rows: Iterable[JobRow]) -> None:
         """Start from these rows, as the registration returned them."""
@@ -53,6 +69,16 @@ class Scheduler:
         """Read the rows again: another node moved or paused something."""
         self._reload = True
         self._wake.set()
+
+    def ended(self, record: RunRecord) -> None:
+        """Note that a run has ended; a job that waited for enough of them goes on."""
+        left = self._held.get(record.job_id)
+        if left is None or record.kind is not RunKind.SCHEDULE or not record.state.terminal:
+            return
+        self._held[record.job_id] = left - 1
+        if left <= 1 and record.job_id in self._due_at:
+            self._set_due(record.job_id, self._store.now())
+            self._wake.set()
 
     async def run(self) -> None:
         """Advance schedules for ever; ends by cancellation."""
@@ -97,7 +123,9 @@ class Scheduler:
         if not ready:
             return
         try:
-            answers = await self._store.advance([self._advance_of(job_id, now) for job_id in ready])
+            planned = [self._advance_of(job_id, now) for job_id in ready]
+            commands = [one for one in planned if not await self._is_held(one, now)]
+            answers = await self._store.advance(commands) if commands else ()
         except BaseException:
             for job_id in ready:
                 self._set_due(job_id, now)
@@ -107,6 +135,21 @@ class Scheduler:
         created = sum(answer.created_count for answer in answers)
         if created:
             self._on_created(created)
+
+    async def _is_held(self, command: Advance, now: int) -> bool:
+        """Tell whether a job has to wait with its past; then it is looked at again when enough runs have ended."""
+        self._held.pop(command.job_id, None)
+        if len(command.runs) < _PER_JOB:  # nothing is left behind it
+            return False
+        most = max(MOST_AHEAD, self._definitions[command.job_id].max_instances * 2)
+        # twice as many, since runs that people asked for lie between
+        page = RunFilter(job_id=command.job_id, states=_UNFINISHED, limit=2 * most)
+        unfinished = sum(run.kind is RunKind.SCHEDULE for run in await self._store.runs(page))
+        if unfinished < most:
+            return False
+        self._held[command.job_id] = unfinished - most // 2
+        self._set_due(command.job_id, now + int(self._poll_interval * 1e6))
+        return True
 
     def _take_due(self, now: int) -> list[str]:
         """Return jobs whose time has come, and forget when that was."""
@@ -174,6 +217,15 @@ def due_after(definition: JobDefinition, cursor: int) -> int | None:
         return None
     fire = definition.schedule.next_fire(from_us(cursor))
     return None if fire is None else to_us(fire) + int(definition.delay * 1e6)
+
+
+def starts_of(definitions: Mapping[str, JobDefinition]) -> dict[str, datetime]:
+    """Return where the first interval begins, of those jobs that say it with `start_at`."""
+    return {
+        job_id: first_cursor(one.schedule, one.start_at, start_at=one.start_at)
+        for job_id, one in definitions.items()
+        if one.schedule is not None and one.start_at is not None
+    }
 
 
 def registration_of(definition: JobDefinition, now: int) -> JobRegistration:

@@ -185,6 +185,27 @@ async def test_needs_that_can_never_be_there_are_refused_at_the_start(tmp_path: 
     await app.stop()
 
 
+async def test_a_job_that_starts_before_what_it_needs_is_refused_at_the_start(tmp_path: Path) -> None:
+    """What counts is the first whole interval, so that a day may need hours that begin in the middle of one."""
+    app = make_app(tmp_path)
+
+    @app.job("hours", cron="0 * * * *", start_at=at(0.5))
+    async def hours() -> None: ...
+
+    @app.job("later", cron="0 * * * *", start_at=at(0.25), needs=("hours",))
+    async def later() -> None: ...
+
+    async with running(app):
+        pass
+
+    @app.job("early", cron="0 * * * *", start_at=at(0), needs=("hours",))
+    async def early() -> None: ...
+
+    with pytest.raises(NeedsError, match=r"needs 'hours' from 2013-01-01T00:00.* starts at 2013-01-01T01:00"):
+        await app.start()
+    await app.stop()
+
+
 async def test_a_damaged_store_is_refused_with_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "state.db").write_bytes(b"this is no database" * 100)
     app = make_app(tmp_path)

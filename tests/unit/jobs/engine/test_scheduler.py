@@ -11,6 +11,9 @@ from tests.unit.jobs.engine.support_engine import eventually, make_app, running
 
 from mainspring.base import current_clock
 from mainspring.jobs import DataInterval, JobApp, RunState
+from mainspring.jobs.engine._scheduler import MOST_AHEAD
+
+LIVE = [state for state in RunState if not state.terminal]
 
 
 def app_with(path: Path, seen: list[Any], **options: Any) -> JobApp:
@@ -121,6 +124,34 @@ async def test_a_delay_and_a_jitter_move_the_run_and_not_the_interval(tmp_path: 
         assert run.scheduled_at is not None
         assert run.scheduled_at == run.interval_end
         assert (run.started_at or 0) >= run.scheduled_at + 50_000
+
+
+async def test_ten_years_of_minutes_are_caught_up_a_bounded_part_at_a_time(tmp_path: Path) -> None:
+    """While nobody ends the first runs no more are made, and with their ends it goes on from where it was."""
+    app = make_app(tmp_path)
+    gate, ended = asyncio.Event(), 0
+    start = current_clock().now() - timedelta(days=3650)
+
+    @app.job("minutes", every=60.0, start_at=start, missed="all", overlap="allow")
+    async def minutes() -> None:
+        nonlocal ended
+        await gate.wait()
+        ended += 1
+
+    async with running(app):
+        scheduler = (await app.open()).scheduler
+
+        async def held() -> bool:
+            return bool(scheduler.held_jobs)
+
+        async def gone_on() -> bool:
+            return ended > 2 * MOST_AHEAD
+
+        await eventually(held, within=30)
+        live = len(await app.runs("minutes", states=LIVE, limit=10 * MOST_AHEAD))
+        gate.set()
+        await eventually(gone_on, within=60)
+    assert MOST_AHEAD <= live < 2 * MOST_AHEAD
 
 
 async def test_an_app_that_only_runs_what_others_create_does_not_schedule(tmp_path: Path) -> None:
