@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from mainspring.runtime import resource as resource
     from mainspring.runtime import run as run
     from mainspring.sinks import SqlTable as SqlTable
+    from mainspring.tools import ConfigLoader as ConfigLoader
+    from mainspring.tools import Notifier as Notifier
 else:
     from mainspring.base import door
 
@@ -96,5 +98,6 @@ else:
                 "run",
             ),
             "mainspring.sinks": ("SqlTable",),
+            "mainspring.tools": ("ConfigLoader", "Notifier"),
         },
     )
