@@ -4,13 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from mainspring.base import current_random, use_random
 from mainspring.storage._fetch_file import read_answer, scan
 
 PROGRAM = """
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from mainspring.storage._fetch_file import Answer, write_answer
 folder = Path(sys.argv[1])
@@ -21,9 +25,10 @@ for number in range(100_000):
 """
 
 
-def test_no_answer_is_half_written(tmp_path: Path) -> None:
+@pytest.mark.stress
+def test_no_answer_is_half_written(tmp_path: Path, mainspring_count: Callable[[int, int], int]) -> None:
     with use_random(3):
-        moments = [current_random().randint(1, 120) for _ in range(5)]
+        moments = [current_random().randint(1, 120) for _ in range(mainspring_count(5, 100))]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     for moment in moments:
         command = [sys.executable, "-c", PROGRAM, str(tmp_path)]

@@ -5,12 +5,15 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mainspring.base import current_random, use_random
 from mainspring.storage import SQLShard
+
+Count = Callable[[int, int], int]
 
 SYNC = """
 import sys, threading
@@ -76,10 +79,11 @@ def sound(path: Path) -> None:
         connection.close()
 
 
+@pytest.mark.stress
 @pytest.mark.parametrize("program", [SYNC, ASYNC], ids=["sync", "async"])
-def test_every_acknowledged_pair_survives_the_kill(tmp_path: Path, program: str) -> None:
+def test_every_acknowledged_pair_survives_the_kill(tmp_path: Path, program: str, mainspring_count: Count) -> None:
     with use_random(program):
-        moments = [current_random().randint(1, 150) for _ in range(3)]
+        moments = [current_random().randint(1, 150) for _ in range(mainspring_count(3, 60))]
     expected: set[tuple[str, int, int]] = set()
     for moment in moments:
         for name, number in killed(program, tmp_path, moment):
@@ -92,12 +96,13 @@ def test_every_acknowledged_pair_survives_the_kill(tmp_path: Path, program: str)
             assert key in shard
 
 
-def test_a_store_that_is_resharded_is_whole_whenever_it_is_killed(tmp_path: Path) -> None:
+@pytest.mark.stress
+def test_a_store_that_is_resharded_is_whole_whenever_it_is_killed(tmp_path: Path, mainspring_count: Count) -> None:
     pairs = {("abc"[number % 3], number, 0): [number] * 30 for number in range(400)}
     with SQLShard(4, tmp_path) as shard:
         shard.update(pairs)
     with use_random(7):
-        moments = [current_random().randint(1, 4) for _ in range(4)]
+        moments = [current_random().randint(1, 4) for _ in range(mainspring_count(4, 60))]
     for moment in moments:
         killed(RESHARD, tmp_path, moment)
         assert 400 == SQLShard.reshard(tmp_path, shards=4)

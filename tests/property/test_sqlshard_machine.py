@@ -2,12 +2,14 @@
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any  # Any: keys are tuples of several kinds
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from mainspring.storage import SQLShard
 
@@ -98,5 +100,10 @@ class ShardMachine(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
 
-TestShardMachine = ShardMachine.TestCase
-TestShardMachine.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)
+@pytest.mark.stress
+def test_a_store_is_a_dict(mainspring_count: Callable[[int, int], int]) -> None:
+    count = mainspring_count(15, 500)
+    run_state_machine_as_test(
+        ShardMachine,
+        settings=settings(max_examples=count, stateful_step_count=15, deadline=None),
+    )
