@@ -15,10 +15,16 @@ from dataclasses import dataclass
 from multiprocessing import process
 from multiprocessing.context import get_spawning_popen
 from multiprocessing.reduction import DupFd, ForkingPickler
-from typing import Any, Literal  # Any: what a caller hands to its child
+from typing import Any, Final, Literal  # Any: what a caller hands to its child
 
 ORPHANED = 82
 """The exit code of a child whose parent is gone."""
+
+NAMES_MAIN: Final = b"\x8c\x08__main__"
+"""What a pickle that refers to the main module holds: the name as a string of its own.
+
+`python -m app` is named app.__main__ in what every child is told; that must not import it.
+"""
 
 _main_imported = False
 
@@ -89,7 +95,7 @@ class Packed:
         pickled = bytes(ForkingPickler.dumps(self._value))
         popen: Any = get_spawning_popen()
         # multiprocessing's own spawn has imported the main module by the time that the child sees this
-        lazily = b"__main__" in pickled and popen is not None and popen.method != "spawn"
+        lazily = NAMES_MAIN in pickled and popen is not None and popen.method != "spawn"
         return pickled, describe_main() if lazily else None
 
     def __setstate__(self, state: tuple[bytes, MainModule | None]) -> None:

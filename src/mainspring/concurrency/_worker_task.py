@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Any, Final, NamedTuple, Protocol, TypeVar  # Any: calls of any signature
 
 from mainspring.base import load_extra, outside_work
+from mainspring.concurrency._child_main import NAMES_MAIN
 from mainspring.concurrency._worker_main import task_name
 from mainspring.concurrency._worker_messages import (
     MAX_MESSAGE_BYTES,
@@ -49,7 +50,7 @@ class WorkerTask(asyncio.Future[T]):
         super().__init__(loop=loop)
         self.name, self.pickled, self.buffers = call
         # A false alarm only makes the worker import the main module for nothing.
-        self.kind = Kind.CALL_WITH_MAIN if b"__main__" in call.pickled else Kind.CALL
+        self.kind = Kind.CALL_WITH_MAIN if NAMES_MAIN in call.pickled else Kind.CALL
         self.recalled = False
         self.context = copy_context()
         self._owner = owner

@@ -398,6 +398,19 @@ def test_a_main_module_without_a_guard_does_not_start_itself_again(tmp_path: Pat
     assert done.stdout == b""
 
 
+def test_a_package_that_is_run_is_not_imported_for_nothing(tmp_path: Path) -> None:
+    """Its main module is called package.__main__; only functions of it need it."""
+    package = tmp_path / "small_app"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    program = PROGRAM.replace('if __name__ == "__main__":\n    ', "").replace(
+        "move, Point(1)) == Point(2)", "pow, 2, 3) == 8"
+    )
+    (package / "__main__.py").write_text("print('begun')\n" + program)
+    done = run_program("-m", "small_app", "forkserver", folder=tmp_path)
+    assert done.stdout == b"begun\nTrue __main__\n", done.stderr
+
+
 def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
     program = """
 import asyncio, sys
