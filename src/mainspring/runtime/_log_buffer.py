@@ -7,6 +7,7 @@ hangs delays nobody: the buffer fills up, and the policy says what is dropped. D
 
 import logging
 import os
+import select
 import sys
 import threading
 from collections import deque
@@ -254,7 +255,10 @@ class BatchStreamHandler(TextHandler):
         stream.flush()
         left = memoryview(text.encode(stream.encoding, stream.errors or "strict"))
         while left:
-            left = left[os.write(stream.fileno(), left) :]
+            try:
+                left = left[os.write(stream.fileno(), left) :]
+            except BlockingIOError:  # somebody, as asyncio for a pipe, has made the descriptor non-blocking
+                select.select((), (stream,), ())
 
 
 def _take_all(queue: deque[Entry]) -> list[Entry]:

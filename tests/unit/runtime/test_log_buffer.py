@@ -1,6 +1,8 @@
 """Logging never waits for its sink and never raises; what is lost is counted."""
 
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -227,3 +229,20 @@ def test_who_has_waited_in_vain_once_does_not_wait_again(sink: Sink, monkeypatch
     handler.close()
     assert [] == sink.seen
     sink.open.set()
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_a_standard_stream_gets_everything_whatever_its_descriptor_is(
+    blocking: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, blocking)
+    with os.fdopen(read_end) as reader, os.fdopen(write_end, "w", encoding="utf-8") as writer:
+        monkeypatch.setattr(sys, "__stderr__", writer)
+        handler = BufferedHandler(BatchStreamHandler(writer), buffer_size=10_000, flush_interval=0.0)
+        logger = logger_of(handler)
+        for number in range(2_000):  # more than a pipe holds
+            logger.info("record %d ä %s", number, "x" * 100)
+        lines = [reader.readline() for _ in range(2_000)]
+        assert [f"record {number} ä {'x' * 100}\n" for number in range(2_000)] == lines
+        handler.close()
