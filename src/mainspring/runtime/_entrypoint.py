@@ -14,6 +14,7 @@ from mainspring.runtime._container import ResourceContainer
 from mainspring.runtime._context import Context
 from mainspring.runtime._exit import Errors, Exit
 from mainspring.runtime._health import HealthReport, health_of
+from mainspring.runtime._log_buffer import DropPolicy
 from mainspring.runtime._log_program import LogSettings, ProgramLogging
 from mainspring.runtime._loops import LoopFactory, OwnLoop, cancel_rest
 from mainspring.runtime._plugins import PLUGIN_GROUP, load_plugins
@@ -41,8 +42,9 @@ class Entrypoint:
         loop: an open loop to use; it is left open.
         pool_size: threads of the loop's default executor.
         log_level, log_format, log_date_format, log_handlers: see `basic_config`.
-        log_buffering, log_buffer_size, log_flush_interval: whether records are written by a thread of
-            their own, how many may wait, and for how many seconds they are gathered.
+        log_buffering, log_buffer_size, log_flush_interval, log_policy: whether records are written by a
+            thread of their own, how many may wait, for how many seconds they are gathered, and what a full
+            buffer does: "drop-oldest", "drop-debug" or "block" (see `BufferedHandler`).
         log_config: whether to configure logging at all.
         loop_factory: makes the loop; default: uvloop if it is installed and `MAINSPRING_USE_UVLOOP` allows it.
         policy: makes the loop instead, with its `new_event_loop()`; the older spelling.
@@ -90,6 +92,7 @@ class Entrypoint:
         log_flush_interval: float | None = None,
         log_config: bool | None = None,
         log_handlers: Sequence[logging.Handler] = (),
+        log_policy: DropPolicy = "drop-oldest",
         loop_factory: LoopFactory | None = None,
         policy: Any = None,  # Any: an event loop policy, a type that newer Pythons deprecate
         debug: bool | None = None,
@@ -98,10 +101,7 @@ class Entrypoint:
         plugins: Sequence[str] | None = None,
     ) -> None:
         settings = Settings.from_environment(names=self._variables)
-        for one in services:
-            if not isinstance(one, Service):  # pyright: ignore[reportUnnecessaryIsInstance]  # classes get here
-                raise InvalidArgumentError(argument="services", value=one, expected="instances of Service")
-        self._initial = tuple({id(one): one for one in services}.values())
+        self._initial = _each_once(services)
         timeout = settings.shutdown_timeout if shutdown_timeout is None else shutdown_timeout
         if timeout <= 0:
             expected = "more than 0 seconds"
@@ -118,6 +118,7 @@ class Entrypoint:
                 buffer_size=settings.log_buffer_size if log_buffer_size is None else log_buffer_size,
                 flush_interval=settings.log_flush if log_flush_interval is None else log_flush_interval,
                 handlers=tuple(log_handlers),
+                policy=log_policy,
             ),
             enabled=settings.log_config if log_config is None else log_config,
         )
@@ -340,6 +341,13 @@ class Entrypoint:
 
 entrypoint = Entrypoint
 """The name under which programs use it."""
+
+
+def _each_once(services: Sequence[Service]) -> tuple[Service, ...]:
+    for one in services:
+        if not isinstance(one, Service):  # pyright: ignore[reportUnnecessaryIsInstance]  # classes get here
+            raise InvalidArgumentError(argument="services", value=one, expected="instances of Service")
+    return tuple({id(one): one for one in services}.values())
 
 
 def _signals(wanted: Sequence[int] | None) -> Sequence[int]:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mainspring.runtime._log_buffer import DropPolicy
 from mainspring.runtime._log_child import hear_children
 from mainspring.runtime._log_config import basic_config, watch_loop
 
@@ -20,6 +21,7 @@ class LogSettings:
     buffer_size: int
     flush_interval: float
     handlers: Sequence[logging.Handler]
+    policy: DropPolicy
 
 
 class ProgramLogging:
@@ -44,6 +46,7 @@ class ProgramLogging:
             flush_interval=settings.flush_interval,
             date_format=settings.date_format,
             handlers=settings.handlers,
+            policy=settings.policy,
         )
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:

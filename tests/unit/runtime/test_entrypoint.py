@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -404,3 +405,29 @@ def test_every_variable_has_its_effect_and_arguments_win(
     before = list(logging.getLogger().handlers)
     with entrypoint():
         assert before == logging.getLogger().handlers
+
+
+@pytest.mark.usefixtures("_root")
+def test_what_a_full_log_buffer_does_may_be_chosen() -> None:
+    gate, seen = threading.Event(), list[str]()
+
+    class Slow(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            gate.wait(30)
+            seen.append(record.getMessage())
+
+    gate.set()
+    options: dict[str, Any] = {"log_format": "disabled", "log_level": "debug", "log_handlers": [Slow()]}
+    with entrypoint(log_policy="drop-debug", log_buffer_size=2, log_flush_interval=0.0, **options):
+        gate.clear()
+        logging.error("first")
+        logging.error("second")
+        for _ in range(3):
+            logging.debug("of no weight")
+        gate.set()
+    assert ["first", "second"] == [one for one in seen if one in ("first", "second")]
+    with (
+        pytest.raises(InvalidArgumentError, match="policy='panic'"),
+        entrypoint(log_policy="panic", **options),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ):
+        raise NotImplementedError
