@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import socket
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
@@ -222,8 +223,13 @@ class Node:
             self._on_change()
 
     async def _rescue(self) -> None:
-        for record in await self._store.rescue():
-            log.warning("run %s of %s was left by a dead node: now %s", record.run_id, record.job_id, record.state)
+        rescued = await self._store.rescue()
+        if rescued:
+            counts = Counter((record.job_id, record.state) for record in rescued)
+            said = ", ".join(f"{count} of {job_id} now {state}" for (job_id, state), count in counts.items())
+            log.warning("runs were left by a dead node: %s", said)
+        for record in rescued:
+            log.debug("run %s was left by a dead node", record.run_id)
             self._on_end(record)
             self._wake.set()
 

@@ -303,7 +303,10 @@ async def test_what_a_heartbeat_brings_reaches_handlers_and_planners(tmp_path: P
         node.stop_run("not here")
 
 
-async def test_runs_of_a_dead_node_are_taken_over_by_the_next_look(tmp_path: Path) -> None:
+async def test_runs_of_a_dead_node_are_taken_over_by_the_next_look(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Hundreds may be left at once: they are said in one line."""
     app, store = troubled(tmp_path)
 
     @app.job("quick")
@@ -312,15 +315,19 @@ async def test_runs_of_a_dead_node_are_taken_over_by_the_next_look(tmp_path: Pat
     async with running(app):
         record = await app.run((await app.run_job("quick")).run_id)
         assert record is not None
-        rescued = [record]
+        rescued = [record, record]
 
         async def rescue(*, max_rescues: int = 3) -> Sequence[RunRecord]:
             found, rescued[:] = list(rescued), []
             return found
 
-        store.rescue = rescue  # type: ignore[method-assign]  # one run that another node left
+        store.rescue = rescue  # type: ignore[method-assign]  # what another node left
 
         async def taken() -> bool:
-            return not rescued
+            return not rescued and bool(said())
+
+        def said() -> list[str]:
+            return [one.getMessage() for one in caplog.records if "dead node" in one.getMessage()]
 
         await eventually(taken)
+    assert ["runs were left by a dead node: 2 of quick now succeeded"] == said()
