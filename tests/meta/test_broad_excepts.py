@@ -13,6 +13,7 @@ from tests.meta.support_tree import SRC, Module, plant, read_modules
 
 # How many each file may have. A new one belongs here only if the file holds a supervising loop.
 SUPERVISORS = {
+    "mainspring.cli._load": 1,
     "mainspring.concurrency._aggregate": 1,
     "mainspring.concurrency._beat": 1,
     "mainspring.concurrency._own_thread": 1,

@@ -3,11 +3,12 @@
 import importlib
 import importlib.util
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from mainspring.errors import InvalidArgumentError
+from mainspring.errors import InvalidArgumentError, MainspringError
 from mainspring.jobs import JobApp, job_runner
 
 _FORMS: Final = "a file as app.py, or module:attribute"
@@ -20,10 +21,18 @@ def load_app(name: str) -> JobApp:
     A module without a JobApp of its own that registered jobs with `mainspring.jobs.job` has the default one.
 
     Raises:
-        InvalidArgumentError: there is no such file, module or app, or more than one.
+        InvalidArgumentError: there is no such file, module or app, or more than one, or its code raises.
     """
     place, attribute = _split(name)
-    module = _import(place, name)
+    try:
+        module = _import(place, name)
+    except MainspringError:
+        raise
+    except Exception as error:  # supervisor: whatever a user's module raises, the command says in a sentence
+        expected = f"a module that can be imported; {_place_of(error)}: {type(error).__name__}: {error}"
+        raise InvalidArgumentError(
+            argument="APP", value=name, expected=expected, hint="run it with python to see the whole traceback"
+        ) from error
     if attribute:
         found = getattr(module, attribute, None)
         if not isinstance(found, JobApp):
@@ -45,6 +54,14 @@ def load_app(name: str) -> JobApp:
     raise InvalidArgumentError(
         argument="APP", value=name, expected="a module with a JobApp or jobs", hint="name it `app`, or give module:name"
     )
+
+
+def _place_of(error: Exception) -> str:
+    """Return file:line where a module's code went wrong."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.filename}:{last.lineno}"
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         report, failed = asyncio.run(run_demo(asked, console))
     except MainspringError as error:
         hint = f"\nhint: {error.hint}" if error.hint else ""
-        sys.stderr.write(f"{error}{hint}\n")
+        sys.stderr.write(f"error: {error}{hint}\n")
         if isinstance(error, StorageError):
             return _STORE
         return _WRONG if isinstance(error, ConfigError | InvalidArgumentError) else _FAILED

@@ -76,7 +76,23 @@ async def run_demo(asked: Asked, console: Console) -> tuple[Report, int]:
 
 
 def prepare(asked: Asked) -> None:
-    """Make the state directory, an empty one when that is asked for; never deletes what is not the demo's."""
+    """Make the state directory, an empty one when that is asked for; never deletes what is not the demo's.
+
+    Raises:
+        InvalidArgumentError: it holds something else, and was to be deleted, or it cannot be made.
+    """
+    try:
+        _make_state(asked)
+    except OSError as error:
+        raise InvalidArgumentError(
+            argument="--state",
+            value=str(asked.state),
+            expected=f"a directory that can be made; {error.strerror}: {error.filename}",
+            hint="choose another directory",
+        ) from error
+
+
+def _make_state(asked: Asked) -> None:
     if asked.fresh and asked.state.exists():
         if any(asked.state.iterdir()) and not (asked.state / DATABASE).exists():
             raise InvalidArgumentError(

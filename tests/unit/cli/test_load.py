@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mainspring.cli._load import load_app
-from mainspring.errors import InvalidArgumentError
+from mainspring.errors import InvalidArgumentError, JobDefinitionError
 from mainspring.jobs import JobApp
 
 ONE = "from mainspring.jobs import JobApp\n{} = JobApp({!r})\n"
@@ -81,7 +81,7 @@ def test_what_cannot_be_an_app_is_said(tmp_path: Path, name: str, said: str) -> 
 def test_a_file_that_fails_leaves_no_module(tmp_path: Path) -> None:
     path = tmp_path / "failing_shop.py"
     path.write_text("1 / 0\n")
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(InvalidArgumentError):
         load_app(str(path))
     assert "failing_shop" not in sys.modules
 
@@ -91,3 +91,24 @@ def test_jobs_without_an_app_belong_to_the_default_one(tmp_path: Path, monkeypat
     default.job("nothing")(lambda: None)
     monkeypatch.setattr("mainspring.cli._load.job_runner", default)
     assert default is load_app(write(tmp_path / "default_shop.py"))
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("x = 1\n\nx / 0\n", "wrong_shop.py:3: ZeroDivisionError: division by zero"),
+        ("x = 1\ndef (\n", "wrong_shop.py:2: SyntaxError: invalid syntax"),
+        ("import no_such_library\n", "wrong_shop.py:1: ModuleNotFoundError: No module named 'no_such_library'"),
+    ],
+)
+def test_a_file_whose_code_raises_is_named_with_its_line(tmp_path: Path, code: str, said: str) -> None:
+    (tmp_path / "wrong_shop.py").write_text(code)
+    with pytest.raises(InvalidArgumentError, match="module that can be imported") as caught:
+        load_app("wrong_shop.py")
+    assert said in str(caught.value)
+
+
+def test_a_wrong_definition_keeps_its_own_sentence(tmp_path: Path) -> None:
+    (tmp_path / "wrong_job.py").write_text(ONE.format("app", "app") + "app.job('a', cron='bad')(print)\n")
+    with pytest.raises(JobDefinitionError):
+        load_app("wrong_job.py")

@@ -124,6 +124,17 @@ def test_a_directory_of_somebody_else_is_not_deleted(tmp_path: Path, capsys: pyt
     assert "precious" == (tmp_path / "thesis.txt").read_text()
 
 
+@pytest.mark.parametrize("fresh", [[], ["--fresh"]])
+def test_a_state_directory_that_cannot_be_made_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fresh: list[str]
+) -> None:
+    (tmp_path / "file").write_text("not a directory")
+    assert 2 == main(["--state", str(tmp_path / "file"), *fresh])
+    said = capsys.readouterr().err
+    assert said.startswith("error: --state=")
+    assert "hint: choose another directory" in said
+
+
 def test_a_damaged_database_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "flights.db").write_bytes(b"no database at all" * 1000)
     assert 3 == main(["--once", "--days", "1", "--state", str(tmp_path)])
