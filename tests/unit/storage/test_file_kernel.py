@@ -94,7 +94,7 @@ def test_text_and_bytes_are_not_mixed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", [False, True])
 def test_a_pipe_is_read_as_it_comes(text: bool) -> None:
-    """Whoever waits for a line must not wait for a mebibyte."""
+    """Whoever waits for a line must not wait for mebibytes."""
     reading, writing = os.pipe()
     kernel = FileKernel[Any](text_file(reading) if text else io.BufferedReader(io.FileIO(reading)))
     os.write(writing, b"one\n")
