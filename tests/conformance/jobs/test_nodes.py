@@ -1,5 +1,6 @@
 """Leases, rescue and staging: what every job store promises about nodes that die."""
 
+import math
 from datetime import datetime
 
 import pytest
@@ -44,6 +45,24 @@ async def test_epochs_grow_and_are_never_used_again(stores: StoreFactory) -> Non
         async with stores() as other:
             third = await other.open_node("b")
         assert first < second < third
+
+
+async def test_a_lease_is_known_to_hold_from_when_its_renewal_was_sent(stores: StoreFactory) -> None:
+    """So a node can stop before its end, though nobody answers it any more."""
+    clock = Ahead()
+    with use_clock(clock):
+        async with stores(lease=1000.0) as store:
+            assert store.lease_end(1) == -math.inf
+            epoch = await store.open_node("a")
+            began = clock.monotonic()
+            assert began + 890 < store.lease_end(epoch) <= began + 1000
+            clock.ahead = 500.0
+            assert store.lease_end(epoch) <= began + 1000
+            assert (await store.heartbeat(epoch)).alive
+            assert began + 1390 < store.lease_end(epoch) <= clock.monotonic() + 1000
+            await store.close_node(epoch)
+            assert not (await store.heartbeat(epoch)).alive
+            assert store.lease_end(epoch) == -math.inf
 
 
 async def test_runs_of_a_node_that_is_gone_are_rescued_at_once(stores: StoreFactory) -> None:

@@ -44,7 +44,13 @@ class StopReason(Enum):
 
     CANCEL = "cancelled on request"
     LEASE_LOST = "the node's lease ended"
+    LEASE_ENDING = "the node's lease could not be renewed"
     DRAIN = "the node is shutting down"
+
+    @property
+    def hands_back(self) -> bool:
+        """The run still belongs to this node, which gives it to the next claim."""
+        return self in (StopReason.DRAIN, StopReason.LEASE_ENDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +80,20 @@ class Execution:
         self._stop: StopReason | None = None
         self._context: JobContext | None = None
 
-    def stop(self, reason: StopReason) -> None:
-        """Ask the handler to stop; the first reason counts, and none once the handler has ended."""
+    def stop(self, reason: StopReason) -> bool:
+        """Ask the handler to stop; the first reason counts, and none once the handler has ended.
+
+        Tells whether this was the first.
+        """
         if self._stop is not None or self._phase == "recording":
-            return
+            return False
         self._stop = reason
         if self._context is not None:
             self._context.mark_cancelled()
         if self._phase == "handling" and self.task is not None:  # a new task would end without its first line
             self.task.cancel()
             asyncio.get_running_loop().call_later(self._cancel_grace, self._say_stuck, reason.value)
+        return True
 
     async def run(self) -> RunRecord | None:
         """Run the attempt, record its end and return the record; None when another claim came first."""
@@ -275,7 +285,7 @@ class Execution:
         if thread_left or error is not None:
             problem = THREAD_LEFT if thread_left else repr(error)
             log.warning("run %s of %s is left to another claim: %s", self.record.run_id, self.record.job_id, problem)
-        return self._handed_back() if self._stop is StopReason.DRAIN else None
+        return self._handed_back() if self._stop is not None and self._stop.hands_back else None
 
     def _handed_back(self) -> Finish:
         return replace(self._finish(RunState.AVAILABLE), available_at=self.record.available_at)

@@ -1,7 +1,9 @@
 """A node: takes runs from the store under its epoch, runs them, and keeps its lease.
 
-One task claims, one beats. A run's own task is owned here until it has ended. When the epoch turns out to be
-dead, every handler is cancelled without a record (another node has the runs) and the node takes a new epoch.
+One task claims, one beats, one looks at how long the lease still holds. A run's own task is owned here until it
+has ended. When no beat came through and the lease is about to end, the handlers are cancelled and their runs handed
+back. When the epoch turns out to be dead, they are cancelled without a record (another node has the runs) and the
+node takes a new epoch.
 """
 
 import asyncio
@@ -13,7 +15,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from mainspring.base import current_random
+from mainspring.base import current_clock, current_random
 from mainspring.errors import ClosedError, LeaseLostError
 from mainspring.jobs.engine._execution import Execution, StopReason, Work
 from mainspring.jobs.engine._steady import keep_doing
@@ -22,6 +24,7 @@ from mainspring.jobs.stores import Claim, Enqueue, EnqueueAnswer, JobStore, NewR
 log = logging.getLogger(__name__)
 
 CLAIM_BATCH: Final = 256
+_LEASE_MARGIN: Final = 5.0  # seconds before its lease ends at which a node stops its handlers
 _MARGIN: Final = 0.5  # seconds beyond a grace: executions use up the whole of it for their threads
 
 
@@ -67,17 +70,20 @@ class Node:
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
         self._version = -1
+        self._margin = _LEASE_MARGIN
         self.epoch = 0
 
     async def start(self) -> None:
         """Take an epoch, free the runs of dead nodes, begin to claim."""
-        self.epoch = await self._store.open_node(node_name())
+        await self._open_epoch()
         await self._rescue()
         claiming = keep_doing(self._claim, self._wake, what="claim runs")
         beating = keep_doing(self._beat_and_rescue, asyncio.Event(), what="renew the lease")
+        watching = keep_doing(self._watch_lease, asyncio.Event(), what="watch the lease")
         self._tasks = [
             asyncio.create_task(claiming, name="mainspring-claim"),
             asyncio.create_task(beating, name="mainspring-heartbeat"),
+            asyncio.create_task(watching, name="mainspring-lease"),
         ]
 
     async def close(self, *, drain_timeout: float) -> None:
@@ -233,13 +239,30 @@ class Node:
             self._on_end(record)
             self._wake.set()
 
+    async def _open_epoch(self) -> None:
+        self.epoch = await self._store.open_node(node_name())
+        self._margin = min(_LEASE_MARGIN, (self._store.lease_end(self.epoch) - current_clock().monotonic()) / 3)
+
+    async def _watch_lease(self) -> float:
+        """Stop the handlers while the lease still holds if no beat renews it: another node may then have their runs.
+
+        They hand their runs back, as soon as the store takes that.
+        """
+        end = self._store.lease_end(self.epoch) - self._margin
+        if end > current_clock().monotonic():
+            return self._poll_interval
+        stopped = [execution for execution in self._running if execution.stop(StopReason.LEASE_ENDING)]
+        if stopped:
+            log.warning("the lease of epoch %d cannot be renewed: %d handlers are cancelled", self.epoch, len(stopped))
+        return self._poll_interval
+
     async def _take_new_epoch(self, lost: int) -> None:
         async with self._renewing:  # both loops may find the lease lost
             if self.epoch != lost or self._closing:
                 return
             for execution in list(self._running):
                 execution.stop(StopReason.LEASE_LOST)
-            self.epoch = await self._store.open_node(node_name())
+            await self._open_epoch()
         log.warning("the lease of epoch %d ended, its handlers were cancelled; now epoch %d", lost, self.epoch)
 
 

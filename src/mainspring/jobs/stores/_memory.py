@@ -106,6 +106,11 @@ class MemoryStore(MemoryReads):
         """End an attempt; see `RunStore`."""
         return self._answer(partial(finish, command=command, now=now_us()))
 
+    def lease_end(self, epoch: int) -> float:
+        """Return until when the lease of an epoch holds; see `RunStore`."""
+        node = self._data.nodes.get(epoch)
+        return -math.inf if node is None else node.expires_at / 1_000_000
+
     async def heartbeat(self, epoch: int) -> HeartbeatAnswer:
         """Renew the lease of an epoch; see `RunStore`."""
         return nodes.heartbeat(self._opened(), epoch, self._expiry(), now_us())

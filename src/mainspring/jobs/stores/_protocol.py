@@ -76,6 +76,13 @@ class RunStore(Protocol):
         """Renew the lease of an epoch and learn what other nodes asked for."""
         ...
 
+    def lease_end(self, epoch: int) -> float:
+        """Return until when, on the monotonic clock of this process, the lease of an epoch is known to hold.
+
+        Counted from when the last good renewal was sent; never waits. Minus infinity for an epoch that is not ours.
+        """
+        ...
+
     def rescue(self, *, max_rescues: int = 3) -> Awaitable[Sequence[RunRecord]]:
         """Free the runs of epochs that are dead and return them as they stand: AVAILABLE, or FAILED after
         `max_rescues` deaths."""

@@ -1,12 +1,13 @@
 """The job store on a SQLite file: single calls travel in group commits, sets of statements do the work."""
 
+import math
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from mainspring.base import new_id
+from mainspring.base import current_clock, new_id
 from mainspring.errors import IdempotencyError, InvalidArgumentError, LeaseLostError, StaleFenceError
 from mainspring.jobs.stores._instants import now_us
 from mainspring.jobs.stores._records import (
@@ -32,7 +33,7 @@ from mainspring.jobs.stores._sqlite_claim import Turns, claim
 from mainspring.jobs.stores._sqlite_enqueue import Intake
 from mainspring.jobs.stores._sqlite_finish import finish
 from mainspring.jobs.stores._sqlite_heart import Heart
-from mainspring.jobs.stores._sqlite_nodes import Nodes
+from mainspring.jobs.stores._sqlite_nodes import RENEWED_FROM, Nodes
 from mainspring.jobs.stores._sqlite_reader import APPLICATION, SqliteReads, SqliteStoreReader, migrations
 from mainspring.jobs.stores._sqlite_sql import statements
 from mainspring.sinks import SinkRun
@@ -87,6 +88,8 @@ class SqliteStore(SqliteReads):
         self._nodes = Nodes(None if in_memory else Path(path), lease=lease)
         threads = runner is None or isinstance(runner, ThreadRunner)
         self._heart = Heart(Path(path), lease=lease, max_block=max_block) if threads and not in_memory else None
+        self._lease = lease
+        self._lease_ends: dict[int, float] = {}  # by epoch, as the answers of this loop's own writes tell
         self._turns: Turns = {}
         channel = self.owner.channel
         # ends come first: they give back the slots that the claims of the same group want
@@ -133,7 +136,9 @@ class SqliteStore(SqliteReads):
 
     async def open_node(self, name: str) -> int:
         """Register this process as a live node; see `RunStore`."""
+        sent = current_clock().monotonic()
         epoch = await self.owner.write(lambda connection: self._nodes.open(connection, name, now_us()))
+        self._lease_ends[epoch] = sent + self._lease
         self._be_polite()
         if self._heart is not None:
             self._heart.beat_for(epoch)
@@ -141,6 +146,7 @@ class SqliteStore(SqliteReads):
 
     async def close_node(self, epoch: int) -> None:
         """End the epoch; its runs become claimable at once."""
+        self._lease_ends.pop(epoch, None)
         if self._heart is not None:
             self._heart.forget(epoch)
         await self.owner.write(lambda connection: self._nodes.close(connection, epoch, now_us()))
@@ -165,9 +171,17 @@ class SqliteStore(SqliteReads):
         """Renew the lease of an epoch; see `RunStore`."""
         if self._heart is not None:
             self._heart.tick()
+        sent = current_clock().monotonic()
         answer = await self.owner.write(lambda connection: self._nodes.heartbeat(connection, epoch, now_us()))
+        if answer.alive:
+            self._lease_ends[epoch] = sent + self._lease * RENEWED_FROM
         self._be_polite()
         return answer
+
+    def lease_end(self, epoch: int) -> float:
+        """Return until when the lease of an epoch is known to hold; see `RunStore`."""
+        of_the_thread = -math.inf if self._heart is None else self._heart.lease_end(epoch)
+        return max(self._lease_ends.get(epoch, -math.inf), of_the_thread)
 
     async def rescue(self, *, max_rescues: int = 3) -> Sequence[RunRecord]:
         """Free the runs of dead epochs; see `RunStore`."""

@@ -5,6 +5,7 @@ another. The thread has a connection of its own, since the writer may be in the 
 """
 
 import logging
+import math
 import sqlite3
 import threading
 from pathlib import Path
@@ -35,6 +36,7 @@ class Heart:
         self._lease = lease
         self._max_block = max_block
         self._epochs: set[int] = set()
+        self._lease_ends: dict[int, float] = {}
         self._ticked_at = 0.0
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -50,6 +52,11 @@ class Heart:
     def forget(self, epoch: int) -> None:
         """Renew this epoch no more."""
         self._epochs.discard(epoch)
+        self._lease_ends.pop(epoch, None)
+
+    def lease_end(self, epoch: int) -> float:
+        """Return until when the thread has renewed this epoch, on the monotonic clock; minus infinity if never."""
+        return self._lease_ends.get(epoch, -math.inf)
 
     def tick(self) -> None:
         """Show that the loop runs."""
@@ -69,8 +76,10 @@ class Heart:
         if not epochs or current_clock().monotonic() - self._ticked_at > self._max_block:
             return 0
         expires_at = monotonic_us() + round(self._lease * 1_000_000)
-        renewed = connection.executemany(statements("nodes")["renew"], [(expires_at, e) for e in epochs])
-        return renewed.rowcount
+        count = connection.executemany(statements("nodes")["renew"], [(expires_at, e) for e in epochs]).rowcount
+        if count == len(epochs):  # else one of them is dead, and its node is about to learn that
+            self._lease_ends.update(dict.fromkeys(epochs, expires_at / 1_000_000))
+        return count
 
     def _run(self) -> None:
         connection: sqlite3.Connection | None = None

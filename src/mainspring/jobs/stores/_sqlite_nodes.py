@@ -12,6 +12,9 @@ from mainspring.jobs.stores._sqlite_locks import NodeLock, boot_id, look, remove
 from mainspring.jobs.stores._sqlite_rows import ATTEMPT, CANCEL_REQUESTED, EPOCH, ERROR, RESCUES, Row, id_list
 from mainspring.jobs.stores._sqlite_sql import statements
 
+RENEWED_FROM = 0.9
+"""The share of a lease that is left at least after a heartbeat: above it a renewal is not worth a write."""
+
 KEPT_EPOCHS_US = 7 * 86_400 * 1_000_000
 
 
@@ -69,7 +72,7 @@ class Nodes:
         """Renew a lease, if it is worth a write, and tell what others asked for."""
         sql = statements("nodes")
         lease = connection.execute(sql["lease"], (epoch,)).fetchone()
-        if lease is not None and lease[0] - monotonic_us() < self._lease_us * 9 // 10:
+        if lease is not None and lease[0] - monotonic_us() < self._lease_us * RENEWED_FROM:
             connection.execute(sql["renew"], (self._expiry(), epoch))
         cancelled = connection.execute(sql["cancel_requests"], (epoch,)).fetchall()
         self._count_others(connection)

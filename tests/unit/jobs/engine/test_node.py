@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.unit.jobs.engine.support_engine import START, at, eventually, make_app, running
 
+from mainspring.base import current_clock
 from mainspring.errors import LeaseLostError, StaleFenceError, StoreBusyError
 from mainspring.jobs import JobApp, RunState
 from mainspring.jobs.stores import Claim, ClaimAnswer, Finish, JobRow, RunRecord, SqliteStore
@@ -20,6 +21,7 @@ class Trouble(SqliteStore):
     def __init__(self, path: Path) -> None:
         super().__init__(path, durability="memory")
         self.failures: dict[str, list[Exception]] = {}
+        self.known_end: float | None = None
 
     def _fail(self, call: str) -> None:
         waiting = self.failures.get(call)
@@ -29,6 +31,9 @@ class Trouble(SqliteStore):
     async def open_node(self, name: str) -> int:
         self._fail("open_node")
         return await super().open_node(name)
+
+    def lease_end(self, epoch: int) -> float:
+        return super().lease_end(epoch) if self.known_end is None else self.known_end
 
     async def claim(self, command: Claim) -> ClaimAnswer:
         self._fail("claim")
@@ -136,6 +141,46 @@ async def test_a_lost_lease_cancels_handlers_and_the_run_is_done_again(tmp_path:
         await eventually(done)
         assert opened.node.epoch > epoch
     assert len(started) == 2
+
+
+async def test_handlers_end_before_a_lease_that_cannot_be_renewed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No other node can have the run yet: it is handed back, and begins again when the lease is sure."""
+    app, store = troubled(tmp_path)
+    started: list[int] = []
+
+    @app.job("slow")
+    async def slow() -> str:
+        started.append(1)
+        if len(started) == 1:
+            await asyncio.Event().wait()
+        return "second"
+
+    async with running(app):
+        epoch = (await app.open()).node.epoch
+        result = await app.run_job("slow", wait=False)
+
+        async def begun() -> bool:
+            return bool(started)
+
+        await eventually(begun)
+        store.known_end = current_clock().monotonic() + 4.0  # that is, as if no beat came through any more
+
+        async def given_up() -> bool:
+            return any("cannot be renewed: 1 handlers" in one.getMessage() for one in caplog.records)
+
+        await eventually(given_up)
+        store.known_end = None
+
+        async def done() -> bool:
+            record = await app.run(result.run_id)
+            return record is not None and record.state is RunState.SUCCEEDED
+
+        await eventually(done)
+        record = await app.run(result.run_id)
+        assert record is not None
+        assert (1, 0, epoch) == (record.attempt, record.rescues, (await app.open()).node.epoch)
 
 
 async def test_slots_bound_what_runs_at_once(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import math
 import sqlite3
 import threading
 from datetime import datetime
@@ -38,12 +39,15 @@ async def test_it_beats_for_a_blocked_loop_until_max_block(tmp_path: Path) -> No
         connection = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
         heart = Heart(tmp_path / "a.db", lease=30.0, max_block=60.0)
         assert heart.beat(connection) == 0
+        assert heart.lease_end(epoch) == -math.inf
         heart.beat_for(epoch)
         clock.at += 50
         assert heart.beat(connection) == 1
         assert round(clock.at + 30) * 1_000_000 == expiry(connection)
+        assert clock.at + 30 == heart.lease_end(epoch)
         clock.at += 20
         assert heart.beat(connection) == 0
+        assert clock.at + 10 == heart.lease_end(epoch)
         heart.tick()
         assert heart.beat(connection) == 1
         await store.close_node(epoch)
