@@ -8,6 +8,7 @@ from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.engine._settings import DEFAULTS, AppSettings
 from mainspring.jobs.stores import JobStore, MemoryData, MemoryStore, SqliteStore
 from mainspring.storage import Durability
+from mainspring.tools import masked
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def _path_of(store: str | Path) -> Path:
         return Path(store.removeprefix(_PREFIX))
     raise InvalidArgumentError(
         argument="store",
-        value=store,
+        value=masked("store", store),
         expected='the address of a SQLite file, or "memory"',
         hint="write sqlite:///state.db (a relative path) or sqlite:////var/lib/app/state.db (an absolute one)",
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from tests.unit.jobs.engine.support_engine import START
 
+from mainspring.errors import InvalidArgumentError
 from mainspring.jobs import DataInterval, JobApp
 from mainspring.jobs.engine._store_url import make_store, spool_folder
 from mainspring.jobs.stores import MemoryData, MemoryStore, SqliteStore
@@ -71,3 +72,8 @@ def test_a_year_of_days_under_a_virtual_clock() -> None:
     with VirtualClock(START) as clock:
         clock.run(year())
     assert [one.start for one in seen] == [START + timedelta(days=number) for number in range(365)]
+
+
+def test_the_password_of_a_refused_address_is_not_shown() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"store='postgresql://me:\*+@host/jobs' is not accepted"):
+        make_store("postgresql://me:hunter2@host/jobs", durability="disk", memory=MemoryData())
