@@ -1,0 +1,353 @@
+"""A small world on one store: nodes that start, die and are cut off, callers, and what must hold at its end.
+
+Everything that is random comes from the seed, and time is virtual: the same seed tells the same story.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tests.simulation.support_faults import LEASE, Audit, FaultyStore
+
+from mainspring.base import Backoff, current_random, new_id, to_us, use_random
+from mainspring.errors import MainspringError
+from mainspring.jobs import DataInterval, JobApp, JobContext
+from mainspring.jobs.model import RunState
+from mainspring.jobs.stores import (
+    BackfillState,
+    Claim,
+    Enqueue,
+    Finish,
+    JobStore,
+    MemoryData,
+    MemoryStore,
+    NewRun,
+    RunFilter,
+    RunKind,
+    RunRecord,
+    SqliteStore,
+)
+from mainspring.sinks import SinkRun, SqlTable, SqlTransaction
+from mainspring.storage import InlineRunner
+from mainspring.testing import VirtualClock
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+TROUBLE = 90.0  # seconds in which things go wrong
+PEACE = 300.0  # seconds in which everything must come to its end after that
+NODES = 3
+STRENGTH = {"skipped": 1, "failed": 2, "succeeded": 3}
+
+MakeStore = Callable[[], JobStore]
+HeldSlots = Callable[[], Sequence[str]]
+
+
+@dataclass
+class Story:
+    """What came of one seed; `problems` is empty if every promise held."""
+
+    problems: list[str]
+    records: list[RunRecord] = field(default_factory=list[RunRecord])
+
+
+class World:
+    """Args: what makes a store on the data of this world, and what tells which slots are held at its end."""
+
+    def __init__(self, make_store: MakeStore, held_slots: HeldSlots) -> None:
+        self.audit = Audit()
+        self.held_slots = held_slots
+        self.make_store = make_store
+        self.apps: list[tuple[JobApp, FaultyStore]] = []
+        self.keys: dict[str, set[str]] = {}
+        self.leaving: list[asyncio.Task[None]] = []
+
+    # ---- what happens --------------------------------------------------------------------------------------
+
+    async def live(self) -> Story:
+        for _ in range(NODES):
+            await self.start_node()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + TROUBLE
+        while loop.time() < end:
+            await asyncio.sleep(current_random().uniform(0.2, 3.0))
+            await current_random().choice([self.kill, self.cut, self.call, self.call, self.backfill, self.cancel])()
+        for _, store in self.apps:
+            store.heal()
+        for app, _ in self.apps:
+            await self.stop(app)
+        await asyncio.gather(*self.leaving)
+        await self.settle()
+        return await self.judge()
+
+    async def start_node(self, *, rate: float = 0.04, schedule: bool = True) -> None:
+        while True:
+            store = FaultyStore(self.make_store(), self.audit, rate=rate)
+            app = make_app(store, schedule=schedule)
+            try:
+                await app.start()
+            except MainspringError:
+                await self.stop(app)
+            else:
+                self.apps.append((app, store))
+                return
+
+    async def stop(self, app: JobApp) -> None:
+        try:
+            await app.stop()
+        except MainspringError:
+            return
+
+    async def kill(self) -> None:
+        """A process dies: nothing that it does reaches the store any more, and another one takes its place."""
+        random = current_random()
+        app, store = self.apps.pop(random.randrange(len(self.apps)))
+        store.gone = True
+        if random.random() < 0.5:
+            await store.inner.close()
+        self.leaving.append(asyncio.create_task(self.stop(app)))
+        await asyncio.sleep(random.uniform(0.0, LEASE))
+        await self.start_node()
+
+    async def cut(self) -> None:
+        _, store = current_random().choice(self.apps)
+        store.cut = True
+        await asyncio.sleep(current_random().uniform(0.5, 2 * LEASE))
+        store.cut = False
+
+    async def call(self) -> None:
+        """Call a job until it is accepted; the key makes it one run."""
+        key = new_id()
+        self.keys[key] = set()
+        for _ in range(50):
+            app, _ = current_random().choice(self.apps)
+            try:
+                result = await app.run_job("call", idempotency_key=key, wait=False)
+            except MainspringError:
+                await asyncio.sleep(0.1)
+            else:
+                self.keys[key].add(result.run_id)
+                if current_random().random() < 0.7:
+                    return
+
+    async def backfill(self) -> None:
+        random = current_random()
+        app, _ = random.choice(self.apps)
+        first = START - timedelta(seconds=20 * random.randint(-3, 4))
+        try:
+            await app.backfill(
+                "grid",
+                first,
+                first + timedelta(seconds=20 * random.randint(1, 5)),
+                max_parallel=2,
+                reprocess=random.choice(["missing", "failed", "all", "all"]),
+                on_failure=random.choice(["continue", "stop"]),
+            )
+        except MainspringError:
+            return
+
+    async def cancel(self) -> None:
+        app, store = current_random().choice(self.apps)
+        live = await store.inner.runs(RunFilter(states=frozenset({RunState.RUNNING, RunState.AVAILABLE})))
+        try:
+            if live:
+                await app.cancel(current_random().choice(live).run_id)
+        except MainspringError:
+            return
+
+    async def settle(self) -> None:
+        """Let one node without faults and without a schedule finish what is left."""
+        self.apps = []
+        await self.start_node(rate=0.0, schedule=False)
+        ((app, store),) = self.apps
+        for _ in range(int(PEACE)):
+            await asyncio.sleep(1.0)
+            if not await self.unfinished(store.inner):
+                break
+        await self.stop(app)
+
+    async def unfinished(self, store: JobStore) -> list[str]:
+        """Return what will end some day; runs that wait for a failed interval do not."""
+        records = await store.runs(RunFilter(limit=10_000))
+        live = [record for record in records if not record.state.terminal]
+        left = [
+            record.run_id
+            for record in live
+            if record.state is not RunState.WAITING or await self.is_covered(store, record)
+        ]
+        open_ones = await store.backfills(states=frozenset({BackfillState.RUNNING}), limit=1000)
+        return left + [row.backfill_id for row in open_ones]
+
+    async def is_covered(self, store: JobStore, record: RunRecord) -> bool:
+        start, end = record.interval_start or 0, record.interval_end or 0
+        done = await store.done("grid", start, end)
+        return any(one.state == "succeeded" and one.start <= start and one.end >= end for one in done)
+
+    # ---- what must hold ------------------------------------------------------------------------------------
+
+    async def judge(self) -> Story:
+        store = self.make_store()
+        await store.open()
+        try:
+            records = list(await store.runs(RunFilter(limit=100_000)))
+            problems = [*self.audit.problems]
+            problems += [f"{one} did not come to its end" for one in await self.unfinished(store)]
+            problems += self.judge_occurrences(records) + self.judge_calls(records)
+            problems += await self.judge_cursors(store, records)
+            problems += await self.judge_done(store, records) + await self.judge_rows(store, records)
+            for row in await store.backfills(limit=1000):
+                ended = row.succeeded_count + row.failed_count + row.cancelled_count
+                if row.live_count or row.created_count != ended:
+                    problems.append(f"the counts of backfill {row.backfill_id} do not add up")
+            return Story(problems, records)
+        finally:
+            await store.close()
+
+    def judge_occurrences(self, records: list[RunRecord]) -> list[str]:
+        seen: dict[tuple[str, int, int], str] = {}
+        problems: list[str] = []
+        for record in records:
+            if record.interval_start is not None:
+                key = (record.job_id, record.interval_start, record.generation)
+                if key in seen:
+                    problems.append(f"{key} has two records")
+                seen[key] = record.run_id
+            given_up = record.error_type == "ValueError" and record.state is RunState.FAILED
+            if given_up and not self.audit.retried[record.run_id]:
+                problems.append(f"{record.run_id} failed for good without a second attempt")
+        return problems
+
+    def judge_calls(self, records: list[RunRecord]) -> list[str]:
+        problems = [f"key {key} was used for {len(runs)} runs" for key, runs in self.keys.items() if len(runs) > 1]
+        calls = sum(record.job_id == "call" for record in records)
+        if calls > len(self.keys):
+            problems.append(f"{len(self.keys)} calls made {calls} runs")
+        return problems
+
+    async def judge_cursors(self, store: JobStore, records: list[RunRecord]) -> list[str]:
+        """Every interval between the start and the cursor has a record."""
+        starts = {record.interval_start for record in records if record.job_id == "grid"}
+        cursor = next((row.cursor or 0 for row in await store.jobs() if row.job_id == "grid"), 0)
+        step = 20_000_000
+        return [f"interval {at} was lost" for at in range(to_us(START), cursor, step) if at not in starts]
+
+    async def judge_done(self, store: JobStore, records: list[RunRecord]) -> list[str]:
+        wanted: dict[tuple[int, int], str] = {}
+        for record in records:
+            state = record.state.value
+            if record.job_id == "grid" and state in STRENGTH:
+                key = (record.interval_start or 0, record.interval_end or 0)
+                if STRENGTH[state] > STRENGTH.get(wanted.get(key, ""), 0):
+                    wanted[key] = state
+        found = {
+            (at, at + 20_000_000): one.state
+            for one in await store.done("grid", -(2**60), 2**60)
+            for at in range(one.start, one.end, 20_000_000)
+        }
+        return [] if wanted == found else [f"the done-set differs from the records: {wanted.items() ^ found.items()}"]
+
+    async def judge_rows(self, store: JobStore, records: list[RunRecord]) -> list[str]:
+        """The last success of an interval has its row, and nothing else has."""
+        look = Look()
+        await write(store, look)
+        last: dict[int, tuple[int, str, int]] = {}
+        for record in records:
+            if record.job_id == "grid" and record.state is RunState.SUCCEEDED:
+                start = record.interval_start or 0
+                last[start] = max(last.get(start, (0, "", 0)), (record.generation, record.run_id, record.fence))
+        wanted = sorted((start, run_id, fence) for start, (_, run_id, fence) in last.items())
+        problems = [] if wanted == look.rows else [f"the rows differ from the records: {set(wanted) ^ set(look.rows)}"]
+        return problems + [f"slots of {key} are still held" for key in self.held_slots()]
+
+
+class Look:
+    """Reads, inside of the store's transaction, what runs wrote."""
+
+    sink_name = "look"
+    count = 0
+    run = SinkRun("", "look", 0, 1, None, None, None)
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, str, int]] = []
+
+    def apply(self, tx: SqlTransaction) -> int:
+        if tx.execute("SELECT 1 FROM sqlite_master WHERE name = 'rows'"):
+            found = tx.execute("SELECT start, run, fence FROM rows ORDER BY start, run")
+            self.rows = [(int(str(start)), str(run), int(str(fence))) for start, run, fence in found]
+        return 0
+
+
+async def write(store: JobStore, look: Look) -> None:
+    """Finish a run whose rows are a look."""
+    epoch = await store.open_node("judge")
+    run = NewRun(run_id=new_id(), job_id="look", kind=RunKind.MANUAL, available_at=0)
+    await store.enqueue(Enqueue(run=run))
+    (record,) = (await store.claim(Claim(epoch=epoch, limit=1, jobs=frozenset({"look"})))).runs
+    end = Finish(
+        run_id=record.run_id,
+        epoch=epoch,
+        fence=record.fence,
+        attempt=1,
+        state=RunState.SUCCEEDED,
+        finished_at=store.now(),
+        writes=(look,),
+    )
+    await store.finish(end)
+
+
+def make_app(store: JobStore, *, schedule: bool) -> JobApp:
+    app = JobApp("node", store=store, poll_interval=1.0, drain_timeout=2.0, slots=6, schedule=schedule)
+    retry = Backoff.constant(0.5, max_tries=2)
+
+    @app.job(
+        "grid",
+        every=20,
+        start_at=START,
+        missed="all",
+        retry=retry,
+        max_instances=2,
+        sink=SqlTable("rows", replace="interval"),
+    )
+    async def grid(ctx: JobContext, data_interval: DataInterval) -> None:
+        await asyncio.sleep(current_random().uniform(0.0, 6.0))
+        if current_random().random() < 0.2:
+            raise ValueError("by chance")
+        await ctx.emit({"run": ctx.run_id, "start": to_us(data_interval.start), "fence": ctx.fence})
+
+    @app.job("sum", every=60, start_at=START, missed="all", needs=["grid"])
+    async def total() -> None:
+        await asyncio.sleep(current_random().uniform(0.0, 1.0))
+
+    @app.job("call")
+    async def call() -> None:
+        await asyncio.sleep(current_random().uniform(0.0, 3.0))
+
+    return app
+
+
+def simulate(seed: int, make_store: MakeStore, held_slots: HeldSlots) -> Story:
+    """Run the world of a seed."""
+    with use_random(seed), VirtualClock(START) as clock:
+        return clock.run(World(make_store, held_slots).live())
+
+
+def simulate_in_memory(seed: int) -> Story:
+    """Run the world of a seed on stores in memory."""
+    data = MemoryData()
+    return simulate(seed, lambda: MemoryStore(data, lease=LEASE), lambda: sorted(data.counters))
+
+
+def simulate_in_sqlite(seed: int, folder: Path) -> Story:
+    """Run the world of a seed on a SQLite file without threads."""
+    path = folder / f"{seed}.db"
+
+    def make_store() -> JobStore:
+        return SqliteStore(path, durability="memory", lease=LEASE, runner=InlineRunner())
+
+    def held_slots() -> list[str]:
+        with closing(sqlite3.connect(path)) as connection:
+            return [key for (key,) in connection.execute("SELECT key FROM counter WHERE held > 0")]
+
+    return simulate(seed, make_store, held_slots)
