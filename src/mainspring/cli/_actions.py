@@ -98,7 +98,7 @@ async def list_runs(app: JobApp, *, job: str | None, states: Sequence[RunState],
     """List runs, newest first."""
     async with app.reading() as reader:
         records = await reader.runs(job, states=states, limit=limit)
-    columns = ("run", "job", "state", "interval_start", "attempt", "items", "error")
+    columns = ("run", "state", "job", "interval_start", "error", "attempt", "items")
     write_rows([run_row(one) for one in records], columns=columns, as_json=as_json, empty="there are no such runs")
 
 

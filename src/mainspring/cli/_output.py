@@ -6,13 +6,17 @@ from datetime import UTC, datetime
 from typing import Any, Final  # Any: a cell holds any plain value
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from mainspring.base import encode_json, from_us
 from mainspring.jobs import BackfillProgress, JobDefinition, PlannedFire, RunRecord
 
 Row = Mapping[str, Any]
-_WHOLE: Final = frozenset({"run", "state", "local"})  # columns whose cells are of no use when they are cut
+_ANY_WIDTH: Final = 100_000
+_WHOLE: Final = frozenset(
+    {"run", "job", "state", "local", "interval_start", "interval_end"}
+)  # columns whose cells are of no use when they are cut
 _STATE_STYLES: Final = {"succeeded": "green", "failed": "red", "running": "cyan", "retrying": "yellow"}
 
 
@@ -22,21 +26,46 @@ def write_json(value: object) -> None:
     sys.stdout.write("\n")
 
 
-def write_rows(rows: Sequence[Row], *, columns: Sequence[str], as_json: bool, empty: str) -> None:
-    """Write rows as a JSON list of objects, or those columns of them as a table."""
+def write_rows(
+    rows: Sequence[Row], *, columns: Sequence[str], as_json: bool, empty: str, console: Console | None = None
+) -> None:
+    """Write rows as a JSON list of objects, or those columns of them as a table.
+
+    Args:
+        columns: the most important first: on a narrow terminal the last ones are left out, and that is said.
+        console: where the table goes, standard output by default. What is no terminal gets every line whole.
+    """
     if as_json:
         write_json(list(rows))
     elif not rows:
         sys.stdout.write(f"{empty}\n")
     else:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in columns:
-            table.add_column(column, no_wrap=column in _WHOLE)
-        for row in rows:
-            table.add_row(
-                *(_cell(row.get(column)) for column in columns), style=_STATE_STYLES.get(str(row.get("state")))
-            )
-        Console().print(table)
+        _write_table(rows, list(columns), console or Console())
+
+
+def _write_table(rows: Sequence[Row], columns: list[str], console: Console) -> None:
+    table, left_out = _table(rows, columns), list[str]()
+    while console.is_terminal and len(columns) > 1 and _width(table, console).minimum > console.width:
+        left_out.insert(0, columns.pop())
+        table = _table(rows, columns)
+    width = _width(table, console)
+    console.width = max(console.width, width.minimum if console.is_terminal else width.maximum)
+    console.print(table)
+    if left_out:
+        sys.stderr.write(f"note: the terminal is too narrow for {', '.join(left_out)}; --json has all\n")
+
+
+def _table(rows: Sequence[Row], columns: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=column in _WHOLE, overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(row.get(column)) for column in columns), style=_STATE_STYLES.get(str(row.get("state"))))
+    return table
+
+
+def _width(table: Table, console: Console) -> Measurement:
+    return console.measure(table, options=console.options.update(max_width=_ANY_WIDTH))
 
 
 def write_facts(facts: Row, *, as_json: bool) -> None:
@@ -121,5 +150,6 @@ def _cell(value: str | int | datetime | list[str] | None) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
-        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+        text = f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+        return f"{text.removesuffix(':00')}Z"
     return ", ".join(value) if isinstance(value, list) else str(value)

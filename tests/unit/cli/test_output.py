@@ -1,0 +1,51 @@
+"""Tables fit the terminal: columns are left out whole, and nothing is cut where it is read by programs."""
+
+import io
+from typing import Any
+
+import pytest
+
+pytest.importorskip("typer")
+
+from rich.console import Console
+
+from mainspring.cli._output import write_rows
+
+pytestmark = pytest.mark.extras
+
+RUN = "01a214e7-6f9e-7cdf-8c75-8ccd587f9f55"
+ROW: dict[str, Any] = {"run": RUN, "state": "failed", "job": "load_flights", "error": "ValueError: " + "x " * 60}
+
+
+def table(console: Console, *columns: str) -> str:
+    write_rows([ROW], columns=columns, as_json=False, empty="", console=console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_pipe_gets_each_row_in_one_whole_line() -> None:
+    written = table(Console(file=io.StringIO(), width=80), "run", "state", "job", "error")
+    assert 2 == len(written.splitlines())
+    assert ROW["error"].strip() in written
+
+
+def test_a_narrow_terminal_leaves_the_last_columns_out_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(file=io.StringIO(), width=50, force_terminal=True, color_system=None)
+    written = table(console, "run", "state", "job", "error")
+    assert RUN in written
+    assert "load" not in written
+    assert capsys.readouterr().err == "note: the terminal is too narrow for job, error; --json has all\n"
+
+
+def test_a_wide_terminal_folds_long_text_and_cuts_no_id(capsys: pytest.CaptureFixture[str]) -> None:
+    written = table(
+        Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None), "run", "state", "job", "error"
+    )
+    assert 2 < len(written.splitlines())
+    assert RUN in written
+    assert "load_flights" in written
+    assert capsys.readouterr().err == ""
+
+
+def test_one_column_is_written_however_narrow_the_terminal_is() -> None:
+    assert RUN in table(Console(file=io.StringIO(), width=20, force_terminal=True, color_system=None), "run")
