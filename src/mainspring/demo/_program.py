@@ -113,9 +113,13 @@ async def _backfill_all(app: JobApp, asked: Asked, console: Console) -> list[Bac
     return await _watch(backfills, console)
 
 
+async def _ends(backfills: list[Backfill]) -> list[BackfillProgress]:
+    return [await one.wait() for one in backfills]
+
+
 async def _watch(backfills: list[Backfill], console: Console) -> list[BackfillProgress]:
     """Wait for the end of all, showing how far they are."""
-    whole = asyncio.ensure_future(asyncio.gather(*(one.wait() for one in backfills)))
+    whole = asyncio.ensure_future(_ends(backfills))
     display = make_display(console)
     try:
         while not (await asyncio.wait({whole}, timeout=_LOOK_INTERVAL))[0]:

@@ -86,7 +86,10 @@ async def running_airline(folder: Path, *, seed: int) -> AsyncGenerator[str]:
     """Run the API in a child process for the length of the block, and yield its address."""
     command = ("-m", "mainspring.demo.airline", str(folder), "--seed", str(seed))
     pipe = asyncio.subprocess.PIPE
-    child = await asyncio.create_subprocess_exec(sys.executable, *command, stdin=pipe, stdout=pipe)
+    # a session of its own, since a terminal's Ctrl-C reaches all of one; it ends with its standard input
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, *command, stdin=pipe, stdout=pipe, start_new_session=True
+    )
     if child.stdin is None or child.stdout is None:
         raise RuntimeError("a child with pipes has none")
     try:

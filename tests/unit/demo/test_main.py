@@ -97,17 +97,38 @@ def test_json_is_the_one_line_on_standard_output(tmp_path: Path, capsys: pytest.
     assert "24 hours, 842 flights and 1 days" in written.err
 
 
+def test_ctrl_c_in_the_middle_leaves_no_traceback(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mainspring.demo", "--days", "300", "--state", str(tmp_path / "state"), "--json"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True) as child:
+        said = ""
+        for line in child.stderr or ():
+            if line.startswith("load_flights") and "load_flights" not in said:  # how far it is, for the first time
+                os.killpg(child.pid, signal.SIGINT)
+            said += line
+        assert 130 == child.wait(timeout=20)
+    assert "Traceback" not in said
+
+
 def test_it_runs_on_until_it_is_told_to_end(tmp_path: Path) -> None:
+    """By Ctrl-C, which a terminal sends to the API's process too."""
     command = [sys.executable, "-m", "mainspring.demo", "--days", "1", "--state", str(tmp_path / "state"), "--fresh"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
+    said = tmp_path / "errors"
+    with (
+        said.open("w") as errors,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, start_new_session=True
+        ) as child,
+    ):
         lines: list[str] = []
         for line in child.stdout or ():
             lines.append(line)
             if "Ctrl-C ends it" in line:
-                child.send_signal(signal.SIGINT)
+                os.killpg(child.pid, signal.SIGINT)
         assert 0 == child.wait(timeout=20)
     assert any("24 hours, 842 flights and 1 days" in line for line in lines)
+    assert "" == said.read_text()
 
 
 @pytest.mark.parametrize("days", ["0", "366"])
