@@ -13,6 +13,8 @@ def main() -> None:
         missing = MissingExtraError(feature="the command line", module=error.name or "typer", extra="cli")
         sys.stderr.write(f"{missing}\nhint: {missing.hint}\n")
         sys.exit(2)
+    except KeyboardInterrupt:  # loading takes long enough to be interrupted
+        sys.exit(130)
     sys.exit(run_command_line())
 
 

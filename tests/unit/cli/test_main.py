@@ -255,3 +255,16 @@ def test_without_its_extra_the_command_line_says_what_to_install(
         main()
     assert 2 == ended.value.code
     assert 'pip install "mainspring[cli]"' in capsys.readouterr().err
+
+
+def test_ctrl_c_while_the_command_line_is_loaded_leaves_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mainspring.__main__ import main
+
+    def interrupted(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mainspring.cli.__getattr__", interrupted)
+    monkeypatch.delattr("mainspring.cli.run_command_line", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert 130 == ended.value.code
