@@ -59,3 +59,13 @@ async def test_errors_of_the_statement_reach_the_reader(tmp_path: Path) -> None:
             await owner.read(lambda connection: connection.execute("SELECT * FROM missing"))
         with pytest.raises(ZeroDivisionError):
             await owner.read(lambda _: 1 // 0)
+
+
+async def test_errors_of_a_look_up_reach_the_reader_and_lose_no_connection(tmp_path: Path) -> None:
+    async with SqliteOwner(tmp_path / "a.db"):
+        readers = Readers(tmp_path / "a.db")
+        with pytest.raises(sqlite3.OperationalError, match="no such table"):
+            readers.fetch_one("SELECT * FROM missing WHERE key = ?", (1,))
+        assert readers.fetch_one("SELECT 1 WHERE 1 = ?", (2,)) is None
+        assert readers.fetch_one("SELECT ?", (3,)) == (3,)
+        readers.close()
