@@ -11,7 +11,7 @@ from tests.unit.jobs.engine.support_engine import eventually, make_app, running
 
 from mainspring.base import current_clock
 from mainspring.jobs import DataInterval, JobApp, RunState
-from mainspring.jobs.engine._scheduler import MOST_AHEAD
+from mainspring.jobs.engine._scheduler import MOST_AHEAD, due_after
 
 LIVE = [state for state in RunState if not state.terminal]
 
@@ -127,8 +127,11 @@ async def test_a_delay_and_a_jitter_move_the_run_and_not_the_interval(tmp_path: 
 
 
 async def test_ten_years_of_minutes_are_caught_up_a_bounded_part_at_a_time(tmp_path: Path) -> None:
-    """While nobody ends the first runs no more are made, and with their ends it goes on from where it was."""
-    app = make_app(tmp_path)
+    """While nobody ends the first runs no more are made, and with their ends it goes on from where it was.
+
+    The app looks by itself once a minute only, so that it is the ends that make it go on.
+    """
+    app = make_app(tmp_path, poll_interval=60.0)
     gate, ended = asyncio.Event(), 0
     start = current_clock().now() - timedelta(days=3650)
 
@@ -209,6 +212,15 @@ async def test_max_instances_bounds_scheduled_runs_unless_overlap_is_allowed(
     async with running(app):
         await eventually(all_ended)
     assert most <= 2 if overlap == "queue" else most > 2
+
+
+def test_a_job_without_a_schedule_is_never_due(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+
+    @app.job("asked")
+    async def asked() -> None: ...
+
+    assert due_after(app.jobs["asked"], 0) is None
 
 
 def test_times_are_utc() -> None:
