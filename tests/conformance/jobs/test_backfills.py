@@ -57,6 +57,25 @@ async def test_a_backfill_walks_counts_and_finishes(stores: StoreFactory) -> Non
         assert len(await store.runs(RunFilter(backfill_id=row.backfill_id))) == 3
 
 
+@pytest.mark.parametrize(("reprocess", "made"), [("missing", 2), ("failed", 2), ("all", 3)])
+async def test_what_has_succeeded_since_a_step_was_planned_runs_again_only_when_asked(
+    stores: StoreFactory, reprocess: str, made: int
+) -> None:
+    """Two backfills over one range plan from the same done-set; the interval that the first ran is done."""
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        row = backfill_of(reprocess=reprocess)
+        await store.create_backfill(row)
+        planned = step(store, row.backfill_id, 0, 3, planned=True)
+        for hour, state in ((1, RunState.SUCCEEDED), (2, RunState.FAILED)):
+            await enqueue(store, interval_run(store, hour * HOUR))
+            await store.finish(ending(await claim_one(store, epoch), state))
+        after = await store.step_backfill(planned)
+        assert (made, made) == (after.created_count, after.live_count)
+        again = {run.interval_start for run in (await claim(store, epoch)).runs}
+        assert again == {0, 2 * HOUR} | ({HOUR} if reprocess == "all" else set())
+
+
 async def test_a_backfill_with_nothing_to_do_finishes_with_its_last_step(stores: StoreFactory) -> None:
     async with stores() as store:
         row = backfill_of()

@@ -156,8 +156,10 @@ def step_backfill(data: MemoryData, step: BackfillStep, now: int) -> BackfillRow
     row = _backfill(data, step.backfill_id)
     if row.state is not BackfillState.RUNNING or row.planned or row.cursor != step.cursor_from:
         return row
-    # each run that was made or joined counts for this backfill when it ends
-    created = sum(create(data, run, now).outcome != "existing" for run in step.runs)
+    # each run that was made or joined counts for this backfill when it ends; what has succeeded since the step was
+    # planned is left out
+    wanted = [run for run in step.runs if row.reprocess == "all" or not data.has_succeeded(run)]
+    created = sum(create(data, run, now).outcome != "existing" for run in wanted)
     data.backfills[step.backfill_id] = replace(
         row,
         cursor=step.cursor_to,

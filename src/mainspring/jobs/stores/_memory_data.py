@@ -14,7 +14,7 @@ from mainspring.jobs.stores._done import Range, joined_marks, painted
 from mainspring.jobs.stores._ends import CLAIMABLE, REMEMBERED
 from mainspring.jobs.stores._memory_index import ParkedRuns, ReadyRuns, RunHeap
 from mainspring.jobs.stores._memory_rows import SinkRows
-from mainspring.jobs.stores._records import BackfillRow, JobRow, RunKind, RunRecord
+from mainspring.jobs.stores._records import BackfillRow, JobRow, NewRun, RunKind, RunRecord
 
 K = TypeVar("K")
 
@@ -259,6 +259,15 @@ class MemoryData:
             while high < len(known) and known[high][0] <= mark[1]:
                 high += 1
             known[low:high] = painted(known[low:high], mark)
+
+    def has_succeeded(self, run: NewRun) -> bool:
+        """Tell whether the whole interval of a run is done already; false for a run without one."""
+        start, end = run.interval_start, run.interval_end
+        if start is None or end is None:
+            return False
+        known = self.done.get(run.job_id, [])
+        place = bisect_left(known, end, key=_end_of)
+        return place < len(known) and known[place][0] <= start and known[place][2] == "succeeded"
 
 
 def _end_of(one: Range) -> int:

@@ -7,6 +7,7 @@ from mainspring.errors import UnknownBackfillError
 from mainspring.jobs.stores._ends import OPEN_BACKFILL
 from mainspring.jobs.stores._records import BackfillRow, BackfillState, BackfillStep
 from mainspring.jobs.stores._sqlite_catalog import bump_version
+from mainspring.jobs.stores._sqlite_done import has_succeeded
 from mainspring.jobs.stores._sqlite_ends import close_backfill, end_backfill
 from mainspring.jobs.stores._sqlite_enqueue import Intake
 from mainspring.jobs.stores._sqlite_rows import backfill_row, backfill_values
@@ -24,16 +25,19 @@ def step_backfill(connection: sqlite3.Connection, step: BackfillStep, now: int) 
     row = _backfill(connection, step.backfill_id)
     if row.state is not BackfillState.RUNNING or row.planned or row.cursor != step.cursor_from:
         return row
-    created = _create_runs(connection, step, now)
+    created = _create_runs(connection, step, now, again=row.reprocess == "all")
     parameters = (step.cursor_to, step.planned, created, created, step.backfill_id)
     connection.execute(statements("catalog")["move_backfill"], parameters)
     return close_backfill(connection, step.backfill_id, now) or row
 
 
-def _create_runs(connection: sqlite3.Connection, step: BackfillStep, now: int) -> int:
-    """Return how many runs were made or joined; each of them counts for this backfill when it ends."""
+def _create_runs(connection: sqlite3.Connection, step: BackfillStep, now: int, *, again: bool) -> int:
+    """Return how many runs were made or joined; each of them counts for this backfill when it ends.
+
+    Whoever planned the step looked at the done-set before: what has succeeded since is left out, unless `again`.
+    """
     intake = Intake(connection, now)
-    answers = [intake.create(run) for run in step.runs]
+    answers = [intake.create(run) for run in step.runs if again or not has_succeeded(connection, run)]
     intake.flush()
     return sum(answer.outcome != "existing" for answer in answers)
 

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from mainspring.jobs.stores._done import Range, joined_marks, painted
+from mainspring.jobs.stores._records import NewRun
 from mainspring.jobs.stores._sqlite_sql import statements
 
 
@@ -25,3 +26,9 @@ def paint(connection: sqlite3.Connection, job_id: str, mark: Range) -> None:
     kept = set(touching) & set(wanted)
     connection.executemany(sql["delete_done"], [(job_id, row[0]) for row in touching if row not in kept])
     connection.executemany(sql["insert_done"], [(job_id, *row) for row in wanted if row not in kept])
+
+
+def has_succeeded(connection: sqlite3.Connection, run: NewRun) -> bool:
+    """Tell whether the whole interval of a run is done already; false for a run without one."""
+    interval = (run.job_id, run.interval_start, run.interval_end)
+    return connection.execute(statements("catalog")["has_succeeded"], interval).fetchone() is not None

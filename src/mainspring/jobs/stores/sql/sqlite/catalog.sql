@@ -31,6 +31,10 @@ SELECT start, "end", state FROM done WHERE job_id = ?1
 AND start >= coalesce((SELECT max(start) FROM done WHERE job_id = ?1 AND start < ?2), ?2) AND start <= ?3
 ORDER BY start
 
+-- name: has_succeeded
+SELECT 1 FROM (SELECT "end", state FROM done WHERE job_id = ?1 AND start <= ?2 ORDER BY start DESC LIMIT 1)
+WHERE "end" >= ?3 AND state = 'succeeded'
+
 -- name: delete_done
 DELETE FROM done WHERE job_id = ? AND start = ?
 
