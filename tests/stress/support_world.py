@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.simulation.support_faults import LEASE, Audit, FaultyStore
+from tests.stress.support_faults import LEASE, Audit, FaultyStore
 
 from mainspring.base import Backoff, current_random, new_id, to_us, use_random
 from mainspring.errors import MainspringError

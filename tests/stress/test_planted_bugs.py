@@ -1,8 +1,8 @@
 """The simulation is worth something: every bug that is planted is found, whichever seed it takes."""
 
 import pytest
-from tests.simulation.support_planted import PLANTS, Plant
-from tests.simulation.support_world import simulate_in_memory
+from tests.stress.support_planted import PLANTS, Plant
+from tests.stress.support_world import simulate_in_memory
 
 SEEDS = 1000
 

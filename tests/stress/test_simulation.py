@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.simulation.support_world import simulate_in_memory, simulate_in_sqlite
+from tests.stress.support_world import simulate_in_memory, simulate_in_sqlite
 
 Count = Callable[[int, int], int]
 
