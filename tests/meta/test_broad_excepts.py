@@ -38,6 +38,7 @@ SUPERVISORS = {
     "mainspring.runtime._log_child": 2,
     "mainspring.runtime._services": 1,
     "mainspring.runtime._use": 4,
+    "mainspring.services._tcp_server": 1,
     "mainspring.storage._batch_inserter": 1,
     "mainspring.storage._shard_together": 1,
     "mainspring.storage._sqlite": 1,

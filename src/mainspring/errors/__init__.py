@@ -23,6 +23,7 @@ The tree (each class also inherits the standard class in brackets)::
     │   ├── StoreReadOnlyError [PermissionError]   the file or its directory may not be written
     │   ├── StoreReadTimeoutError [TimeoutError]   a read held its snapshot for too long
     │   └── StoreTooNewError [RuntimeError]        the schema is newer than the program
+    ├── BindError [OSError]                    an address cannot be listened on
     ├── CommandLineError [ValueError]          the words after a command do not fit its arguments
     ├── ConfigError [ValueError]               settings that cannot be read, or do not fit
     │   └── MissingConfigError [KeyError]          a part of the settings that was asked for is not there
@@ -115,6 +116,7 @@ from mainspring.errors._front import AirlineRefusedError as AirlineRefusedError
 from mainspring.errors._front import LeakError as LeakError
 from mainspring.errors._front import NeverHappenedError as NeverHappenedError
 from mainspring.errors._front import VirtualClockError as VirtualClockError
+from mainspring.errors._parts import BindError as BindError
 from mainspring.errors._parts import CommandLineError as CommandLineError
 from mainspring.errors._parts import ConfigError as ConfigError
 from mainspring.errors._parts import CredentialFormatError as CredentialFormatError
@@ -171,6 +173,7 @@ from mainspring.errors._work import UnknownJobError as UnknownJobError
 
 __all__ = [
     "AirlineRefusedError",
+    "BindError",
     "CallbackNotStartedError",
     "CallbackRunningError",
     "ChannelClosed",

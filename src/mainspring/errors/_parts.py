@@ -21,6 +21,21 @@ class ConfigError(MainspringError, ValueError):
         super().__init__(f"{source}: {about}{reason}", hint=hint, source=source, key=key, reason=reason)
 
 
+class BindError(MainspringError, OSError):
+    """An address cannot be listened on; the cause has the system's error number.
+
+    Attributes:
+        where: the address, as `tcp://127.0.0.1:80`.
+        reason: what the system said.
+    """
+
+    where: str
+    reason: str
+
+    def __init__(self, *, where: str, reason: str, hint: str | None = None) -> None:
+        super().__init__(f"cannot listen on {where}: {reason}", hint=hint, where=where, reason=reason)
+
+
 class CommandLineError(MainspringError, ValueError):
     """The words after a command do not fit its arguments."""
 

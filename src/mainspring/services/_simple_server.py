@@ -1,0 +1,43 @@
+"""SimpleServer: what servers share, tasks that end with them."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from mainspring.runtime import Service
+
+T = TypeVar("T")
+
+
+class SimpleServer(Service):
+    """A service with tasks of its own, which are cancelled and awaited when it stops. Write `start()`."""
+
+    _tasks: "set[asyncio.Task[Any]] | None" = None
+
+    def create_task(self, coroutine: Coroutine[Any, Any, T], *, name: str | None = None) -> "asyncio.Task[T]":
+        """Start a task that ends with the service at the latest."""
+        task = self.loop.create_task(coroutine, name=name)
+        if self._tasks is None:
+            self._tasks = set()
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def stop(self, exception: Any = None) -> None:
+        """Cancel the tasks, and wait until they have ended."""
+        await cancel_and_wait(self._tasks or ())
+
+
+async def cancel_and_wait(tasks: "set[asyncio.Task[Any]] | tuple[()]") -> None:
+    """Cancel tasks and wait until all have ended; a second cancellation comes with the caller's own."""
+    pending = set(tasks)
+    for task in pending:
+        task.cancel()
+    if not pending:
+        return
+    try:
+        await asyncio.wait(pending)
+    except asyncio.CancelledError:
+        for task in pending:
+            task.cancel()
+        raise

@@ -1,0 +1,179 @@
+"""TCPServer: one task for each client, as many as are allowed at a time.
+
+The server accepts by itself instead of through `asyncio.start_server`: when it is full it stops to accept, so
+that newcomers wait in the kernel's queue, and a TLS handshake that never ends counts as a connection too.
+"""
+
+import asyncio
+import logging
+import ssl
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Any, Final
+
+from mainspring.errors import InvalidArgumentError
+from mainspring.services._listening import Socket, check_place, given, open_socket, take_name
+from mainspring.services._simple_server import SimpleServer, cancel_and_wait
+from mainspring.transport import SocketOption
+
+log = logging.getLogger(__name__)
+
+_ACCEPTED_AT_ONCE: Final = 64  # per turn of the loop, so that a crowd does not block it
+_PAUSE: Final = 0.5  # seconds without accepting when the system has no descriptors left
+
+
+class TCPServer(SimpleServer):
+    """Serves clients over TCP. Subclass it and write `handle_client(reader, writer)`.
+
+    The writer is closed when the handler returns or fails; failures are logged. While `max_connections` are
+    open, newcomers wait in the queue of the system. When the program stops, the handlers are cancelled.
+
+    Args:
+        address: where to listen; after the start, where it listens.
+        port: 0 for a free one; after the start, the real one.
+
+    Attributes:
+        options: socket options, set before binding.
+        sock: a bound socket instead of address and port; closed with the service.
+        reuse_port: share the port with other processes of this user that do the same.
+        backlog: newcomers that the system keeps waiting.
+        max_connections: clients served at a time.
+        close_timeout: seconds in which a client must take what was written before the handler ended.
+        limit: bytes that the reader keeps before it stops reading.
+
+    Raises:
+        MisuseError: neither `sock` nor both address and port are given.
+        InvalidArgumentError: `max_connections` is below 1, or `sock` is no socket.
+        BindError: (from the start) the address cannot be listened on.
+    """
+
+    __async_required__ = ("handle_client",)
+
+    address: str | None = None
+    port: int | None = None
+    options: Iterable[SocketOption] = ()
+    sock: Socket | None = None
+    reuse_port: bool = False
+    backlog: int = 1024
+    max_connections: int = 10_000
+    close_timeout: float = 5.0
+    limit: int = 1 << 16
+
+    _socket: Socket | None = None
+    _acceptor: "asyncio.Task[None] | None" = None
+    _room: "asyncio.Future[None] | None" = None
+
+    def __init__(self, address: str | None = None, port: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**given(address=address, port=port), **kwargs)
+        check_place(self)
+        if self.max_connections < 1:
+            raise InvalidArgumentError(argument="max_connections", value=self.max_connections, expected="an int >= 1")
+        self._connections: set[asyncio.Task[None]] = set()
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        self._connections = set()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__qualname__} {self.address}:{self.port} connections={self.connection_count}>"
+
+    @abstractmethod
+    async def handle_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Any:
+        """Serve one client until it leaves, or until there is nothing more to say."""
+
+    @property
+    def socket(self) -> Socket | None:
+        """The socket that listens; None before the start and after the stop."""
+        return self._socket
+
+    @property
+    def connection_count(self) -> int:
+        """How many clients are connected, those in a handshake included."""
+        return len(self._connections)
+
+    def healthy(self) -> bool:
+        """Say whether newcomers are accepted."""
+        return self._acceptor is not None and not self._acceptor.done()
+
+    async def start(self) -> None:
+        """Listen, and return."""
+        context = await self.make_context()
+        self._socket = await open_socket(self, "tcp" if context is None else "tls")
+        take_name(self, self._socket)
+        self._socket.listen(self.backlog)
+        self._acceptor = self.create_task(self._accept(self._socket, context), name=f"accept {self!r}")
+
+    async def make_context(self) -> ssl.SSLContext | None:
+        """Return what the connections are encrypted with; None for nothing."""
+        return None
+
+    async def stop(self, exception: Any = None) -> None:
+        """Accept nobody any more, cancel the handlers, and wait until all connections are closed."""
+        if self._acceptor is not None:
+            await cancel_and_wait({self._acceptor})
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        await super().stop(exception)
+
+    async def _accept(self, sock: Socket, context: ssl.SSLContext | None) -> None:
+        accepted = 0
+        while True:
+            if len(self._connections) >= self.max_connections:
+                self._room = self.loop.create_future()
+                await self._room
+            try:
+                connection, _ = await self.loop.sock_accept(sock)
+            except ConnectionError:  # it left before it was accepted
+                continue
+            except OSError as error:
+                log.error("%r accepts nobody for %.1f s: %s", self, _PAUSE, error)
+                await asyncio.sleep(_PAUSE)
+                continue
+            task = self.create_task(self._serve(connection, context))
+            self._connections.add(task)
+            task.add_done_callback(self._on_left)
+            accepted += 1
+            if accepted % _ACCEPTED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    def _on_left(self, task: "asyncio.Task[None]") -> None:
+        self._connections.discard(task)
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+
+    async def _serve(self, connection: Socket, context: ssl.SSLContext | None) -> None:
+        reader = asyncio.StreamReader(limit=self.limit, loop=self.loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=self.loop)
+        try:
+            transport, _ = await self.loop.connect_accepted_socket(
+                lambda: protocol, connection, ssl=context, **self.tls_timeouts(context)
+            )
+        except OSError as error:
+            log.info("%r refused a client: %s", self, error)
+            return
+        writer = asyncio.StreamWriter(transport, protocol, reader, self.loop)
+        try:
+            await self.handle_client(reader, writer)
+        except ConnectionError as error:
+            log.info("%r lost a client: %s", self, str(error) or type(error).__name__)
+        except Exception as error:  # supervisor: one client's failure is not the others'
+            log.error("%r failed to serve a client", self, exc_info=error)
+        finally:
+            await close_writer(writer, self.close_timeout)
+
+    def tls_timeouts(self, context: ssl.SSLContext | None) -> dict[str, float]:
+        """Return the time limits of TLS, for the loop."""
+        return {}
+
+
+async def close_writer(writer: asyncio.StreamWriter, timeout: float) -> None:
+    """Close a connection; what is not sent after `timeout` seconds, or at a cancellation, is dropped."""
+    writer.close()
+    try:
+        async with asyncio.timeout(timeout):
+            await writer.wait_closed()
+    except (OSError, TimeoutError):
+        pass
+    finally:
+        writer.transport.abort()
