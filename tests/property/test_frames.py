@@ -42,3 +42,20 @@ def test_noise_gives_bounded_payloads_or_one_clear_error(noise: bytes, limit: in
         payloads = decoder.feed(noise)
     assert all(len(payload) <= limit for payload in payloads)
     assert decoder.pending_bytes <= limit + 4
+
+
+@given(noise=st.binary(max_size=200), limit=st.integers(1, 64), cuts=_CUTS, width=st.sampled_from([1, 2, 3, 4, 8]))
+def test_noise_gives_the_same_frames_and_refusal_however_it_is_cut(
+    noise: bytes, limit: int, cuts: list[int], width: int
+) -> None:
+    whole, cut = FrameDecoder(max_bytes=limit, header_bytes=width), FrameDecoder(max_bytes=limit, header_bytes=width)
+    expected, out, turn, rest = list[bytes | memoryview](), list[bytes | memoryview](), 0, noise
+    with suppress(FrameTooLargeError):
+        expected = whole.feed(noise)
+    while rest and cut.refusal is None:
+        taken, turn = cuts[turn % len(cuts)], turn + 1
+        with suppress(FrameTooLargeError):
+            out.extend(cut.feed(rest[:taken]))
+        rest = rest[taken:]
+    assert expected == out
+    assert str(whole.refusal) == str(cut.refusal)

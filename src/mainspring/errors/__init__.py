@@ -12,6 +12,10 @@ The tree (each class also inherits the standard class in brackets)::
     ├── DecodeError [ValueError]               data is not of its format, or does not fit its type
     ├── FrameTooLargeError [ValueError]        a frame is longer than the limit of this side
     ├── FetchError [ConnectionError]           a page could not be fetched
+    ├── ConnectionClosedError [ConnectionError, EOFError]  the other end is gone, or this end was closed
+    ├── HandshakeError [ConnectionError]       two ends did not come to an understanding
+    │   └── AuthenticationError [PermissionError]  one of them has not shown that it knows the key
+    ├── InsecureTransportError [ValueError]    others could read the link, take it over or use it unasked
     ├── StorageError                           a store on disk; `store` is its path
     │   ├── StoreBusyError [TimeoutError]          another process held it too long, or too many writes wait
     │   ├── StoreCorruptError [ValueError]         the file is damaged or no database
@@ -160,6 +164,10 @@ from mainspring.errors._resilience import NotCoroutineFunctionError as NotCorout
 from mainspring.errors._resilience import PoolExhaustedError as PoolExhaustedError
 from mainspring.errors._resilience import TooManyWaitersError as TooManyWaitersError
 from mainspring.errors._root import MainspringError as MainspringError
+from mainspring.errors._transport import AuthenticationError as AuthenticationError
+from mainspring.errors._transport import ConnectionClosedError as ConnectionClosedError
+from mainspring.errors._transport import HandshakeError as HandshakeError
+from mainspring.errors._transport import InsecureTransportError as InsecureTransportError
 from mainspring.errors._work import IdempotencyError as IdempotencyError
 from mainspring.errors._work import JobDefinitionError as JobDefinitionError
 from mainspring.errors._work import JobError as JobError
@@ -173,6 +181,7 @@ from mainspring.errors._work import UnknownJobError as UnknownJobError
 
 __all__ = [
     "AirlineRefusedError",
+    "AuthenticationError",
     "BindError",
     "CallbackNotStartedError",
     "CallbackRunningError",
@@ -183,6 +192,7 @@ __all__ = [
     "ClosedError",
     "CommandLineError",
     "ConfigError",
+    "ConnectionClosedError",
     "CoroutineFunctionError",
     "CredentialFormatError",
     "CredentialNotFoundError",
@@ -193,7 +203,9 @@ __all__ = [
     "EncodeError",
     "FetchError",
     "FrameTooLargeError",
+    "HandshakeError",
     "IdempotencyError",
+    "InsecureTransportError",
     "InvalidArgumentError",
     "InvalidItemError",
     "JobDefinitionError",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mainspring.base import FrameDecoder, encode_frame
+from mainspring.base import FrameDecoder, encode_frame, longest_payload
 from mainspring.errors import FrameTooLargeError, InvalidArgumentError
 
 LARGE = 200_000
@@ -13,10 +13,10 @@ def _wire(*payloads: bytes) -> bytes:
 
 
 def test_small_frames_are_one_buffer_and_large_parts_are_not_copied() -> None:
-    assert encode_frame(b"a", memoryview(b"bc")) == [b"\x00\x00\x00\x03abc"]
+    assert encode_frame(b"a", memoryview(b"bc")) == [b"\x03\x00\x00\x00abc"]
     large = bytearray(LARGE)
     header, part, tail = encode_frame(large, b"x")
-    assert (LARGE + 1).to_bytes(4, "big") == header
+    assert (LARGE + 1).to_bytes(4, "little") == header
     assert part is large
     assert tail == b"x"
 
@@ -50,7 +50,7 @@ def test_pending_bytes_tell_a_cut_stream() -> None:
     assert decoder.pending_bytes == 3
     assert decoder.feed(_wire(b"hello")[3:6]) == []
     assert decoder.pending_bytes == 6
-    assert repr(decoder) == "<FrameDecoder max_bytes=67108864 pending_bytes=6>"
+    assert repr(decoder) == "<FrameDecoder max_bytes=16777216 pending_bytes=6>"
     assert decoder.feed(b"") == []
 
 
@@ -83,7 +83,34 @@ def test_a_frame_above_the_limit_is_refused_by_its_header_and_for_ever() -> None
             decoder.feed(data)
 
 
+def test_frames_before_one_that_is_too_large_come_out() -> None:
+    decoder = FrameDecoder(max_bytes=4)
+    assert decoder.feed(_wire(b"four", b"fives")) == [b"four"]
+    assert decoder.refusal is not None
+    with pytest.raises(FrameTooLargeError, match="5 bytes"):
+        decoder.feed(b"")
+
+
 @pytest.mark.parametrize("max_bytes", [0, 1 << 32])
 def test_the_limit_must_fit_the_length_field(max_bytes: int) -> None:
     with pytest.raises(InvalidArgumentError, match="max_bytes"):
         FrameDecoder(max_bytes=max_bytes)
+
+
+@pytest.mark.parametrize("width", range(1, 9))
+def test_every_width_of_the_length_works_both_ways(width: int) -> None:
+    wire = b"".join(b"".join(encode_frame(payload, header_bytes=width)) for payload in (b"", b"x" * 255))
+    decoder = FrameDecoder(header_bytes=width)
+    assert [b"", b"x" * 255] == [payload for byte in wire for payload in decoder.feed(bytes([byte]))]
+    assert bytes(width) == wire[:width]
+
+
+def test_a_payload_beyond_a_narrow_length_is_refused_before_it_is_sent() -> None:
+    with pytest.raises(FrameTooLargeError, match="256 bytes is over the limit of 255"):
+        encode_frame(bytes(256), header_bytes=1)
+
+
+@pytest.mark.parametrize("width", [0, 9])
+def test_a_length_has_one_to_eight_bytes(width: int) -> None:
+    with pytest.raises(InvalidArgumentError, match="header_bytes"):
+        longest_payload(width)
