@@ -36,7 +36,7 @@ from mainspring.storage import InlineRunner
 from mainspring.testing import VirtualClock
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
-TROUBLE = 90.0  # seconds in which things go wrong
+TROUBLE = 40.0  # seconds in which things go wrong
 PEACE = 300.0  # seconds in which everything must come to its end after that
 NODES = 3
 STRENGTH = {"skipped": 1, "failed": 2, "succeeded": 3}
@@ -329,7 +329,7 @@ def make_app(store: JobStore, *, schedule: bool) -> JobApp:
 
 def simulate(seed: int, make_store: MakeStore, held_slots: HeldSlots) -> Story:
     """Run the world of a seed."""
-    with use_random(seed), VirtualClock(START) as clock:
+    with use_random(seed), VirtualClock(START, shuffle=True) as clock:
         return clock.run(World(make_store, held_slots).live())
 
 

@@ -28,6 +28,9 @@ class VirtualClock:
     Args:
         start: what `now()` says first, aware.
         patience: real seconds that work outside the loop may hold the clock.
+        shuffle: run what is ready at the same time in an order drawn from `current_random()`, so that
+            `use_random(seed)` tries an order of events by its number, and again. Not for programs with
+            sockets: asyncio's transports rely on their callbacks' order.
 
     Raises:
         InvalidArgumentError: `start` is not aware, or `patience` is not above 0.
@@ -41,13 +44,14 @@ class VirtualClock:
         2013-03-11 00:00:00+00:00
     """
 
-    def __init__(self, start: datetime = DEFAULT_START, *, patience: float = 30.0) -> None:
+    def __init__(self, start: datetime = DEFAULT_START, *, patience: float = 30.0, shuffle: bool = False) -> None:
         if start.tzinfo is None:
             raise InvalidArgumentError(argument="start", value=start, expected="an aware datetime")
         if not patience > 0:
             raise InvalidArgumentError(argument="patience", value=patience, expected="seconds above 0")
         self._start_us = (start - _EPOCH) // _MICROSECOND
         self._patience = patience
+        self._shuffle = shuffle
         self._block = ExitStack()
         self._loop: VirtualLoop | None = None
         self._runner: asyncio.Runner | None = None
@@ -112,7 +116,7 @@ class VirtualClock:
 
     def new_loop(self) -> VirtualLoop:
         """Make the clock's event loop; for runners of one's own, once per clock."""
-        self._loop = VirtualLoop(patience=self._patience)
+        self._loop = VirtualLoop(patience=self._patience, shuffle=self._shuffle)
         return self._loop
 
     @property

@@ -17,6 +17,7 @@ import asyncio
 import math
 import selectors
 import weakref
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import (
     Any,
@@ -26,7 +27,7 @@ from typing import (
     Unpack,
 )  # Any: signatures of asyncio that typeshed spells out at length
 
-from mainspring.base import outside_work
+from mainspring.base import current_random, outside_work
 from mainspring.errors import VirtualClockError
 from mainspring.testing._peers import foreign_peer
 
@@ -73,7 +74,7 @@ class VirtualSelector(selectors.BaseSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         # Read before looking: work that ends in between has then already made the loop ready.
-        holders = self._holders()
+        holders = self._holders() if self._is_held() else []
         ready = self._real.select(0)
         if ready or (timeout is not None and timeout <= 0):
             return ready
@@ -89,6 +90,9 @@ class VirtualSelector(selectors.BaseSelector):
         self._refuse_foreign_peers()
         self.microseconds += math.ceil(timeout * 1e6 - _SLACK)
         return ready
+
+    def _is_held(self) -> bool:
+        return bool(self.executor_jobs or outside_work.count > self._outside_before or self.children)
 
     def _holders(self) -> list[str]:
         holders = list[str]()
@@ -124,14 +128,25 @@ class VirtualSelector(selectors.BaseSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """The loop of a VirtualClock; `time()` starts at 0 and moves in whole microseconds."""
 
-    def __init__(self, *, patience: float) -> None:
+    _ready: deque[asyncio.Handle]  # asyncio's own queue of what runs next
+
+    def __init__(self, *, patience: float, shuffle: bool = False) -> None:
         self.virtual_selector = VirtualSelector(patience=patience)
         super().__init__(self.virtual_selector)
+        self._shuffle = shuffle
         # invariant: timers within one step of the number are due, so that every jump makes one due
         self._clock_resolution = _RESOLUTION
 
     def time(self) -> float:
         return self.virtual_selector.microseconds / 1e6
+
+    def _run_once(self) -> None:
+        if self._shuffle and len(self._ready) > 1:
+            handles = list(self._ready)
+            current_random().shuffle(handles)
+            self._ready.clear()
+            self._ready.extend(handles)
+        super()._run_once()  # type: ignore[misc]  # asyncio's own step, which typeshed leaves out
 
     def run_in_executor(
         self, executor: Any, func: "Callable[[Unpack[Ts]], T]", *args: "Unpack[Ts]"

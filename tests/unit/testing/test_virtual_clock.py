@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mainspring.base import current_clock
+from mainspring.base import current_clock, use_random
 from mainspring.errors import InvalidArgumentError, VirtualClockError
 from mainspring.testing import VirtualClock
 
@@ -118,3 +118,30 @@ def test_start_must_be_aware_and_patience_above_zero() -> None:
         VirtualClock(datetime(2013, 1, 1))  # noqa: DTZ001
     with pytest.raises(InvalidArgumentError, match="patience"):
         VirtualClock(patience=0)
+
+
+def _order_of_ten(seed: int, *, shuffle: bool = True) -> list[int]:
+    async def note_all() -> list[int]:
+        order: list[int] = []
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(10):
+                tasks.create_task(_note(order, number))
+        return order
+
+    with use_random(seed), VirtualClock(shuffle=shuffle) as clock:
+        return clock.run(note_all())
+
+
+async def _note(order: list[int], number: int) -> None:
+    order.append(number)
+
+
+def test_a_shuffled_clock_tries_another_order_with_each_seed_and_the_same_with_the_same() -> None:
+    orders = [_order_of_ten(seed) for seed in range(5)]
+    assert len({tuple(order) for order in orders}) == 5
+    assert all(sorted(order) == list(range(10)) for order in orders)
+    assert orders == [_order_of_ten(seed) for seed in range(5)]
+
+
+def test_a_clock_that_is_not_asked_to_shuffle_keeps_the_order() -> None:
+    assert list(range(10)) == _order_of_ten(1, shuffle=False)
