@@ -12,6 +12,7 @@ from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import (
     Advance,
     AdvanceAnswer,
+    AttemptLog,
     BackfillRow,
     BackfillState,
     BackfillStep,
@@ -254,6 +255,9 @@ class FaultyStore:
 
     async def ended(self, run_ids: Sequence[str]) -> Sequence[RunRecord]:
         return await self._call(lambda: self.inner.ended(run_ids))
+
+    async def logs(self, run_id: str) -> Sequence[AttemptLog]:
+        return await self._call(lambda: self.inner.logs(run_id))
 
     async def jobs(self) -> Sequence[JobRow]:
         return await self._call(self.inner.jobs)

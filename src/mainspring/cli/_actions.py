@@ -16,10 +16,12 @@ from mainspring.cli._errors import ExitCode
 from mainspring.cli._output import (
     backfill_facts,
     job_row,
+    log_rows,
     plan_row,
     run_row,
     write_facts,
     write_json,
+    write_log,
     write_rows,
 )
 from mainspring.cli._progress import make_meter
@@ -106,6 +108,7 @@ async def show_run(app: JobApp, run_id: str, *, as_json: bool) -> None:
     """Show all that the store knows of one run."""
     async with app.reading() as reader:
         record = await reader.run(run_id)
+        logs = () if record is None else await reader.logs(record.run_id)
     if record is None:
         raise InvalidArgumentError(
             argument="RUN",
@@ -113,7 +116,12 @@ async def show_run(app: JobApp, run_id: str, *, as_json: bool) -> None:
             expected="the id of a run, or an unambiguous beginning of it",
             hint="list them with `mainspring runs`",
         )
-    write_facts(run_row(record), as_json=as_json)
+    lines = log_rows(logs)
+    if as_json:
+        write_json({**run_row(record), "log": lines})
+    else:
+        write_facts(run_row(record), as_json=False)
+        write_log(lines)
 
 
 async def trigger_job(app: JobApp, job: str, config: Mapping[str, object], *, wait: bool, as_json: bool) -> ExitCode:

@@ -10,7 +10,8 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from mainspring.base import encode_json, from_us
-from mainspring.jobs import BackfillProgress, JobDefinition, PlannedFire, RunRecord
+from mainspring.jobs import BackfillProgress, JobDefinition, PlannedFire, RunLog, RunRecord
+from mainspring.runtime import escape_controls
 
 Row = Mapping[str, Any]
 _ANY_WIDTH: Final = 100_000
@@ -114,6 +115,38 @@ def run_row(record: RunRecord) -> Row:
         "error": None if record.error_type is None else f"{record.error_type}: {record.error_message}",
         "traceback": record.error_detail,
     }
+
+
+def log_rows(logs: Sequence[tuple[int, RunLog]]) -> list[Row]:
+    """Return the lines that a run logged, one by one; `None` for the level stands where lines are lost."""
+    rows: list[Row] = []
+    for attempt, log in logs:
+        rows += [
+            {
+                "attempt": attempt,
+                "at": from_us(line.at),
+                "level": line.level,
+                "logger": line.logger,
+                "message": line.message,
+            }
+            for line in log.lines
+        ]
+        if log.dropped_count:
+            lost = {"attempt": attempt, "at": None, "level": None, "logger": None}
+            place = len(rows) - len(log.lines) + log.first_count
+            rows.insert(place, {**lost, "message": f"({log.dropped_count} lines are lost)"})
+    return rows
+
+
+def write_log(rows: Sequence[Row]) -> None:
+    """Write what a run logged, a line for each; control characters are shown escaped."""
+    if rows:
+        sys.stdout.write("log\n")
+    for row in rows:
+        at: datetime | None = row["at"]
+        when = "" if at is None else f"{at:%Y-%m-%d %H:%M:%S.%f}"[:-3] + f"Z {row['level']:<8} {row['logger']}: "
+        text = escape_controls(row["message"], keep_lines=True).replace("\n", "\n    ")
+        sys.stdout.write(f"  {row['attempt']} {when}{text}\n")
 
 
 def plan_row(planned: PlannedFire) -> Row:

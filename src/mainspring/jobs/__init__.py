@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from mainspring.jobs.model import Cron as Cron
     from mainspring.jobs.model import DataInterval as DataInterval
     from mainspring.jobs.model import Every as Every
+    from mainspring.jobs.model import LogLine as LogLine
     from mainspring.jobs.model import Missed as Missed
     from mainspring.jobs.model import Need as Need
     from mainspring.jobs.model import PlannedFire as PlannedFire
+    from mainspring.jobs.model import RunLog as RunLog
     from mainspring.jobs.model import RunState as RunState
     from mainspring.jobs.stores import BackfillState as BackfillState
     from mainspring.jobs.stores import RunRecord as RunRecord
@@ -46,9 +48,11 @@ else:
                 "Cron",
                 "DataInterval",
                 "Every",
+                "LogLine",
                 "Missed",
                 "Need",
                 "PlannedFire",
+                "RunLog",
                 "RunState",
             ),
             "mainspring.jobs.stores": ("BackfillState", "RunRecord"),

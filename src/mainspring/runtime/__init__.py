@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mainspring.runtime._health_socket import read_health as read_health
     from mainspring.runtime._log_buffer import BufferedHandler as BufferedHandler
     from mainspring.runtime._log_buffer import ThreadedHandlerStatistic as ThreadedHandlerStatistic
+    from mainspring.runtime._log_child import hear_children as hear_children
     from mainspring.runtime._log_config import basic_config as basic_config
     from mainspring.runtime._log_config import format_of as format_of
     from mainspring.runtime._log_config import level_number as level_number
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mainspring.runtime._log_format import DateFormat as DateFormat
     from mainspring.runtime._log_format import LogFormat as LogFormat
     from mainspring.runtime._log_format import LogLevel as LogLevel
+    from mainspring.runtime._log_format import escape_controls as escape_controls
     from mainspring.runtime._loops import LoopFactory as LoopFactory
     from mainspring.runtime._loops import OwnLoop as OwnLoop
     from mainspring.runtime._loops import default_loop_factory as default_loop_factory
@@ -61,7 +63,9 @@ else:
             "_signal": ("Signal", "receiver"),
         },
         house={
+            "_log_child": ("hear_children",),
             "_log_config": ("format_of", "level_number", "log_handler"),
+            "_log_format": ("escape_controls",),
             "_loops": ("LoopFactory", "OwnLoop", "default_loop_factory"),
             "_plugins": ("plugin_setups",),
             "_plugins_command": ("list_plugins",),

@@ -39,6 +39,10 @@ async def daily(data_interval):
 async def greet(config):
     return f"hello {config['name']}"
 
+@app.job("talk")
+async def talk(ctx):
+    ctx.log.info("first\\x1b[2J\\nsecond line")
+
 @app.job("boom")
 async def boom():
     raise ValueError("no luck")
@@ -79,7 +83,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
 
 def test_jobs_are_listed(app: str, command: Command) -> None:
     rows = command.json("jobs", app)
-    assert ["hourly", "daily", "greet", "boom"] == [row["job"] for row in rows]
+    assert ["hourly", "daily", "greet", "talk", "boom"] == [row["job"] for row in rows]
     assert (["hourly"], ["slow", "sums"]) == (rows[1]["needs"], rows[1]["tags"])
     assert 0 == command("jobs", app)
     assert "Each day." in command.out
@@ -92,6 +96,19 @@ def test_a_triggered_run_is_listed_and_shown(app: str, command: Command) -> None
     assert 1 == command.json("show", app, run["run"])["attempt"]
     assert 0 == command("runs", app)
     assert run["run"] in command.out
+
+
+def test_a_run_is_shown_with_what_it_logged(app: str, command: Command) -> None:
+    run = command.json("trigger", app, "talk", "--wait")["run"]
+    (line,) = command.json("show", app, run)["log"]
+    assert (1, "info", "mainspring.jobs.talk") == (line["attempt"], line["level"], line["logger"])
+    assert "first\x1b[2J\nsecond line" == line["message"]
+    assert 0 == command("show", app, run)
+    *_, first, second = command.out.splitlines()
+    assert first.endswith(" info     mainspring.jobs.talk: first\\x1b[2J")
+    assert "    second line" == second
+    silent = command.json("trigger", app, "greet", "--wait")["run"]
+    assert [] == command.json("show", app, silent)["log"]
 
 
 def test_a_run_that_is_not_there_is_wrong_input(app: str, command: Command) -> None:
@@ -210,8 +227,8 @@ def test_trouble_with_the_store_is_exit_code_three(app: str, command: Command) -
 
 def test_run_schedules_for_as_long_as_it_is_told(app: str, command: Command) -> None:
     assert 0 == command("run", app, "--for", "0.1s")
-    assert "running 4 jobs of 'shop'" in command.out
-    assert 4 == command.json("run", app, "--for", "0.1s")["jobs"]
+    assert "running 5 jobs of 'shop'" in command.out
+    assert 5 == command.json("run", app, "--for", "0.1s")["jobs"]
 
 
 def test_run_ends_at_a_signal(app: str) -> None:

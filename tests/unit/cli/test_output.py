@@ -9,7 +9,8 @@ pytest.importorskip("typer")
 
 from rich.console import Console
 
-from mainspring.cli._output import write_rows
+from mainspring.cli._output import log_rows, write_log, write_rows
+from mainspring.jobs import LogLine, RunLog
 
 pytestmark = pytest.mark.extras
 
@@ -49,3 +50,14 @@ def test_a_wide_terminal_folds_long_text_and_cuts_no_id(capsys: pytest.CaptureFi
 
 def test_one_column_is_written_however_narrow_the_terminal_is() -> None:
     assert RUN in table(Console(file=io.StringIO(), width=20, force_terminal=True, color_system=None), "run")
+
+
+def test_lost_lines_are_said_where_they_were(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [LogLine(number, "info", "shop", f"line {number}") for number in (1, 2, 9)]
+    rows = log_rows([(1, RunLog(lines=(lines[0],))), (2, RunLog(lines=tuple(lines), dropped_count=6, first_count=2))])
+    assert [1, 2, 2, 2, 2] == [row["attempt"] for row in rows]
+    write_log(rows)
+    told = capsys.readouterr().out.splitlines()
+    assert ["line 1", "line 2", "(6 lines are lost)", "line 9"] == [
+        line.rsplit(": ", 1)[-1].lstrip(" 2") for line in told[2:]
+    ]

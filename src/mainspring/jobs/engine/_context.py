@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from mainspring.jobs.engine._capture import LogTail, RunLogger
 from mainspring.jobs.model import DataInterval
 from mainspring.sinks import SinkSession
 
@@ -46,9 +47,11 @@ class JobContext(Mapping[str, object]):
 
     __slots__ = (
         "_cancelled",
+        "_log",
         "_loop",
         "_open_session",
         "_session",
+        "_tail",
         "app",
         "attempt",
         "config",
@@ -75,6 +78,7 @@ class JobContext(Mapping[str, object]):
         deadline_at: datetime | None,
         open_session: Callable[[], SinkSession],
         loop: asyncio.AbstractEventLoop,
+        tail: LogTail,
     ) -> None:
         self.app = app
         self.run_id = run_id
@@ -90,6 +94,8 @@ class JobContext(Mapping[str, object]):
         self._cancelled = False
         self.thread_left = False  # the handler's thread went on after its run had to end
         self._loop = loop
+        self._tail = tail
+        self._log: RunLogger | None = None
 
     @property
     def cancelled(self) -> bool:
@@ -103,9 +109,10 @@ class JobContext(Mapping[str, object]):
 
     @property
     def log(self) -> "logging.LoggerAdapter[logging.Logger]":
-        """A logger whose records carry the run and the job."""
-        extra: dict[str, object] = {"run_id": self.run_id, "job_id": self.job_id, "attempt": self.attempt}
-        return logging.LoggerAdapter(logging.getLogger(f"mainspring.jobs.{self.job_id}"), extra)
+        """A logger whose records carry the run and the job; from INFO up they are in the run's own record."""
+        if self._log is None:
+            self._log = RunLogger(*_logger_of(self), self._tail)
+        return self._log
 
     @property
     def session(self) -> SinkSession:
@@ -172,7 +179,18 @@ class RunInfo:
         self.config = ctx.config
         self.fence = ctx.fence
 
+    @property
+    def log(self) -> "logging.LoggerAdapter[logging.Logger]":
+        """A logger whose records carry the run and the job, and travel to the process that owns the run."""
+        return logging.LoggerAdapter(*_logger_of(self))
+
     def __getitem__(self, key: str) -> object:
         if key not in self.__slots__:
             raise KeyError(key)
         return getattr(self, key)
+
+
+def _logger_of(run: JobContext | RunInfo) -> tuple[logging.Logger, dict[str, object]]:
+    """Return the logger of a run's job, and what its records carry."""
+    ids: dict[str, object] = {"run_id": run.run_id, "job_id": run.job_id, "attempt": run.attempt}
+    return logging.getLogger(f"mainspring.jobs.{run.job_id}"), ids

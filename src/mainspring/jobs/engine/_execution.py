@@ -20,6 +20,7 @@ from mainspring.errors import (
     StaleFenceError,
     StorageError,
 )
+from mainspring.jobs.engine._capture import LogTail
 from mainspring.jobs.engine._context import JobContext
 from mainspring.jobs.engine._definition import JobDefinition
 from mainspring.jobs.engine._handler import THREAD_LEFT, HandlerThreads, call_handler
@@ -69,7 +70,7 @@ class Work:
 class Execution:
     """One attempt of one run. `run()` never raises what the handler raised: it ends in the record."""
 
-    __slots__ = ("_cancel_grace", "_context", "_phase", "_stop", "_work", "record", "task")
+    __slots__ = ("_cancel_grace", "_context", "_phase", "_stop", "_tail", "_work", "record", "task")
 
     def __init__(self, work: Work, record: RunRecord, *, cancel_grace: float) -> None:
         self.record = record
@@ -79,6 +80,7 @@ class Execution:
         self._phase: Literal["new", "handling", "recording"] = "new"
         self._stop: StopReason | None = None
         self._context: JobContext | None = None
+        self._tail = LogTail()
 
     def stop(self, reason: StopReason) -> bool:
         """Ask the handler to stop; the first reason counts, and none once the handler has ended.
@@ -98,6 +100,7 @@ class Execution:
     async def run(self) -> RunRecord | None:
         """Run the attempt, record its end and return the record; None when another claim came first."""
         self._phase = "handling"
+        self._tail.begin()
         finish = self._stopped() if self._stop is not None else await self._attempt()
         self._phase = "recording"
         return None if finish is None else await self._record(finish)
@@ -223,6 +226,7 @@ class Execution:
             deadline_at=deadline,
             open_session=self._open_session,
             loop=asyncio.get_running_loop(),
+            tail=self._tail,
         )
 
     def _open_session(self) -> SinkSession:
@@ -258,6 +262,7 @@ class Execution:
             value=value,
             item_count=item_count,
             writes=writes,
+            log=self._tail.encoded(),
         )
 
     def _failed(self, error: BaseException) -> Finish:

@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING
 
 from mainspring.concurrency import ThreadPoolExecutor, WorkerPool
+from mainspring.jobs.engine._capture import install_capture, remove_capture
 from mainspring.jobs.engine._definition import SUPPLIED, JobDefinition
 from mainspring.jobs.engine._execution import Work
 from mainspring.jobs.engine._needs import NeedsKeeper
@@ -15,7 +16,7 @@ from mainspring.jobs.engine._scheduler import Scheduler, registration_of
 from mainspring.jobs.engine._settings import SettingsSource
 from mainspring.jobs.engine._waiters import Waiters
 from mainspring.jobs.stores import JobStore, RunRecord
-from mainspring.runtime import Provider, ResourceContainer
+from mainspring.runtime import Provider, ResourceContainer, hear_children
 from mainspring.sinks import SinkRun, SinkSet
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class OpenApp:
         self._workers: WorkerPool | None = None
         self._workers_lock = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
+        self._hears = False
         self._definitions = definitions = app.jobs
         works = {job_id: self._work_of(app, one) for job_id, one in definitions.items()}
         self.waiters = Waiters(store, poll_interval=poll_interval)
@@ -113,6 +115,8 @@ class OpenApp:
 
     async def start_runner(self) -> None:
         """Register the jobs and begin to claim; backfills and waiting runs are looked after too."""
+        self._hears = True
+        install_capture()
         rows = await self.store.register(
             [registration_of(definition, self.store.now()) for definition in self._definitions.values()]
         )
@@ -142,6 +146,8 @@ class OpenApp:
 
     async def _close_rest(self) -> None:
         """Close what runs have used; one that fails keeps none of the others open."""
+        if self._hears:
+            remove_capture()
         try:
             await self._resources.close()
         finally:
@@ -156,6 +162,7 @@ class OpenApp:
         """Return the worker processes, started at the first use."""
         async with self._workers_lock:  # one start at a time
             if self._workers is None:
+                hear_children()  # what they log belongs to runs, whoever configured logging
                 workers = WorkerPool(cancel_grace=self._cancel_grace)
                 await workers.start()
                 self._workers = workers

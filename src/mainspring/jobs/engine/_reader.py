@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from mainspring.base import from_us
+from mainspring.base import decode_json, from_us
 from mainspring.jobs.engine._declarations import Job
 from mainspring.jobs.engine._registry import Registry
-from mainspring.jobs.model import RangeSet, RunState
+from mainspring.jobs.model import RangeSet, RunLog, RunState
 from mainspring.jobs.stores import ReadStore, RunFilter, RunRecord
 
 _FIRST: Final = -(2**62)
@@ -47,6 +47,11 @@ class JobReader:
             limit=limit,
         )
         return await self._store.runs(which)
+
+    async def logs(self, run_id: str) -> Sequence[tuple[int, RunLog]]:
+        """Return (attempt, what it logged) for the attempts of a run that said something, oldest first."""
+        kept = await self._store.logs(run_id)
+        return [(one.attempt, decode_json(one.log, RunLog)) for one in kept]
 
     async def counts(self) -> dict[str, dict[str, int]]:
         """Return the numbers of runs kept, by job and state."""

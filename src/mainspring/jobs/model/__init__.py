@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mainspring.jobs.model._interval import DataInterval as DataInterval
     from mainspring.jobs.model._interval import to_instant as to_instant
     from mainspring.jobs.model._interval import zone_of as zone_of
+    from mainspring.jobs.model._log import LogLine as LogLine
+    from mainspring.jobs.model._log import RunLog as RunLog
     from mainspring.jobs.model._missed import ON_TIME as ON_TIME
     from mainspring.jobs.model._missed import Missed as Missed
     from mainspring.jobs.model._missed import MissedPlan as MissedPlan
@@ -55,6 +57,7 @@ else:
                 "to_instant",
                 "zone_of",
             ),
+            "_log": ("LogLine", "RunLog"),
             "_missed": (
                 "ON_TIME",
                 "Missed",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.stores._records import NEXT_GENERATION as NEXT_GENERATION
     from mainspring.jobs.stores._records import Advance as Advance
     from mainspring.jobs.stores._records import AdvanceAnswer as AdvanceAnswer
+    from mainspring.jobs.stores._records import AttemptLog as AttemptLog
     from mainspring.jobs.stores._records import BackfillRow as BackfillRow
     from mainspring.jobs.stores._records import BackfillState as BackfillState
     from mainspring.jobs.stores._records import BackfillStep as BackfillStep
@@ -43,6 +44,7 @@ else:
                 "NEXT_GENERATION",
                 "Advance",
                 "AdvanceAnswer",
+                "AttemptLog",
                 "BackfillRow",
                 "BackfillState",
                 "BackfillStep",

@@ -17,6 +17,7 @@ REMEMBERED = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.SKIPPED})
 CLAIMABLE = frozenset({RunState.AVAILABLE, RunState.SCHEDULED, RunState.RETRYING})
 OPEN_BACKFILL = frozenset({BackfillState.RUNNING, BackfillState.PAUSED})
 ON_REQUEST = "cancelled on request"
+LOGS_KEPT = 10  # attempts of one run whose lines are kept, the latest
 
 Trouble = tuple[str | None, str | None, str | None]
 """An error's type, message and traceback."""

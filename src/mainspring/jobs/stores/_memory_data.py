@@ -14,7 +14,7 @@ from mainspring.jobs.stores._done import Range, joined_marks, painted
 from mainspring.jobs.stores._ends import CLAIMABLE, REMEMBERED
 from mainspring.jobs.stores._memory_index import ParkedRuns, ReadyRuns, RunHeap
 from mainspring.jobs.stores._memory_rows import SinkRows
-from mainspring.jobs.stores._records import BackfillRow, JobRow, NewRun, RunKind, RunRecord
+from mainspring.jobs.stores._records import AttemptLog, BackfillRow, JobRow, NewRun, RunKind, RunRecord
 
 K = TypeVar("K")
 
@@ -92,6 +92,7 @@ class MemoryData:
         self.version = 1
         self.live: dict[str, LiveRun] = {}
         self.ended: dict[str, RunRecord] = {}
+        self.logs: dict[str, list[AttemptLog]] = {}  # by run
         self.run_ids: list[str] = []  # of both, sorted
         self.tally: Counter[tuple[str, str]] = Counter()
         self.live_occurrences: dict[tuple[str, str], str] = {}

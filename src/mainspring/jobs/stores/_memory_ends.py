@@ -8,9 +8,17 @@ from msgspec import structs
 
 from mainspring.errors import StaleFenceError
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores._ends import ON_REQUEST, Change, cancelled, end_of_backfill, finished, finished_again
+from mainspring.jobs.stores._ends import (
+    LOGS_KEPT,
+    ON_REQUEST,
+    Change,
+    cancelled,
+    end_of_backfill,
+    finished,
+    finished_again,
+)
 from mainspring.jobs.stores._memory_data import LiveRun, MemoryData
-from mainspring.jobs.stores._records import BackfillRow, BackfillState, Finish, RunKind, RunRecord
+from mainspring.jobs.stores._records import AttemptLog, BackfillRow, BackfillState, Finish, RunKind, RunRecord
 
 
 def finish(data: MemoryData, command: Finish, now: int) -> RunRecord:
@@ -32,6 +40,9 @@ def finish(data: MemoryData, command: Finish, now: int) -> RunRecord:
         if error is not None:
             raise error
     record = run.record
+    if command.log is not None:
+        said = AttemptLog(run_id=command.run_id, fence=command.fence, attempt=command.attempt, log=command.log)
+        data.logs[command.run_id] = [*data.logs.get(command.run_id, ()), said][-LOGS_KEPT:]
     change = finished(
         run,
         command,

@@ -6,7 +6,15 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from mainspring.jobs.stores._memory_data import MemoryData
-from mainspring.jobs.stores._records import BackfillRow, BackfillState, DoneRange, JobRow, RunFilter, RunRecord
+from mainspring.jobs.stores._records import (
+    AttemptLog,
+    BackfillRow,
+    BackfillState,
+    DoneRange,
+    JobRow,
+    RunFilter,
+    RunRecord,
+)
 
 MINIMUM_PREFIX = 6
 
@@ -52,6 +60,10 @@ class MemoryReads:
         begin = 0 if seen is None else bisect_right(waiting, seen)
         records = (self._data.live[run_id].record for _, run_id in islice(waiting, begin, None))
         return list(islice((record for record in records if record.job_id in jobs), limit))
+
+    async def logs(self, run_id: str) -> Sequence[AttemptLog]:
+        """Return what the attempts of a run logged, oldest first."""
+        return list(self._data.logs.get(run_id, ()))
 
     async def jobs(self) -> Sequence[JobRow]:
         """List every job ever registered."""

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from mainspring.jobs.stores._records import (
     Advance,
     AdvanceAnswer,
+    AttemptLog,
     BackfillRow,
     BackfillState,
     BackfillStep,
@@ -148,6 +149,10 @@ class ReadStore(Protocol):
 
     async def ended(self, run_ids: Sequence[str]) -> Sequence[RunRecord]:
         """Return those of `run_ids` that are in a terminal state."""
+        ...
+
+    async def logs(self, run_id: str) -> Sequence[AttemptLog]:
+        """Return what the attempts of a run logged, oldest first; those that died with their node are missing."""
         ...
 
     async def jobs(self) -> Sequence[JobRow]:

@@ -169,6 +169,17 @@ class Finish(Struct, frozen=True, kw_only=True):
     value: bytes | None = None
     item_count: int = 0
     writes: tuple[TransactionalWrite, ...] = ()
+    log: bytes | None = None  # JSON of a RunLog, what the attempt said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptLog:
+    """What one claim of a run logged, as its finish brought it; lives as long as the run's record."""
+
+    run_id: str
+    fence: int
+    attempt: int
+    log: bytes  # JSON of a RunLog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

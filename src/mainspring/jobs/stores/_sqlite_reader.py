@@ -7,14 +7,23 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from mainspring.jobs.stores import _sqlite_reads as reads
-from mainspring.jobs.stores._records import BackfillRow, BackfillState, DoneRange, JobRow, RunFilter, RunRecord
+from mainspring.jobs.stores._records import (
+    AttemptLog,
+    BackfillRow,
+    BackfillState,
+    DoneRange,
+    JobRow,
+    RunFilter,
+    RunRecord,
+)
+from mainspring.jobs.stores._sqlite_logs import logs_of
 from mainspring.jobs.stores._sqlite_sql import script
 from mainspring.storage import Migration, SqliteReader
 
 T = TypeVar("T")
 
 APPLICATION: Final = "mainspring.jobs"
-VERSIONS: Final = (1, 2)
+VERSIONS: Final = (1, 2, 3)
 
 
 def migrations() -> tuple[Migration, ...]:
@@ -44,6 +53,10 @@ class SqliteReads(ABC):
     async def waiting(self, *, jobs: frozenset[str], limit: int, after: RunRecord | None = None) -> Sequence[RunRecord]:
         """Return runs that wait for what they need, oldest interval first; `after` is the last one seen."""
         return await self._read(lambda c: reads.waiting_runs(c, jobs, limit, after))
+
+    async def logs(self, run_id: str) -> Sequence[AttemptLog]:
+        """Return what the attempts of a run logged, oldest first."""
+        return await self._read(lambda c: logs_of(c, run_id))
 
     async def jobs(self) -> Sequence[JobRow]:
         """List every job ever registered."""

@@ -1,0 +1,215 @@
+"""What a run logs is in its record: its own lines and nobody else's, within bounds, whoever configured logging."""
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+import pytest
+from tests.unit.jobs.engine.support_engine import make_app, running
+
+from mainspring.base import from_us
+from mainspring.jobs import JobApp, JobContext, RunInfo, RunLog
+from mainspring.jobs.engine._capture import MAX_BYTES, MAX_LINES, LogTail, RunLogger
+from mainspring.resilience import Backoff
+from mainspring.runtime import basic_config
+
+library = logging.getLogger("a_library")
+
+
+async def lines_of(app: JobApp, run_id: str) -> list[tuple[int, str, str]]:
+    """Return (attempt, level, message) of all that a run logged."""
+    async with app.reading() as reader:
+        logs = await reader.logs(run_id)
+    return [(attempt, line.level, line.message) for attempt, log in logs for line in log.lines]
+
+
+def record(message: str, *args: object, level: int = logging.INFO) -> logging.LogRecord:
+    return logging.LogRecord("test", level, __file__, 1, message, args, None)
+
+
+def log_of(tail: LogTail) -> RunLog:
+    log = tail.log()
+    assert log is not None
+    return log
+
+
+def in_worker(ctx: RunInfo) -> str:
+    ctx.log.warning("from worker %s", ctx.job_id)
+    logging.getLogger("in_worker").error("a library in a worker")
+    return "done"
+
+
+def cpu_step(number: int) -> int:
+    logging.getLogger("in_worker").warning("step %d", number)
+    return number
+
+
+async def test_every_run_keeps_its_own_lines(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    meet = asyncio.Barrier(2)
+
+    @app.job("talk")
+    async def talk(ctx: JobContext, config: dict[str, str]) -> None:
+        ctx.log.info("I am %s", config["name"])
+        await meet.wait()
+        library.warning("%s calls a library", config["name"])
+        await asyncio.to_thread(library.warning, "%s in a thread", config["name"])
+        await asyncio.create_task(later(ctx))
+
+    async def later(ctx: JobContext) -> None:
+        ctx.log.debug("nobody wants to hear this")
+        library.warning("a task of %s", ctx.config["name"])
+
+    async with running(app):
+        results = await asyncio.gather(*(app.run_job(talk, {"name": name}) for name in ("Ann", "Bob")))
+        for name, result in zip(("Ann", "Bob"), results, strict=True):
+            expected = [
+                (1, "info", f"I am {name}"),
+                (1, "warning", f"{name} calls a library"),
+                (1, "warning", f"{name} in a thread"),
+                (1, "warning", f"a task of {name}"),
+            ]
+            assert expected == await lines_of(app, result.run_id)
+
+
+async def test_lines_of_worker_processes_belong_to_their_run(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    app.job("whole", executor="process")(in_worker)
+
+    @app.job("steps")
+    async def steps(ctx: JobContext) -> None:
+        await asyncio.gather(ctx.cpu(cpu_step, 1), ctx.cpu(cpu_step, 2))
+
+    async with running(app):
+        whole, parts = await app.run_job("whole"), await app.run_job(steps)
+        said = await lines_of(app, whole.run_id)
+        in_steps = await lines_of(app, parts.run_id)
+    assert [(1, "warning", "from worker whole"), (1, "error", "a library in a worker")] == said
+    assert [(1, "warning", "step 1"), (1, "warning", "step 2")] == sorted(in_steps)
+
+
+async def test_attempts_are_kept_apart_and_the_last_line_is_the_handlers(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+
+    @app.job("second_time", retry=Backoff.constant(0.001, max_tries=2))
+    async def second_time(ctx: JobContext) -> None:
+        ctx.log.info("begin")
+        if ctx.attempt == 1:
+            try:
+                raise ValueError("not yet")
+            except ValueError:
+                ctx.log.exception("failed")
+                raise
+
+    async with running(app):
+        result = await app.run_job(second_time)
+        lines = await lines_of(app, result.run_id)
+    assert [(1, "info"), (1, "error"), (2, "info")] == [(attempt, level) for attempt, level, _ in lines]
+    assert lines[1][2].startswith("failed\nTraceback")
+    assert "ValueError: not yet" in lines[1][2]
+
+
+async def test_a_new_configuration_of_logging_does_not_end_the_capture(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+
+    @app.job("talk")
+    async def talk() -> None:
+        library.warning("still heard")
+
+    async with running(app):
+        basic_config("error", "disabled", buffered=False)
+        assert await lines_of(app, (await app.run_job(talk)).run_id) == []  # the configuration lets no warning pass
+        basic_config("info", "disabled", buffered=False)
+        assert [(1, "warning", "still heard")] == await lines_of(app, (await app.run_job(talk)).run_id)
+
+
+async def test_without_any_handler_warnings_are_printed_as_ever(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = logging.getLogger()
+    kept, root.handlers = root.handlers, []
+    try:
+        async with running(make_app(tmp_path)):
+            library.info("unheard")
+            library.warning("printed")
+            root.addHandler(logging.NullHandler())
+            library.warning("somebody hears it")
+        assert 1 == len(root.handlers)
+    finally:
+        root.handlers = kept
+    assert "printed\n" == capsys.readouterr().err
+
+
+async def test_the_handler_is_there_while_an_app_is_open_only(tmp_path: Path) -> None:
+    before = list(logging.getLogger().handlers)
+    first, second = JobApp("a", store="memory"), JobApp("b", store="memory")
+    async with running(first), running(second):
+        assert 1 == len(logging.getLogger().handlers) - len(before)
+    assert before == logging.getLogger().handlers
+
+
+def test_too_many_lines_lose_those_between_the_first_and_the_newest() -> None:
+    tail = LogTail()
+    assert tail.encoded() is None
+    for number in range(MAX_LINES + 500):
+        tail.take(record("line %d", number))
+    log = log_of(tail)
+    assert MAX_LINES == len(log.lines)
+    assert (500, 100) == (log.dropped_count, log.first_count)
+    assert ["line 0", "line 99", "line 600"] == [log.lines[place].message for place in (0, 99, 100)]
+    assert f"line {MAX_LINES + 499}" == log.lines[-1].message
+
+
+def test_large_lines_are_cut_and_all_together_are_bounded() -> None:
+    tail = LogTail()
+    for number in range(50):
+        tail.take(record(f"{number}:" + "x" * 100_000 + "end"))
+    log = log_of(tail)
+    assert sum(len(line.message) for line in log.lines) <= MAX_BYTES
+    assert log.lines[0].message.startswith("0:x")
+    assert log.lines[-1].message.startswith("49:x")
+    assert log.lines[-1].message.endswith("xend")
+    assert 50 == len(log.lines) + log.dropped_count
+
+
+def test_odd_records_become_lines_all_the_same() -> None:
+    tail = LogTail()
+    tail.take(record("%d", "no number"))
+    tail.take(record("odd name \udcff"))
+    stack = record("where")
+    stack.stack_info = "Stack (most recent call last)"
+    tail.take(stack)
+    log = log_of(tail)
+    assert "'%d' with ('no number',) (TypeError" in log.lines[0].message
+    assert ["odd name \\udcff", "where\nStack (most recent call last)"] == [one.message for one in log.lines[1:]]
+    assert from_us(log.lines[0].at).tzinfo is not None
+
+
+@pytest.mark.parametrize("level", [logging.INFO, logging.CRITICAL])
+def test_a_bound_logger_keeps_what_the_configuration_does_not_want(
+    level: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = logging.getLogger("bound")
+    caplog.set_level(level, logger="bound")
+    tail = LogTail()
+    bound = RunLogger(logger, {"run_id": "r1"}, tail)
+    bound.debug("dropped")
+    bound.info("kept", extra={"mine": 1})
+    error = ValueError("given")
+    bound.info("with %s", "error", exc_info=error)
+    try:
+        raise OSError("raised")
+    except OSError:
+        bound.info("caught", exc_info=True)
+    if level == logging.INFO:  # the handlers hear it, with the ids, the caller's own fields and the caller's place
+        (first, *_) = caplog.records
+        assert ("r1", 1, "test_capture.py") == (vars(first)["run_id"], vars(first)["mine"], first.filename)
+        assert tail.log() is None  # no app is open, so nothing hears for the run
+    else:
+        messages = [line.message for line in log_of(tail).lines]
+        assert "kept" == messages[0]
+        assert messages[1].startswith("with error\n")
+        assert "ValueError: given" in messages[1]
+        assert "OSError: raised" in messages[2]
+    assert sys.exc_info() == (None, None, None)
