@@ -1,0 +1,83 @@
+"""The manual as a reader has it: in a browser, without the network."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Route, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = "/usr/bin/chromium"
+
+pytestmark = pytest.mark.extras
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files without a word."""
+
+    def log_message(self, format: str, *args: object) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def manual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The built manual on a local server."""
+    site = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(site)]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=100)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+class Reader:
+    """A reader's browser; it notes each request that would leave the machine and each error of a page."""
+
+    def __init__(self, page: Page, home: str) -> None:
+        self.page = page
+        self.home = home
+        self.foreign: list[str] = []
+        self.errors: list[str] = []
+        page.route("**/*", self._look)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+
+    def _look(self, route: Route) -> None:
+        if route.request.url.startswith(self.home):
+            route.continue_()
+        else:
+            self.foreign.append(route.request.url)
+            route.abort()
+
+
+@pytest.fixture
+def reader(manual: str) -> Iterator[Reader]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield Reader(browser.new_page(viewport={"width": 360, "height": 740}), manual)
+        browser.close()
+
+
+def test_each_part_opens_from_the_menu_and_asks_nobody_else(reader: Reader) -> None:
+    reader.page.goto(reader.home)
+    parts = reader.page.locator(".wy-menu-vertical a.reference.internal").all()
+    places = [part.get_attribute("href") or "" for part in parts if part.get_attribute("href") not in (".", "#")]
+    assert len(places) >= 6
+    for place in places:
+        reader.page.goto(f"{reader.home}/{place}")
+        assert 1 == reader.page.locator("h1").count(), place
+    assert ([], []) == (reader.foreign, reader.errors)
+
+
+def test_a_word_is_found(reader: Reader) -> None:
+    reader.page.goto(f"{reader.home}/search.html?q=backfill")
+    reader.page.locator("#mkdocs-search-results article").first.wait_for()
+    assert "backfill" in reader.page.locator("#mkdocs-search-results").inner_text().lower()
+    assert ([], []) == (reader.foreign, reader.errors)
