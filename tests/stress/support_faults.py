@@ -233,8 +233,8 @@ class FaultyStore:
     async def set_paused(self, job_id: str, paused: bool) -> JobRow | None:
         return await self._call(lambda: self.inner.set_paused(job_id, paused))
 
-    async def create_backfill(self, row: BackfillRow) -> None:
-        await self._call(lambda: self.inner.create_backfill(row))
+    async def create_backfill(self, row: BackfillRow, *, downstream: Sequence[BackfillRow] = ()) -> None:
+        await self._call(lambda: self.inner.create_backfill(row, downstream=downstream))
 
     async def step_backfill(self, command: BackfillStep) -> BackfillRow:
         return await self._call(lambda: self.inner.step_backfill(command))

@@ -9,6 +9,7 @@ from msgspec import structs
 
 from mainspring.base import current_random
 from mainspring.jobs.engine._node import Node
+from mainspring.jobs.engine._planner import BackfillPlanner
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import (
     Advance,
@@ -175,7 +176,17 @@ def step_sent_again_made_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(_memory_catalog, "step_backfill", blind)
 
 
+def downstream_too_early(patch: pytest.MonkeyPatch) -> None:
+    """What comes after a backfill does not wait for its end."""
+
+    async def at_once(self: BackfillPlanner, row: BackfillRow) -> bool:
+        return True
+
+    patch.setattr(BackfillPlanner, "_has_its_turn", at_once)
+
+
 PLANTS: tuple[Plant, ...] = (
+    downstream_too_early,
     fence_ignored,
     lost_reply_retried_blindly,
     heartbeat_skipped,

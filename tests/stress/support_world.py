@@ -18,6 +18,7 @@ from mainspring.errors import MainspringError
 from mainspring.jobs import DataInterval, JobApp, JobContext
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import (
+    BackfillRow,
     BackfillState,
     Claim,
     Enqueue,
@@ -39,6 +40,7 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 TROUBLE = 40.0  # seconds in which things go wrong
 PEACE = 300.0  # seconds in which everything must come to its end after that
 NODES = 3
+MINUTE = 60_000_000
 STRENGTH = {"skipped": 1, "failed": 2, "succeeded": 3}
 
 MakeStore = Callable[[], JobStore]
@@ -144,6 +146,7 @@ class World:
                 max_parallel=2,
                 reprocess=random.choice(["missing", "failed", "all", "all"]),
                 on_failure=random.choice(["continue", "stop"]),
+                downstream=random.random() < 0.3,
             )
         except MainspringError:
             return
@@ -178,7 +181,8 @@ class World:
             if record.state is not RunState.WAITING or await self.is_covered(store, record)
         ]
         open_ones = await store.backfills(states=frozenset({BackfillState.RUNNING}), limit=1000)
-        return left + [row.backfill_id for row in open_ones]
+        blocked = {record.backfill_id for record in live if record.state is RunState.WAITING}
+        return left + [row.backfill_id for row in open_ones if not row.planned or row.backfill_id not in blocked]
 
     async def is_covered(self, store: JobStore, record: RunRecord) -> bool:
         start, end = record.interval_start or 0, record.interval_end or 0
@@ -197,10 +201,7 @@ class World:
             problems += self.judge_occurrences(records) + self.judge_calls(records)
             problems += await self.judge_cursors(store, records)
             problems += await self.judge_done(store, records) + await self.judge_rows(store, records)
-            for row in await store.backfills(limit=1000):
-                ended = row.succeeded_count + row.failed_count + row.cancelled_count
-                if row.live_count or row.created_count != ended:
-                    problems.append(f"the counts of backfill {row.backfill_id} do not add up")
+            problems += self.judge_backfills(await store.backfills(limit=1000), records)
             return Story(problems, records)
         finally:
             await store.close()
@@ -247,6 +248,35 @@ class World:
             for at in range(one.start, one.end, 20_000_000)
         }
         return [] if wanted == found else [f"the done-set differs from the records: {wanted.items() ^ found.items()}"]
+
+    def judge_backfills(self, rows: Sequence[BackfillRow], records: list[RunRecord]) -> list[str]:
+        """The counts add up, and what came after others has seen what they wrote."""
+        problems: list[str] = []
+        by_id = {row.backfill_id: row for row in rows}
+        for row in rows:
+            ended = row.succeeded_count + row.failed_count + row.cancelled_count
+            left = row.live_count if row.state is BackfillState.RUNNING else 0
+            if row.created_count != ended + row.live_count or row.live_count != left:
+                problems.append(f"the counts of backfill {row.backfill_id} do not add up")
+            for first in (by_id[backfill_id] for backfill_id in row.after):
+                if row.state is BackfillState.FINISHED:
+                    problems += self.judge_downstream(first, records)
+        return problems
+
+    def judge_downstream(self, first: BackfillRow, records: list[RunRecord]) -> list[str]:
+        done_at = first.finished_at or 0
+        seen = {
+            record.interval_start
+            for record in records
+            if record.job_id == "sum" and (record.started_at or record.finished_at or 0) >= done_at
+        }
+        ran = {
+            (record.interval_start or 0) // MINUTE * MINUTE
+            for record in records
+            if record.backfill_id == first.backfill_id and record.state is RunState.SUCCEEDED
+        }
+        stale = [at for at in ran if at >= to_us(START) and at + MINUTE <= done_at and at not in seen]
+        return [f"the sum of {at} is older than backfill {first.backfill_id}" for at in stale]
 
     async def judge_rows(self, store: JobStore, records: list[RunRecord]) -> list[str]:
         """The last success of an interval has its row, and nothing else has."""

@@ -41,6 +41,7 @@ class BackfillAsked:
     parallel: int
     reprocess: Literal["missing", "failed", "all"]
     order: Literal["asc", "desc"]
+    downstream: bool = False
 
 
 @asynccontextmanager
@@ -179,23 +180,44 @@ async def backfill_job(app: JobApp, asked: BackfillAsked, *, detach: bool, as_js
             reprocess=asked.reprocess,
             order=asked.order,
             max_parallel=asked.parallel,
+            downstream=asked.downstream,
         )
-        progress = await (backfill.progress() if detach else _watch(backfill))
-    write_facts(backfill_facts(progress), as_json=as_json)
-    return ExitCode.FAILED if progress.failed or progress.cancelled else ExitCode.DONE
+        all_progress = [
+            await (one.progress() if detach else _watch(one, app)) for one in (backfill, *await backfill.downstream())
+        ]
+    first, *rest = [backfill_facts(progress) for progress in all_progress]
+    if asked.downstream:
+        first["downstream"] = rest if as_json else _in_words(all_progress[1:])
+    write_facts(first, as_json=as_json)
+    return ExitCode.FAILED if any(one.failed or one.cancelled for one in all_progress) else ExitCode.DONE
 
 
-async def _watch(backfill: Backfill) -> BackfillProgress:
-    """Wait for the end, showing on standard error how far it is."""
+def _in_words(later: Sequence[BackfillProgress]) -> list[str] | None:
+    return [f"{one.job_id}: {one.succeeded} succeeded, {one.running} left, {one.state}" for one in later] or None
+
+
+async def _watch(backfill: Backfill, app: JobApp) -> BackfillProgress:
+    """Wait for the end, showing on standard error how far it is.
+
+    Also ends when only runs are left that wait for what has not succeeded: they stay in the store.
+    """
     whole = asyncio.ensure_future(backfill.wait())
     meter = make_meter(Console(stderr=True))
     try:
         while not (await asyncio.wait({whole}, timeout=_LOOK_INTERVAL))[0]:
-            meter.show(await backfill.progress())
+            progress = await backfill.progress()
+            meter.show(progress)
+            if await _is_blocked(app, progress):
+                return progress
         return await whole
     finally:
         meter.close()
         whole.cancel()
+
+
+async def _is_blocked(app: JobApp, progress: BackfillProgress) -> bool:
+    waiting = await app.runs(backfill_id=progress.backfill_id, states=[RunState.WAITING], limit=1_000)
+    return bool(waiting) and len(waiting) == progress.running and all(one.blocked_by for one in waiting)
 
 
 def plan_job(app: JobApp, job: str, *, after: datetime | None, count: int, as_json: bool) -> None:

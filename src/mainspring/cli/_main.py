@@ -110,11 +110,14 @@ def backfill(
     parallel: Annotated[int, typer.Option(help="runs at once")] = 8,
     reprocess: Annotated[Reprocess, typer.Option(help="which intervals")] = Reprocess.MISSING,
     order: Annotated[Order, typer.Option(help="oldest or newest first")] = Order.ASC,
+    downstream: Annotated[bool, typer.Option("--downstream", help="afterwards also the jobs that need these")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="store it for a running app, and return")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the intervals of a job between two instants. Ctrl-C leaves it in the store, to be gone on with."""
-    asked = actions.BackfillAsked(job, start, end, parallel=parallel, reprocess=reprocess.value, order=order.value)
+    asked = actions.BackfillAsked(
+        job, start, end, parallel=parallel, reprocess=reprocess.value, order=order.value, downstream=downstream
+    )
     loaded = load_app(app)
     if dry_run:
         actions.count_backfill(loaded, asked, as_json=as_json)

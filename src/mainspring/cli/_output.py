@@ -161,7 +161,7 @@ def plan_row(planned: PlannedFire) -> Row:
     }
 
 
-def backfill_facts(progress: BackfillProgress) -> Row:
+def backfill_facts(progress: BackfillProgress) -> dict[str, Any]:  # Any: as in Row
     """Return what `mainspring backfill` ends with."""
     return {
         "backfill": progress.backfill_id,

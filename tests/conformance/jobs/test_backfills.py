@@ -19,7 +19,7 @@ from tests.conformance.jobs.support_stores import (
 from mainspring.base import new_id
 from mainspring.errors import UnknownBackfillError
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores import BackfillState, BackfillStep, JobStore, RunFilter, RunKind
+from mainspring.jobs.stores import BackfillState, BackfillStep, JobStore, RunFilter, RunKind, ran_in
 
 
 def step(store: JobStore, backfill_id: str, first: int, last: int, *, planned: bool = False) -> BackfillStep:
@@ -288,3 +288,56 @@ async def test_backfills_are_listed_newest_first(stores: StoreFactory) -> None:
             await store.set_backfill_state(new_id(), BackfillState.PAUSED)
         with pytest.raises(UnknownBackfillError):
             await store.step_backfill(step(store, new_id(), 0, 1))
+
+
+async def test_what_comes_after_knows_what_succeeded_before(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        first = backfill_of(downstream=True)
+        later = backfill_of("later", after=(first.backfill_id,))
+        await store.create_backfill(first, downstream=[later])
+        assert await store.backfill(later.backfill_id) == later
+        await store.step_backfill(step(store, first.backfill_id, 0, 3, planned=True))
+        one, two, three = (await claim(store, epoch)).runs
+        await store.finish(ending(two, RunState.FAILED))
+        await store.finish(ending(three))
+        await store.finish(ending(one))
+        ran = await store.done(ran_in(first.backfill_id), 0, 10 * HOUR)
+        assert [(one.state, one.start, one.end) for one in ran] == [
+            ("succeeded", 0, HOUR),
+            ("succeeded", 2 * HOUR, 3 * HOUR),
+        ]
+        assert await store.done(ran_in(later.backfill_id), 0, 10 * HOUR) == []
+        assert [row.job_id for row in await store.jobs()] == []
+
+
+async def test_a_joined_run_too_is_known_to_what_comes_after(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        first, other = backfill_of(downstream=True), backfill_of()
+        for row in (other, first):
+            await store.create_backfill(row)
+            await store.step_backfill(step(store, row.backfill_id, 0, 1, planned=True))
+        await store.finish(ending(await claim_one(store, epoch)))
+        assert len(await store.done(ran_in(first.backfill_id), 0, HOUR)) == 1
+        assert await store.done(ran_in(other.backfill_id), 0, HOUR) == []
+
+
+@pytest.mark.parametrize("state", [BackfillState.CANCELLED, BackfillState.STOPPED])
+async def test_only_a_cancelled_backfill_takes_along_what_comes_after(
+    stores: StoreFactory, state: BackfillState
+) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        first = backfill_of(downstream=True, on_failure="stop")
+        second = backfill_of("second", downstream=True, after=(first.backfill_id,))
+        third = backfill_of("third", after=(second.backfill_id, first.backfill_id))
+        await store.create_backfill(first, downstream=[second, third])
+        await store.step_backfill(step(store, first.backfill_id, 0, 1))
+        if state is BackfillState.CANCELLED:
+            await store.set_backfill_state(first.backfill_id, state)
+        else:
+            await store.finish(ending(await claim_one(store, epoch), RunState.FAILED))
+        states = {row.job_id: row.state for row in await store.backfills()}
+        left = BackfillState.CANCELLED if state is BackfillState.CANCELLED else BackfillState.RUNNING
+        assert states == {"job": state, "second": left, "third": left}

@@ -176,6 +176,22 @@ def test_a_backfill_runs_to_its_end(app: str, command: Command) -> None:
     assert 0 == command("backfill", app, *asked, "--reprocess", "all")
 
 
+def test_a_backfill_goes_on_with_what_needs_its_intervals(app: str, command: Command) -> None:
+    day = ("backfill", app, "hourly", "--from", "2013-02-01T00:00Z", "--to", "2013-02-02T00:00Z")
+    ended = command.json(*day, "--downstream")
+    assert [("daily", 1, "finished")] == [(one["job"], one["succeeded"], one["state"]) for one in ended["downstream"]]
+    assert 0 == command(*day, "--reprocess", "all", "--downstream")
+    assert "daily: 1 succeeded, 0 left, finished" in command.out
+
+
+def test_a_backfill_leaves_what_is_blocked_downstream(app: str, command: Command) -> None:
+    hour = ("backfill", app, "hourly", "--from", "2013-02-01T00:00Z", "--to", "2013-02-01T01:00Z")
+    assert 0 == command(*hour, "--downstream")
+    assert "daily: 0 succeeded, 1 left, running" in command.out
+    (waiting,) = command.json("runs", app, "--state", "waiting")
+    assert "blocked by hourly 2013-02-01T01:00Z" == waiting["blocked_by"]
+
+
 def test_a_backfill_with_failures_is_exit_code_one(app: str, command: Command) -> None:
     assert 1 == command("backfill", app, "hourly", "--from", "2012-05-01", "--to", "2012-05-02")
     assert "failed     24" in command.out

@@ -12,10 +12,10 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Literal, ParamSpec, TypeVar
 
-from mainspring.base import encode_json, new_id, to_us
 from mainspring.concurrency import ThreadPoolExecutor, WorkerPool
 from mainspring.errors import ClosedError, InvalidArgumentError, NoEntrypointError, UnknownBackfillError
 from mainspring.jobs.engine._backfill import Backfill
+from mainspring.jobs.engine._backfill_rows import BackfillOptions, with_downstream
 from mainspring.jobs.engine._calls import new_call
 from mainspring.jobs.engine._declarations import Declarations, Job
 from mainspring.jobs.engine._parts import AppResources, OpenApp
@@ -302,37 +302,28 @@ class JobApp(Declarations, Service):
         order: Literal["asc", "desc"] = "asc",
         max_parallel: int = 8,
         on_failure: Literal["continue", "stop"] = "continue",
+        downstream: bool = False,
         config: Mapping[str, object] | None = None,
     ) -> Backfill:
         """Run the intervals of a job between two instants; durable, and lazily made.
 
-        Ends are aware datetimes or dates (midnight in the job's zone).
+        Ends are aware datetimes or dates (midnight in the job's zone). With `downstream` the intervals of the jobs
+        that need those which succeeded here are run again afterwards, and so on down the needs: each job is a
+        backfill of its own, listed by `Backfill.downstream()`.
 
         Raises:
             InvalidArgumentError: start is not before end, a naive datetime, or a job without intervals.
         """
         definition = self._registry[job]
         low, high = self.interval_range(definition, start, end)
-        if max_parallel < 1:
-            raise InvalidArgumentError(argument="max_parallel", value=max_parallel, expected="an int >= 1")
-        opened = await self.open()
-        total, exact = self.count_intervals(definition.job_id, low, high)
-        row = BackfillRow(
-            backfill_id=new_id(),
-            job_id=definition.job_id,
-            start=to_us(low),
-            end=to_us(high),
-            cursor=to_us(low if order == "asc" else high),
-            order=order,
-            reprocess=reprocess,
-            max_parallel=max_parallel,
-            on_failure=on_failure,
-            total=total,
-            total_exact=exact,
-            created_at=opened.store.now(),
-            config=None if config is None else encode_json(dict(config)),
+        options = BackfillOptions(
+            reprocess=reprocess, order=order, max_parallel=max_parallel, on_failure=on_failure, config=config
         )
-        await opened.store.create_backfill(row)
+        options.check(definition)
+        opened = await self.open()
+        row = options.row(definition, low, high, opened.store.now())
+        row, *later = with_downstream(row, self.jobs, options) if downstream else [row]
+        await opened.store.create_backfill(row, downstream=later)
         opened.planner.changed()
         return Backfill(self, row)
 

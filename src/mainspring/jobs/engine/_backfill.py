@@ -1,7 +1,7 @@
 """The handle of a durable backfill. The backfill itself lives in the store and survives its makers."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mainspring.base import current_clock
 from mainspring.errors import UnknownBackfillError
@@ -10,6 +10,8 @@ from mainspring.jobs.stores import BackfillRow, BackfillState
 
 if TYPE_CHECKING:
     from mainspring.jobs.engine._app import JobApp
+
+_MOST_LISTED: Final = 1_000
 
 
 class Backfill:
@@ -55,6 +57,19 @@ class Backfill:
             if progress.done and progress.running == 0:
                 return progress
             await asyncio.shield(changed)
+
+    async def downstream(self) -> "list[Backfill]":
+        """Return the backfills that come after this one, each behind those that it waits for.
+
+        They are made with `downstream=True`, and wait for this one to end. One of a job whose needs failed here waits
+        on until these have succeeded.
+        """
+        known, found = {self.backfill_id}, list[Backfill]()
+        for row in sorted(await self._app.store.backfills(limit=_MOST_LISTED), key=lambda row: row.backfill_id):
+            if not known.isdisjoint(row.after):
+                known.add(row.backfill_id)
+                found.append(Backfill(self._app, row))
+        return found
 
     async def _row(self) -> BackfillRow:
         row = await self._app.store.backfill(self.backfill_id)

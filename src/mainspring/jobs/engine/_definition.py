@@ -62,6 +62,7 @@ class JobDefinition:
     deterministic: bool = False
     tags: tuple[str, ...] = ()
     was: tuple[str, ...] = ()
+    depends_on_past: bool = False
 
     @property
     def timezone(self) -> str:

@@ -21,13 +21,16 @@ from mainspring.jobs.stores import (
     BackfillStep,
     JobStore,
     NewRun,
+    RunFilter,
     RunKind,
     RunRecord,
+    ran_in,
 )
 
 BACKFILL_PRIORITY: Final = -10  # below live work of the same job
 _AHEAD_MIN: Final = 64  # runs that are kept alive at least, so that a claim always finds some
 _AHEAD_MAX: Final = 512
+_OPEN: Final = (BackfillState.RUNNING, BackfillState.PAUSED)
 _QUIET: Final = 0.05  # seconds between two looks at one backfill
 
 
@@ -103,12 +106,32 @@ class BackfillPlanner:
     async def _step(self, row: BackfillRow) -> None:
         """Fill one backfill up to its look-ahead."""
         definition = self._definitions[row.job_id]
+        if not row.planned and not await self._has_its_turn(row):
+            return
         ahead = min(max(4 * row.max_parallel, _AHEAD_MIN), _AHEAD_MAX)
         if not row.planned and row.live_count <= ahead // 2:
             row = await self._store.step_backfill(await self._next_step(definition, row, ahead - row.live_count))
             self._on_created()
         low_water = row.live_count if row.planned else row.live_count - ahead // 2
         self._until_look[row.backfill_id] = (row.job_id, max(low_water, 1))
+
+    async def _has_its_turn(self, row: BackfillRow) -> bool:
+        """Tell whether those that this backfill waits for have ended.
+
+        And so have the runs that began before that: to join one of them would leave what it has read as it was.
+        """
+        if not row.after:
+            return True
+        found = [await self._store.backfill(backfill_id) for backfill_id in row.after]
+        before = [one for one in found if one is not None]
+        if any(one.state in _OPEN for one in before):
+            return False
+        ended_at = max((one.finished_at or 0 for one in before), default=0)
+        running = RunFilter(job_id=row.job_id, states=frozenset({RunState.RUNNING}), limit=10_000)
+        return not any(
+            (run.started_at or 0) <= ended_at and row.start <= (run.interval_start or row.end) < row.end
+            for run in await self._store.runs(running)
+        )
 
     async def _next_step(self, definition: JobDefinition, row: BackfillRow, limit: int) -> BackfillStep:
         wanted = await self._wanted(definition, row)
@@ -128,7 +151,10 @@ class BackfillPlanner:
         """Return the intervals still to be handled, lazily, in the backfill's order."""
         start, end = (row.cursor, row.end) if row.order == "asc" else (row.start, row.cursor)
         ranges = [(start, end)]
-        if row.reprocess == "missing":
+        if row.after:
+            ranges = await self._ran_before(definition, row, start, end)
+            end = min(end, self._last_due(definition))
+        elif row.reprocess == "missing":
             done = await self._store.done(row.job_id, start, end)
             succeeded = RangeSet((one.start, one.end) for one in done if one.state == "succeeded")
             ranges = list(succeeded.gaps(start, end))
@@ -136,6 +162,27 @@ class BackfillPlanner:
             done = await self._store.done(row.job_id, start, end)
             ranges = [(max(one.start, start), min(one.end, end)) for one in done if one.state == "failed"]
         return touching(definition, ranges, (start, end), row.order)
+
+    async def _ran_before(
+        self, definition: JobDefinition, row: BackfillRow, start: int, end: int
+    ) -> list[tuple[int, int]]:
+        """Return the ranges of [start, end) whose needs have succeeded in the backfills before this one."""
+        touched: list[tuple[int, int]] = []
+        for backfill_id in row.after:
+            before = await self._store.backfill(backfill_id)
+            needs = [need for need in definition.needs if before is not None and need.job_id == before.job_id]
+            for shift in {int(need.offset * 1e6) for need in needs}:
+                ran = await self._store.done(ran_in(backfill_id), start + shift, end + shift)
+                touched += [(max(one.start - shift, start), min(one.end - shift, end)) for one in ran]
+        return list(RangeSet(touched))
+
+    def _last_due(self, definition: JobDefinition) -> int:
+        """Return the end of the last interval whose time has come: later ones are left to the schedule."""
+        schedule = definition.schedule
+        last = None
+        if schedule is not None:
+            last = schedule.previous_fire(from_us(self._store.now() - int(definition.delay * 1e6)))
+        return 0 if last is None else to_us(last)
 
     def _run_of(self, definition: JobDefinition, row: BackfillRow, interval: DataInterval) -> NewRun:
         return NewRun(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.stores._records import RunFilter as RunFilter
     from mainspring.jobs.stores._records import RunKind as RunKind
     from mainspring.jobs.stores._records import RunRecord as RunRecord
+    from mainspring.jobs.stores._records import ran_in as ran_in
     from mainspring.jobs.stores._sqlite import SqliteStore as SqliteStore
 else:
     from mainspring.base import door
@@ -61,6 +62,7 @@ else:
                 "RunFilter",
                 "RunKind",
                 "RunRecord",
+                "ran_in",
             ),
             "_sqlite": ("SqliteStore",),
         },

@@ -3,13 +3,14 @@
 `run` is whatever a store holds of a live run; it is carried along, never looked into.
 """
 
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 from msgspec import Struct
 
 from mainspring.errors import StaleFenceError
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores._records import BackfillRow, BackfillState, Finish, RunRecord
+from mainspring.jobs.stores._records import BackfillRow, BackfillState, Finish, RunRecord, ran_in
 
 R = TypeVar("R")
 
@@ -106,6 +107,15 @@ def finished_again(command: Finish, live: RunRecord | None, ended: RunRecord | N
     if ended is not None and (ended.epoch, ended.fence) == mine:
         return ended
     return StaleFenceError(run_id=command.run_id, fence=command.fence)
+
+
+def ran_marks(backfill_id: str, ends: Iterable[tuple[RunState, RunRecord]]) -> list[tuple[str, int, int, str]]:
+    """Return the marks of a done-set that keep which intervals succeeded in a backfill."""
+    return [
+        (ran_in(backfill_id), record.interval_start, record.interval_end, state.value)
+        for state, record in ends
+        if state is RunState.SUCCEEDED and record.interval_start is not None and record.interval_end is not None
+    ]
 
 
 def end_of_backfill(row: BackfillRow) -> BackfillState | None:

@@ -148,9 +148,9 @@ class MemoryStore(MemoryReads):
         """Stop or resume making and claiming a job's scheduled runs; None for an unknown job."""
         return self._answer(partial(catalog.set_paused, job_id=job_id, paused=paused, now=now_us()))
 
-    def create_backfill(self, row: BackfillRow) -> Awaitable[None]:
-        """Store a new backfill."""
-        return self._answer(partial(catalog.create_backfill, row=row))
+    def create_backfill(self, row: BackfillRow, *, downstream: Sequence[BackfillRow] = ()) -> Awaitable[None]:
+        """Store a new backfill and those that come after it."""
+        return self._answer(partial(catalog.create_backfills, rows=(row, *downstream)))
 
     def step_backfill(self, command: BackfillStep) -> Awaitable[BackfillRow]:
         """Apply one step if its cursor still holds; return the row as it then stands."""

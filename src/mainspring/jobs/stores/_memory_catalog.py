@@ -141,9 +141,10 @@ def settle_waiting(data: MemoryData, released: Sequence[str], blocked: Sequence[
             data.change(run, structs.replace(run.record, blocked_by=reason), run.place)
 
 
-def create_backfill(data: MemoryData, row: BackfillRow) -> None:
-    """Store a new backfill; one that is there already stays as it is."""
-    data.backfills.setdefault(row.backfill_id, row)
+def create_backfills(data: MemoryData, rows: Sequence[BackfillRow]) -> None:
+    """Store new backfills; one that is there already stays as it is."""
+    for row in rows:
+        data.backfills.setdefault(row.backfill_id, row)
     data.version += 1
 
 

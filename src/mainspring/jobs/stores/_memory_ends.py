@@ -11,11 +11,13 @@ from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._ends import (
     LOGS_KEPT,
     ON_REQUEST,
+    OPEN_BACKFILL,
     Change,
     cancelled,
     end_of_backfill,
     finished,
     finished_again,
+    ran_marks,
 )
 from mainspring.jobs.stores._memory_data import LiveRun, MemoryData
 from mainspring.jobs.stores._records import AttemptLog, BackfillRow, BackfillState, Finish, RunKind, RunRecord
@@ -116,15 +118,17 @@ def lower_counters(data: MemoryData, held: Counter[str], now: int) -> None:
 
 
 def _count_backfills(data: MemoryData, changes: Sequence[Change[LiveRun]], now: int) -> None:
-    counts: dict[str, Counter[RunState]] = {}
+    ended: dict[str, list[Change[LiveRun]]] = {}
     for change in changes:
         record = change.run.record
         owner = () if record.backfill_id is None else (record.backfill_id,)
         for backfill_id in (*sorted(data.joined.pop(record.run_id, ())), *owner):
-            counts.setdefault(backfill_id, Counter())[change.state] += 1
-    for backfill_id, ends in counts.items():
+            ended.setdefault(backfill_id, []).append(change)
+    for backfill_id, ends in ended.items():
         if backfill_id in data.backfills:
-            _count(data, backfill_id, ends)
+            _count(data, backfill_id, Counter(change.state for change in ends))
+            if data.backfills[backfill_id].downstream:
+                data.paint(ran_marks(backfill_id, [(change.state, change.run.record) for change in ends]))
             close_backfill(data, backfill_id, now)
 
 
@@ -163,6 +167,8 @@ def end_backfill(data: MemoryData, backfill_id: str, state: BackfillState, now: 
         for run in runs:
             if run.record.run_id in data.live:
                 request_cancel(data, run)
+        for row in [row for row in data.backfills.values() if backfill_id in row.after and row.state in OPEN_BACKFILL]:
+            end_backfill(data, row.backfill_id, state, now)
     data.version += 1
     return data.backfills[backfill_id]
 

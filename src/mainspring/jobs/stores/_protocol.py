@@ -113,8 +113,8 @@ class CatalogStore(Protocol):
         """Stop or resume making and claiming a job's scheduled runs; None for an unknown job."""
         ...
 
-    def create_backfill(self, row: BackfillRow) -> Awaitable[None]:
-        """Store a new backfill."""
+    def create_backfill(self, row: BackfillRow, *, downstream: Sequence[BackfillRow] = ()) -> Awaitable[None]:
+        """Store a new backfill and those that come after it: all of them or none."""
         ...
 
     def step_backfill(self, command: BackfillStep) -> Awaitable[BackfillRow]:

@@ -263,6 +263,9 @@ class BackfillRow:
 
     A run that several backfills came to counts for each of them. One that is cancelled or stopped leaves such
     runs, and those that a schedule came to, to the others: they count as cancelled in it.
+
+    One with `after` waits for the end of those backfills, then runs again what needs the intervals that succeeded in
+    them; it is cancelled with them. What succeeds in one with `downstream` is remembered under `ran_in(its id)`.
     """
 
     backfill_id: str
@@ -286,6 +289,13 @@ class BackfillRow:
     failed_count: int = 0
     cancelled_count: int = 0
     finished_at: int | None = None
+    downstream: bool = False
+    after: tuple[str, ...] = ()
+
+
+def ran_in(backfill_id: str) -> str:
+    """Return the name under which the done-sets keep what succeeded in a backfill with `downstream`."""
+    return f"backfill {backfill_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

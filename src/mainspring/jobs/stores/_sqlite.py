@@ -26,7 +26,7 @@ from mainspring.jobs.stores._records import (
     JobRow,
     RunRecord,
 )
-from mainspring.jobs.stores._sqlite_backfills import create_backfill, set_backfill_state, step_backfill
+from mainspring.jobs.stores._sqlite_backfills import create_backfills, set_backfill_state, step_backfill
 from mainspring.jobs.stores._sqlite_cancel import cancel
 from mainspring.jobs.stores._sqlite_catalog import advance, register, set_paused, settle_waiting
 from mainspring.jobs.stores._sqlite_claim import Turns, claim
@@ -216,9 +216,9 @@ class SqliteStore(SqliteReads):
         """Stop or resume making and claiming a job's scheduled runs; None for an unknown job."""
         return self._write(lambda connection: set_paused(connection, job_id, paused, now_us()))
 
-    def create_backfill(self, row: BackfillRow) -> Awaitable[None]:
-        """Store a new backfill."""
-        return self._write(lambda connection: create_backfill(connection, row))
+    def create_backfill(self, row: BackfillRow, *, downstream: Sequence[BackfillRow] = ()) -> Awaitable[None]:
+        """Store a new backfill and those that come after it."""
+        return self._write(lambda connection: create_backfills(connection, (row, *downstream)))
 
     def step_backfill(self, command: BackfillStep) -> Awaitable[BackfillRow]:
         """Apply one step if its cursor still holds; return the row as it then stands."""

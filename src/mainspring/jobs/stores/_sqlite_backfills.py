@@ -14,9 +14,9 @@ from mainspring.jobs.stores._sqlite_rows import backfill_row, backfill_values
 from mainspring.jobs.stores._sqlite_sql import statements
 
 
-def create_backfill(connection: sqlite3.Connection, row: BackfillRow) -> None:
-    """Store a new backfill; one that is there already stays as it is."""
-    connection.execute(statements("catalog")["insert_backfill"], backfill_values(row))
+def create_backfills(connection: sqlite3.Connection, rows: Sequence[BackfillRow]) -> None:
+    """Store new backfills; one that is there already stays as it is."""
+    connection.executemany(statements("catalog")["insert_backfill"], [backfill_values(row) for row in rows])
     bump_version(connection)
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores._ends import ON_REQUEST, REMEMBERED, cancelled, end_of_backfill
+from mainspring.jobs.stores._ends import ON_REQUEST, REMEMBERED, cancelled, end_of_backfill, ran_marks
 from mainspring.jobs.stores._ends import Change as Ending
 from mainspring.jobs.stores._records import BackfillRow, BackfillState, RunRecord
 from mainspring.jobs.stores._sqlite_done import paint_all
@@ -98,12 +98,13 @@ def lower_counters(connection: sqlite3.Connection, held: Counter[str], now: int)
 
 def _count_backfills(connection: sqlite3.Connection, changes: Sequence[Change], now: int) -> None:
     joined = _joined_by(connection, changes)
-    counts: dict[str, Counter[RunState]] = {}
+    ended: dict[str, list[Change]] = {}
     for change in changes:
         owner = change.run[BACKFILL]
         for backfill_id in (*joined.get(change.run[0], ()), *(() if owner is None else (owner,))):
-            counts.setdefault(backfill_id, Counter())[change.state] += 1
-    for backfill_id, ends in counts.items():
+            ended.setdefault(backfill_id, []).append(change)
+    for backfill_id, of_backfill in ended.items():
+        ends = Counter(change.state for change in of_backfill)
         connection.execute(
             statements("catalog")["count_backfill"],
             (
@@ -114,7 +115,10 @@ def _count_backfills(connection: sqlite3.Connection, changes: Sequence[Change], 
                 backfill_id,
             ),
         )
-        close_backfill(connection, backfill_id, now)
+        row = close_backfill(connection, backfill_id, now)
+        if row is not None and row.downstream:
+            ran = [(change.state, live_record(change.run[:LIMITS])) for change in of_backfill]
+            paint_all(connection, ran_marks(backfill_id, ran))
 
 
 def _joined_by(connection: sqlite3.Connection, changes: Sequence[Change]) -> dict[str, list[str]]:
@@ -159,6 +163,8 @@ def end_backfill(connection: sqlite3.Connection, backfill_id: str, state: Backfi
     settle(connection, [cancellation(row, now, why) for row in idle], now)
     if state is BackfillState.CANCELLED:
         connection.execute(sql["cancel_running_of_backfill"], (backfill_id,))
+        for (later,) in connection.execute(sql["open_after_backfill"], (backfill_id,)).fetchall():
+            end_backfill(connection, later, state, now)
     connection.execute(statements("nodes")["bump_version"])
     return backfill_row(connection.execute(sql["backfill"], (backfill_id,)).fetchone())
 

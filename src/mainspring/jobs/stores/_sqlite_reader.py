@@ -23,7 +23,7 @@ from mainspring.storage import Migration, SqliteReader
 T = TypeVar("T")
 
 APPLICATION: Final = "mainspring.jobs"
-VERSIONS: Final = (1, 2, 3)
+VERSIONS: Final = (1, 2, 3, 4)
 
 
 def migrations() -> tuple[Migration, ...]:

@@ -135,6 +135,8 @@ def backfill_row(row: Row) -> BackfillRow:
         failed_count=row[18],
         cancelled_count=row[19],
         finished_at=row[20],
+        downstream=bool(row[21]),
+        after=decode_json(row[22], tuple[str, ...]),
     )
 
 
@@ -162,6 +164,8 @@ def backfill_values(row: BackfillRow) -> tuple[object, ...]:
         row.failed_count,
         row.cancelled_count,
         row.finished_at,
+        row.downstream,
+        encode_json(row.after).decode(),
     )
 
 

@@ -17,7 +17,7 @@ JOB_COLUMNS = "job_id, schedule, version, cursor, next_fire_at, paused, register
 BACKFILL_COLUMNS = (
     'backfill_id, job_id, start, "end", cursor, "order", reprocess, max_parallel, on_failure, total, '
     "total_exact, created_at, state, planned, config, created_count, live_count, succeeded_count, "
-    "failed_count, cancelled_count, finished_at"
+    "failed_count, cancelled_count, finished_at, downstream, after"
 )
 
 

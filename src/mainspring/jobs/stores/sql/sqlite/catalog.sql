@@ -50,7 +50,8 @@ WHERE run_id = :run_id AND state = 'waiting'
 UPDATE run SET blocked_by = ? WHERE run_id = ? AND state = 'waiting'
 
 -- name: insert_backfill
-INSERT OR IGNORE INTO backfill({backfill}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT OR IGNORE INTO backfill({backfill})
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: backfill
 SELECT {backfill} FROM backfill WHERE backfill_id = ?
@@ -73,6 +74,10 @@ SELECT {live}, limits FROM run WHERE backfill_id = ? AND state <> 'running'
 
 -- name: cancel_running_of_backfill
 UPDATE run SET cancel_requested = 1 WHERE backfill_id = ? AND state = 'running'
+
+-- name: open_after_backfill
+SELECT backfill_id FROM backfill WHERE state IN ('running', 'paused')
+AND EXISTS (SELECT 1 FROM json_each(backfill.after) WHERE value = ?)
 
 -- name: join_backfill
 INSERT OR IGNORE INTO joined VALUES (?, ?)
