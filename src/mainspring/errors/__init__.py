@@ -79,6 +79,7 @@ The tree (each class also inherits the standard class in brackets)::
     ├── UnreachableProgramError [ConnectionError]  no program answers where its health is asked for
     ├── SignalReceivedError [RuntimeError]     why services stop when a signal came
     ├── NoEntrypointError [RuntimeError]       no program runs around the caller
+    ├── ApplicationFailedError [RuntimeError]  what a server serves did not start or stop as it should
     └── JobError                               what jobs raise
         ├── UnknownJobError [KeyError]         no job of this id
         ├── UnknownBackfillError [KeyError]    no backfill of this id
@@ -168,6 +169,7 @@ from mainspring.errors._transport import AuthenticationError as AuthenticationEr
 from mainspring.errors._transport import ConnectionClosedError as ConnectionClosedError
 from mainspring.errors._transport import HandshakeError as HandshakeError
 from mainspring.errors._transport import InsecureTransportError as InsecureTransportError
+from mainspring.errors._work import ApplicationFailedError as ApplicationFailedError
 from mainspring.errors._work import IdempotencyError as IdempotencyError
 from mainspring.errors._work import JobDefinitionError as JobDefinitionError
 from mainspring.errors._work import JobError as JobError
@@ -181,6 +183,7 @@ from mainspring.errors._work import UnknownJobError as UnknownJobError
 
 __all__ = [
     "AirlineRefusedError",
+    "ApplicationFailedError",
     "AuthenticationError",
     "BindError",
     "CallbackNotStartedError",

@@ -105,3 +105,19 @@ class RunFailedError(JobError, RuntimeError):
         super().__init__(
             f"run {run_id} of {job_id!r} is {state}{because}", run_id=run_id, job_id=job_id, state=state, reason=reason
         )
+
+
+class ApplicationFailedError(MainspringError, RuntimeError):
+    """The application that a server serves did not start, or did not stop as it should.
+
+    The cause is what the application raised, if it did.
+    """
+
+    service: str
+    action: str
+    reason: str
+
+    def __init__(self, *, service: str, action: str, reason: str) -> None:
+        super().__init__(
+            f"the application of {service} did not {action}: {reason}", service=service, action=action, reason=reason
+        )

@@ -1,8 +1,13 @@
-"""Services: ready classes of services, started and stopped by an entrypoint. Servers and clients of TCP, TLS, UDP."""
+"""Services: ready classes of services, started and stopped by an entrypoint. TCP, TLS, UDP, HTTP, gRPC."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.services._lifespan import ASGIApplicationType as ASGIApplicationType
+    from mainspring.services._lifespan import ASGIReceiveType as ASGIReceiveType
+    from mainspring.services._lifespan import ASGIScopeType as ASGIScopeType
+    from mainspring.services._lifespan import ASGISendType as ASGISendType
+    from mainspring.services._lifespan import LifespanMode as LifespanMode
     from mainspring.services._simple_server import SimpleServer as SimpleServer
     from mainspring.services._tcp_client import RobustTCPClient as RobustTCPClient
     from mainspring.services._tcp_client import TCPClient as TCPClient
@@ -13,12 +18,25 @@ if TYPE_CHECKING:
     from mainspring.services._tls_client import TLSClient as TLSClient
     from mainspring.services._tls_server import TLSServer as TLSServer
     from mainspring.services._udp_server import UDPServer as UDPServer
+    from mainspring.services.aiohttp_service import AIOHTTPService as AIOHTTPService
+    from mainspring.services.asgi_service import ASGIHTTPService as ASGIHTTPService
+    from mainspring.services.grpc_service import GRPCPort as GRPCPort
+    from mainspring.services.grpc_service import GRPCService as GRPCService
+    from mainspring.services.uvicorn_service import UvicornApplication as UvicornApplication
+    from mainspring.services.uvicorn_service import UvicornService as UvicornService
 else:
     from mainspring.base import door
 
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
+            "_lifespan": (
+                "ASGIApplicationType",
+                "ASGIReceiveType",
+                "ASGIScopeType",
+                "ASGISendType",
+                "LifespanMode",
+            ),
             "_simple_server": ("SimpleServer",),
             "_tcp_client": (
                 "RobustTCPClient",
@@ -35,5 +53,15 @@ else:
             ),
             "_tls_server": ("TLSServer",),
             "_udp_server": ("UDPServer",),
+            "aiohttp_service": ("AIOHTTPService",),
+            "asgi_service": ("ASGIHTTPService",),
+            "grpc_service": (
+                "GRPCPort",
+                "GRPCService",
+            ),
+            "uvicorn_service": (
+                "UvicornApplication",
+                "UvicornService",
+            ),
         },
     )

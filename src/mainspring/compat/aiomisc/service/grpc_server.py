@@ -1,0 +1,3 @@
+"""`aiomisc.service.grpc_server`: servers of gRPC."""
+
+from mainspring.services import GRPCService as GRPCService
