@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mainspring.jobs.engine import Backfill as Backfill
     from mainspring.jobs.engine import BackfillProgress as BackfillProgress
+    from mainspring.jobs.engine import EmittedItem as EmittedItem
+    from mainspring.jobs.engine import HandlerResult as HandlerResult
     from mainspring.jobs.engine import JobApp as JobApp
     from mainspring.jobs.engine import JobContext as JobContext
     from mainspring.jobs.engine import JobDefinition as JobDefinition
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.engine import RunResult as RunResult
     from mainspring.jobs.engine import job as job
     from mainspring.jobs.engine import job_runner as job_runner
+    from mainspring.jobs.engine import try_handler as try_handler
     from mainspring.jobs.model import At as At
     from mainspring.jobs.model import Cron as Cron
     from mainspring.jobs.model import DataInterval as DataInterval
@@ -58,4 +61,5 @@ else:
             "mainspring.jobs.stores": ("BackfillState", "RunRecord"),
             "mainspring.runtime": ("Resource", "resource"),
         },
+        house={"mainspring.jobs.engine": ("EmittedItem", "HandlerResult", "try_handler")},
     )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mainspring.sinks._sink import TransactionalSink as TransactionalSink
     from mainspring.sinks._sink import TypedSink as TypedSink
     from mainspring.sinks._sink import WriteIntent as WriteIntent
+    from mainspring.sinks._sink import label_of as label_of
     from mainspring.sinks._sink import on as on
     from mainspring.sinks._spool import Spool as Spool
     from mainspring.sinks._spool import SpoolStats as SpoolStats
@@ -53,4 +54,5 @@ else:
             "_sql_table": ("SqlTable",),
             "_transaction": ("Collector", "SinkRun", "SqlTransaction", "StageArea", "TransactionalWrite"),
         },
+        house={"_sink": ("label_of",)},
     )

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from mainspring.jobs.engine._definition import JobDefinition as JobDefinition
     from mainspring.jobs.engine._results import BackfillProgress as BackfillProgress
     from mainspring.jobs.engine._results import RunResult as RunResult
+    from mainspring.jobs.engine._trial import EmittedItem as EmittedItem
+    from mainspring.jobs.engine._trial import HandlerResult as HandlerResult
+    from mainspring.jobs.engine._trial import try_handler as try_handler
 else:
     from mainspring.base import door
 
@@ -24,5 +27,6 @@ else:
             "_default": ("job", "job_runner"),
             "_definition": ("JobDefinition",),
             "_results": ("BackfillProgress", "RunResult"),
+            "_trial": ("EmittedItem", "HandlerResult", "try_handler"),
         },
     )

@@ -12,7 +12,7 @@ from mainspring.jobs.engine._planner import walk
 from mainspring.jobs.engine._registry import Handler, JobKeywords, JobOptions, Registry
 from mainspring.jobs.model import DataInterval, PlannedFire, plan_fires, to_instant
 from mainspring.runtime import Provider
-from mainspring.sinks import Delivery, SinkSet
+from mainspring.sinks import Delivery, SinkSet, TypedSink, label_of
 
 T = TypeVar("T")
 
@@ -80,6 +80,27 @@ class Declarations:
     def jobs(self) -> Mapping[str, JobDefinition]:
         """The registered jobs by id."""
         return self._registry.definitions
+
+    def definition(self, job: Job) -> JobDefinition:
+        """Return a job by its id or its function.
+
+        Raises:
+            UnknownJobError: it is not registered here.
+        """
+        return self._registry[job]
+
+    @property
+    def overrides(self) -> Sequence[tuple[Provider, Provider]]:
+        """What `override` put in the place of what."""
+        return self._overrides
+
+    @property
+    def declared_sinks(self) -> Sequence[tuple[str, object, tuple[type, ...]]]:
+        """The sinks of the app: name, sink, and the types that it takes."""
+        return [
+            (name or label_of(sink), sink, types or (sink.types if isinstance(sink, TypedSink) else ()))
+            for sink, types, name, _ in self._sinks
+        ]
 
     @property
     def resource_names(self) -> Mapping[str, Provider]:

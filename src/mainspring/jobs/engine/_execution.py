@@ -186,7 +186,7 @@ class Execution:
 
     async def _call_with_resources(self, ctx: JobContext) -> object:
         work = self._work
-        arguments: dict[str, object] = {name: _SUPPLY[name](ctx) for name in work.supplied}
+        arguments: dict[str, object] = {name: SUPPLY[name](ctx) for name in work.supplied}
         if not work.binding.parameters:
             return await self._invoke(arguments, ctx)
         async with work.binding.enter(ctx) as resources:
@@ -326,7 +326,7 @@ def interval_of(record: RunRecord, zone: str) -> DataInterval | None:
     return DataInterval(from_us(record.interval_start), from_us(record.interval_end), zone)
 
 
-_SUPPLY: Final[Mapping[str, Callable[[JobContext], object]]] = {
+SUPPLY: Final[Mapping[str, Callable[[JobContext], object]]] = {
     "ctx": lambda ctx: ctx,
     "scheduled_time": lambda ctx: ctx.scheduled_at,
     "data_interval": lambda ctx: ctx.data_interval,

@@ -1,21 +1,32 @@
 """Calls a handler in whatever form it has and brings its items to their sinks."""
 
 import asyncio
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import ParamSpec, Protocol, TypeVar, cast
 
-from mainspring.concurrency import ThreadPoolExecutor, WorkerPool
+from mainspring.concurrency import ThreadPoolExecutor
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.engine._context import JobContext, RunInfo
 from mainspring.jobs.engine._definition import HandlerForm, JobDefinition, type_of_handler
 from mainspring.sinks import SinkSession
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 THREAD_LEFT = "its thread still runs, nothing can interrupt it"
 
 _CHUNK = 500  # items that a generator in a thread hands over at once
+
+
+class Workers(Protocol):
+    """Where handlers with executor="process" run: a WorkerPool."""
+
+    def create_task(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        """Run a function in a worker."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,7 @@ async def call_handler(
     ctx: JobContext,
     *,
     threads: HandlerThreads | None = None,
-    workers: WorkerPool | None = None,
+    workers: Workers | None = None,
 ) -> object:
     """Run the handler to its end and return its value; what it yields goes to the run's sinks."""
     if definition.form is HandlerForm.COROUTINE:
@@ -108,7 +119,7 @@ async def _emit_all(session: SinkSession, items: list[object]) -> None:
 
 
 async def _in_worker(
-    definition: JobDefinition, arguments: Mapping[str, object], ctx: JobContext, workers: WorkerPool
+    definition: JobDefinition, arguments: Mapping[str, object], ctx: JobContext, workers: Workers
 ) -> object:
     sent = {name: RunInfo(ctx) if value is ctx else value for name, value in arguments.items()}
     result = await workers.create_task(_run_in_worker, definition.function, sent)
