@@ -18,6 +18,7 @@ from mainspring.jobs.stores import (
     BackfillStep,
     Claim,
     ClaimAnswer,
+    ConfigRow,
     DoneRange,
     Enqueue,
     EnqueueAnswer,
@@ -232,6 +233,12 @@ class FaultyStore:
 
     async def set_paused(self, job_id: str, paused: bool) -> JobRow | None:
         return await self._call(lambda: self.inner.set_paused(job_id, paused))
+
+    async def put_config(self, row: ConfigRow) -> ConfigRow:
+        return await self._call(lambda: self.inner.put_config(row))
+
+    async def configs(self, job_id: str, *, before: int | None = None, limit: int = 50) -> Sequence[ConfigRow]:
+        return await self._call(lambda: self.inner.configs(job_id, before=before, limit=limit))
 
     async def create_backfill(self, row: BackfillRow, *, downstream: Sequence[BackfillRow] = ()) -> None:
         await self._call(lambda: self.inner.create_backfill(row, downstream=downstream))

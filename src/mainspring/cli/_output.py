@@ -107,6 +107,7 @@ def run_row(record: RunRecord) -> Row:
         "interval_end": _instant(record.interval_end),
         "scheduled_at": _instant(record.scheduled_at),
         "attempt": record.attempt,
+        "config_version": record.config_version,
         "created_at": _instant(record.created_at),
         "started_at": _instant(record.started_at),
         "finished_at": _instant(record.finished_at),

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from mainspring.jobs.engine import job as job
     from mainspring.jobs.engine import job_runner as job_runner
     from mainspring.jobs.engine import try_handler as try_handler
+    from mainspring.jobs.model import SECRET as SECRET
     from mainspring.jobs.model import At as At
+    from mainspring.jobs.model import ConfigChange as ConfigChange
+    from mainspring.jobs.model import ConfigVersion as ConfigVersion
     from mainspring.jobs.model import Cron as Cron
     from mainspring.jobs.model import DataInterval as DataInterval
     from mainspring.jobs.model import Every as Every
@@ -47,7 +50,10 @@ else:
                 "job_runner",
             ),
             "mainspring.jobs.model": (
+                "SECRET",
                 "At",
+                "ConfigChange",
+                "ConfigVersion",
                 "Cron",
                 "DataInterval",
                 "Every",

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from mainspring.tools._numeric import format_price as format_price
     from mainspring.tools._numeric import format_price_padded as format_price_padded
     from mainspring.tools._numeric import round_near as round_near
+    from mainspring.tools._secrets import MASK as MASK
+    from mainspring.tools._secrets import is_secret as is_secret
     from mainspring.tools._secrets import masked as masked
     from mainspring.tools._sigv4 import UNSIGNED_PAYLOAD as UNSIGNED_PAYLOAD
     from mainspring.tools._sigv4 import SignatureV4 as SignatureV4
@@ -69,7 +71,7 @@ else:
         },
         house={
             "_frame": ("caption_line", "ensure_frame_level", "frame_texts"),
-            "_secrets": ("masked",),
+            "_secrets": ("MASK", "is_secret", "masked"),
             "_sigv4": ("signing_key",),
         },
     )

@@ -10,7 +10,14 @@ from typing import Annotated
 
 import pytest
 
-from mainspring.errors import ClosedError, InvalidArgumentError, InvalidItemError, UnknownJobError, UnroutedItemError
+from mainspring.errors import (
+    ClosedError,
+    ConfigError,
+    InvalidArgumentError,
+    InvalidItemError,
+    UnknownJobError,
+    UnroutedItemError,
+)
 from mainspring.jobs import DataInterval, JobApp, JobContext, Resource, RunInfo, job
 from mainspring.sinks import SqlTable
 from mainspring.testing import EmittedItem, VirtualClock, run_job
@@ -196,3 +203,15 @@ def test_a_virtual_clock_makes_waiting_free() -> None:
     with VirtualClock(START) as clock:
         result = clock.run(run_job(patient))
     assert START == result.value
+
+
+async def test_a_schema_checks_the_config_and_makes_its_instance() -> None:
+    app = JobApp("trial", store="memory")
+
+    @app.job(schema=Trade, config={"price": 1})
+    async def trade(config: Trade) -> int:
+        return config.price
+
+    assert 5 == (await run_job(trade, config={"price": 5}, app=app)).value
+    with pytest.raises(ConfigError, match="price: expected `int`"):
+        await run_job(trade, config={"price": "high"}, app=app)

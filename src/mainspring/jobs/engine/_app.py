@@ -17,12 +17,13 @@ from mainspring.errors import ClosedError, InvalidArgumentError, NoEntrypointErr
 from mainspring.jobs.engine._backfill import Backfill
 from mainspring.jobs.engine._backfill_rows import BackfillOptions, with_downstream
 from mainspring.jobs.engine._calls import new_call
-from mainspring.jobs.engine._declarations import Declarations, Job
+from mainspring.jobs.engine._declarations import Job
 from mainspring.jobs.engine._parts import AppResources, OpenApp
 from mainspring.jobs.engine._reader import JobReader
 from mainspring.jobs.engine._results import RunResult
 from mainspring.jobs.engine._scheduler import starts_of
 from mainspring.jobs.engine._settings import AppSettings, SettingsSource
+from mainspring.jobs.engine._steering import Steering
 from mainspring.jobs.engine._store_url import make_store, spool_folder
 from mainspring.jobs.model import RunState, check_needs
 from mainspring.jobs.stores import BackfillRow, BackfillState, JobStore, MemoryData, RunRecord
@@ -34,7 +35,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class JobApp(Declarations, Service):
+class JobApp(Steering, Service):
     """Registers jobs, runs them, and answers for what they did.
 
     Two apps share no jobs, runs or configuration, unless they open the same store. All methods belong to the
@@ -72,7 +73,7 @@ class JobApp(Declarations, Service):
         settings: ConfigLoader | None = None,
     ) -> None:
         Service.__init__(self)
-        Declarations.__init__(self)
+        Steering.__init__(self)
         if slots < 1:
             raise InvalidArgumentError(argument="slots", value=slots, expected="an int >= 1")
         if poll_interval <= 0:
@@ -304,12 +305,14 @@ class JobApp(Declarations, Service):
         on_failure: Literal["continue", "stop"] = "continue",
         downstream: bool = False,
         config: Mapping[str, object] | None = None,
+        config_at: Literal["now", "interval"] = "now",
     ) -> Backfill:
         """Run the intervals of a job between two instants; durable, and lazily made.
 
         Ends are aware datetimes or dates (midnight in the job's zone). With `downstream` the intervals of the jobs
         that need those which succeeded here are run again afterwards, and so on down the needs: each job is a
-        backfill of its own, listed by `Backfill.downstream()`.
+        backfill of its own, listed by `Backfill.downstream()`. Runs get the stored config that is in force when they
+        start, or with `config_at="interval"` the one that was when their interval began.
 
         Raises:
             InvalidArgumentError: start is not before end, a naive datetime, or a job without intervals.
@@ -317,7 +320,12 @@ class JobApp(Declarations, Service):
         definition = self._registry[job]
         low, high = self.interval_range(definition, start, end)
         options = BackfillOptions(
-            reprocess=reprocess, order=order, max_parallel=max_parallel, on_failure=on_failure, config=config
+            reprocess=reprocess,
+            order=order,
+            max_parallel=max_parallel,
+            on_failure=on_failure,
+            config=config,
+            config_at=config_at,
         )
         options.check(definition)
         opened = await self.open()

@@ -16,6 +16,7 @@ _WORDS: Final = {
     "reprocess": ("missing", "failed", "all"),
     "order": ("asc", "desc"),
     "on_failure": ("continue", "stop"),
+    "config_at": ("now", "interval"),
 }
 
 
@@ -28,6 +29,7 @@ class BackfillOptions:
     max_parallel: int = 8
     on_failure: Literal["continue", "stop"] = "continue"
     config: Mapping[str, object] | None = None
+    config_at: Literal["now", "interval"] = "now"
 
     def check(self, definition: JobDefinition) -> None:
         """Refuse what cannot be done.
@@ -63,6 +65,7 @@ class BackfillOptions:
             total_exact=exact,
             created_at=now,
             config=None if self.config is None else encode_json(dict(self.config)),
+            config_at=self.config_at,
         )
 
 

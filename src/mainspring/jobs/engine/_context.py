@@ -39,6 +39,7 @@ class JobContext(Mapping[str, object]):
         data_interval: the half-open interval to work on, None without one.
         attempt: 1 for the first try.
         config: the effective configuration, a plain dict.
+        instance: what it makes of the job's `schema=`; None for a job without one.
         fence: a number that grows with every claim; send it along to refuse a late writer.
         deadline_at: when the timeout ends this attempt, None without one.
         idempotency_key: the same text for every attempt of this run.
@@ -58,9 +59,11 @@ class JobContext(Mapping[str, object]):
         "data_interval",
         "deadline_at",
         "fence",
+        "instance",
         "job_id",
         "run_id",
         "scheduled_at",
+        "takes_instance",
         "thread_left",
     )
 
@@ -74,6 +77,8 @@ class JobContext(Mapping[str, object]):
         data_interval: DataInterval | None,
         attempt: int,
         config: dict[str, object],
+        instance: object = None,
+        takes_instance: bool = False,
         fence: int,
         deadline_at: datetime | None,
         open_session: Callable[[], SinkSession],
@@ -87,6 +92,8 @@ class JobContext(Mapping[str, object]):
         self.data_interval = data_interval
         self.attempt = attempt
         self.config = config
+        self.instance = instance
+        self.takes_instance = takes_instance  # as its `config` parameter
         self.fence = fence
         self.deadline_at = deadline_at
         self._open_session = open_session

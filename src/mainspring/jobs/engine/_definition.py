@@ -9,7 +9,7 @@ from typing import Any, Literal  # Any: handlers have any signature
 
 from mainspring.base import Backoff
 from mainspring.errors import JobDefinitionError
-from mainspring.jobs.model import ON_TIME, Missed, Need, Schedule
+from mainspring.jobs.model import ON_TIME, ConfigSchema, Missed, Need, Schedule
 from mainspring.resilience import Limiter
 from mainspring.runtime import Provider
 
@@ -47,6 +47,7 @@ class JobDefinition:
     max_lookback: float | None = None
     grace: float = ON_TIME  # that a fire may be late under missed="skip"
     config: Mapping[str, object]
+    schema: ConfigSchema | None = None
     sink: object | None = None
     names: Mapping[str, Provider]  # resources of this job by parameter name
     needs: tuple[Need, ...] = ()
@@ -76,6 +77,14 @@ class JobDefinition:
             return ()
         own = (f"job:{self.job_id}", self.max_instances)
         return (own,) if self.concurrency_key is None else (own, (f"key:{self.concurrency_key}", self.max_instances))
+
+    @property
+    def takes_instance(self) -> bool:
+        """True when the handler's `config` is annotated with the schema: it gets the instance, not the dict."""
+        parameter = inspect.signature(self.function).parameters.get("config")
+        if self.schema is None or parameter is None:
+            return False
+        return parameter.annotation in (self.schema.kind, self.schema.kind.__name__)
 
     def describe(self) -> str:
         """Return the first line of the handler's docstring, or nothing."""

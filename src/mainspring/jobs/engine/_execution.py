@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec.structs import replace
 
-from mainspring.base import Backoff, decode_json, from_us
+from mainspring.base import Backoff, from_us
 from mainspring.errors import (
     JobTimeoutError,
     LeaseLostError,
@@ -21,12 +21,12 @@ from mainspring.errors import (
     StorageError,
 )
 from mainspring.jobs.engine._capture import LogTail
+from mainspring.jobs.engine._configs import JobConfigs, RunConfig
 from mainspring.jobs.engine._context import JobContext
 from mainspring.jobs.engine._definition import JobDefinition
 from mainspring.jobs.engine._handler import THREAD_LEFT, HandlerThreads, call_handler
 from mainspring.jobs.engine._outcome import describe_error, encode_value, retry_after
-from mainspring.jobs.engine._settings import SettingsSource
-from mainspring.jobs.model import DataInterval, RunState, effective_config
+from mainspring.jobs.model import DataInterval, RunState
 from mainspring.jobs.stores import Finish, JobStore, RunRecord
 from mainspring.resilience import timeout as time_limit
 from mainspring.runtime import ResourceBinding
@@ -64,7 +64,8 @@ class Work:
     app: "JobApp"
     store: JobStore
     sinks: SinkSet
-    settings: SettingsSource
+    configs: JobConfigs
+    takes_instance: bool = False  # of its config's schema, where other handlers take the dict
 
 
 class Execution:
@@ -141,7 +142,8 @@ class Execution:
 
     async def _handle(self) -> tuple[bytes | None, tuple[TransactionalWrite, ...], int]:
         work, definition = self._work, self._work.definition
-        ctx = self._context = self._make_context()
+        config = await work.configs.of_run(definition, self.record)
+        ctx = self._context = self._make_context(config)
         if definition.limiter is not None:
             await definition.limiter.acquire()
         session: SinkSession | None = None
@@ -202,15 +204,10 @@ class Execution:
         threads = HandlerThreads(work.app.thread_pool(), self._cancel_grace)
         return await call_handler(work.definition, arguments, ctx, threads=threads)
 
-    def _make_context(self) -> JobContext:
+    def _make_context(self, config: RunConfig) -> JobContext:
         record, definition = self.record, self._work.definition
         interval = interval_of(record, definition.timezone)
         scheduled_at = from_us(record.created_at if record.scheduled_at is None else record.scheduled_at)
-        config = effective_config(
-            declared=definition.config,
-            file=self._work.settings.of_job(record.job_id),
-            call=None if record.config is None else decode_json(record.config, dict[str, object]),
-        )
         deadline = None
         if definition.timeout is not None:
             deadline = from_us(self._work.store.now() + int(definition.timeout * 1e6))
@@ -221,7 +218,9 @@ class Execution:
             scheduled_at=scheduled_at,
             data_interval=interval,
             attempt=record.attempt,
-            config=config,
+            config=config.values,
+            instance=config.instance,
+            takes_instance=self._work.takes_instance,
             fence=record.fence,
             deadline_at=deadline,
             open_session=self._open_session,
@@ -330,7 +329,7 @@ SUPPLY: Final[Mapping[str, Callable[[JobContext], object]]] = {
     "ctx": lambda ctx: ctx,
     "scheduled_time": lambda ctx: ctx.scheduled_at,
     "data_interval": lambda ctx: ctx.data_interval,
-    "config": lambda ctx: ctx.config,
+    "config": lambda ctx: ctx.instance if ctx.takes_instance else ctx.config,
 }
 
 

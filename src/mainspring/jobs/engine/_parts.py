@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.concurrency import ThreadPoolExecutor, WorkerPool
 from mainspring.jobs.engine._capture import install_capture, remove_capture
+from mainspring.jobs.engine._configs import JobConfigs
 from mainspring.jobs.engine._definition import SUPPLIED, JobDefinition
 from mainspring.jobs.engine._execution import Work
 from mainspring.jobs.engine._needs import NeedsKeeper
@@ -83,7 +84,7 @@ class OpenApp:
         self.threads = ThreadPoolExecutor(statistic_name="jobs", max_queue=0)  # bounded by the slots of the node
         self._resources = resources
         self._cancel_grace = cancel_grace
-        self._settings = settings
+        self.configs = JobConfigs(store, settings)
         self._workers: WorkerPool | None = None
         self._workers_lock = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -111,7 +112,8 @@ class OpenApp:
         names = {**app.resource_names, **definition.names}
         binding = self._resources.container.bind(definition.function, names=names, supplied=SUPPLIED)
         supplied = tuple(name for name in supplied_names(definition) if name not in binding.parameters)
-        return Work(definition, binding, supplied, app, self.store, self.sinks, self._settings)
+        instance = definition.takes_instance
+        return Work(definition, binding, supplied, app, self.store, self.sinks, self.configs, instance)
 
     async def start_runner(self) -> None:
         """Register the jobs and begin to claim; backfills and waiting runs are looked after too."""
@@ -182,6 +184,7 @@ class OpenApp:
         self.needs.changed()
 
     def _catalogue_changed(self) -> None:
+        self.configs.changed()
         self.scheduler.changed()
         self.planner.changed()
         self.needs.changed()

@@ -198,6 +198,7 @@ class BackfillPlanner:
             queue=definition.queue,
             priority=definition.priority + BACKFILL_PRIORITY,
             config=row.config,
+            config_as_of=to_us(interval.start) if row.config_at == "interval" else None,
             limits=((f"backfill:{row.backfill_id}", row.max_parallel),),
             backfill_id=row.backfill_id,
         )

@@ -16,7 +16,17 @@ from mainspring.jobs.engine._definition import (
     place_of,
     retry_policy,
 )
-from mainspring.jobs.model import ON_TIME, At, Cron, Every, Need, Schedule, missed_lookback, missed_policy
+from mainspring.jobs.model import (
+    ON_TIME,
+    At,
+    ConfigSchema,
+    Cron,
+    Every,
+    Need,
+    Schedule,
+    missed_lookback,
+    missed_policy,
+)
 from mainspring.resilience import Limiter
 from mainspring.runtime import Provider
 
@@ -75,7 +85,9 @@ class JobKeywords(TypedDict, total=False):
     missed: "all", "latest", "merge" or "skip"; max_lookback bounds how far back. The words of the seed
         (misfire_grace_time, coalesce, stateful, backfill_policy) are translated to it. Under "skip",
         misfire_grace_time is how late a fire may be and still run, 60 s when it is not given.
-    config: the job's own configuration. sink: where its items go. resources: providers by parameter name.
+    config: the job's own configuration. schema: its type (a msgspec Struct, a dataclass, a pydantic model): no config
+        that does not fit is stored or run with, and a handler that annotates its `config` with it gets an instance.
+    sink: where its items go. resources: providers by parameter name.
     needs: jobs whose intervals must cover a run's interval before it starts.
     retry: a Backoff, or N retries after the first failure. timeout: of one attempt. limiter: admits attempts.
     max_instances: scheduled runs at once; overlap "allow" lifts it; concurrency_key shares it between jobs.
@@ -99,6 +111,7 @@ class JobKeywords(TypedDict, total=False):
     stateful: bool | None
     backfill_policy: str | None
     config: Mapping[str, object] | None
+    schema: type[object] | None
     sink: object | None
     resources: Mapping[str, Provider] | None
     needs: Sequence[str | Need]
@@ -167,7 +180,7 @@ class JobOptions:
         plain: dict[str, Any] = {name: value for name, value in given.items() if name in _TAKEN_AS_THEY_ARE}
         check_numbers(plain)
         check_effects(given)
-        grace = given.get("misfire_grace_time")
+        grace, schema = given.get("misfire_grace_time"), given.get("schema")
         return JobDefinition(
             job_id=job_id,
             function=function,
@@ -183,6 +196,7 @@ class JobOptions:
             max_lookback=missed_lookback(given.get("max_lookback"), grace),
             grace=ON_TIME if grace is None else grace,
             config=dict(given.get("config") or {}),
+            schema=None if schema is None else ConfigSchema(schema),
             names=dict(given.get("resources") or {}),
             retry=retry_policy(given.get("retry"), job_id=job_id, place=place),
             needs=need_list(given.get("needs", ())),

@@ -20,6 +20,7 @@ from mainspring.concurrency import ThreadPoolExecutor
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.engine._app import JobApp
 from mainspring.jobs.engine._capture import LogTail, install_capture, remove_capture
+from mainspring.jobs.engine._configs import check_config
 from mainspring.jobs.engine._context import JobContext
 from mainspring.jobs.engine._declarations import Job
 from mainspring.jobs.engine._default import job_runner
@@ -232,6 +233,7 @@ class _Trial:
             interval_end=None if interval is None else interval.end,
         )
         sinks, own = self._sinks()
+        values = effective_config(declared=definition.config, call=config)
         return _TrialContext(
             app=self._app,
             run_id=run.run_id,
@@ -239,7 +241,9 @@ class _Trial:
             scheduled_at=scheduled_at,
             data_interval=interval,
             attempt=attempt,
-            config=effective_config(declared=definition.config, call=config),
+            config=values,
+            instance=check_config(definition, values, None),
+            takes_instance=definition.takes_instance,
             fence=run.fence,
             deadline_at=None,
             open_session=partial(sinks.session, run, default=own, deterministic=definition.deterministic),

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from mainspring.jobs.model._config import effective_config as effective_config
     from mainspring.jobs.model._config import next_config as next_config
     from mainspring.jobs.model._config import rollback_config as rollback_config
+    from mainspring.jobs.model._config_schema import SECRET as SECRET
+    from mainspring.jobs.model._config_schema import ConfigSchema as ConfigSchema
+    from mainspring.jobs.model._config_schema import shown as shown
     from mainspring.jobs.model._interval import DataInterval as DataInterval
     from mainspring.jobs.model._interval import to_instant as to_instant
     from mainspring.jobs.model._interval import zone_of as zone_of
@@ -52,6 +55,7 @@ else:
                 "next_config",
                 "rollback_config",
             ),
+            "_config_schema": ("SECRET", "ConfigSchema", "shown"),
             "_interval": (
                 "DataInterval",
                 "to_instant",

@@ -24,6 +24,7 @@ class ConfigVersion:
     Attributes:
         effective_from: the instant from which it counts; a version may be put ahead of its time.
         rollback_of: the version whose values were brought back, if any.
+        problem: why it cannot be used, when somebody edited it by hand; None for all that this library wrote.
     """
 
     version: int
@@ -32,6 +33,7 @@ class ConfigVersion:
     created_at: datetime
     comment: str = field(default="", kw_only=True)
     rollback_of: int | None = field(default=None, kw_only=True)
+    problem: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.stores._records import RunRecord as RunRecord
     from mainspring.jobs.stores._records import ran_in as ran_in
     from mainspring.jobs.stores._sqlite import SqliteStore as SqliteStore
+    from mainspring.jobs.stores._steering_records import ConfigRow as ConfigRow
 else:
     from mainspring.base import door
 
@@ -65,5 +66,6 @@ else:
                 "ran_in",
             ),
             "_sqlite": ("SqliteStore",),
+            "_steering_records": ("ConfigRow",),
         },
     )

@@ -15,6 +15,7 @@ from mainspring.jobs.stores import _memory_catalog as catalog
 from mainspring.jobs.stores import _memory_nodes as nodes
 from mainspring.jobs.stores._instants import monotonic_us, now_us
 from mainspring.jobs.stores._memory_claim import Turns, claim
+from mainspring.jobs.stores._memory_configs import put_config
 from mainspring.jobs.stores._memory_data import MemoryData
 from mainspring.jobs.stores._memory_ends import cancel, finish
 from mainspring.jobs.stores._memory_enqueue import enqueue, enqueue_all
@@ -35,6 +36,7 @@ from mainspring.jobs.stores._records import (
     JobRow,
     RunRecord,
 )
+from mainspring.jobs.stores._steering_records import ConfigRow
 from mainspring.sinks import SinkRun
 
 T = TypeVar("T")
@@ -147,6 +149,10 @@ class MemoryStore(MemoryReads):
     def set_paused(self, job_id: str, paused: bool) -> Awaitable[JobRow | None]:
         """Stop or resume making and claiming a job's scheduled runs; None for an unknown job."""
         return self._answer(partial(catalog.set_paused, job_id=job_id, paused=paused, now=now_us()))
+
+    def put_config(self, row: ConfigRow) -> Awaitable[ConfigRow]:
+        """Add a version to a job's config unless its number is taken; return what has the number then."""
+        return self._answer(partial(put_config, row=row))
 
     def create_backfill(self, row: BackfillRow, *, downstream: Sequence[BackfillRow] = ()) -> Awaitable[None]:
         """Store a new backfill and those that come after it."""

@@ -69,6 +69,8 @@ def _rename(data: MemoryData, old: str, new: str) -> None:
         data.tally[new, state] += data.tally.pop((job_id, state))
     if old in data.done:
         data.done[new] = data.done.pop(old)
+    if old in data.configs:
+        data.configs[new] = {number: replace(one, job_id=new) for number, one in data.configs.pop(old).items()}
     for backfill_id, row in data.backfills.items():
         if row.job_id == old:
             data.backfills[backfill_id] = replace(row, job_id=new)

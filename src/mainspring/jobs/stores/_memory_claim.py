@@ -12,6 +12,7 @@ from msgspec import structs
 from mainspring.errors import LeaseLostError
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._limits import admit
+from mainspring.jobs.stores._memory_configs import config_version_of
 from mainspring.jobs.stores._memory_data import LiveRun, MemoryData, Place
 from mainspring.jobs.stores._memory_ends import lower_counters
 from mainspring.jobs.stores._records import Claim, ClaimAnswer, RunRecord
@@ -94,6 +95,7 @@ class _Taking:
     def _mark(self, run: LiveRun, fence: int) -> RunRecord:
         record = structs.replace(
             run.record,
+            config_version=config_version_of(self._data, run.record, run.config_as_of, self._now),
             state=RunState.RUNNING,
             attempt=run.record.attempt + 1,
             fence=fence,

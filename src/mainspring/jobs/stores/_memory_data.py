@@ -15,6 +15,7 @@ from mainspring.jobs.stores._ends import CLAIMABLE, REMEMBERED
 from mainspring.jobs.stores._memory_index import ParkedRuns, ReadyRuns, RunHeap
 from mainspring.jobs.stores._memory_rows import SinkRows
 from mainspring.jobs.stores._records import AttemptLog, BackfillRow, JobRow, NewRun, RunKind, RunRecord
+from mainspring.jobs.stores._steering_records import ConfigRow
 
 K = TypeVar("K")
 
@@ -33,12 +34,20 @@ class Place(Enum):
 class LiveRun:
     """A run that has not ended: its record, and what a record does not tell."""
 
-    __slots__ = ("limits", "occurrence", "parked", "place", "record")
+    __slots__ = ("config_as_of", "limits", "occurrence", "parked", "place", "record")
 
-    def __init__(self, record: RunRecord, *, limits: tuple[tuple[str, int], ...], occurrence: str | None) -> None:
+    def __init__(
+        self,
+        record: RunRecord,
+        *,
+        limits: tuple[tuple[str, int], ...],
+        occurrence: str | None,
+        config_as_of: int | None = None,
+    ) -> None:
         self.record = record
         self.limits = limits
         self.occurrence = occurrence
+        self.config_as_of = config_as_of
         self.place = Place.NOT_CLAIMABLE
         self.parked = ""  # the key, if the place is PARKED
 
@@ -107,6 +116,7 @@ class MemoryData:
         self.keys = IdempotencyKeys()
         self.rows = SinkRows()
         self.jobs: dict[str, JobRow] = {}
+        self.configs: dict[str, dict[int, ConfigRow]] = {}  # job id -> number -> version
         self.done: dict[str, list[Range]] = {}
         self.backfills: dict[str, BackfillRow] = {}
         self.runs_of_backfill: dict[str, set[str]] = {}  # live ones

@@ -7,6 +7,7 @@ from msgspec import structs
 from mainspring.errors import IdempotencyError
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._answers import enqueued_again, generation_of, is_takeover, key_used_again
+from mainspring.jobs.stores._memory_configs import config_version_of
 from mainspring.jobs.stores._memory_data import KeyUse, LiveRun, MemoryData
 from mainspring.jobs.stores._records import NEXT_GENERATION, Enqueue, EnqueueAnswer, NewRun, RunKind, RunRecord
 
@@ -85,8 +86,10 @@ def _plain(data: MemoryData, command: Enqueue, now: int) -> EnqueueAnswer:
     run, epoch = command.run, command.claim_epoch
     if epoch is None or not _may_claim(data, run, epoch, now):
         return _add(data, run, now, generation=run.generation or 1, previous_run=run.previous_run)
+    record = _record(run, now, generation=1, previous_run=run.previous_run)
     record = structs.replace(
-        _record(run, now, generation=1, previous_run=run.previous_run),
+        record,
+        config_version=config_version_of(data, record, run.config_as_of, now),
         state=RunState.RUNNING,
         attempt=1,
         fence=data.next_fence(),
@@ -109,7 +112,8 @@ def _may_claim(data: MemoryData, run: NewRun, epoch: int, now: int) -> bool:
 
 def _add(data: MemoryData, run: NewRun, now: int, *, generation: int, previous_run: str | None) -> EnqueueAnswer:
     record = _record(run, now, generation=generation, previous_run=previous_run)
-    data.insert(LiveRun(record, limits=run.limits, occurrence=run.occurrence), now)
+    live = LiveRun(record, limits=run.limits, occurrence=run.occurrence, config_as_of=run.config_as_of)
+    data.insert(live, now)
     return EnqueueAnswer(outcome="created", run_id=run.run_id)
 
 
@@ -135,6 +139,7 @@ def _record(run: NewRun, now: int, *, generation: int, previous_run: str | None)
         backfill_id=run.backfill_id,
         previous_run=previous_run,
         parent_run=run.parent_run,
+        config_version=run.config_version,
     )
 
 
@@ -153,6 +158,7 @@ def _join(data: MemoryData, run: NewRun, live: LiveRun, now: int) -> EnqueueAnsw
     if is_takeover(run, before):
         record = structs.replace(record, kind=RunKind.SCHEDULE)
         place, key = data.place_of(record, now), ""
+        live.config_as_of = None
         if before.state is not RunState.RUNNING:
             live.limits = run.limits
     if record != before:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from mainspring.jobs.stores._memory_configs import list_configs
 from mainspring.jobs.stores._memory_data import MemoryData
 from mainspring.jobs.stores._records import (
     AttemptLog,
@@ -15,6 +16,7 @@ from mainspring.jobs.stores._records import (
     RunFilter,
     RunRecord,
 )
+from mainspring.jobs.stores._steering_records import ConfigRow
 
 MINIMUM_PREFIX = 6
 
@@ -81,6 +83,10 @@ class MemoryReads:
         place = bisect_right(found, start, key=lambda one: one[1])
         touching = [one for one in islice(found, place, None) if one[0] < end]
         return [DoneRange(state=state, start=low, end=high) for low, high, state in touching]  # type: ignore[arg-type]  # the set holds the three words
+
+    async def configs(self, job_id: str, *, before: int | None = None, limit: int = 50) -> Sequence[ConfigRow]:
+        """List the versions of a job's config, newest first; `before` is the last number seen."""
+        return list_configs(self._data, job_id, before, limit)
 
     async def backfill(self, backfill_id: str) -> BackfillRow | None:
         """Return one backfill."""

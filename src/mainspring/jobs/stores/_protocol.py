@@ -26,6 +26,7 @@ from mainspring.jobs.stores._records import (
     RunFilter,
     RunRecord,
 )
+from mainspring.jobs.stores._steering_records import ConfigRow
 from mainspring.sinks import SinkRun
 
 
@@ -113,6 +114,13 @@ class CatalogStore(Protocol):
         """Stop or resume making and claiming a job's scheduled runs; None for an unknown job."""
         ...
 
+    def put_config(self, row: ConfigRow) -> Awaitable[ConfigRow]:
+        """Add a version to a job's config unless its number is taken; return what has the number then.
+
+        A run takes the version with the highest number that is effective when it first starts, and keeps it.
+        """
+        ...
+
     def create_backfill(self, row: BackfillRow, *, downstream: Sequence[BackfillRow] = ()) -> Awaitable[None]:
         """Store a new backfill and those that come after it: all of them or none."""
         ...
@@ -169,6 +177,10 @@ class ReadStore(Protocol):
 
     async def waiting(self, *, jobs: frozenset[str], limit: int, after: RunRecord | None = None) -> Sequence[RunRecord]:
         """Return runs that wait for what they need, oldest interval first; `after` is the last one seen."""
+        ...
+
+    async def configs(self, job_id: str, *, before: int | None = None, limit: int = 50) -> Sequence[ConfigRow]:
+        """List the versions of a job's config, newest first; `before` is the last number seen."""
         ...
 
     async def backfill(self, backfill_id: str) -> BackfillRow | None:

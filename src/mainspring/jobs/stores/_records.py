@@ -53,6 +53,8 @@ class NewRun(Struct, frozen=True, kw_only=True, gc=False):
     queue: str = "default"
     priority: int = 0
     config: bytes | None = None
+    config_version: int | None = None  # of the stored config; None: fixed when it first starts, 0: none of them
+    config_as_of: int | None = None  # the instant whose version that then is; None: the start itself
     limits: tuple[tuple[str, int], ...] = ()  # (counter key, maximum held at once); claim raises, the end lowers
     backfill_id: str | None = None
     parent_run: str | None = None
@@ -100,6 +102,7 @@ class RunRecord(Struct, frozen=True, kw_only=True, gc=False):
     error_detail: str | None = None  # the traceback
     value: bytes | None = None
     item_count: int = 0
+    config_version: int | None = None  # of the stored config, fixed at the first start; None or 0: none of them
 
 
 class Enqueue(Struct, frozen=True, kw_only=True):
@@ -283,6 +286,7 @@ class BackfillRow:
     state: BackfillState = BackfillState.RUNNING
     planned: bool = False  # the cursor has reached the other end
     config: bytes | None = None
+    config_at: Literal["now", "interval"] = "now"  # whose stored config its runs get: of their start, or interval
     created_count: int = 0  # runs made or joined
     live_count: int = 0
     succeeded_count: int = 0

@@ -30,12 +30,14 @@ from mainspring.jobs.stores._sqlite_backfills import create_backfills, set_backf
 from mainspring.jobs.stores._sqlite_cancel import cancel
 from mainspring.jobs.stores._sqlite_catalog import advance, register, set_paused, settle_waiting
 from mainspring.jobs.stores._sqlite_claim import Turns, claim
+from mainspring.jobs.stores._sqlite_configs import put_config
 from mainspring.jobs.stores._sqlite_enqueue import Intake
 from mainspring.jobs.stores._sqlite_finish import finish
 from mainspring.jobs.stores._sqlite_heart import Heart
 from mainspring.jobs.stores._sqlite_nodes import RENEWED_FROM, Nodes
 from mainspring.jobs.stores._sqlite_reader import APPLICATION, SqliteReads, SqliteStoreReader, migrations
 from mainspring.jobs.stores._sqlite_sql import statements
+from mainspring.jobs.stores._steering_records import ConfigRow
 from mainspring.sinks import SinkRun
 from mainspring.storage import Durability, Runner, SqliteOwner, ThreadRunner, WriteChannel
 
@@ -215,6 +217,10 @@ class SqliteStore(SqliteReads):
     def set_paused(self, job_id: str, paused: bool) -> Awaitable[JobRow | None]:
         """Stop or resume making and claiming a job's scheduled runs; None for an unknown job."""
         return self._write(lambda connection: set_paused(connection, job_id, paused, now_us()))
+
+    def put_config(self, row: ConfigRow) -> Awaitable[ConfigRow]:
+        """Add a version to a job's config unless its number is taken; return what has the number then."""
+        return self._write(lambda connection: put_config(connection, row))
 
     def create_backfill(self, row: BackfillRow, *, downstream: Sequence[BackfillRow] = ()) -> Awaitable[None]:
         """Store a new backfill and those that come after it."""

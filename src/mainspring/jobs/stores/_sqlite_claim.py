@@ -12,11 +12,13 @@ from mainspring.errors import LeaseLostError
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._limits import admit
 from mainspring.jobs.stores._records import Claim, ClaimAnswer, RunRecord
+from mainspring.jobs.stores._sqlite_configs import ConfigsInForce
 from mainspring.jobs.stores._sqlite_ends import lower_counters
 from mainspring.jobs.stores._sqlite_enqueue import promote
 from mainspring.jobs.stores._sqlite_finish import epoch_alive
 from mainspring.jobs.stores._sqlite_rows import (
     ATTEMPT,
+    CONFIG_VERSION,
     EPOCH,
     FENCE,
     LIMITS,
@@ -79,6 +81,7 @@ class _Taking:
         self._turns = turns
         self._sql = statements("runs")
         self._fence = 0
+        self._configs = ConfigsInForce(connection, now)
         self.more = False  # ready runs are left that were not looked at
 
     def take(self, wanted: int) -> list[RunRecord]:
@@ -151,10 +154,12 @@ class _Taking:
         epoch = self._command.epoch
         ids = id_list([row[0] for row in rows])
         self._connection.execute(self._sql["mark_claimed"], (epoch, self._fence, self._now, ids))
-        return [self._claimed(row) for row in rows]
+        configs = self._configs.fix(rows)
+        return [self._claimed(row, configs.get(row[0], row[CONFIG_VERSION])) for row in rows]
 
-    def _claimed(self, row: Row) -> RunRecord:
+    def _claimed(self, row: Row, config_version: int | None) -> RunRecord:
         changed = list(row[:LIMITS])
+        changed[CONFIG_VERSION] = config_version
         changed[STATE] = RunState.RUNNING
         changed[ATTEMPT] += 1
         changed[FENCE] = self._fence

@@ -15,6 +15,7 @@ from mainspring.jobs.stores._records import (
     RunKind,
     RunRecord,
 )
+from mainspring.jobs.stores._sqlite_configs import ConfigsInForce
 from mainspring.jobs.stores._sqlite_finish import epoch_alive
 from mainspring.jobs.stores._sqlite_rows import (
     NOT_CLAIMABLE,
@@ -55,6 +56,7 @@ class Intake:
         self._rows: list[tuple[object, ...]] = []
         self._fence = 0
         self._alive: dict[int, bool] = {}
+        self._configs = ConfigsInForce(connection, now)
         self._waits_before: dict[tuple[str, int], bool] = {}
         self._promoted = False
 
@@ -105,8 +107,9 @@ class Intake:
         if epoch is not None and self._may_claim(run, epoch):
             if not self._fence:
                 self._fence = self._connection.execute(self._sql["next_fence"]).fetchone()[0]
-            self._rows.append(claimed_run_values(run, now=self._now, fence=self._fence, epoch=epoch))
-            record = claimed_record(run, now=self._now, fence=self._fence, epoch=epoch)
+            now, fence, version = self._now, self._fence, self._configs.of(run)
+            self._rows.append(claimed_run_values(run, now=now, fence=fence, epoch=epoch, version=version))
+            record = claimed_record(run, now=now, fence=fence, epoch=epoch, version=version)
             return EnqueueAnswer(outcome="created", run_id=run.run_id, claimed=record)
         self._add(run, generation=run.generation or 1, previous_run=run.previous_run)
         return EnqueueAnswer(outcome="created", run_id=run.run_id)

@@ -16,14 +16,16 @@ from mainspring.jobs.stores._records import (
     RunFilter,
     RunRecord,
 )
+from mainspring.jobs.stores._sqlite_configs import list_configs
 from mainspring.jobs.stores._sqlite_logs import logs_of
 from mainspring.jobs.stores._sqlite_sql import script
+from mainspring.jobs.stores._steering_records import ConfigRow
 from mainspring.storage import Migration, SqliteReader
 
 T = TypeVar("T")
 
 APPLICATION: Final = "mainspring.jobs"
-VERSIONS: Final = (1, 2, 3, 4)
+VERSIONS: Final = (1, 2, 3, 4, 5)
 
 
 def migrations() -> tuple[Migration, ...]:
@@ -69,6 +71,10 @@ class SqliteReads(ABC):
     async def done(self, job_id: str, start: int, end: int) -> Sequence[DoneRange]:
         """Return the ranges of the done-set that touch [start, end)."""
         return await self._read(lambda c: reads.done_ranges(c, job_id, start, end))
+
+    async def configs(self, job_id: str, *, before: int | None = None, limit: int = 50) -> Sequence[ConfigRow]:
+        """List the versions of a job's config, newest first; `before` is the last number seen."""
+        return await self._read(lambda c: list_configs(c, job_id, before, limit))
 
     async def backfill(self, backfill_id: str) -> BackfillRow | None:
         """Return one backfill."""

@@ -24,8 +24,9 @@ STATES = {state.value: state for state in RunState}
 STATE, ATTEMPT, RESCUES, FENCE, EPOCH, AVAILABLE_AT, STARTED_AT = 3, 7, 8, 9, 10, 12, 16
 BACKFILL, CANCEL_REQUESTED = 18, 22
 ERROR = slice(23, 26)
-LIMITS = 26
-ENDED = slice(26, 29)
+CONFIG_VERSION = 26
+LIMITS = 27
+ENDED = slice(27, 30)
 
 NOT_CLAIMABLE, READY, TIMED = 0, 1, 2
 
@@ -59,6 +60,7 @@ def live_record(row: Row) -> RunRecord:
         error_type=row[23],
         error_message=row[24],
         error_detail=row[25],
+        config_version=row[26],
     )
 
 
@@ -92,9 +94,10 @@ def ended_record(row: Row) -> RunRecord:
         error_type=row[23],
         error_message=row[24],
         error_detail=row[25],
-        finished_at=row[26],
-        value=row[27],
-        item_count=row[28],
+        config_version=row[26],
+        finished_at=row[27],
+        value=row[28],
+        item_count=row[29],
     )
 
 
@@ -137,6 +140,7 @@ def backfill_row(row: Row) -> BackfillRow:
         finished_at=row[20],
         downstream=bool(row[21]),
         after=decode_json(row[22], tuple[str, ...]),
+        config_at=row[23],
     )
 
 
@@ -166,6 +170,7 @@ def backfill_values(row: BackfillRow) -> tuple[object, ...]:
         row.finished_at,
         row.downstream,
         encode_json(row.after).decode(),
+        row.config_at,
     )
 
 
@@ -194,14 +199,16 @@ def new_run_values(
         run.backfill_id,
         previous_run,
         run.parent_run,
+        run.config_version,
+        run.config_as_of,
         run.occurrence,
         encode_limits(run.limits) if run.limits else None,
         place,
     )
 
 
-def claimed_run_values(run: NewRun, *, now: int, fence: int, epoch: int) -> tuple[object, ...]:
-    """Return the parameters of `insert_run` for a plain call that is claimed as it is made."""
+def claimed_run_values(run: NewRun, *, now: int, fence: int, epoch: int, version: int | None) -> tuple[object, ...]:
+    """Return the parameters of `insert_run` for a plain call that is claimed as it is made, under this config."""
     return (
         run.run_id,
         run.job_id,
@@ -223,13 +230,15 @@ def claimed_run_values(run: NewRun, *, now: int, fence: int, epoch: int) -> tupl
         run.backfill_id,
         run.previous_run,
         run.parent_run,
+        version,
+        None,
         run.occurrence,
         None,
         NOT_CLAIMABLE,
     )
 
 
-def claimed_record(run: NewRun, *, now: int, fence: int, epoch: int) -> RunRecord:
+def claimed_record(run: NewRun, *, now: int, fence: int, epoch: int, version: int | None) -> RunRecord:
     """Return the record of such a run."""
     return RunRecord(
         run_id=run.run_id,
@@ -253,6 +262,7 @@ def claimed_record(run: NewRun, *, now: int, fence: int, epoch: int) -> RunRecor
         backfill_id=run.backfill_id,
         previous_run=run.previous_run,
         parent_run=run.parent_run,
+        config_version=version,
     )
 
 

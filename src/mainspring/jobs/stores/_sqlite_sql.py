@@ -10,14 +10,14 @@ _FOLDER = Path(__file__).parent / "sql" / "sqlite"
 LIVE_COLUMNS = (
     "run_id, job_id, kind, state, queue, rank, generation, attempt, rescues, fence, epoch, created_at, "
     "available_at, scheduled_at, interval_start, interval_end, started_at, config, backfill_id, previous_run, "
-    "parent_run, blocked_by, cancel_requested, error_type, error_message, error_detail"
+    "parent_run, blocked_by, cancel_requested, error_type, error_message, error_detail, config_version"
 )
 ENDED_COLUMNS = LIVE_COLUMNS + ", finished_at, value, item_count"
 JOB_COLUMNS = "job_id, schedule, version, cursor, next_fire_at, paused, registered_at"
 BACKFILL_COLUMNS = (
     'backfill_id, job_id, start, "end", cursor, "order", reprocess, max_parallel, on_failure, total, '
     "total_exact, created_at, state, planned, config, created_count, live_count, succeeded_count, "
-    "failed_count, cancelled_count, finished_at, downstream, after"
+    "failed_count, cancelled_count, finished_at, downstream, after, config_at"
 )
 
 

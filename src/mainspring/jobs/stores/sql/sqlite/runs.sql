@@ -15,8 +15,8 @@ SELECT job_id FROM job WHERE paused = 1
 INSERT INTO run(
     run_id, job_id, kind, state, queue, rank, generation, attempt, fence, epoch, created_at, available_at,
     scheduled_at, interval_start, interval_end, started_at, config, backfill_id, previous_run, parent_run,
-    occurrence, limits, place
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    config_version, config_as_of, occurrence, limits, place
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: live_of_occurrence
 SELECT {live} FROM run WHERE job_id = ? AND occurrence = ?
@@ -31,7 +31,7 @@ SELECT {ended} FROM history WHERE job_id = ? AND occurrence = ? AND generation =
 UPDATE run SET rank = min(rank, ?), backfill_id = coalesce(backfill_id, ?) WHERE run_id = ?
 
 -- name: take_over
-UPDATE run SET kind = 'schedule', limits = iif(state = 'running', limits, :limits), parked = NULL,
+UPDATE run SET kind = 'schedule', config_as_of = NULL, limits = iif(state = 'running', limits, :limits), parked = NULL,
     place = CASE WHEN state NOT IN ('available', 'scheduled', 'retrying')
         OR job_id IN (SELECT job_id FROM job WHERE paused = 1) THEN 0 WHEN available_at <= :now THEN 1 ELSE 2 END
 WHERE run_id = :run_id
@@ -70,7 +70,7 @@ WITH RECURSIVE head(job_id) AS (
 SELECT job_id FROM head WHERE job_id IS NOT NULL LIMIT ?4
 
 -- name: ready_heads
-SELECT {live}, limits FROM run WHERE place = 1 AND queue = ? AND rank = ? AND job_id = ?
+SELECT {live}, limits, config_as_of FROM run WHERE place = 1 AND queue = ? AND rank = ? AND job_id = ?
 ORDER BY available_at, run_id LIMIT ?
 
 -- name: mark_claimed
@@ -109,10 +109,16 @@ SELECT {live}, limits FROM run WHERE run_id IN (SELECT value FROM json_each(?))
 SELECT {ended} FROM history WHERE run_id = ?
 
 -- name: move_to_history
-INSERT INTO history SELECT
+INSERT INTO history(
+    run_id, job_id, kind, state, queue, rank, generation, attempt, rescues, fence, epoch, created_at, available_at,
+    scheduled_at, interval_start, interval_end, started_at, config, backfill_id, previous_run, parent_run,
+    blocked_by, cancel_requested, error_type, error_message, error_detail, occurrence, finished_at, value, item_count,
+    config_version
+) SELECT
     run_id, job_id, kind, ?2, queue, rank, generation, ?3, ?4, fence, epoch, created_at, available_at,
     scheduled_at, interval_start, interval_end, started_at, config, backfill_id, previous_run, parent_run,
-    blocked_by, cancel_requested, ?5, ?6, ?7, occurrence, ?8, ?9, ?10
+    blocked_by, cancel_requested, ?5, ?6, ?7, occurrence, ?8, ?9, ?10,
+    config_version
 FROM run WHERE run_id = ?1
 
 -- name: delete_live

@@ -1,0 +1,199 @@
+"""The config of runs: the declaration, the settings file, the stored version that a run keeps, and its call.
+
+A node reads a version from the store when a run needs it, and again after any change of the catalogue: so an edit by
+hand is seen with the next heartbeat, and one that was made through this app at once. What does not fit the job's
+schema is not used: the last good one stays, with a warning for each new reason.
+"""
+
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final  # Any: a config holds plain JSON
+
+from mainspring.base import decode_json, encode_json, from_us, to_us
+from mainspring.errors import ConfigError, DecodeError
+from mainspring.jobs.engine._definition import JobDefinition
+from mainspring.jobs.engine._settings import SettingsSource
+from mainspring.jobs.model import ConfigVersion, effective_config
+from mainspring.jobs.stores import ConfigRow, JobStore, ReadStore, RunRecord
+
+log = logging.getLogger(__name__)
+
+_KEPT: Final = 1_000  # versions in memory: those of runs that start now
+_OLDER: Final = 50  # versions that are tried when the one that is wanted cannot be used
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """What one attempt works with: the plain dict, and the instance of the job's schema if it has one."""
+
+    values: dict[str, object]
+    instance: object = None
+
+
+class JobConfigs:
+    """The configs of an open app's jobs."""
+
+    __slots__ = ("_changes", "_complaints", "_fresh", "_good", "_good_files", "_settings", "_store")
+
+    def __init__(self, store: JobStore, settings: SettingsSource) -> None:
+        self._store = store
+        self._settings = settings
+        self._good: dict[tuple[str, int], ConfigVersion] = {}  # by job and number: the last that could be used
+        self._fresh: set[tuple[str, int]] = set()  # those of them that are as the store has them
+        self._good_files: dict[str, Mapping[str, Any]] = {}  # by job; Any: as above
+        self._complaints: dict[str, str] = {}  # by job
+        self._changes = 0
+
+    def changed(self) -> None:
+        """Read versions again before they are used: something in the store has changed."""
+        self._changes += 1
+        self._fresh.clear()
+
+    async def of_run(self, definition: JobDefinition, record: RunRecord) -> RunConfig:
+        """Return the effective config of a run.
+
+        Raises:
+            ConfigError: nothing that is known of it fits the job's schema.
+        """
+        call = None if record.config is None else decode_json(record.config, dict[str, object])
+        file = self._settings.of_job(record.job_id)
+        if not record.config_version and definition.schema is None:
+            return RunConfig(effective_config(declared=definition.config, file=file, call=call))
+        problems: list[ConfigError] = []
+        changes = self._changes
+        async for stored in self._candidates(record.job_id, record.config_version or 0, problems):
+            for layer in self._files(record.job_id, file):
+                values = effective_config(declared=definition.config, file=layer, stored=stored, call=call)
+                try:
+                    instance = check_config(definition, values, stored)
+                except ConfigError as error:
+                    problems.append(error)
+                    continue
+                self._remember(record.job_id, stored, layer)
+                if not problems and changes == self._changes and stored is not None:
+                    self._fresh.add((record.job_id, stored.version))
+                self._complain(record.job_id, problems)
+                return RunConfig(values, instance)
+        raise problems[0]
+
+    async def put(
+        self, definition: JobDefinition, make: Callable[[Sequence[ConfigVersion]], ConfigVersion], *, look_back: int
+    ) -> ConfigVersion:
+        """Store what `make` makes of the newest `look_back` versions; again if another came first.
+
+        Raises:
+            ConfigError: it does not fit the job's schema.
+        """
+        while True:
+            version = make(await history_of(self._store, definition.job_id, limit=look_back))
+            file = self._settings.of_job(definition.job_id)
+            values = effective_config(declared=definition.config, file=file, stored=version)
+            check_config(definition, values, version)
+            row = _row_of(definition.job_id, version)
+            if await self._store.put_config(row) == row:
+                self.changed()
+                return version
+
+    async def _candidates(
+        self, job_id: str, number: int, problems: list[ConfigError]
+    ) -> AsyncGenerator[ConfigVersion | None]:
+        """Yield what may be a run's stored layer, the best first: its version, what that was before, older ones."""
+        known = self._good.get((job_id, number))
+        if known is not None and (job_id, number) in self._fresh:
+            yield known
+        elif number:
+            found = await history_of(self._store, job_id, before=number + 1, limit=1)
+            problem = _problem_of(found, job_id, number)
+            if problem is None:
+                yield found[0]
+            else:
+                problems.append(problem)
+            if found and found[0].version == number and known is not None:
+                yield known
+            async for one in self._older(job_id, number):
+                yield one
+        yield None
+
+    async def _older(self, job_id: str, number: int) -> AsyncGenerator[ConfigVersion]:
+        now = from_us(self._store.now())
+        for one in await history_of(self._store, job_id, before=number, limit=_OLDER):
+            if one.problem is None and one.effective_from <= now:
+                yield one
+
+    def _files(self, job_id: str, file: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:  # Any: as above
+        good = self._good_files.get(job_id, file)
+        return (file,) if good == file else (file, good)
+
+    def _remember(self, job_id: str, stored: ConfigVersion | None, file: Mapping[str, Any]) -> None:  # Any: as above
+        self._good_files[job_id] = file
+        if stored is not None:
+            self._good[job_id, stored.version] = stored
+            while len(self._good) > _KEPT:
+                oldest = next(iter(self._good))
+                del self._good[oldest]
+                self._fresh.discard(oldest)
+
+    def _complain(self, job_id: str, problems: Sequence[ConfigError]) -> None:
+        said = str(problems[0]) if problems else ""
+        if said and said != self._complaints.get(job_id):
+            log.warning(
+                "the config of job %s was changed and cannot be used; the last good one stays: %s", job_id, said
+            )
+        self._complaints[job_id] = said
+
+
+def check_config(definition: JobDefinition, values: Mapping[str, object], stored: ConfigVersion | None) -> object:
+    """Return the instance that an effective config makes, None for a job without a schema.
+
+    Raises:
+        ConfigError: it does not fit the schema.
+    """
+    if definition.schema is None:
+        return None
+    version = "" if stored is None else f" with version {stored.version}"
+    return definition.schema.check(values, source=f"the config of job {definition.job_id!r}{version}")
+
+
+async def history_of(
+    store: ReadStore, job_id: str, *, before: int | None = None, limit: int = 50
+) -> Sequence[ConfigVersion]:
+    """Return versions of a job's config, newest first; one that was edited into no JSON object has a `problem`."""
+    return [_version_of(row) for row in await store.configs(job_id, before=before, limit=limit)]
+
+
+def _version_of(row: ConfigRow) -> ConfigVersion:
+    values: dict[str, Any] = {}  # Any: as above
+    problem = None
+    try:
+        values = decode_json(row.value, dict[str, Any])  # Any: as above
+    except DecodeError:
+        problem = "its value is no JSON object"
+    return ConfigVersion(
+        row.version,
+        values,
+        from_us(row.effective_from),
+        from_us(row.created_at),
+        comment=row.comment,
+        rollback_of=row.rollback_of,
+        problem=problem,
+    )
+
+
+def _row_of(job_id: str, version: ConfigVersion) -> ConfigRow:
+    return ConfigRow(
+        job_id=job_id,
+        version=version.version,
+        value=encode_json(version.values),
+        effective_from=to_us(version.effective_from),
+        created_at=to_us(version.created_at),
+        comment=version.comment,
+        rollback_of=version.rollback_of,
+    )
+
+
+def _problem_of(found: Sequence[ConfigVersion], job_id: str, number: int) -> ConfigError | None:
+    source = f"version {number} of the config of job {job_id!r}"
+    if not found or found[0].version != number:
+        return ConfigError(source=source, reason="it is gone from the store")
+    return None if found[0].problem is None else ConfigError(source=source, reason=found[0].problem)

@@ -1,0 +1,159 @@
+"""How people steer the jobs of an app while it runs, or from another process: their stored configs."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any  # Any: a config holds plain JSON
+
+from mainspring.base import from_us
+from mainspring.errors import InvalidArgumentError
+from mainspring.jobs.engine._configs import check_config, history_of
+from mainspring.jobs.engine._declarations import Declarations, Job
+from mainspring.jobs.engine._parts import OpenApp
+from mainspring.jobs.engine._settings import SettingsSource
+from mainspring.jobs.model import (
+    ABSENT,
+    ConfigChange,
+    ConfigSchema,
+    ConfigVersion,
+    config_at,
+    diff_config,
+    effective_config,
+    next_config,
+    rollback_config,
+    shown,
+)
+from mainspring.tools import MASK
+
+_WHOLE_HISTORY = 10_000
+
+
+class Steering(Declarations, ABC):
+    """The steering half of a `JobApp`."""
+
+    _settings: SettingsSource
+
+    @abstractmethod
+    async def open(self, *, runner: bool = True) -> OpenApp:
+        """Open store and runner."""
+
+    async def put_config(
+        self,
+        job: Job,
+        values: Mapping[str, Any],  # Any: as above
+        *,
+        merge: bool = False,
+        effective_from: datetime | None = None,
+        comment: str = "",
+    ) -> ConfigVersion:
+        """Store the next version of a job's config: the layer between the settings file and a call's own config.
+
+        Runs that start from then on use it, on every node; those that have started keep theirs, also for retries.
+
+        Args:
+            values: all that the version holds, or with `merge` what differs from the newest one: None removes a key.
+            effective_from: the instant from which it counts, aware; now unless given.
+
+        Raises:
+            UnknownJobError: the job is not registered.
+            ConfigError: with these values the job's config does not fit its schema.
+            InvalidArgumentError: `effective_from` is naive.
+        """
+        definition = self._registry[job]
+        opened = await self.open()
+        now = from_us(opened.store.now())
+
+        def make(history: Sequence[ConfigVersion]) -> ConfigVersion:
+            wanted = dict(values)
+            if merge:
+                newest = next((one for one in history if one.problem is None), None)
+                wanted = {**({} if newest is None else newest.values), **wanted}
+                wanted = {key: value for key, value in wanted.items() if value is not None}
+            return next_config(history, wanted, now=now, effective_from=effective_from, comment=comment)
+
+        return await opened.configs.put(definition, make, look_back=_WHOLE_HISTORY if merge else 1)
+
+    async def rollback_config(self, job: Job, version: int, *, comment: str = "") -> ConfigVersion:
+        """Store the values of an old version as the next one, in force from now on.
+
+        Raises:
+            UnknownJobError: the job is not registered.
+            InvalidArgumentError: the job's history has no such version, or it cannot be used.
+            ConfigError: with these values the job's config does not fit its schema.
+        """
+        definition = self._registry[job]
+        opened = await self.open()
+        make = partial(_rolled_back, version=version, now=from_us(opened.store.now()), comment=comment)
+        return await opened.configs.put(definition, make, look_back=_WHOLE_HISTORY)
+
+    async def config_history(self, job: Job, *, before: int | None = None, limit: int = 50) -> Sequence[ConfigVersion]:
+        """List the stored versions of a job's config, newest first; `before` is the last number seen."""
+        definition = self._registry[job]
+        return await history_of((await self.open()).store, definition.job_id, before=before, limit=limit)
+
+    async def effective_config(self, job: Job, *, at: datetime | None = None) -> dict[str, object]:
+        """Return the config that a run starting now would get, or one starting `at` an instant as far as is known.
+
+        Raises:
+            ConfigError: it does not fit the job's schema.
+        """
+        opened = await self.open()
+        history = await history_of(opened.store, self._registry[job].job_id, limit=_WHOLE_HISTORY)
+        return self.layered_config(job, history, at=at or from_us(opened.store.now()))
+
+    def layered_config(self, job: Job, history: Sequence[ConfigVersion], *, at: datetime) -> dict[str, object]:
+        """Lay the version of `history` that is in force at an instant over settings file and declaration.
+
+        Raises:
+            ConfigError: the result does not fit the job's schema.
+        """
+        definition = self._registry[job]
+        stored = config_at([one for one in history if one.problem is None], at)
+        file = self._settings.of_job(definition.job_id)
+        values = effective_config(declared=definition.config, file=file, stored=stored)
+        check_config(definition, values, stored)
+        return values
+
+    async def diff_config(self, job: Job, before: int, after: int) -> Sequence[ConfigChange]:
+        """Return what changed between two stored versions of a job's config; secrets are replaced by stars.
+
+        Raises:
+            InvalidArgumentError: the job's history has no such version.
+        """
+        definition = self._registry[job]
+        history = await history_of((await self.open()).store, definition.job_id, limit=_WHOLE_HISTORY)
+        return config_changes(_version(history, before), _version(history, after), definition.schema)
+
+
+def config_changes(before: ConfigVersion, after: ConfigVersion, schema: ConfigSchema | None) -> list[ConfigChange]:
+    """Return what differs between two versions as it may be shown."""
+    return [_shown_change(change, schema) for change in diff_config(before.values, after.values)]
+
+
+def _shown_change(change: ConfigChange, schema: ConfigSchema | None) -> ConfigChange:
+    *tables, key = change.key.split(".")
+    above = "".join(f"{table}." for table in tables)
+
+    def side(value: object) -> object:
+        if value is ABSENT:
+            return value
+        hidden = any(MASK == shown({table: ""}, schema)[table] for table in tables)
+        return MASK if hidden else shown({key: value}, schema, above=above)[key]
+
+    return ConfigChange(change.key, side(change.before), side(change.after))
+
+
+def _rolled_back(history: Sequence[ConfigVersion], *, version: int, now: datetime, comment: str) -> ConfigVersion:
+    known = next((one for one in history if one.version == version), None)
+    if known is not None and known.problem is not None:
+        raise InvalidArgumentError(argument="version", value=version, expected=f"another one: {known.problem}")
+    return rollback_config(history, version, now=now, comment=comment)
+
+
+def _version(history: Sequence[ConfigVersion], number: int) -> ConfigVersion:
+    found = next((one for one in history if one.version == number), None)
+    if found is None:
+        known = f"one of {sorted(one.version for one in history)}" if history else "a stored version"
+        raise InvalidArgumentError(argument="version", value=number, expected=known)
+    return found

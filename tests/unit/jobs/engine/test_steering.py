@@ -1,0 +1,91 @@
+"""Steering the jobs of an app: their stored configs as people put, look at and bring them back."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import pytest
+from tests.unit.jobs.engine.support_engine import at, make_app, running
+
+from mainspring.errors import ConfigError, InvalidArgumentError, UnknownJobError
+from mainspring.jobs import SECRET, ConfigChange, JobApp
+from mainspring.jobs.model import ABSENT
+
+
+class Api(msgspec.Struct):
+    rows: int = 1
+    pin: Annotated[str, SECRET] = ""
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> JobApp:
+    app = make_app(tmp_path)
+
+    @app.job("load", schema=Api, config={"rows": 1})
+    async def load() -> None:
+        pass
+
+    return app
+
+
+async def test_history_lists_versions_newest_first(app: JobApp) -> None:
+    async with running(app):
+        first = await app.put_config("load", {"rows": 2}, comment="more")
+        second = await app.put_config("load", {"rows": 3}, effective_from=at(0))
+        third = await app.rollback_config("load", 1, comment="too many")
+        assert [third, second, first] == await app.config_history("load")
+        assert [second] == await app.config_history("load", before=3, limit=1)
+        assert ("too many", 1, {"rows": 2}) == (third.comment, third.rollback_of, third.values)
+        assert {"rows": 2} == await app.effective_config("load")
+        assert {"rows": 1} == await app.effective_config("load", at=at(-1))
+        assert {"rows": 3} == await app.effective_config("load", at=at(1))
+
+
+async def test_merging_changes_keys_of_the_newest_version(app: JobApp) -> None:
+    async with running(app):
+        await app.put_config("load", {"rows": 2, "mode": "fast"})
+        merged = await app.put_config("load", {"rows": None, "depth": 1}, merge=True)
+        assert {"mode": "fast", "depth": 1} == merged.values
+        replaced = await app.put_config("load", {"depth": 2})
+        assert {"depth": 2} == replaced.values
+
+
+async def test_differences_show_no_secrets(app: JobApp) -> None:
+    async with running(app):
+        await app.put_config("load", {"rows": 2, "pin": "1234", "api": {"token": "x", "page": 1}})
+        await app.put_config("load", {"pin": "5678", "api": {"token": "y", "page": 2}, "secrets": {"a": {"b": 1}}})
+        await app.put_config("load", {"pin": "5678", "secrets": {"a": {"b": 2}}})
+        assert [
+            ConfigChange("api.page", 1, 2),
+            ConfigChange("api.token", "***", "***"),
+            ConfigChange("pin", "***", "***"),
+            ConfigChange("rows", 2, ABSENT),
+            ConfigChange("secrets", ABSENT, "***"),
+        ] == await app.diff_config("load", 1, 2)
+        assert [
+            ConfigChange("api", {"token": "***", "page": 2}, ABSENT),
+            ConfigChange("secrets.a.b", "***", "***"),
+        ] == await app.diff_config("load", 2, 3)
+
+
+async def test_what_cannot_be_is_refused(app: JobApp) -> None:
+    async with running(app):
+        with pytest.raises(InvalidArgumentError, match="version=1 is not accepted: expected a stored version"):
+            await app.rollback_config("load", 1)
+        with pytest.raises(InvalidArgumentError, match="a stored version"):
+            await app.diff_config("load", 1, 2)
+        await app.put_config("load", {})
+        with pytest.raises(InvalidArgumentError, match=r"one of \[1\]"):
+            await app.diff_config("load", 1, 2)
+        with pytest.raises(InvalidArgumentError, match="effective_from"):
+            await app.put_config("load", {}, effective_from=at(0).replace(tzinfo=None))
+        with pytest.raises(UnknownJobError):
+            await app.put_config("nobody", {})
+        await app.store.owner.write(  # type: ignore[attr-defined]  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue]
+            lambda connection: connection.execute("UPDATE config SET value = 'x'")  # pyright: ignore[reportUnknownLambdaType, reportUnknownMemberType]
+        )
+        with pytest.raises(InvalidArgumentError, match="another one: its value is no JSON object"):
+            await app.rollback_config("load", 1)
+        await app.put_config("load", {"rows": 5}, merge=True)
+        with pytest.raises(ConfigError):
+            await app.put_config("load", {"rows": "x"})
