@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from mainspring.services._tls_server import TLSServer as TLSServer
     from mainspring.services._udp_server import UDPServer as UDPServer
     from mainspring.services.aiohttp_service import AIOHTTPService as AIOHTTPService
+    from mainspring.services.aiohttp_service import AIOHTTPSSLService as AIOHTTPSSLService
     from mainspring.services.asgi_service import ASGIHTTPService as ASGIHTTPService
+    from mainspring.services.asgi_service import ASGIHTTPSSLService as ASGIHTTPSSLService
     from mainspring.services.grpc_service import GRPCPort as GRPCPort
     from mainspring.services.grpc_service import GRPCService as GRPCService
     from mainspring.services.uvicorn_service import UvicornApplication as UvicornApplication
@@ -53,8 +55,8 @@ else:
             ),
             "_tls_server": ("TLSServer",),
             "_udp_server": ("UDPServer",),
-            "aiohttp_service": ("AIOHTTPService",),
-            "asgi_service": ("ASGIHTTPService",),
+            "aiohttp_service": ("AIOHTTPSSLService", "AIOHTTPService"),
+            "asgi_service": ("ASGIHTTPSSLService", "ASGIHTTPService"),
             "grpc_service": (
                 "GRPCPort",
                 "GRPCService",

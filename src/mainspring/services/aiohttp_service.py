@@ -7,9 +7,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar  # Any: options of aiohttp's runner
 
 from mainspring.base import load_extra
+from mainspring.concurrency import threaded
 from mainspring.errors import MisuseError
 from mainspring.runtime import Service
 from mainspring.services._listening import Socket, check_place, given, open_socket, take_name
+from mainspring.services._tls import PathOrStr, SSLOptions
 from mainspring.transport import SocketOption
 
 if TYPE_CHECKING:
@@ -125,6 +127,62 @@ class AIOHTTPService(Service):
     def healthy(self) -> bool:
         """Whether the server listens."""
         return self.runner is not None and bool(self.runner.addresses)
+
+
+class AIOHTTPSSLService(AIOHTTPService):
+    """Serves an aiohttp application over TLS; see `AIOHTTPService`. The files are read at each start.
+
+    Attributes:
+        cert: file with the certificate, and its chain.
+        key: file with the private key.
+        ca: file with the authorities that sign certificates of clients.
+        require_client_cert: refuse clients without a certificate that `ca` (or the system's authorities) signed.
+        verify: check the certificates that clients send when `ca` is given.
+        minimum_version: oldest protocol, at least TLS 1.2.
+        maximum_version: newest protocol.
+
+    Raises:
+        InvalidArgumentError: a version older than TLS 1.2.
+        FileNotFoundError: (from the start) a file is not there.
+    """
+
+    __required__ = ("cert", "key")
+
+    cert: PathOrStr
+    key: PathOrStr
+    ca: PathOrStr | None = None
+    require_client_cert: bool = False
+    verify: bool = True
+    minimum_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
+    maximum_version: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED
+
+    def __init__(
+        self,
+        cert: PathOrStr | None = None,
+        key: PathOrStr | None = None,
+        ca: PathOrStr | None = None,
+        address: str | None = None,
+        port: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(address, port, **given(cert=cert, key=key, ca=ca), **kwargs)
+        self.ssl_options()
+
+    def ssl_options(self) -> SSLOptions:
+        """Return what the context is made of; override it for more."""
+        return SSLOptions(
+            cert=self.cert,
+            key=self.key,
+            ca=self.ca,
+            verify=self.verify,
+            require_client_cert=self.require_client_cert,
+            minimum_version=self.minimum_version,
+            maximum_version=self.maximum_version,
+        )
+
+    async def make_context(self) -> ssl.SSLContext | None:
+        """Read the files, in a thread."""
+        return await threaded(self.ssl_options().create_context)()
 
 
 def new_application() -> "Application":

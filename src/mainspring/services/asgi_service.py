@@ -1,4 +1,4 @@
-"""`ASGIHTTPService`: an ASGI application behind aiohttp (extra `asgi`)."""
+"""`ASGIHTTPService` and `ASGIHTTPSSLService`: an ASGI application behind aiohttp (extra `asgi`)."""
 
 import asyncio
 from abc import abstractmethod
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar  # Any: the values of ASGI's dic
 
 from mainspring.base import load_extra
 from mainspring.services._lifespan import ASGIApplicationType, ASGIReceiveType, ASGIScopeType, ASGISendType, Lifespan
-from mainspring.services.aiohttp_service import AIOHTTPService, new_application
+from mainspring.services.aiohttp_service import AIOHTTPService, AIOHTTPSSLService, new_application
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -41,6 +41,10 @@ class ASGIHTTPService(AIOHTTPService):
     async def create_application(self) -> "Application":
         """Return an aiohttp application that passes every request on."""
         return mount(self, await self.create_asgi_app())
+
+
+class ASGIHTTPSSLService(ASGIHTTPService, AIOHTTPSSLService):
+    """Serves an ASGI application over TLS; see `ASGIHTTPService`, and `AIOHTTPSSLService` for the arguments."""
 
 
 def mount(service: AIOHTTPService, app: ASGIApplicationType) -> "Application":

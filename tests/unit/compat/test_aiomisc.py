@@ -28,6 +28,11 @@ NAMES = {
     "aiomisc.log": "LogFormat LogLevel ThreadedHandler ThreadedHandlerStatistic basic_config wrap_logging_handler",
     "aiomisc.plugins": "plugins setup_plugins",
     "aiomisc.service": "Service ServiceMeta",
+    "aiomisc.service.aiohttp": "AIOHTTPSSLService AIOHTTPService",
+    "aiomisc.service.asgi": "ASGIApplicationType ASGIHTTPSSLService ASGIHTTPService ASGIReceiveType ASGIScopeType"
+    " ASGISendType",
+    "aiomisc.service.grpc_server": "GRPCService",
+    "aiomisc.service.uvicorn": "UvicornApplication UvicornService",
     "aiomisc.signal": "Signal receiver",
     "aiomisc.utils": "create_default_event_loop new_event_loop",
     "aiomisc.version": "__version__ version_info",
