@@ -1,13 +1,21 @@
-"""Services: ready classes of services, started and stopped by an entrypoint. TCP, TLS, UDP, HTTP, gRPC."""
+"""Services: ready classes of services, started and stopped by an entrypoint.
+
+Servers and clients of TCP, TLS and UDP; servers of HTTP and gRPC; periodic work, cron, processes; DNS; what watches
+a program: profiler, memory tracer, Sentry, carbon, systemd.
+"""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.services._cron_service import CronService as CronService
     from mainspring.services._lifespan import ASGIApplicationType as ASGIApplicationType
     from mainspring.services._lifespan import ASGIReceiveType as ASGIReceiveType
     from mainspring.services._lifespan import ASGIScopeType as ASGIScopeType
     from mainspring.services._lifespan import ASGISendType as ASGISendType
     from mainspring.services._lifespan import LifespanMode as LifespanMode
+    from mainspring.services._periodic_service import PeriodicService as PeriodicService
+    from mainspring.services._process_service import ProcessService as ProcessService
+    from mainspring.services._process_service import RespawningProcessService as RespawningProcessService
     from mainspring.services._simple_server import SimpleServer as SimpleServer
     from mainspring.services._tcp_client import RobustTCPClient as RobustTCPClient
     from mainspring.services._tcp_client import TCPClient as TCPClient
@@ -32,12 +40,18 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
+            "_cron_service": ("CronService",),
             "_lifespan": (
                 "ASGIApplicationType",
                 "ASGIReceiveType",
                 "ASGIScopeType",
                 "ASGISendType",
                 "LifespanMode",
+            ),
+            "_periodic_service": ("PeriodicService",),
+            "_process_service": (
+                "ProcessService",
+                "RespawningProcessService",
             ),
             "_simple_server": ("SimpleServer",),
             "_tcp_client": (
@@ -55,8 +69,14 @@ else:
             ),
             "_tls_server": ("TLSServer",),
             "_udp_server": ("UDPServer",),
-            "aiohttp_service": ("AIOHTTPSSLService", "AIOHTTPService"),
-            "asgi_service": ("ASGIHTTPSSLService", "ASGIHTTPService"),
+            "aiohttp_service": (
+                "AIOHTTPSSLService",
+                "AIOHTTPService",
+            ),
+            "asgi_service": (
+                "ASGIHTTPSSLService",
+                "ASGIHTTPService",
+            ),
             "grpc_service": (
                 "GRPCPort",
                 "GRPCService",
