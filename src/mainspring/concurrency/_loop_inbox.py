@@ -3,9 +3,15 @@
 The rule that loses nothing: a thread appends its result *before* it looks at the armed flag, and the loop clears
 the flag *before* it drains. Whoever sees the flag set knows that a drain is still to come after its append.
 Measured: 8 to 10 times the calls per second of one wake-up each, with 100 calls in flight.
+
+asyncio's own loop on a selector is woken through a descriptor of the inbox, open as long as the loop exists:
+`call_soon_threadsafe` costs it a handle, a context and a third system call each time, a fifth of a lonely call.
+Other loops, and systems without eventfd, are woken by `call_soon_threadsafe`.
 """
 
 import asyncio
+import os
+import sys
 import weakref
 from collections import deque
 from typing import Any  # Any: results of any type pass through one deque
@@ -18,11 +24,12 @@ _inboxes: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopInbox]" = we
 class LoopInbox:
     """The results that wait for one loop. It refers to the loop through its futures only."""
 
-    __slots__ = ("_armed", "_done")
+    __slots__ = ("_armed", "_done", "_fd")
 
     def __init__(self) -> None:
         self._done: deque[tuple[asyncio.Future[Any], Any, BaseException | None]] = deque()
         self._armed = False
+        self._fd: int | None = None
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop) -> "LoopInbox":
@@ -30,6 +37,8 @@ class LoopInbox:
         inbox = _inboxes.get(loop)
         if inbox is None:
             inbox = _inboxes[loop] = cls()
+            if type(loop) is asyncio.SelectorEventLoop:  # loops of other kinds have their own ways to wait
+                inbox._open_descriptor(loop)
         return inbox
 
     def deliver(self, future: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
@@ -42,9 +51,32 @@ class LoopInbox:
         if not self._armed:
             self._armed = True
             try:
-                future.get_loop().call_soon_threadsafe(self._drain)
+                self._wake(future.get_loop())
             except RuntimeError:
+                outside_work.count -= len(self._done)
                 self._done.clear()
+
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
+        if sys.platform != "linux" or self._fd is None:
+            loop.call_soon_threadsafe(self._drain)
+        elif not loop.is_closed():
+            os.eventfd_write(self._fd, 1)  # open as long as the loop lives, and the future refers to the loop
+        else:
+            raise RuntimeError("Event loop is closed")
+
+    def _open_descriptor(self, loop: asyncio.SelectorEventLoop) -> None:
+        if sys.platform == "linux":
+            try:
+                self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            except OSError:
+                return  # no descriptor is left: the slower way needs none
+            loop.add_reader(self._fd, self._drain_descriptor, self._fd)
+            weakref.finalize(loop, os.close, self._fd)
+
+    def _drain_descriptor(self, fd: int) -> None:
+        if sys.platform == "linux":
+            os.eventfd_read(fd)
+        self._drain()
 
     def _drain(self) -> None:
         self._armed = False

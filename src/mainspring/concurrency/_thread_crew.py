@@ -128,7 +128,6 @@ class ThreadCrew:
                 with self._lock:
                     self._room.notify()
             self._do(job)
-            self._unfinished -= 1
             del job  # an idle thread must not keep arguments and results alive
         self._jobs.put(None)  # the next thread ends too
         with self._lock:
@@ -139,9 +138,11 @@ class ThreadCrew:
         inbox, future, context, function, args, kwargs = job
         if inbox is None:
             if not future.set_running_or_notify_cancel():
+                self._unfinished -= 1
                 return
         else:
             if future.cancelled():
+                self._unfinished -= 1
                 inbox.deliver(future, None, None)
                 return
             here.future = future
@@ -155,11 +156,15 @@ class ThreadCrew:
         here.future = None
         self._count(monotonic() - started, error)
         if inbox is not None:
+            # Before the answer, which may bring the next call at once: this thread is as good as free for it.
+            self._unfinished -= 1
             inbox.deliver(future, result, as_coroutines_raise(error))
-        elif error is None:
-            future.set_result(result)
         else:
-            future.set_exception(error)
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+            self._unfinished -= 1  # only now: callbacks ran in this thread
         del error  # it refers to this frame, which refers to it
 
     def _count(self, seconds: float, error: BaseException | None) -> None:

@@ -263,6 +263,23 @@ def test_what_wide_fixtures_keep_or_ends_soon_or_is_excused_is_no_leak(house: py
     house.runpytest_inprocess().assert_outcomes(passed=8, failed=1)
 
 
+def test_what_a_pool_needs_of_the_shared_loop_is_no_leak(house: pytest.Pytester) -> None:
+    house.makepyfile(
+        """
+        import pytest
+        from mainspring.concurrency import ThreadPoolExecutor
+
+        @pytest.fixture(scope="session")
+        async def wide(): pass
+
+        async def test_a_pool(wide):
+            with ThreadPoolExecutor(1) as pool:
+                assert 7 == await pool.run(abs, -7)
+        """
+    )
+    house.runpytest_inprocess().assert_outcomes(passed=1)
+
+
 def test_leaks_are_not_looked_for_unless_asked(house: pytest.Pytester) -> None:
     house.makepyfile("import os\ndef test_leaks():\n    global fd\n    fd = os.dup(1)\ndef test_end(): os.close(fd)")
     house.runpytest_inprocess("-o", "mainspring_leaks=false").assert_outcomes(passed=2)
