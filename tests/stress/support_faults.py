@@ -27,6 +27,8 @@ from mainspring.jobs.stores import (
     JobRegistration,
     JobRow,
     JobStore,
+    NodeRow,
+    QueueRow,
     RunFilter,
     RunRecord,
     StoreReader,
@@ -281,7 +283,21 @@ class FaultyStore:
     async def backfill(self, backfill_id: str) -> BackfillRow | None:
         return await self._call(lambda: self.inner.backfill(backfill_id))
 
+    async def nodes(self, *, limit: int = 100) -> Sequence[NodeRow]:
+        return await self._call(lambda: self.inner.nodes(limit=limit))
+
+    async def queues(self) -> Sequence[QueueRow]:
+        return await self._call(self.inner.queues)
+
+    async def watermarks(self) -> Sequence[tuple[str, int]]:
+        return await self._call(self.inner.watermarks)
+
     async def backfills(
-        self, *, job_id: str | None = None, states: frozenset[BackfillState] = frozenset(), limit: int = 50
+        self,
+        *,
+        job_id: str | None = None,
+        states: frozenset[BackfillState] = frozenset(),
+        before: str | None = None,
+        limit: int = 50,
     ) -> Sequence[BackfillRow]:
-        return await self._call(lambda: self.inner.backfills(job_id=job_id, states=states, limit=limit))
+        return await self._call(lambda: self.inner.backfills(job_id=job_id, states=states, before=before, limit=limit))

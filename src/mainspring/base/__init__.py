@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mainspring.base._parsing import parse_bool as parse_bool
     from mainspring.base._parsing import parse_duration as parse_duration
     from mainspring.base._random import current_random as current_random
+    from mainspring.base._random import first_id_at as first_id_at
     from mainspring.base._random import new_id as new_id
     from mainspring.base._random import use_random as use_random
     from mainspring.base._statistics import Statistic as Statistic
@@ -59,6 +60,7 @@ else:
             "_extras": ("load_extra",),
             "_frames": ("DEFAULT_MAX_FRAME_BYTES", "FrameDecoder", "encode_frame", "longest_payload"),
             "_outside_work": ("outside_work",),
+            "_random": ("first_id_at",),
             "_parsing": ("parse_bool", "parse_duration"),
             "_instant": ("from_us", "to_us"),
         },

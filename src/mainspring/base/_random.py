@@ -69,6 +69,12 @@ def use_random(seed: int | str | bytes) -> Generator[random.Random]:
         _source = before
 
 
+def first_id_at(us: int) -> str:
+    """Return the smallest text of an id that is made at an instant (UTC microseconds)."""
+    text = f"{max(0, us) // 1000:012x}"
+    return f"{text[:8]}-{text[8:]}"
+
+
 def new_id() -> str:
     """Return a new UUIDv7 in its canonical text.
 

@@ -18,6 +18,7 @@ from mainspring.jobs.engine._backfill import Backfill
 from mainspring.jobs.engine._backfill_rows import BackfillOptions, with_downstream
 from mainspring.jobs.engine._calls import new_call
 from mainspring.jobs.engine._declarations import Job
+from mainspring.jobs.engine._metrics import RunMetrics
 from mainspring.jobs.engine._parts import AppResources, OpenApp
 from mainspring.jobs.engine._reader import JobReader
 from mainspring.jobs.engine._results import RunResult
@@ -79,6 +80,7 @@ class JobApp(Steering, Service):
         if poll_interval <= 0:
             raise InvalidArgumentError(argument="poll_interval", value=poll_interval, expected="seconds > 0")
         self.label = label
+        self.metrics = RunMetrics()
         self._store_given = store
         self._memory = MemoryData()  # for store="memory": what was kept is there when the app is opened again
         self._durability: Durability = durability

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec.structs import replace
 
-from mainspring.base import Backoff, from_us
+from mainspring.base import Backoff, current_clock, from_us
 from mainspring.errors import (
     JobTimeoutError,
     LeaseLostError,
@@ -303,8 +303,11 @@ class Execution:
         """Write the end; a failed write of the sinks' rows makes it a failed attempt."""
         delays = iter(_STORE_TROUBLE)
         while True:
+            sent = current_clock().monotonic()
             try:
-                return await self._work.store.finish(finish)
+                record = await self._work.store.finish(finish)
+                self._work.app.metrics.stored("finish", current_clock().monotonic() - sent)
+                return record
             except (StaleFenceError, LeaseLostError) as error:
                 log.warning("run %s of %s: %s", finish.run_id, self.record.job_id, error)
                 return None

@@ -18,6 +18,7 @@ from typing import Final
 from mainspring.base import current_clock, current_random
 from mainspring.errors import ClosedError, LeaseLostError
 from mainspring.jobs.engine._execution import Execution, StopReason, Work
+from mainspring.jobs.engine._metrics import RunMetrics
 from mainspring.jobs.engine._steady import keep_doing
 from mainspring.jobs.stores import Claim, Enqueue, EnqueueAnswer, JobStore, NewRun, RunRecord
 
@@ -36,6 +37,7 @@ class Node:
         slots: handlers that may run at once.
         poll_interval: seconds between heartbeats, and between claims when nothing woke the node.
         cancel_grace: seconds that a handler may take to stop before that is said.
+        metrics: what the node counts.
         on_end: called with the record of each run that ended here (terminal, retrying or handed back).
         on_change: called when a heartbeat tells that another node changed the catalogue.
     """
@@ -49,6 +51,7 @@ class Node:
         queues: tuple[str, ...],
         poll_interval: float,
         cancel_grace: float,
+        metrics: RunMetrics,
         on_end: Callable[[RunRecord], None],
         on_change: Callable[[], None],
     ) -> None:
@@ -58,6 +61,7 @@ class Node:
         self._queues = queues
         self._poll_interval = poll_interval
         self._cancel_grace = cancel_grace
+        self._metrics = metrics
         self._on_end = on_end
         self._on_change = on_change
         self._running: set[Execution] = set()
@@ -139,6 +143,7 @@ class Node:
         if answer.claimed is None:
             self._wake.set()
         elif not self._closing:  # else it is freed with the epoch
+            self._metrics.claim_count += 1
             self.begin(answer.claimed)
         if not waiter.done():
             waiter.set_result(answer)
@@ -196,10 +201,13 @@ class Node:
         limit = min(free, CLAIM_BATCH)
         command = Claim(epoch=self.epoch, limit=limit, jobs=frozenset(self._works), queues=self._queues)
         self._reserved += limit  # a hot claim in the meantime must not take the same slots
+        sent = current_clock().monotonic()
         try:
             answer = await self._store.claim(command)
         finally:
             self._reserved -= limit
+        self._metrics.stored("claim", current_clock().monotonic() - sent)
+        self._metrics.claimed(len(answer.runs))
         for record in answer.runs:
             self.begin(record)
         if len(answer.runs) == limit:
@@ -219,7 +227,9 @@ class Node:
         return self._poll_interval * current_random().uniform(0.9, 1.1)
 
     async def _beat(self) -> None:
+        sent = current_clock().monotonic()
         answer = await self._store.heartbeat(self.epoch)
+        self._metrics.stored("heartbeat", current_clock().monotonic() - sent)
         if not answer.alive:
             raise LeaseLostError(epoch=self.epoch)
         for run_id in answer.cancelled:

@@ -89,6 +89,7 @@ class OpenApp:
         self._workers_lock = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._hears = False
+        self._metrics = app.metrics
         self._definitions = definitions = app.jobs
         works = {job_id: self._work_of(app, one) for job_id, one in definitions.items()}
         self.waiters = Waiters(store, poll_interval=poll_interval)
@@ -99,6 +100,7 @@ class OpenApp:
             queues=queues,
             poll_interval=poll_interval,
             cancel_grace=cancel_grace,
+            metrics=app.metrics,
             on_end=self._run_ended,
             on_change=self._catalogue_changed,
         )
@@ -174,6 +176,7 @@ class OpenApp:
         self._tasks.append(asyncio.create_task(coroutine, name=name))
 
     def _run_ended(self, record: RunRecord) -> None:
+        self._metrics.ended(record)
         self.waiters.ended(record)
         self.planner.ended(record)
         self.needs.ended(record)

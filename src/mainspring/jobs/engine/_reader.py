@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from mainspring.base import decode_json, from_us
+from mainspring.base import decode_json, from_us, to_us
 from mainspring.jobs.engine._declarations import Job
 from mainspring.jobs.engine._registry import Registry
 from mainspring.jobs.model import RangeSet, RunLog, RunState
-from mainspring.jobs.stores import ReadStore, RunFilter, RunRecord
+from mainspring.jobs.stores import BackfillRow, JobRow, NodeRow, QueueRow, ReadStore, RunFilter, RunRecord
 
 _FIRST: Final = -(2**62)
 _LAST: Final = 2**62
@@ -31,10 +31,15 @@ class JobReader:
         *,
         states: Sequence[RunState] = (),
         backfill_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
         before: str | None = None,
         limit: int = 50,
     ) -> Sequence[RunRecord]:
         """List runs, newest first; `before` is the last run id seen.
+
+        Args:
+            since, until: only runs that were made in this half-open range.
 
         Raises:
             UnknownJobError: the job is not registered.
@@ -43,6 +48,8 @@ class JobReader:
             job_id=None if job is None else self._registry[job].job_id,
             states=frozenset(states),
             backfill_id=backfill_id,
+            created_from=None if since is None else to_us(since),
+            created_to=None if until is None else to_us(until),
             before=before,
             limit=limit,
         )
@@ -52,6 +59,37 @@ class JobReader:
         """Return (attempt, what it logged) for the attempts of a run that said something, oldest first."""
         kept = await self._store.logs(run_id)
         return [(one.attempt, decode_json(one.log, RunLog)) for one in kept]
+
+    async def jobs(self) -> dict[str, JobRow]:
+        """Return what the store knows of each job ever registered, by id: cursor, next fire, pause."""
+        return {row.job_id: row for row in await self._store.jobs()}
+
+    async def backfill(self, backfill_id: str) -> BackfillRow | None:
+        """Return one backfill."""
+        return await self._store.backfill(backfill_id)
+
+    async def backfills(
+        self, job: Job | None = None, *, before: str | None = None, limit: int = 50
+    ) -> Sequence[BackfillRow]:
+        """List backfills, newest first; `before` is the last id seen.
+
+        Raises:
+            UnknownJobError: the job is not registered.
+        """
+        job_id = None if job is None else self._registry[job].job_id
+        return await self._store.backfills(job_id=job_id, before=before, limit=limit)
+
+    async def nodes(self) -> Sequence[NodeRow]:
+        """List the nodes of the store, the latest first."""
+        return await self._store.nodes()
+
+    async def queues(self) -> Sequence[QueueRow]:
+        """List the queues in which runs wait for a claim."""
+        return await self._store.queues()
+
+    async def watermarks(self) -> dict[str, datetime]:
+        """Return how far each job has come that has run intervals, by id."""
+        return {job_id: from_us(end) for job_id, end in await self._store.watermarks()}
 
     async def counts(self) -> dict[str, dict[str, int]]:
         """Return the numbers of runs kept, by job and state."""

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mainspring.jobs.stores._records import JobRegistration as JobRegistration
     from mainspring.jobs.stores._records import JobRow as JobRow
     from mainspring.jobs.stores._records import NewRun as NewRun
+    from mainspring.jobs.stores._records import NodeRow as NodeRow
+    from mainspring.jobs.stores._records import QueueRow as QueueRow
     from mainspring.jobs.stores._records import RunFilter as RunFilter
     from mainspring.jobs.stores._records import RunKind as RunKind
     from mainspring.jobs.stores._records import RunRecord as RunRecord
@@ -60,6 +62,8 @@ else:
                 "JobRegistration",
                 "JobRow",
                 "NewRun",
+                "NodeRow",
+                "QueueRow",
                 "RunFilter",
                 "RunKind",
                 "RunRecord",

@@ -58,3 +58,18 @@ def join(ranges: list[Range]) -> list[Range]:
         else:
             joined.append((start, end, state))
     return joined
+
+
+def unbroken_end(ranges: Iterable[Range]) -> int | None:
+    """Return the end of the unbroken beginning of what succeeded or was skipped; None without any range.
+
+    `ranges` are sorted; no more of them are taken than needed.
+    """
+    end: int | None = None
+    for start, stop, state in ranges:
+        if end is None:
+            end = start
+        if start > end or state == "failed":
+            break
+        end = max(end, stop)
+    return end

@@ -16,7 +16,7 @@ from mainspring.jobs.stores import _memory_nodes as nodes
 from mainspring.jobs.stores._instants import monotonic_us, now_us
 from mainspring.jobs.stores._memory_claim import Turns, claim
 from mainspring.jobs.stores._memory_configs import put_config
-from mainspring.jobs.stores._memory_data import MemoryData
+from mainspring.jobs.stores._memory_data import LiveNode, MemoryData
 from mainspring.jobs.stores._memory_ends import cancel, finish
 from mainspring.jobs.stores._memory_enqueue import enqueue, enqueue_all
 from mainspring.jobs.stores._memory_reads import MemoryReads, MemoryStoreReader
@@ -86,7 +86,7 @@ class MemoryStore(MemoryReads):
 
     async def open_node(self, name: str) -> int:
         """Register this process as a live node; see `RunStore`."""
-        return nodes.open_node(self._opened(), self._owner, self._expiry())
+        return nodes.open_node(self._opened(), LiveNode(self._owner, self._expiry(), name, now_us()))
 
     async def close_node(self, epoch: int) -> None:
         """End the epoch; its runs become claimable at once."""

@@ -57,6 +57,8 @@ class LiveNode(NamedTuple):
 
     owner: object
     expires_at: float
+    name: str
+    started_at: int
 
 
 class KeyUse(NamedTuple):

@@ -107,6 +107,15 @@ class ReadyRuns:
             yield from level.jobs[place:]
             yield from level.jobs[:place]
 
+    def heads(self) -> Iterator[tuple[str, int]]:
+        """Yield (queue, when its first run became available) for each job of each queue and rank."""
+        for queue, levels in self._queues.items():
+            for level in levels.values():
+                for heap in level.heaps.values():
+                    order = heap.first_order()
+                    if order is not None:
+                        yield queue, order[0]
+
     def take_in_turn(self, queue: str, rank: int, jobs: Sequence[str], wanted: int) -> list[str]:
         """Take up to `wanted` runs out: the first of each job, then the second of each."""
         taken: list[str] = []

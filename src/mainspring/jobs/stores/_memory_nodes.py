@@ -8,10 +8,10 @@ from mainspring.jobs.stores._memory_ends import settle
 from mainspring.jobs.stores._records import HeartbeatAnswer, RunRecord
 
 
-def open_node(data: MemoryData, owner: object, expires_at: float) -> int:
+def open_node(data: MemoryData, node: LiveNode) -> int:
     """Register a node; return its epoch."""
     data.last_epoch += 1
-    data.nodes[data.last_epoch] = LiveNode(owner, expires_at)
+    data.nodes[data.last_epoch] = node
     return data.last_epoch
 
 

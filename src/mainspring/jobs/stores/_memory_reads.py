@@ -5,14 +5,18 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from mainspring.jobs.stores._done import unbroken_end
+from mainspring.jobs.stores._instants import now_us
 from mainspring.jobs.stores._memory_configs import list_configs
-from mainspring.jobs.stores._memory_data import MemoryData
+from mainspring.jobs.stores._memory_data import MemoryData, Place
 from mainspring.jobs.stores._records import (
     AttemptLog,
     BackfillRow,
     BackfillState,
     DoneRange,
     JobRow,
+    NodeRow,
+    QueueRow,
     RunFilter,
     RunRecord,
 )
@@ -93,12 +97,55 @@ class MemoryReads:
         return self._data.backfills.get(backfill_id)
 
     async def backfills(
-        self, *, job_id: str | None = None, states: frozenset[BackfillState] = frozenset(), limit: int = 50
+        self,
+        *,
+        job_id: str | None = None,
+        states: frozenset[BackfillState] = frozenset(),
+        before: str | None = None,
+        limit: int = 50,
     ) -> Sequence[BackfillRow]:
-        """List backfills, newest first."""
+        """List backfills, newest first; `before` is the last id seen."""
         rows = [row for row in self._data.backfills.values() if job_id in (None, row.job_id)]
         wanted = [row for row in rows if not states or row.state in states]
-        return sorted(wanted, key=lambda row: (row.created_at, row.backfill_id), reverse=True)[:limit]
+        if before is not None:
+            seen = self._data.backfills.get(before)
+            wanted = [] if seen is None else [row for row in wanted if _age_of(row) < _age_of(seen)]
+        return sorted(wanted, key=_age_of, reverse=True)[:limit]
+
+    async def nodes(self, *, limit: int = 100) -> Sequence[NodeRow]:
+        """List nodes, the latest first."""
+        data = self._data
+        return [
+            NodeRow(
+                epoch=epoch,
+                name=data.nodes[epoch].name,
+                alive=True,
+                started_at=data.nodes[epoch].started_at,
+                ended_at=None,
+                running_count=len(data.held.get(epoch, ())),
+            )
+            for epoch in sorted(data.nodes, reverse=True)[:limit]
+        ]
+
+    async def queues(self) -> Sequence[QueueRow]:
+        """List the queues in which runs wait for a claim, by name."""
+        oldest: dict[str, int] = {}
+        for queue, available_at in (*self._data.ready.heads(), *self._overdue()):
+            oldest[queue] = min(available_at, oldest.get(queue, available_at))
+        return [QueueRow(queue=queue, oldest_at=oldest[queue]) for queue in sorted(oldest)]
+
+    def _overdue(self) -> Iterator[tuple[str, int]]:
+        """Yield (queue, available at) of runs whose time has come and that no claim has looked at."""
+        now = now_us()
+        first = self._data.timed.first_order()
+        if first is not None and first[0] <= now:
+            records = (run.record for run in self._data.live.values() if run.place is Place.TIMED)
+            yield from ((one.queue, one.available_at) for one in records if one.available_at <= now)
+
+    async def watermarks(self) -> Sequence[tuple[str, int]]:
+        """Return how far each job has come; see `ReadStore`."""
+        ends = ((job_id, unbroken_end(self._data.done.get(job_id, ()))) for job_id in sorted(self._data.jobs))
+        return [(job_id, end) for job_id, end in ends if end is not None]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -114,9 +161,15 @@ class MemoryStoreReader(MemoryReads):
         """Do nothing: there is nothing to close."""
 
 
+def _age_of(row: BackfillRow) -> tuple[int, str]:
+    return row.created_at, row.backfill_id
+
+
 def _matches(record: RunRecord, which: RunFilter) -> bool:
     return (
-        which.job_id in (None, record.job_id)
+        (which.created_from is None or record.created_at >= which.created_from)
+        and (which.created_to is None or record.created_at < which.created_to)
+        and which.job_id in (None, record.job_id)
         and which.backfill_id in (None, record.backfill_id)
         and (not which.states or record.state in which.states)
     )

@@ -23,6 +23,8 @@ from mainspring.jobs.stores._records import (
     HeartbeatAnswer,
     JobRegistration,
     JobRow,
+    NodeRow,
+    QueueRow,
     RunFilter,
     RunRecord,
 )
@@ -188,9 +190,29 @@ class ReadStore(Protocol):
         ...
 
     async def backfills(
-        self, *, job_id: str | None = None, states: frozenset[BackfillState] = frozenset(), limit: int = 50
+        self,
+        *,
+        job_id: str | None = None,
+        states: frozenset[BackfillState] = frozenset(),
+        before: str | None = None,
+        limit: int = 50,
     ) -> Sequence[BackfillRow]:
-        """List backfills, newest first."""
+        """List backfills, newest first; `before` is the last id seen."""
+        ...
+
+    async def nodes(self, *, limit: int = 100) -> Sequence[NodeRow]:
+        """List nodes, the latest first; those that ended are forgotten some time."""
+        ...
+
+    async def queues(self) -> Sequence[QueueRow]:
+        """List the queues in which runs wait for a claim, by name."""
+        ...
+
+    async def watermarks(self) -> Sequence[tuple[str, int]]:
+        """Return (job id, end of the unbroken beginning of what succeeded or was skipped), by job id.
+
+        Jobs without a done-set are missing; one whose first range failed has its start.
+        """
         ...
 
 

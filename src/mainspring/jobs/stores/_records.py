@@ -324,11 +324,40 @@ class DoneRange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRow:
+    """A node's epoch as the store knows it: one that died is `alive` until somebody rescues its runs."""
+
+    epoch: int
+    name: str
+    alive: bool
+    started_at: int
+    ended_at: int | None
+    running_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueRow:
+    """A queue in which runs wait that could be claimed; `oldest_at` is since when the oldest of them could."""
+
+    queue: str
+    oldest_at: int
+
+
+ID_CLOCKS_APART = 86_400_000_000
+"""Microseconds by which the time in a run's id may differ from its `created_at`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
-    """Which runs to list, newest first (by run id, which grows with time); `before` is the last id seen."""
+    """Which runs to list, newest first (by run id, which grows with time); `before` is the last id seen.
+
+    `created_from` and `created_to` are the ends of a half-open range of `created_at`.
+    """
 
     job_id: str | None = None
     states: frozenset[RunState] = frozenset()
     backfill_id: str | None = None
+    created_from: int | None = None
+    created_to: int | None = None
     before: str | None = None
     limit: int = 50

@@ -6,13 +6,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
+from mainspring.jobs.stores import _sqlite_overview as overview
 from mainspring.jobs.stores import _sqlite_reads as reads
+from mainspring.jobs.stores._instants import now_us
 from mainspring.jobs.stores._records import (
     AttemptLog,
     BackfillRow,
     BackfillState,
     DoneRange,
     JobRow,
+    NodeRow,
+    QueueRow,
     RunFilter,
     RunRecord,
 )
@@ -81,10 +85,27 @@ class SqliteReads(ABC):
         return await self._read(lambda c: reads.find_backfill(c, backfill_id))
 
     async def backfills(
-        self, *, job_id: str | None = None, states: frozenset[BackfillState] = frozenset(), limit: int = 50
+        self,
+        *,
+        job_id: str | None = None,
+        states: frozenset[BackfillState] = frozenset(),
+        before: str | None = None,
+        limit: int = 50,
     ) -> Sequence[BackfillRow]:
-        """List backfills, newest first."""
-        return await self._read(lambda c: reads.list_backfills(c, job_id, states, limit))
+        """List backfills, newest first; `before` is the last id seen."""
+        return await self._read(lambda c: reads.list_backfills(c, job_id, states, before, limit))
+
+    async def nodes(self, *, limit: int = 100) -> Sequence[NodeRow]:
+        """List nodes, the latest first."""
+        return await self._read(lambda c: overview.list_nodes(c, limit))
+
+    async def queues(self) -> Sequence[QueueRow]:
+        """List the queues in which runs wait for a claim, by name."""
+        return await self._read(lambda c: overview.list_queues(c, now_us()))
+
+    async def watermarks(self) -> Sequence[tuple[str, int]]:
+        """Return how far each job has come; see `ReadStore`."""
+        return await self._read(overview.list_watermarks)
 
 
 class SqliteStoreReader(SqliteReads):

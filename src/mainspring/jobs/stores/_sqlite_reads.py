@@ -4,8 +4,10 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from mainspring.base import first_id_at
 from mainspring.jobs.stores._done import join
 from mainspring.jobs.stores._records import (
+    ID_CLOCKS_APART,
     BackfillRow,
     BackfillState,
     DoneRange,
@@ -49,6 +51,14 @@ def list_runs(connection: sqlite3.Connection, which: RunFilter) -> list[RunRecor
     if which.before is not None:
         conditions.append("run_id < :before")
         parameters["before"] = which.before
+    if which.created_from is not None:
+        conditions.append("created_at >= :created_from AND run_id >= :first_id")
+        parameters["created_from"] = which.created_from
+        parameters["first_id"] = first_id_at(which.created_from - ID_CLOCKS_APART)
+    if which.created_to is not None:
+        conditions.append("created_at < :created_to AND run_id < :last_id")
+        parameters["created_to"] = which.created_to
+        parameters["last_id"] = first_id_at(which.created_to + ID_CLOCKS_APART)
     if which.states:
         conditions.append("state IN (SELECT value FROM json_each(:states))")
         parameters["states"] = id_list(sorted(state.value for state in which.states))
@@ -110,11 +120,18 @@ def find_backfill(connection: sqlite3.Connection, backfill_id: str) -> BackfillR
 
 
 def list_backfills(
-    connection: sqlite3.Connection, job_id: str | None, states: frozenset[BackfillState], limit: int
+    connection: sqlite3.Connection,
+    job_id: str | None,
+    states: frozenset[BackfillState],
+    before: str | None,
+    limit: int,
 ) -> list[BackfillRow]:
     """Return backfills, newest first."""
-    parameters: dict[str, Any] = {"limit": limit, "job_id": job_id}  # Any: what SQLite binds
+    parameters: dict[str, Any] = {"limit": limit, "job_id": job_id, "before": before}  # Any: what SQLite binds
     conditions = ["1" if job_id is None else "job_id = :job_id"]
+    if before is not None:
+        seen = "(SELECT created_at, backfill_id FROM backfill WHERE backfill_id = :before)"
+        conditions.append(f"(created_at, backfill_id) < {seen}")
     if states:
         conditions.append("state IN (SELECT value FROM json_each(:states))")
         parameters["states"] = id_list(sorted(state.value for state in states))

@@ -1,0 +1,101 @@
+"""What tells how a whole store is: nodes, queues, watermarks; and lists that are read page by page."""
+
+from tests.conformance.jobs.support_stores import (
+    HOUR,
+    StoreFactory,
+    backfill_of,
+    claim,
+    claim_one,
+    ending,
+    enqueue,
+    interval_run,
+    new_run,
+    registration,
+)
+
+from mainspring.jobs.model import RunState
+from mainspring.jobs.stores import JobStore, RunFilter
+
+
+async def test_living_nodes_are_listed_with_what_they_run(stores: StoreFactory) -> None:
+    async with stores() as store:
+        first, second = await store.open_node("host:1"), await store.open_node("host:2")
+        for _ in range(3):
+            await enqueue(store, new_run(store))
+        await claim(store, first, limit=2)
+        rows = await store.nodes()
+        assert [(second, "host:2", True, 0), (first, "host:1", True, 2)] == [
+            (one.epoch, one.name, one.alive, one.running_count) for one in rows
+        ]
+        assert all(one.started_at > 0 and one.ended_at is None for one in rows)
+        assert [second] == [one.epoch for one in await store.nodes(limit=1)]
+        await store.close_node(second)
+        assert [first] == [one.epoch for one in await store.nodes() if one.alive]
+
+
+async def test_a_queue_is_as_old_as_its_oldest_run_that_could_be_claimed(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        now = store.now()
+        for job, age, queue, priority in (
+            ("b", 10, "default", 0),
+            ("a", 5, "default", 0),
+            ("a", 30, "default", 0),
+            ("c", 20, "default", -9),
+            ("a", 7, "slow", 3),
+        ):
+            run = new_run(store, job, available_at=now - age * HOUR, queue=queue, priority=priority)
+            await enqueue(store, run)
+        await enqueue(store, new_run(store, available_at=now + HOUR, state=RunState.SCHEDULED, queue="later"))
+        await enqueue(store, new_run(store, available_at=now - 1, state=RunState.SCHEDULED, queue="due"))
+        found = {one.queue: now - one.oldest_at for one in await store.queues()}
+        assert {"default": 30 * HOUR, "slow": 7 * HOUR, "due": 1} == found
+        await claim(store, epoch, "a", "b", "c", "job", queues=("default", "slow", "due"))
+        assert [] == await store.queues()
+
+
+async def finish_hour(store: JobStore, epoch: int, hour: int, state: RunState, job: str = "job") -> None:
+    await enqueue(store, interval_run(store, hour * HOUR, job))
+    await store.finish(ending(await claim_one(store, epoch, job), state))
+
+
+async def test_a_watermark_stops_at_the_first_gap_or_failure(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await store.register([registration(name) for name in ("job", "gap", "failed", "never")])
+        for hour in (1, 2, 3):
+            await finish_hour(store, epoch, hour, RunState.SKIPPED if hour == 2 else RunState.SUCCEEDED)
+        for hour in (1, 3):
+            await finish_hour(store, epoch, hour, RunState.SUCCEEDED, "gap")
+        await finish_hour(store, epoch, 1, RunState.FAILED, "failed")
+        assert [("failed", HOUR), ("gap", 2 * HOUR), ("job", 4 * HOUR)] == await store.watermarks()
+
+
+async def test_runs_are_listed_by_when_they_were_made(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        runs = [new_run(store) for _ in range(4)]
+        for run in runs:
+            await enqueue(store, run)
+        await store.finish(ending(await claim_one(store, epoch)))
+        made = {one.run_id: one.created_at for one in await store.runs(RunFilter())}
+        assert {run.run_id for run in runs} == made.keys()
+        for begin, end in ((min(made.values()), max(made.values())), (0, min(made.values())), (None, 1), (2**60, None)):
+            found = await store.runs(RunFilter(created_from=begin, created_to=end))
+            expected = {
+                run_id for run_id, at in made.items() if (begin is None or begin <= at) and (end is None or at < end)
+            }
+            assert expected == {one.run_id for one in found}
+
+
+async def test_backfills_are_listed_page_by_page(stores: StoreFactory) -> None:
+    async with stores() as store:
+        rows = [backfill_of(created_at=number // 2) for number in range(5)]
+        for row in rows:
+            await store.create_backfill(row)
+        newest_first = [row.backfill_id for row in reversed(rows)]
+        page = await store.backfills(limit=2)
+        assert newest_first[:2] == [one.backfill_id for one in page]
+        rest = await store.backfills(before=page[-1].backfill_id)
+        assert newest_first[2:] == [one.backfill_id for one in rest]
+        assert [] == await store.backfills(before="unknown")
