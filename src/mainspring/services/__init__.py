@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from mainspring.services._lifespan import ASGIScopeType as ASGIScopeType
     from mainspring.services._lifespan import ASGISendType as ASGISendType
     from mainspring.services._lifespan import LifespanMode as LifespanMode
+    from mainspring.services._memory_tracer import GroupBy as GroupBy
+    from mainspring.services._memory_tracer import MemoryTracer as MemoryTracer
     from mainspring.services._periodic_service import PeriodicService as PeriodicService
     from mainspring.services._process_service import ProcessService as ProcessService
     from mainspring.services._process_service import RespawningProcessService as RespawningProcessService
+    from mainspring.services._profiler import Profiler as Profiler
+    from mainspring.services._sd_watchdog import SDWatchdogService as SDWatchdogService
     from mainspring.services._simple_server import SimpleServer as SimpleServer
     from mainspring.services._tcp_client import RobustTCPClient as RobustTCPClient
     from mainspring.services._tcp_client import TCPClient as TCPClient
@@ -48,11 +52,17 @@ else:
                 "ASGISendType",
                 "LifespanMode",
             ),
+            "_memory_tracer": (
+                "GroupBy",
+                "MemoryTracer",
+            ),
             "_periodic_service": ("PeriodicService",),
             "_process_service": (
                 "ProcessService",
                 "RespawningProcessService",
             ),
+            "_profiler": ("Profiler",),
+            "_sd_watchdog": ("SDWatchdogService",),
             "_simple_server": ("SimpleServer",),
             "_tcp_client": (
                 "RobustTCPClient",
