@@ -17,11 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LEAST_PERCENT = 95.0
 # Files that no in-process test can cover, each with its reason.
 EXEMPT: dict[str, str] = {
-    "src/mainspring/concurrency/_fork_server.py": "the fork hook runs in children that end without reporting",
     "src/mainspring/concurrency/_worker.py": "some branches run only when a worker dies at that very moment",
-    "src/mainspring/concurrency/_worker_task.py": "runs in worker processes, some of which are killed",
-    "src/mainspring/runtime/_exit.py": "the last steps end the process before it can report",
-    "src/mainspring/runtime/_loops.py": "one branch belongs to machines without uvloop",
 }
 
 

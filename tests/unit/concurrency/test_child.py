@@ -149,6 +149,16 @@ async def test_a_killed_fork_server_is_replaced() -> None:
     assert await child.wait() == 5
 
 
+@pytest.mark.allow_leaks("children", "descriptors", reason="the new fork server stays, and the old one may linger")
+async def test_a_fork_server_that_is_dropped_is_replaced() -> None:
+    before = _fork_server.fork_server()
+    _fork_server.start_child_infrastructure()
+    _fork_server.drop_fork_server()
+    child = await spawn_child(support.exit_with, 5)
+    assert await child.wait() == 5
+    assert before is not _fork_server.fork_server()
+
+
 @pytest.mark.allow_leaks("descriptors", reason="the loop that watched the child closed first")
 async def test_a_child_outlives_the_thread_that_started_it() -> None:
     with channel() as (ours, theirs):

@@ -18,6 +18,13 @@ def test_asyncio_is_used_when_uvloop_is_not_allowed() -> None:
     loop.close()
 
 
+def test_a_loop_that_is_not_open_has_no_pool_and_may_be_closed() -> None:
+    own = OwnLoop(asyncio.SelectorEventLoop, None, 1, False, Settings())
+    with pytest.raises(MisuseError, match="not open yet"):
+        _ = own.pool
+    own.close(timeout=1.0)
+
+
 @pytest.mark.extras
 @pytest.mark.allow_leaks("descriptors", reason="libuv keeps one pipe per process")
 def test_uvloop_is_used_when_it_is_there() -> None:
