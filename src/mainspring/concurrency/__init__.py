@@ -3,9 +3,11 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.concurrency._aggregate import AggregateStatistic as AggregateStatistic
     from mainspring.concurrency._aggregate import Arg as Arg
     from mainspring.concurrency._aggregate import aggregate as aggregate
     from mainspring.concurrency._aggregate import aggregate_async as aggregate_async
+    from mainspring.concurrency._call_counts import RecurringCallbackStatistic as RecurringCallbackStatistic
     from mainspring.concurrency._child import ChildProcess as ChildProcess
     from mainspring.concurrency._child import spawn_child as spawn_child
     from mainspring.concurrency._child import spawn_module as spawn_module
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from mainspring.concurrency._map_reduce import map_reduce as map_reduce
     from mainspring.concurrency._periodic import PeriodicCallback as PeriodicCallback
     from mainspring.concurrency._process_pool import ProcessPoolExecutor as ProcessPoolExecutor
+    from mainspring.concurrency._process_pool import ProcessPoolStatistic as ProcessPoolStatistic
     from mainspring.concurrency._recurring import RecurringCallback as RecurringCallback
     from mainspring.concurrency._select import SelectResult as SelectResult
     from mainspring.concurrency._select import select as select
@@ -54,16 +57,18 @@ else:
         __name__,
         {
             "_aggregate": (
+                "AggregateStatistic",
                 "Arg",
                 "aggregate",
                 "aggregate_async",
             ),
+            "_call_counts": ("RecurringCallbackStatistic",),
             "_chunks": ("chunk_list",),
             "_cron_callback": ("CronCallback",),
             "_forever_loop": ("ForeverLoop",),
             "_map_reduce": ("map_reduce",),
             "_periodic": ("PeriodicCallback",),
-            "_process_pool": ("ProcessPoolExecutor",),
+            "_process_pool": ("ProcessPoolExecutor", "ProcessPoolStatistic"),
             "_recurring": ("RecurringCallback",),
             "_select": (
                 "SelectResult",

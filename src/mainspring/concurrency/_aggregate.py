@@ -12,6 +12,7 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar  # Any: what coroutines send and receive, results on their way
 
+from mainspring.base import Statistic
 from mainspring.errors import InvalidArgumentError, NotCoroutineFunctionError, ResultNotSetError
 
 V = TypeVar("V")
@@ -21,6 +22,16 @@ R_co = TypeVar("R_co", covariant=True)
 
 Single = Callable[[V], Coroutine[Any, Any, R]]
 Execute = Callable[[list[V], "list[asyncio.Future[R]]"], Coroutine[Any, Any, None]]
+
+
+class AggregateStatistic(Statistic):
+    """What an aggregated function did: batches executed and how they ended; its limits, 0 for no `max_count`."""
+
+    leeway_ms: float
+    max_count: int
+    done: int
+    success: int
+    error: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +116,23 @@ def aggregate_async(
 class _Batch(Generic[V, R]):
     """Calls that are executed together; `execute` starts it, at most once."""
 
-    __slots__ = ("_context", "_first_waiting", "_name", "_run", "_task", "futures", "loop", "timer", "values")
+    __slots__ = (
+        "_context",
+        "_first_waiting",
+        "_name",
+        "_run",
+        "_statistic",
+        "_task",
+        "futures",
+        "loop",
+        "timer",
+        "values",
+    )
 
-    def __init__(self, run: "Execute[V, R]", name: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, run: "Execute[V, R]", name: str, loop: asyncio.AbstractEventLoop, statistic: AggregateStatistic
+    ) -> None:
+        self._statistic = statistic
         self.values: list[V] = []
         self.futures: list[asyncio.Future[R]] = []
         self.timer: asyncio.TimerHandle | None = None
@@ -149,6 +174,9 @@ class _Batch(Generic[V, R]):
             raise
         except BaseException as caught:  # noqa: BLE001  # supervisor: the callers get it
             error = caught
+        self._statistic.done += 1
+        self._statistic.success += error is None
+        self._statistic.error += error is not None
         for future in self.futures:
             if not future.done():
                 future.set_exception(error or ResultNotSetError(function=self._name))
@@ -162,13 +190,15 @@ def _wrap(
 ) -> "Single[V, R]":
     name = _checked_name(func)
     opened: _Batch[V, R] | None = None
+    statistic = AggregateStatistic(name)
+    statistic.leeway_ms, statistic.max_count = leeway * 1000, max_count or 0
 
     async def single(arg: V) -> R:
         nonlocal opened
         loop = asyncio.get_running_loop()
         batch = opened
         if batch is None or batch.loop is not loop:
-            batch = opened = _Batch(run, name, loop)
+            batch = opened = _Batch(run, name, loop, statistic)
             batch.timer = loop.call_later(leeway, close, batch)
         future: asyncio.Future[R] = asyncio.Future(loop=loop)
         batch.values.append(arg)

@@ -14,6 +14,7 @@ from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, Final  # Any: functions of any signature and result
 
+from mainspring.concurrency._call_counts import counts_of
 from mainspring.concurrency._ticker import Ticker
 from mainspring.errors import CallbackNotStartedError, CallbackRunningError, InvalidArgumentError
 
@@ -30,9 +31,11 @@ class Beat:
     __slots__ = (
         "__weakref__",
         "_args",
+        "_began",
         "_call",
         "_calls",
         "_context",
+        "_counts",
         "_due",
         "_function",
         "_is_async",
@@ -97,17 +100,20 @@ class Beat:
         if self._is_early():
             return
         self._calls += 1
+        self._counts.call_count += 1
+        self._began = self._loop.time()
         context = self._context
         try:
             # A coroutine function does nothing yet, so its call needs no context.
             call = self._function if self._is_async else partial(context.run, self._function)
             result = call(*self._args, **self._kwargs)
         except Exception as error:  # noqa: BLE001  # supervisor: one failed call does not end the beat
-            self._report(error)
+            self._count(error)
         else:
             if self._is_async or inspect.isawaitable(result):
                 self._await(result, context)
                 return
+            self._count(None)
         if self._context is context:  # it may have started itself anew
             self._plan()
 
@@ -120,6 +126,7 @@ class Beat:
         if self._ticker is not None:
             raise CallbackRunningError(callback=repr(self))
         self._loop = loop or asyncio.get_event_loop()
+        self._counts = counts_of(self._name)
         self._shield = shield
         self._suppressed = tuple(suppress_exceptions)
         self._context = copy_context()
@@ -183,13 +190,20 @@ class Beat:
             if not is_mine or (isinstance(call, asyncio.Task) and call.cancelling()):
                 self._ticker = None if is_mine else self._ticker
                 return
-            self._report(asyncio.CancelledError())
-        elif (error := call.exception()) is not None:
-            self._report(error)
+            self._count(asyncio.CancelledError())
+        else:
+            self._count(call.exception())
         if is_mine:
             self._plan()
 
-    def _report(self, error: BaseException) -> None:
+    def _count(self, error: BaseException | None) -> None:
+        """Count a call that has ended, and log its error."""
+        counts = self._counts
+        counts.sum_time += self._loop.time() - self._began
+        if error is None:
+            counts.done += 1
+            return
+        counts.fail += 1
         if not isinstance(error, self._suppressed):
             log.error("a call of %r failed", self, exc_info=error)
 

@@ -8,12 +8,20 @@ import weakref
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar  # Any: calls of any signature
 
-from mainspring.concurrency._worker_pool import WorkerPool
+from mainspring.concurrency._worker_pool import WorkerPool, WorkerPoolStatistic
 from mainspring.concurrency._worker_task import PackedCall, pack_call
 from mainspring.errors import ClosedError, InvalidArgumentError, WorkerPoolClosedError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class ProcessPoolStatistic(WorkerPoolStatistic):
+    """What a ProcessPoolExecutor did: the metrics of a WorkerPool."""
+
+
+class _Pool(WorkerPool):
+    _statistic_kind = ProcessPoolStatistic
 
 
 class ProcessPoolExecutor(concurrent.futures.Executor):
@@ -30,7 +38,7 @@ class ProcessPoolExecutor(concurrent.futures.Executor):
         initializer: called in each process before its first call; when it raises, the pool is closed.
         initargs: its arguments.
         max_tasks_per_child: calls after which a process is replaced; None for never.
-        statistic_name: the name of its `WorkerPoolStatistic`.
+        statistic_name: the name of its `ProcessPoolStatistic`.
 
     Raises:
         InvalidArgumentError: a number or the start method is out of range.
@@ -51,7 +59,7 @@ class ProcessPoolExecutor(concurrent.futures.Executor):
         max_tasks_per_child: int | None = None,
         statistic_name: str | None = None,
     ) -> None:
-        self._pool = WorkerPool(
+        self._pool = _Pool(
             max_workers,
             initializer=initializer,
             initializer_args=initargs,

@@ -7,6 +7,7 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Any  # Any: functions of any signature and result
 
+from mainspring.concurrency._call_counts import counts_of
 from mainspring.concurrency._ticker import Ticker
 from mainspring.errors import InvalidArgumentError, StrategyException, StrategySkip
 
@@ -52,6 +53,7 @@ class RecurringCallback:
         self._args = args
         self._kwargs = kwargs
         self._calls = 0
+        self._counts = counts_of(self.name)
 
     def __repr__(self) -> str:
         return f"<RecurringCallback {self.name} calls={self._calls}>"
@@ -109,18 +111,26 @@ class RecurringCallback:
 
     async def _call(self, shield: bool, suppressed: tuple[type[BaseException], ...]) -> None:
         self._calls += 1
+        self._counts.call_count += 1
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             result = self._function(*self._args, **self._kwargs)
             if inspect.isawaitable(result):
                 await (_shielded(result) if shield else result)
+            self._counts.done += 1
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
+            self._counts.fail += 1
             log.error("a call of %r was cancelled", self, exc_info=error)
         except Exception as error:  # supervisor: one failed call does not end the recurrence
+            self._counts.fail += 1
             if not isinstance(error, suppressed):
                 log.error("a call of %r failed", self, exc_info=error)
+        finally:
+            self._counts.sum_time += loop.time() - began
 
 
 async def _shielded(result: Awaitable[object]) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, ParamSpec, Self, TypeVar  # Any: tasks of any result
+from typing import Any, ClassVar, Final, Literal, ParamSpec, Self, TypeVar  # Any: tasks of any result
 
 from mainspring.base import Statistic
 from mainspring.concurrency._child_main import Packed
@@ -70,6 +70,8 @@ class WorkerPool:
         InvalidArgumentError: a number or the start method is out of range.
     """
 
+    _statistic_kind: ClassVar[type[WorkerPoolStatistic]] = WorkerPoolStatistic
+
     def __init__(
         self,
         workers: int | None = None,
@@ -100,7 +102,7 @@ class WorkerPool:
         self._crew = WorkerCrew(self, spec, self.workers)
         self._max_overflow = max_overflow
         self._cancel_grace = cancel_grace
-        self._statistic = WorkerPoolStatistic(statistic_name)
+        self._statistic = self._statistic_kind(statistic_name)
         self._state: Literal["new", "open", "closed"] = "new"
         self._broken_by: BaseException | None = None
         self._queue: OrderedDict[Task, None] = OrderedDict()

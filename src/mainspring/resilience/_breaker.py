@@ -257,6 +257,8 @@ class CircuitBreaker:
 
     def _succeeded(self, started: float) -> None:
         self._last_exception = None
+        if self._state is _RECOVERING:
+            self._statistic.call_recovering_ok += 1
         if self._slow_time is not None:
             self._count(started, failed=False)
         elif self._state is not _BROKEN:
@@ -277,8 +279,9 @@ class CircuitBreaker:
             return
         if failed:
             self._last_exception = error
-            if self._state is _RECOVERING:
-                self._statistic.call_recovering_failed += 1
+        if self._state is _RECOVERING:
+            self._statistic.call_recovering_failed += failed
+            self._statistic.call_recovering_ok += not failed
         self._count(started, failed=failed)
 
     def _ended(self, error: BaseException | None, started: float) -> None:

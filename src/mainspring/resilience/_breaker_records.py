@@ -32,6 +32,7 @@ class CircuitBreakerStatistic(Statistic):
     call_passing: int
     call_broken: int
     call_recovering: int
+    call_recovering_ok: int
     call_recovering_failed: int
     error_ratio: float
     error_ratio_threshold: float

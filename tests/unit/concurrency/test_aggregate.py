@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from mainspring.concurrency import Arg, aggregate, aggregate_async
+from mainspring.base import get_statistics
+from mainspring.concurrency import AggregateStatistic, Arg, aggregate, aggregate_async
 from mainspring.errors import InvalidArgumentError, NotCoroutineFunctionError, ResultNotSetError
 from mainspring.testing import VirtualClock, eventually
 
@@ -253,3 +254,15 @@ def test_what_cannot_work_is_refused() -> None:
         decorate(one)
     with pytest.raises(NotCoroutineFunctionError):
         decorate(plain)
+
+
+async def test_batches_are_counted_by_how_they_end() -> None:
+    @aggregate(leeway_ms=2, max_count=2)
+    async def halves(*numbers: int) -> list[float]:
+        return [1 / number for number in numbers]
+
+    await asyncio.gather(*(halves(number) for number in (1, 2, 4)))
+    with pytest.raises(ZeroDivisionError):
+        await halves(0)
+    found = {each.metric: each.value for each in get_statistics(AggregateStatistic) if "halves" in str(each.name)}
+    assert {"leeway_ms": 2.0, "max_count": 2, "done": 3, "success": 2, "error": 1} == found

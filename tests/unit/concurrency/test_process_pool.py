@@ -18,7 +18,8 @@ from tests.meta.support_tree import ROOT, SRC
 from tests.unit.concurrency import support_tasks as tasks
 from tests.unit.concurrency.support_holds import open_holds
 
-from mainspring.concurrency import ProcessPoolExecutor
+from mainspring.base import get_statistics
+from mainspring.concurrency import ProcessPoolExecutor, ProcessPoolStatistic
 from mainspring.errors import ClosedError, InvalidArgumentError, TaskNotPicklableError, WorkerCrashedError
 
 
@@ -124,3 +125,10 @@ def test_calls_are_done_before_the_program_ends(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": f"{SRC}{os.pathsep}{ROOT}"}
     subprocess.run([sys.executable, str(program)], cwd=tmp_path, env=environment, timeout=50, check=True)
     assert "yes" == (tmp_path / "done").read_text()
+
+
+def test_calls_are_counted() -> None:
+    with ProcessPoolExecutor(1, statistic_name="counted") as pool:
+        assert [1, 2] == list(pool.map(abs, [-1, -2]))
+        found = {each.metric: each.value for each in get_statistics(ProcessPoolStatistic) if each.name == "counted"}
+    assert (2, 2, 2, 0, 1) == tuple(found[name] for name in ("submitted", "done", "success", "error", "processes"))

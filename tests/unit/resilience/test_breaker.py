@@ -370,7 +370,7 @@ async def test_listeners_hear_each_change_and_cannot_break_it(caplog: pytest.Log
 
 
 @virtual
-async def test_recovering_counts_its_failures() -> None:
+async def test_recovering_counts_its_calls_by_how_they_end() -> None:
     breaker = CircuitBreaker(0.5, 10, min_calls=1, statistic_name="recovery")
     breaker.open(duration=1)
     await asyncio.sleep(1)
@@ -378,8 +378,14 @@ async def test_recovering_counts_its_failures() -> None:
     await asyncio.sleep(9.99)
     with use_random(1), pytest.raises(OSError, match="down"):
         breaker.call(_fail)
+    with use_random(1):
+        assert breaker.call(_pass) == "up"
     counters = {r.metric: r.value for r in get_statistics(CircuitBreakerStatistic) if r.name == "recovery"}
-    assert (counters["call_recovering"], counters["call_recovering_failed"]) == (1, 1)
+    assert (counters["call_recovering"], counters["call_recovering_failed"], counters["call_recovering_ok"]) == (
+        2,
+        1,
+        1,
+    )
 
 
 def test_needs_no_loop() -> None:

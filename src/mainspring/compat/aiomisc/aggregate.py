@@ -1,5 +1,5 @@
 """`aiomisc.aggregate`."""
 
-from mainspring.concurrency import Arg, ResultNotSetError, aggregate, aggregate_async
+from mainspring.concurrency import AggregateStatistic, Arg, ResultNotSetError, aggregate, aggregate_async
 
-__all__ = ("Arg", "ResultNotSetError", "aggregate", "aggregate_async")
+__all__ = ("AggregateStatistic", "Arg", "ResultNotSetError", "aggregate", "aggregate_async")

@@ -1,6 +1,5 @@
 """`aiomisc.process_pool`."""
 
-from mainspring.concurrency import ProcessPoolExecutor
-from mainspring.concurrency import WorkerPoolStatistic as ProcessPoolStatistic
+from mainspring.concurrency import ProcessPoolExecutor, ProcessPoolStatistic
 
 __all__ = ("ProcessPoolExecutor", "ProcessPoolStatistic")

@@ -1,5 +1,11 @@
 """`aiomisc.recurring`."""
 
-from mainspring.concurrency import RecurringCallback, StrategyException, StrategySkip, StrategyStop
+from mainspring.concurrency import (
+    RecurringCallback,
+    RecurringCallbackStatistic,
+    StrategyException,
+    StrategySkip,
+    StrategyStop,
+)
 
-__all__ = ("RecurringCallback", "StrategyException", "StrategySkip", "StrategyStop")
+__all__ = ("RecurringCallback", "RecurringCallbackStatistic", "StrategyException", "StrategySkip", "StrategyStop")
