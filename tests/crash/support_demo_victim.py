@@ -1,56 +1,21 @@
 """Runs the demo and kills it -9 at the n-th call of a function: `python support_demo_victim.py TRAP CALLS CLAIMS ...`.
 
-TRAP is `module:function:before` or `module:Class.method:after`; what follows CLAIMS is the demo's command line. The
-runs of the first claim that found any are written to the file CLAIMS. A lease lasts an hour here: whatever goes on
+TRAP is described in `support_traps`; what follows CLAIMS is the demo's command line. The runs
+of the first claim that found any are written to the file CLAIMS. A lease lasts an hour here: whatever goes on
 sooner has not waited for one.
 """
 
-import inspect
-import os
-import signal
 import sys
-from collections.abc import Callable, Sequence
-from functools import reduce
-from importlib import import_module
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final  # Any: any function can be the trap
+from typing import Final
+
+from tests.crash.support_traps import set_trap
 
 from mainspring.demo.__main__ import main
 from mainspring.jobs.stores import Claim, ClaimAnswer, SqliteStore
 
 LEASE: Final = 3600.0
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def set_trap(trap: str, calls: int) -> None:
-    module, path, when = trap.split(":")
-    *owners, name = path.split(".")
-    owner: object = reduce(getattr, owners, import_module(module))
-    original: Callable[..., Any] = getattr(owner, name)
-    left = calls
-
-    def is_the_one() -> bool:
-        nonlocal left
-        left -= 1
-        return left <= 0
-
-    def called(*args: object, **kwargs: object) -> object:
-        the_one = is_the_one()
-        if the_one and when == "before":
-            die()
-        answer = original(*args, **kwargs)
-        if the_one and not inspect.isawaitable(answer):
-            die()
-        return killed_after(answer) if the_one else answer
-
-    async def killed_after(answer: Any) -> None:
-        await answer
-        die()
-
-    setattr(owner, name, called)
 
 
 def note_first_claim(claims: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final  # Any: cells have any type
 
 import pytest
+from tests.crash.support_traps import MOMENTS
 
 pytest.importorskip("aiohttp")
 
@@ -26,28 +27,6 @@ from mainspring.demo._flight_file import FlightFile, find_archive, unpack
 pytestmark = [pytest.mark.extras, pytest.mark.stress, pytest.mark.timeout(600)]
 
 VICTIM: Final = Path(__file__).with_name("support_demo_victim.py")
-STORES: Final = "mainspring.jobs.stores._sqlite"
-# State to (trap, at most that many calls of it); a trap inside of a group dies before the commit.
-MOMENTS: Final = {
-    "in claim": (
-        (f"{STORES}:claim:after", 3),
-        (f"{STORES}:SqliteStore.claim:after", 2),  # committed, and no handler has started
-        ("mainspring.jobs.engine._node:Node.begin:before", 20),
-    ),
-    "between handler and finish": (
-        (f"{STORES}:SqliteStore.finish:before", 20),
-        (f"{STORES}:finish:after", 2),
-    ),
-    "in the sink": (
-        ("mainspring.sinks:SqlTable.write:before", 20),
-        ("mainspring.sinks:SqlTable.write:after", 20),
-    ),
-    "while planning": (
-        ("mainspring.jobs.engine._planner:BackfillPlanner._next_step:after", 1),
-        (f"{STORES}:step_backfill:after", 1),
-        (f"{STORES}:SqliteStore.step_backfill:after", 1),  # committed, and nobody was told
-    ),
-}
 RUNNING: Final = "SELECT run_id FROM run WHERE state = 'running'"
 LIVING: Final = "SELECT epoch FROM epoch WHERE alive = 1"
 FIRST_HOUR: Final = datetime(2013, 1, 1, 5, tzinfo=UTC)
