@@ -22,4 +22,8 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main(), Profiler(interval=1, top_results=3, path="profile.pstats", logger=print), log_level="warning")
+    run(
+        main(),
+        Profiler(interval=1, top_results=3, order="tottime", path="profile.pstats", logger=print),
+        log_level="warning",
+    )

@@ -1,4 +1,4 @@
-"""Chapter 2.16 of the aiomisc seed, bind_socket apart. Sleeps run on the virtual clock or are shortened."""
+"""Chapter 2.16 of the aiomisc seed; bind_socket is in 2.4. Sleeps run on the virtual clock or are shortened."""
 
 import asyncio
 from datetime import UTC, datetime

@@ -1,6 +1,7 @@
 """Chapters 2.1, 2.1.1, 2.2, 2.4, 2.4.11 and 2.6 of the aiomisc seed, through compat."""
 
 import asyncio
+import logging
 import signal
 from threading import Event
 
@@ -8,6 +9,10 @@ import pytest
 
 from mainspring.compat import aiomisc
 from mainspring.compat.aiomisc import entrypoint, get_context
+from mainspring.compat.aiomisc.service.periodic import PeriodicService
+from mainspring.testing import eventually
+
+log = logging.getLogger(__name__)
 
 
 @pytest.fixture(autouse=True)
@@ -16,13 +21,9 @@ def _asyncio_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIOMISC_USE_UVLOOP", "0")
 
 
-class Ticking(aiomisc.Service):
-    interval: float
-
-    async def start(self):
-        self.start_event.set()
-        while True:  # noqa: ASYNC110  # as the seed has it
-            await asyncio.sleep(self.interval)
+class MyPeriodicService(PeriodicService):
+    async def callback(self):
+        log.info("Running periodic callback")
 
 
 def test_2_1_whole_example() -> None:
@@ -44,23 +45,32 @@ def test_2_1_whole_example() -> None:
         loop.run_until_complete(main())
 
 
-async def test_2_1_from_async_code() -> None:
-    async with aiomisc.entrypoint(Ticking(interval=1), log_config=False) as ep:
-        with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(ep.closing(), timeout=0)
+async def test_2_1_from_async_code(caplog: pytest.LogCaptureFixture) -> None:
+    service = MyPeriodicService(interval=0.01, delay=0)
+    with caplog.at_level(logging.INFO):
+        async with aiomisc.entrypoint(service, log_config=False) as ep:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(ep.closing(), timeout=0.01)
+    assert "Running periodic callback" in caplog.text
 
 
-def test_2_1_1_services_are_added_while_the_program_runs() -> None:
+def test_2_1_1_services_are_added_while_the_program_runs(caplog: pytest.LogCaptureFixture) -> None:
     async def add_services():
-        current = aiomisc.entrypoint.get_current()
-        services = [Ticking(interval=2), Ticking(interval=2)]
-        await current.start_services(*services)
-        assert list(current.services) == services
-        await current.stop_services(*services)
-        assert list(current.services) == []
+        entrypoint = aiomisc.entrypoint.get_current()
+
+        services = [
+            MyPeriodicService(interval=0.02, delay=0.01),
+            MyPeriodicService(interval=0.02, delay=0),
+        ]
+
+        await entrypoint.start_services(*services)
+        assert list(entrypoint.services) == services
+        await eventually(lambda: caplog.text.count("Running periodic callback") >= 4)
+        await entrypoint.stop_services(*services)
+        assert list(entrypoint.services) == []
         asyncio.get_running_loop().stop()
 
-    with aiomisc.entrypoint(log_config=False) as loop:
+    with caplog.at_level(logging.INFO), aiomisc.entrypoint(log_config=False) as loop:
         task = loop.create_task(add_services())
         loop.run_forever()
     assert task.done()

@@ -12,12 +12,13 @@ from mainspring.base import Backoff, child_talk
 from mainspring.concurrency import ChildProcess, start_child
 from mainspring.errors import ChildStartError
 from mainspring.runtime import Service
-from mainspring.services._process_talk import ProcessEar, be_process
+from mainspring.services._process_talk import INTERRUPTED, ProcessEar, be_process
 from mainspring.services._simple_server import cancel_and_wait
 
 log = logging.getLogger(__name__)
 
 _LAST_WORDS_SECONDS: Final = 1.0
+_NO_FAILURE: Final = (0, INTERRUPTED, -signal.SIGINT)  # a terminal's Ctrl-C reaches the process before the stop does
 
 
 class ProcessService(Service):
@@ -114,7 +115,7 @@ class ProcessService(Service):
     async def _watch(self, process: ChildProcess, ear: ProcessEar) -> None:
         """Tell how the process ended."""
         await self._finish(process, ear)
-        level = logging.INFO if process.exit_code == 0 else logging.ERROR
+        level = logging.INFO if process.exit_code in _NO_FAILURE else logging.ERROR
         log.log(level, "%r ended with %s", self, _how(process))
 
     async def _finish(self, process: ChildProcess, ear: ProcessEar) -> None:

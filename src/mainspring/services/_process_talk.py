@@ -10,7 +10,7 @@ from mainspring.base import FrameDecoder, Speaker, child_talk, encode_frame
 
 _STARTED: Final = b"S"
 _TALK: Final = b"T"
-_INTERRUPTED: Final = 130  # the exit code of who was ended by SIGINT
+INTERRUPTED: Final = 130  # the exit code of who was ended by SIGINT
 
 
 def be_process(service: Any, arguments: dict[str, Any], data: socket.socket, speaker: Speaker | None) -> None:
@@ -26,7 +26,7 @@ def be_process(service: Any, arguments: dict[str, Any], data: socket.socket, spe
     try:
         service.in_process(**arguments)
     except KeyboardInterrupt:
-        raise SystemExit(_INTERRUPTED) from None
+        raise SystemExit(INTERRUPTED) from None
     finally:
         if flush is not None:
             flush()

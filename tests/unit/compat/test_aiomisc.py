@@ -17,8 +17,8 @@ from mainspring.compat.aiomisc.context_vars import EVENT_LOOP, StrictContextVar
 from mainspring.errors import MisuseError
 
 NAMES = {
-    "aiomisc": "Context Entrypoint Service Signal Statistic basic_config entrypoint get_context get_statistics"
-    " log new_event_loop plugins receiver run service version",
+    "aiomisc": "Context Entrypoint Service Signal Statistic basic_config bind_socket entrypoint get_context"
+    " get_statistics log new_event_loop plugins receiver run service version",
     "aiomisc.compat": "EVENT_LOOP EventLoopMixin LoopFactoryType default_loop_factory event_loop_policy"
     " get_current_loop set_current_loop sock_set_nodelay sock_set_reuseport",
     "aiomisc.context": "Context ContextStatistic get_context",
@@ -27,14 +27,25 @@ NAMES = {
     "aiomisc.entrypoint": "Entrypoint entrypoint get_context run",
     "aiomisc.log": "LogFormat LogLevel ThreadedHandler ThreadedHandlerStatistic basic_config wrap_logging_handler",
     "aiomisc.plugins": "plugins setup_plugins",
-    "aiomisc.service": "Service ServiceMeta",
+    "aiomisc.service": "MemoryTracer ProcessService Profiler RespawningProcessService RobustTCPClient RobustTLSClient"
+    " Service ServiceMeta SimpleServer TCPClient TCPServer TLSClient TLSServer UDPServer",
+    "aiomisc.service.base": "Service ServiceMeta SimpleServer",
+    "aiomisc.service.cron": "CronService",
+    "aiomisc.service.periodic": "PeriodicService",
+    "aiomisc.service.process": "ProcessService RespawningProcessService",
+    "aiomisc.service.profiler": "Profiler",
+    "aiomisc.service.sdwatchdog": "SDWatchdogService",
+    "aiomisc.service.tcp": "RobustTCPClient TCPClient TCPServer",
+    "aiomisc.service.tls": "RobustTLSClient SSLOptions TLSClient TLSServer get_ssl_context",
+    "aiomisc.service.tracer": "GroupBy MemoryTracer",
+    "aiomisc.service.udp": "UDPServer",
     "aiomisc.service.aiohttp": "AIOHTTPSSLService AIOHTTPService",
     "aiomisc.service.asgi": "ASGIApplicationType ASGIHTTPSSLService ASGIHTTPService ASGIReceiveType ASGIScopeType"
     " ASGISendType",
     "aiomisc.service.grpc_server": "GRPCService",
     "aiomisc.service.uvicorn": "UvicornApplication UvicornService",
     "aiomisc.signal": "Signal receiver",
-    "aiomisc.utils": "create_default_event_loop new_event_loop",
+    "aiomisc.utils": "bind_socket create_default_event_loop new_event_loop",
     "aiomisc.version": "__version__ version_info",
     "aiomisc_log": "LOG_FORMAT LOG_LEVEL LogFormat LogLevel basic_config create_logging_handler",
     "aiomisc_log.enum": "DateFormat LogFormat LogLevel",

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mainspring.compat.aiomisc.timeout import timeout as timeout
     from mainspring.compat.aiomisc.utils import SelectResult as SelectResult
     from mainspring.compat.aiomisc.utils import awaitable as awaitable
+    from mainspring.compat.aiomisc.utils import bind_socket as bind_socket
     from mainspring.compat.aiomisc.utils import cancel_tasks as cancel_tasks
     from mainspring.compat.aiomisc.utils import chunk_list as chunk_list
     from mainspring.compat.aiomisc.utils import new_event_loop as new_event_loop
@@ -115,6 +116,7 @@ else:
                 "new_event_loop",
                 "SelectResult",
                 "awaitable",
+                "bind_socket",
                 "cancel_tasks",
                 "chunk_list",
                 "select",

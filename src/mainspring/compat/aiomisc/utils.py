@@ -1,4 +1,4 @@
-"""`aiomisc.utils`: event loops with unbounded thread pools, as they were, and tools for tasks."""
+"""`aiomisc.utils`: event loops with unbounded thread pools, as they were, and tools for tasks and sockets."""
 
 import asyncio
 from typing import Any
@@ -14,10 +14,12 @@ from mainspring.concurrency import (
     shield,
 )
 from mainspring.runtime import OwnLoop
+from mainspring.transport import bind_socket
 
 __all__ = (
     "SelectResult",
     "awaitable",
+    "bind_socket",
     "cancel_tasks",
     "chunk_list",
     "create_default_event_loop",
