@@ -1,19 +1,21 @@
 """The commands of `mainspring`, as typer has them; what they do is in `_actions`."""
 
-import asyncio
 import runpy
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final  # Any: what a coroutine is sent is nobody's business
+from typing import Annotated, Final
 
 import typer
 
 from mainspring.base import parse_duration
 from mainspring.cli import _actions as actions
+from mainspring.cli import _spool as spools
 from mainspring.cli._errors import ExitCode, say_error
 from mainspring.cli._load import load_app
+from mainspring.cli._options import App, AsJson, Job
+from mainspring.cli._options import run_action as _run
 from mainspring.cli._services import show_services
 from mainspring.errors import InvalidArgumentError, MainspringError
 from mainspring.jobs import RunState
@@ -27,10 +29,6 @@ cli: Final = typer.Typer(
     rich_markup_mode=None,
     add_completion=True,
 )
-
-App = Annotated[str, typer.Argument(metavar="APP", help="file.py, or module:attribute")]
-Job = Annotated[str, typer.Argument(metavar="JOB", help="the job's id")]
-AsJson = Annotated[bool, typer.Option("--json", help="write JSON to standard output")]
 
 
 class Order(StrEnum):
@@ -146,6 +144,11 @@ def services(
     _run(show_services(socket, as_json=as_json))
 
 
+cli.command()(spools.spool)
+cli.command()(spools.dead_letters)
+cli.command()(spools.replay)
+
+
 _PASSED_ON: Final = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": list[str]()}
 
 
@@ -167,12 +170,6 @@ def run_command_line(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     return ExitCode.DONE
-
-
-def _run(action: Coroutine[Any, Any, ExitCode | None]) -> None:
-    code = asyncio.run(action)
-    if code:
-        raise typer.Exit(code)
 
 
 def _instant(text: str | None) -> datetime | None:

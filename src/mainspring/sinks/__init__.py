@@ -7,13 +7,16 @@ else goes through one batcher per sink, and a run ends when its own items are wr
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.sinks._batcher import SinkStatistic as SinkStatistic
     from mainspring.sinks._delivery import Delivery as Delivery
     from mainspring.sinks._file_sink import Csv as Csv
     from mainspring.sinks._file_sink import FileSink as FileSink
     from mainspring.sinks._file_sink import JsonLines as JsonLines
     from mainspring.sinks._letters import DeadLetter as DeadLetter
+    from mainspring.sinks._replay import ask_for_replay as ask_for_replay
     from mainspring.sinks._session import SinkSession as SinkSession
     from mainspring.sinks._set import SinkSet as SinkSet
+    from mainspring.sinks._set import SinkStats as SinkStats
     from mainspring.sinks._sink import CollectingSink as CollectingSink
     from mainspring.sinks._sink import ResultSink as ResultSink
     from mainspring.sinks._sink import TransactionalBatch as TransactionalBatch
@@ -22,9 +25,12 @@ if TYPE_CHECKING:
     from mainspring.sinks._sink import WriteIntent as WriteIntent
     from mainspring.sinks._sink import label_of as label_of
     from mainspring.sinks._sink import on as on
+    from mainspring.sinks._spool import SPOOL_BYTES as SPOOL_BYTES
     from mainspring.sinks._spool import Spool as Spool
     from mainspring.sinks._spool import SpoolStats as SpoolStats
     from mainspring.sinks._sql_table import SqlTable as SqlTable
+    from mainspring.sinks._survey import SpoolSurvey as SpoolSurvey
+    from mainspring.sinks._survey import survey_spools as survey_spools
     from mainspring.sinks._transaction import Collector as Collector
     from mainspring.sinks._transaction import SinkRun as SinkRun
     from mainspring.sinks._transaction import SqlTransaction as SqlTransaction
@@ -36,11 +42,12 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
+            "_batcher": ("SinkStatistic",),
             "_delivery": ("Delivery",),
             "_file_sink": ("Csv", "FileSink", "JsonLines"),
             "_letters": ("DeadLetter",),
             "_session": ("SinkSession",),
-            "_set": ("SinkSet",),
+            "_set": ("SinkSet", "SinkStats"),
             "_sink": (
                 "CollectingSink",
                 "ResultSink",
@@ -52,7 +59,8 @@ else:
             ),
             "_spool": ("Spool", "SpoolStats"),
             "_sql_table": ("SqlTable",),
+            "_survey": ("SpoolSurvey", "survey_spools"),
             "_transaction": ("Collector", "SinkRun", "SqlTransaction", "StageArea", "TransactionalWrite"),
         },
-        house={"_sink": ("label_of",)},
+        house={"_replay": ("ask_for_replay",), "_sink": ("label_of",), "_spool": ("SPOOL_BYTES",)},
     )

@@ -10,13 +10,22 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple  # Any: items have any type
 
-from mainspring.base import BatchKernel
+from mainspring.base import BatchKernel, Statistic
 from mainspring.errors import ClosedError, MainspringError, SinkWriteError
 from mainspring.sinks._delivery import Delivery
 from mainspring.sinks._packing import weigh
 from mainspring.sinks._sink import WriteIntent
 
 log = logging.getLogger(__name__)
+
+
+class SinkStatistic(Statistic):
+    """What went through one sink that takes batches: items written and spooled, batches written, failed attempts."""
+
+    written: int
+    spooled: int
+    batches: int
+    failures: int
 
 
 class Ticket:
@@ -97,6 +106,7 @@ class Batcher:
         self._delivery = delivery = Delivery() if delivery is None else delivery
         self._max_queue, self._max_queue_bytes = delivery.max_queue, delivery.max_queue_bytes
         self._rescue = rescue
+        self.statistic = SinkStatistic(label)
         self._kernel: BatchKernel[Entry] = BatchKernel(
             max_count=delivery.max_count, max_bytes=delivery.max_bytes, max_seconds=delivery.max_seconds
         )
@@ -109,6 +119,11 @@ class Batcher:
         self._closing = False
         self._loop: asyncio.AbstractEventLoop
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def waiting_count(self) -> int:
+        """Items that wait in memory."""
+        return self._waiting
 
     async def put(self, ticket: Ticket, item: object, key: str | None = None) -> None:
         """Queue one item; waits while the queue is full.
@@ -253,6 +268,7 @@ class Batcher:
                 log.error("sink %s: %d items could not be kept: %s", self._label, len(entries), failure)
             else:
                 left = set(map(id, refused))
+                self.statistic.spooled += len(entries) - len(refused)
                 self._settle([entry for entry in entries if id(entry) not in left], None)
                 entries = refused
         of_runs = [entry for entry in entries if entry.ticket.run_id is not None]

@@ -26,11 +26,18 @@ class Lane:
 
     async def write(self, entries: Sequence[Entry]) -> None:
         """Have the sink write a batch; raises what it raises."""
+        statistic = self.batcher.statistic
         async with self._one_at_a_time:
-            if isinstance(self._sink, ResultSink):
-                await self._sink.write_batch([entry.intent() for entry in entries])
-            elif is_write(self._sink):
-                await self._sink([entry.item for entry in entries])
+            try:
+                if isinstance(self._sink, ResultSink):
+                    await self._sink.write_batch([entry.intent() for entry in entries])
+                elif is_write(self._sink):
+                    await self._sink([entry.item for entry in entries])
+            except BaseException:
+                statistic.failures += 1
+                raise
+        statistic.batches += 1
+        statistic.written += len(entries)
 
 
 def delivery_of(sink: object, given: Delivery | None) -> Delivery:

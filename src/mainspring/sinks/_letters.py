@@ -87,6 +87,7 @@ class DeadLetter:
         tries: attempts that were made from the disk.
         reason: what the last one raised.
         items: the items as plain data.
+        folder: the name of the folder in which it lies, one for each process.
     """
 
     letter_id: int
@@ -98,6 +99,28 @@ class DeadLetter:
     tries: int
     reason: str
     items: Sequence[Any]
+    folder: str = ""
+
+    @property
+    def label(self) -> str:
+        """A short name of it among the spools of all processes: the end of the folder's name, and its number there."""
+        return f"{self.folder[-8:]}:{self.letter_id}"
+
+    @classmethod
+    def of(cls, number: int, letter: "Letter", *, tries: int, reason: str, folder: str) -> "DeadLetter":
+        """Make it of a letter."""
+        return cls(
+            number,
+            letter.sink,
+            letter.item_type,
+            letter.job_id,
+            letter.run_id,
+            letter.spooled_at,
+            tries,
+            reason,
+            [decode_msgpack(data) for _, data in letter.items],
+            folder,
+        )
 
 
 def decode_letter(data: bytes) -> Letter:

@@ -91,10 +91,14 @@ class SegmentLog:
 
     def open(self) -> None:
         """Read what is there."""
+        self.look()
+        self._drop_empty()
+
+    def look(self) -> None:
+        """Read what is there and change nothing: the log may be another process's, which goes on writing."""
         for path in sorted(self.folder.glob("[0-9]" * 10 + ".seg")):
             self._number = int(path.stem)
             self._scan(self._number, path.read_bytes())
-        self._drop_empty()
 
     def close(self) -> None:
         """Let go of the file."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +31,19 @@ from mainspring.sinks._staged import MemoryBudget, RunRows
 from mainspring.sinks._transaction import Collector, SinkRun, StageArea
 
 Sink = TypeVar("Sink")
+
+
+@dataclass(frozen=True, slots=True)
+class SinkStats:
+    """One sink that takes batches: items that wait in memory, and what it did so far (see `SinkStatistic`)."""
+
+    sink: str
+    waiting_count: int
+    written_count: int
+    batch_count: int
+    failure_count: int
+    spooled_count: int
+
 
 FILE_THREADS: Final = 4  # files that are written at once
 
@@ -153,6 +167,20 @@ class SinkSet:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    def stats(self) -> list[SinkStats]:
+        """Return the numbers of each sink that takes batches and was used, by name."""
+        return [
+            SinkStats(
+                lane.label,
+                lane.batcher.waiting_count,
+                lane.batcher.statistic.written,
+                lane.batcher.statistic.batches,
+                lane.batcher.statistic.failures,
+                lane.batcher.statistic.spooled,
+            )
+            for _, lane in sorted(self._lanes_by_name.items())
+        ]
 
     @property
     def spool(self) -> Spool | None:

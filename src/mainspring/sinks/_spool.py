@@ -17,6 +17,7 @@ from mainspring.errors import DecodeError, InvalidItemError, SinkWriteError
 from mainspring.sinks._batcher import Entry, Ticket
 from mainspring.sinks._lane import Lane
 from mainspring.sinks._letters import DeadLetter, Letter, TypeNames, decode_letter, encode_item
+from mainspring.sinks._replay import REQUEST_INTERVAL, take_requests
 from mainspring.sinks._segments import SegmentLog
 from mainspring.sinks._spool_folder import SpoolFolder
 
@@ -58,6 +59,7 @@ class Spool:
         self._waiting: dict[str, list[int]] = {}
         self._drains: dict[str, asyncio.Task[None]] = {}
         self._known_types: set[type] = set()
+        self._listening: asyncio.Task[None] | None = None
 
     # --- its life ---
 
@@ -73,7 +75,7 @@ class Spool:
     async def stop(self) -> None:
         """End the background work; `keep` still works."""
         self._closed = True
-        drains = list(self._drains.values())
+        drains = [*self._drains.values(), *(() if self._listening is None else (self._listening,))]
         for task in drains:
             task.cancel()
         await asyncio.gather(*drains, return_exceptions=True)
@@ -159,20 +161,8 @@ class Spool:
                 continue
             letter = await self._read(number)
             if letter is not None and sink in (None, letter.sink):
-                items = [decode_msgpack(data) for _, data in letter.items]
-                found.append(
-                    DeadLetter(
-                        number,
-                        letter.sink,
-                        letter.item_type,
-                        letter.job_id,
-                        letter.run_id,
-                        letter.spooled_at,
-                        place.tries,
-                        place.dead,
-                        items,
-                    )
-                )
+                folder = kept.folder.name
+                found.append(DeadLetter.of(number, letter, tries=place.tries, reason=place.dead, folder=folder))
         return found
 
     async def replay(self, ids: Sequence[int] | None = None) -> int:
@@ -206,7 +196,20 @@ class Spool:
                         await self._call(self._log.bury, [number], _DAMAGED)
                     else:
                         self._enqueue(letter.sink, [number], at_once=True)
+                if not self._closed:
+                    self._listening = asyncio.create_task(self._listen(self._log.folder), name="spool-requests")
             return self._log
+
+    async def _listen(self, folder: Path) -> None:
+        """Do what other processes ask for by files in our folder."""
+        while True:
+            try:
+                for ids in await self._call(take_requests, folder):
+                    count = await self.replay(ids)
+                    log.info("spool %s: %d dead letters are tried again, as somebody asked", folder, count)
+            except OSError as error:
+                log.warning("spool %s: a request to try dead letters again cannot be met: %s", folder, error)
+            await asyncio.sleep(REQUEST_INTERVAL)
 
     def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
         """Run a blocking call in the one thread of the spool, to its end whoever is cancelled."""

@@ -86,6 +86,14 @@ class SpoolFolder:
             os.close(lock)
 
 
+def is_held(folder: Path) -> bool:
+    """Tell whether a running process owns a folder."""
+    lock = take_lock(folder)
+    if lock is not None:
+        os.close(lock)
+    return lock is None
+
+
 def take_lock(folder: Path) -> int | None:
     """Return a descriptor that holds a folder's lock, None when another process holds it or it is no spool."""
     try:
@@ -104,7 +112,7 @@ def take_lock(folder: Path) -> int | None:
 
 def _remove(folder: Path) -> None:
     """Remove a folder of which we hold the lock and whose log is empty; what is not ours stays."""
-    for path in folder.glob("*.seg"):
+    for path in (*folder.glob("*.seg"), *folder.glob("*.replay")):
         path.unlink()
     (folder / _LOCK).unlink()
     try:

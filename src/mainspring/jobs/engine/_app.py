@@ -24,11 +24,13 @@ from mainspring.jobs.engine._reader import JobReader
 from mainspring.jobs.engine._results import RunResult
 from mainspring.jobs.engine._scheduler import starts_of
 from mainspring.jobs.engine._settings import AppSettings, SettingsSource
+from mainspring.jobs.engine._sight import Sight
 from mainspring.jobs.engine._steering import Steering
-from mainspring.jobs.engine._store_url import make_store, spool_folder
+from mainspring.jobs.engine._store_url import make_store
 from mainspring.jobs.model import RunState, check_needs
 from mainspring.jobs.stores import BackfillRow, BackfillState, JobStore, MemoryData, RunRecord
 from mainspring.runtime import Entrypoint, ResourceContainer, Service
+from mainspring.sinks import SPOOL_BYTES
 from mainspring.storage import Durability
 from mainspring.tools import ConfigLoader
 
@@ -36,7 +38,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class JobApp(Steering, Service):
+class JobApp(Steering, Sight, Service):
     """Registers jobs, runs them, and answers for what they did.
 
     Two apps share no jobs, runs or configuration, unless they open the same store. All methods belong to the
@@ -54,6 +56,9 @@ class JobApp(Steering, Service):
         drain_timeout: seconds that running handlers get at shutdown before their runs are handed back.
         cancel_grace: seconds that a handler may take to stop: a thread is then left, a worker process killed.
         schedule: False for an app that only runs what others create.
+        spool: a folder for items of sinks with `on_failure="spool"` that these did not take; by default beside the
+            store's file, else in the state directory.
+        spool_bytes: what the spool of one process may take on disk.
         settings: where the settings come from, the tables `[jobs.ID]` among them, whose keys replace those of
             the jobs' own config; by default `mainspring.toml` in the working directory and the variables
             `MAINSPRING__...`, which are looked at again every `poll_interval` seconds while runs start.
@@ -71,6 +76,8 @@ class JobApp(Steering, Service):
         drain_timeout: float = 10.0,
         cancel_grace: float = 5.0,
         schedule: bool = True,
+        spool: str | Path | None = None,
+        spool_bytes: int = SPOOL_BYTES,
         settings: ConfigLoader | None = None,
     ) -> None:
         Service.__init__(self)
@@ -79,9 +86,13 @@ class JobApp(Steering, Service):
             raise InvalidArgumentError(argument="slots", value=slots, expected="an int >= 1")
         if poll_interval <= 0:
             raise InvalidArgumentError(argument="poll_interval", value=poll_interval, expected="seconds > 0")
+        if spool_bytes < 1:
+            raise InvalidArgumentError(argument="spool_bytes", value=spool_bytes, expected="at least 1")
         self.label = label
         self.metrics = RunMetrics()
         self._store_given = store
+        self._spool_given = None if spool is None else Path(spool)
+        self._spool_bytes = spool_bytes
         self._memory = MemoryData()  # for store="memory": what was kept is there when the app is opened again
         self._durability: Durability = durability
         self._slots, self._queues, self._poll_interval = slots, tuple(queues), poll_interval
@@ -145,6 +156,8 @@ class JobApp(Steering, Service):
         guard, self._guard = self._guard, None
         if guard is not None:
             await guard.aclose()
+        if self._opening is not None and not self._opening[1].locked():
+            self._opening = None  # an app that outlives its loop does not keep it
 
     async def _open_parts(self, *, runner: bool) -> OpenApp:
         check_needs({one.job_id: (one.schedule, one.needs) for one in self.jobs.values()}, starts=starts_of(self.jobs))
@@ -153,7 +166,7 @@ class JobApp(Steering, Service):
         opened = OpenApp(
             self,
             store,
-            sinks=self.sink_set(spool=spool_folder(self._store_given, settings=settings)),
+            sinks=self.sink_set(spool=self.spool_folder, spool_bytes=self._spool_bytes),
             resources=AppResources(self._shared_resources(), self._overrides),
             slots=self._slots,
             queues=self._queues,

@@ -12,7 +12,7 @@ from mainspring.jobs.engine._planner import walk
 from mainspring.jobs.engine._registry import Handler, JobKeywords, JobOptions, Registry
 from mainspring.jobs.model import DataInterval, PlannedFire, plan_fires, to_instant
 from mainspring.runtime import Provider
-from mainspring.sinks import Delivery, SinkSet, TypedSink, label_of
+from mainspring.sinks import SPOOL_BYTES, Delivery, SinkSet, TypedSink, label_of
 
 T = TypeVar("T")
 
@@ -107,9 +107,9 @@ class Declarations:
         """What `@app.resource` offered, by name."""
         return self._names
 
-    def sink_set(self, *, spool: Path) -> SinkSet:
+    def sink_set(self, *, spool: Path, spool_bytes: int = SPOOL_BYTES) -> SinkSet:
         """Return a new set of the declared sinks; items that one does not take wait in the folder `spool`."""
-        sinks = SinkSet(spool=spool)
+        sinks = SinkSet(spool=spool, spool_bytes=spool_bytes)
         for sink, types, name, delivery in self._sinks:
             sinks.add(sink, types=types, name=name, delivery=delivery)
         for job_id, definition in self.jobs.items():

@@ -1,0 +1,139 @@
+"""`mainspring spool`, `dead-letters` and `replay`: what sinks did not take, and trying it again."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import typer
+
+from mainspring.cli._errors import ExitCode
+from mainspring.cli._load import load_app
+from mainspring.cli._options import App, AsJson, run_action
+from mainspring.cli._output import Row, write_facts, write_rows
+from mainspring.errors import InvalidArgumentError
+from mainspring.jobs import JobApp
+from mainspring.sinks import DeadLetter, Spool, SpoolSurvey, ask_for_replay, survey_spools
+
+_LOOK_INTERVAL: Final = 0.05
+_MANY: Final = 1_000_000
+
+Sink = Annotated[str | None, typer.Option("--sink", help="only of this sink")]
+Letters = Annotated[list[str] | None, typer.Argument(metavar="[LETTER]...", help="as `dead-letters` names them; all")]
+
+
+def spool(app: App, as_json: AsJson = False) -> None:
+    """Show what waits on disk for sinks that did not take it, in every process of this app."""
+    rows = [row for seen in survey_spools(load_app(app).spool_folder) for row in _spool_rows(seen)]
+    columns = ("sink", "waiting", "dead", "process", "bytes", "folder")
+    write_rows(rows, columns=columns, as_json=as_json, empty="nothing waits on disk")
+
+
+def _spool_rows(seen: SpoolSurvey) -> list[Row]:
+    dead = [letter.sink for letter in seen.dead]
+    return [
+        {
+            "sink": sink,
+            "waiting": seen.waiting.get(sink, 0),
+            "dead": dead.count(sink),
+            "process": "running" if seen.is_held else "ended",
+            "bytes": seen.size_bytes,
+            "folder": str(seen.folder),
+        }
+        for sink in sorted({*seen.waiting, *dead})
+    ]
+
+
+def dead_letters(
+    app: App,
+    sink: Sink = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List what sinks refused so often that it is not tried any more, oldest first."""
+    found = [letter for seen in survey_spools(load_app(app).spool_folder) for letter in _of_sink(seen, sink)]
+    rows = [_letter_row(letter) for letter in sorted(found, key=lambda one: one.spooled_at)[:limit]]
+    columns = ("letter", "sink", "reason", "items", "tries", "job", "spooled_at", "run")
+    write_rows(rows, columns=columns, as_json=as_json, empty="there are no dead letters")
+
+
+def _letter_row(letter: DeadLetter) -> Row:
+    return {
+        "letter": letter.label,
+        "sink": letter.sink,
+        "type": letter.item_type,
+        "job": letter.job_id,
+        "run": letter.run_id,
+        "spooled_at": letter.spooled_at,
+        "tries": letter.tries,
+        "reason": letter.reason,
+        "items": [repr(item) for item in letter.items],
+    }
+
+
+def _of_sink(seen: SpoolSurvey, sink: str | None) -> list[DeadLetter]:
+    return [letter for letter in seen.dead if sink in (None, letter.sink)]
+
+
+def replay(
+    app: App,
+    letters: Letters = None,
+    sink: Sink = None,
+    timeout: Annotated[float, typer.Option(help="seconds to wait for what is tried here")] = 30.0,
+    as_json: AsJson = False,
+) -> None:
+    """Try dead letters again. A running process is asked to do it itself; those of ended ones are tried here."""
+    run_action(replay_letters(load_app(app), letters or [], sink=sink, timeout=timeout, as_json=as_json))
+
+
+async def replay_letters(
+    app: JobApp, labels: Sequence[str], *, sink: str | None, timeout: float, as_json: bool
+) -> ExitCode:
+    """Try these dead letters again, or all of a sink, or all."""
+    chosen = [
+        (seen, [one for one in _of_sink(seen, sink) if not labels or one.label in labels])
+        for seen in survey_spools(app.spool_folder)
+    ]
+    known = {letter.label for _, found in chosen for letter in found}
+    unknown = [label for label in labels if label not in known]
+    if unknown:
+        hint = "list them with `mainspring dead-letters`"
+        raise InvalidArgumentError(argument="LETTER", value=unknown[0], expected="a dead letter", hint=hint)
+    asked = 0
+    for seen, found in chosen:
+        if seen.is_held and found:
+            ask_for_replay(seen.folder, [letter.letter_id for letter in found])
+            asked += len(found)
+    own = [letter for seen, found in chosen if not seen.is_held for letter in found]
+    left = await _try_here(app, own, timeout=timeout) if own else 0
+    facts = {"asked": asked, "tried": len(own), "written": len(own) - left, "left": left}
+    write_facts(facts, as_json=as_json)
+    return ExitCode.FAILED if left else ExitCode.DONE
+
+
+async def _try_here(app: JobApp, letters: Sequence[DeadLetter], *, timeout: float) -> int:
+    """Take over the spools of ended processes and try their letters; return how many did not go."""
+    wanted = {_identity(letter) for letter in letters}
+    async with app.sink_set(spool=app.spool_folder) as sinks:
+        taken = sinks.spool
+        if taken is None:
+            return len(letters)
+        before = taken.stats().dead_count
+        ids = [one.letter_id for one in await taken.dead_letters(limit=_MANY) if _identity(one) in wanted]
+        count = await taken.replay(ids)
+        await _until_tried(taken, timeout)
+        stats = taken.stats()
+        return len(letters) - count + max(0, stats.dead_count - (before - count)) + stats.waiting_count
+
+
+def _identity(letter: DeadLetter) -> tuple[object, ...]:
+    """Return what stays the same when a letter is moved to another folder."""
+    return letter.sink, letter.item_type, letter.job_id, letter.run_id, letter.spooled_at, letter.reason
+
+
+async def _until_tried(taken: Spool, timeout: float) -> None:
+    try:
+        async with asyncio.timeout(timeout):
+            while taken.stats().waiting_count:  # noqa: ASYNC110  # the spool has no event for it
+                await asyncio.sleep(_LOOK_INTERVAL)
+    except TimeoutError:
+        return

@@ -1,0 +1,76 @@
+"""What can be seen of an app from outside while it runs, or of what it would use if it ran. Nothing here waits."""
+
+from abc import ABC
+from collections.abc import Sequence
+from pathlib import Path
+
+from mainspring.base import current_clock
+from mainspring.jobs.engine._metrics import RunMetrics
+from mainspring.jobs.engine._parts import OpenApp
+from mainspring.jobs.engine._settings import SettingsSource
+from mainspring.jobs.engine._store_url import spool_folder, state_directory
+from mainspring.jobs.stores import JobStore
+from mainspring.sinks import SinkSet, SinkStats, Spool, SpoolStats
+
+
+class Sight(ABC):
+    """The showing half of a `JobApp`."""
+
+    metrics: RunMetrics
+    _open: OpenApp | None
+    _settings: SettingsSource
+    _store_given: JobStore | str | Path | None
+    _spool_given: Path | None
+
+    @property
+    def state_folder(self) -> Path:
+        """Where the app keeps what belongs to no job: `MAINSPRING_STATE_DIR`, else what its settings say."""
+        return state_directory(self._settings.load())
+
+    @property
+    def spool_folder(self) -> Path:
+        """Where items wait that sinks did not take; each process has a folder of its own in it."""
+        if self._spool_given is not None:
+            return self._spool_given
+        return spool_folder(self._store_given, settings=self._settings.load())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether store and runner are open."""
+        return self._open is not None
+
+    @property
+    def running_count(self) -> int:
+        """Handlers that run in this process."""
+        return 0 if self._open is None else self._open.node.running_count
+
+    @property
+    def epoch(self) -> int | None:
+        """The number of this process's node in the store, None while it runs no jobs."""
+        return None if self._open is None else self._open.node.epoch or None
+
+    @property
+    def holds_lease(self) -> bool:
+        """Whether the node may run jobs now: its lease holds."""
+        if self._open is None or not self._open.node.epoch:
+            return False
+        return self._open.store.lease_end(self._open.node.epoch) > current_clock().monotonic()
+
+    @property
+    def sinks(self) -> SinkSet | None:
+        """The sinks, once the app is open."""
+        return None if self._open is None else self._open.sinks
+
+    @property
+    def spool(self) -> Spool | None:
+        """What waits on disk for sinks, and the dead letters, once the app is open."""
+        return None if self._open is None else self._open.sinks.spool
+
+    def sink_stats(self) -> Sequence[SinkStats]:
+        """Return the numbers of the sinks that take batches and were used."""
+        return [] if self._open is None else self._open.sinks.stats()
+
+    def spool_stats(self) -> SpoolStats:
+        """Return what this process keeps on disk for sinks."""
+        spool = self.spool
+        return SpoolStats(0, 0, 0) if spool is None else spool.stats()

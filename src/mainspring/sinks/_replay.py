@@ -1,0 +1,41 @@
+"""Dead letters of a running process, tried again because another process asks for it.
+
+The spool of a process is its own: only it writes there. Whoever wants its dead letters replayed (the command line,
+mostly) puts a file into its folder, which it takes away and obeys.
+"""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from mainspring.base import decode_json, encode_json, new_id
+from mainspring.errors import DecodeError
+
+REQUEST_INTERVAL: Final = 2.0  # seconds between two looks for requests
+_SUFFIX: Final = ".replay"
+
+
+def ask_for_replay(folder: Path, ids: list[int] | None) -> None:
+    """Ask the process that owns a spool's folder to try dead letters again, all of them by default.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    draft = folder / f".{new_id()}"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(encode_json(ids))
+    draft.rename(folder / f"{draft.name[1:]}{_SUFFIX}")
+
+
+def take_requests(folder: Path) -> list[list[int] | None]:
+    """Return what was asked for since the last time; None in the list means all dead letters."""
+    found: list[list[int] | None] = []
+    for path in sorted(folder.glob(f"*{_SUFFIX}")):
+        data = path.read_bytes()
+        path.unlink()
+        try:
+            found.append(decode_json(data, list[int] | None))
+        except DecodeError:
+            continue  # no request of ours
+    return found
