@@ -10,7 +10,11 @@ import pytest
 from PIL import Image
 from tests.meta.support_tree import ROOT, SRC
 
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+NEEDS_EXTRAS = {"candles"}
+EXAMPLES = [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.extras] * (path.stem in NEEDS_EXTRAS))
+    for path in sorted((ROOT / "examples").glob("*.py"))
+]
 
 
 def run_example(example: Path, folder: Path) -> str:
@@ -27,7 +31,7 @@ def run_example(example: Path, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_each_example_runs(example: Path, tmp_path: Path) -> None:
     assert run_example(example, tmp_path)
 
@@ -55,3 +59,11 @@ def test_thumbnails_are_pictures_of_their_sizes(tmp_path: Path) -> None:
         for path in thumbnails:
             with Image.open(path) as image:
                 assert ("JPEG", size, size * 3 // 4) == (image.format, *image.size)
+
+
+@pytest.mark.extras
+def test_candles_are_those_of_seven_days_however_often_they_are_made(tmp_path: Path) -> None:
+    for _ in range(2):
+        lines = run_example(ROOT / "examples" / "candles.py", tmp_path).splitlines()
+        assert 7 == len(lines)
+        assert "2024-01-07  open 100.00  high 243.90  low 100.00  close 243.90" == lines[-1]

@@ -17,6 +17,10 @@ The tree (each class also inherits the standard class in brackets)::
     │   └── AuthenticationError [PermissionError]  one of them has not shown that it knows the key
     ├── InsecureTransportError [ValueError]    others could read the link, take it over or use it unasked
     ├── StorageError                           a store on disk; `store` is its path
+    │   ├── ClickHouseError                        a ClickHouse database; `store` is its address
+    │   │   ├── ClickHouseRefusedError [ValueError]        it refused a statement or a value
+    │   │   ├── ClickHouseTimeoutError [TimeoutError]      it gave no answer in time
+    │   │   └── ClickHouseUnavailableError [ConnectionError]  it does not answer, or the connection broke
     │   ├── StoreBusyError [TimeoutError]          another process held it too long, or too many writes wait
     │   ├── StoreCorruptError [ValueError]         the file is damaged or no database
     │   ├── StoreForkedError [RuntimeError]        it was opened before this process was forked
@@ -122,6 +126,10 @@ from mainspring.errors._front import LeakError as LeakError
 from mainspring.errors._front import NeverHappenedError as NeverHappenedError
 from mainspring.errors._front import VirtualClockError as VirtualClockError
 from mainspring.errors._parts import BindError as BindError
+from mainspring.errors._parts import ClickHouseError as ClickHouseError
+from mainspring.errors._parts import ClickHouseRefusedError as ClickHouseRefusedError
+from mainspring.errors._parts import ClickHouseTimeoutError as ClickHouseTimeoutError
+from mainspring.errors._parts import ClickHouseUnavailableError as ClickHouseUnavailableError
 from mainspring.errors._parts import CommandLineError as CommandLineError
 from mainspring.errors._parts import ConfigError as ConfigError
 from mainspring.errors._parts import CredentialFormatError as CredentialFormatError
@@ -192,6 +200,10 @@ __all__ = [
     "ChannelTimeout",
     "ChildStartError",
     "CircuitBroken",
+    "ClickHouseError",
+    "ClickHouseRefusedError",
+    "ClickHouseTimeoutError",
+    "ClickHouseUnavailableError",
     "ClosedError",
     "CommandLineError",
     "ConfigError",

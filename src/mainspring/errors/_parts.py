@@ -230,3 +230,46 @@ class StoreForkedError(StorageError, RuntimeError):
             hint="open the store in the child itself",
             store=store,
         )
+
+
+class ClickHouseError(StorageError):
+    """Root of what a ClickHouse database can fail with; `store` is its address, without the password."""
+
+
+class ClickHouseRefusedError(ClickHouseError, ValueError):
+    """The database, or its driver, refused a statement or a value; nothing of an insert that it names was kept.
+
+    Attributes:
+        code: ClickHouse's number of the error, 0 when the driver refused.
+        code_name: its name, as "UNKNOWN_TABLE"; empty when it is not known.
+        reason: what it said.
+    """
+
+    code: int
+    code_name: str
+    reason: str
+
+    def __init__(self, *, store: str, reason: str, code: int = 0, code_name: str = "") -> None:
+        super().__init__(f"{store} refused: {reason}", store=store, reason=reason, code=code, code_name=code_name)
+
+
+class ClickHouseUnavailableError(ClickHouseError, ConnectionError):
+    """The database does not answer, or the connection broke.
+
+    Attributes:
+        reason: what happened.
+        sent: whether the statement may have arrived, and been carried out.
+    """
+
+    reason: str
+    sent: bool
+
+    def __init__(self, *, store: str, reason: str, sent: bool = True) -> None:
+        super().__init__(f"{store} does not answer: {reason}", store=store, reason=reason, sent=sent)
+
+
+class ClickHouseTimeoutError(ClickHouseError, TimeoutError):
+    """There was no answer in time; the database may still be at work on the statement."""
+
+    def __init__(self, *, store: str, limit: float) -> None:
+        super().__init__(f"{store} gave no answer in {limit:g} s", store=store, limit=limit)

@@ -8,6 +8,8 @@
 
 `S4LRU` says which keys of a cache to keep, `SegmentedLRU` is the same without a file.
 
+`Querier` and `BaseStorage` run statements on ClickHouse, a server or an engine of one's own, and keep tables there.
+
 `BatchInserter` makes many small inserts into few large ones.
 
 For the house: the SQLite owner, one writer with group commit for every part that keeps rows in a file.
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from mainspring.storage._batch_inserter import BatchInserter as BatchInserter
     from mainspring.storage._batch_inserter import BatchInserterStats as BatchInserterStats
     from mainspring.storage._compression import Compression as Compression
+    from mainspring.storage._engine_process import EngineProcess as EngineProcess
     from mainspring.storage._fetch_cache import FetchCache as FetchCache
     from mainspring.storage._s4lru import SegmentedLRU as SegmentedLRU
     from mainspring.storage._s4lru_saved import S4LRU as S4LRU
@@ -41,6 +44,9 @@ if TYPE_CHECKING:
     from mainspring.storage._sqlite_runner import ThreadRunner as ThreadRunner
     from mainspring.storage._sqlshard import SQLShard as SQLShard
     from mainspring.storage._sqlshard_async import AsyncSQLShard as AsyncSQLShard
+    from mainspring.storage.clickhouse import BaseClient as BaseClient
+    from mainspring.storage.clickhouse import Querier as Querier
+    from mainspring.storage.clickhouse_storage import BaseStorage as BaseStorage
 else:
     __getattr__, __dir__, __all__ = door(
         __name__,
@@ -53,8 +59,11 @@ else:
             "_s4lru_saved": ("S4LRU",),
             "_sqlshard": ("SQLShard",),
             "_sqlshard_async": ("AsyncSQLShard",),
+            "clickhouse": ("BaseClient", "Querier"),
+            "clickhouse_storage": ("BaseStorage",),
         },
         house={
+            "_engine_process": ("EngineProcess",),
             "_sqlite": ("SqliteOwner", "SqliteStats", "WriteChannel"),
             "_sqlite_errors": ("is_busy",),
             "_sqlite_files": ("Durability", "connect"),

@@ -2,8 +2,8 @@
 
 The pytest plugin (`-p mainspring.testing.plugin`) runs async tests and fixtures and looks for leaks; `run_job` runs
 one handler of a job; `VirtualClock` simulates time; `eventually` and `TestSignal` wait without sleeping; `FailNth` and
-the limits make things fail; `PythonChild` is a program to crash, `TCPProxy` a bad network, `ValkeyServer` a real
-server to lean on, `NotifyGateway` one to notify.
+the limits make things fail; `PythonChild` is a program to crash, `TCPProxy` a bad network, `ValkeyServer` and
+`ClickHouseServer` real servers to lean on, `NotifyGateway` one to notify.
 """
 
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mainspring.jobs import EmittedItem as EmittedItem
     from mainspring.jobs import HandlerResult as HandlerResult
     from mainspring.testing._children import PythonChild as PythonChild
+    from mainspring.testing._clickhouse import ClickHouseServer as ClickHouseServer
     from mainspring.testing._eventually import eventually as eventually
     from mainspring.testing._faults import FailNth as FailNth
     from mainspring.testing._limits import limit_descriptors as limit_descriptors
@@ -32,6 +33,7 @@ else:
         __name__,
         {
             "_children": ("PythonChild",),
+            "_clickhouse": ("ClickHouseServer",),
             "_eventually": ("eventually",),
             "_faults": ("FailNth",),
             "_limits": ("limit_descriptors", "limit_file_size"),

@@ -1,12 +1,13 @@
-"""Fixtures for those who ask: a program with its services, unused ports, a bad network."""
+"""Fixtures for those who ask: a program with its services, unused ports, a bad network, a database."""
 
 import socket
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from typing import Any  # Any: options and values of any type
 
 import pytest
 
 from mainspring.runtime import Entrypoint, Service
+from mainspring.testing._clickhouse import ClickHouseServer
 from mainspring.testing._tcp_proxy import TCPProxy
 
 
@@ -81,3 +82,10 @@ def _unused_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+@pytest.fixture(scope="session")
+def clickhouse_server() -> Generator[ClickHouseServer]:
+    """A real ClickHouse engine that the tests of this run share; each uses tables of its own."""
+    with ClickHouseServer() as server:
+        yield server

@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mainspring.concurrency import TaskManager as TaskManager
     from mainspring.resilience import GlobalAsyncLimiter as GlobalAsyncLimiter
+    from mainspring.storage import BaseClient as BaseClient
+    from mainspring.storage import BaseStorage as BaseStorage
+    from mainspring.storage import Querier as Querier
     from mainspring.tools import AccountCredentialManager as AccountCredentialManager
     from mainspring.tools import ConfigLoader as ConfigLoader
     from mainspring.tools import Notifier as Notifier
@@ -16,6 +19,7 @@ else:
         {
             "mainspring.concurrency": ("TaskManager",),
             "mainspring.resilience": ("GlobalAsyncLimiter",),
+            "mainspring.storage": ("BaseClient", "BaseStorage", "Querier"),
             "mainspring.tools": (
                 "AccountCredentialManager",
                 "ConfigLoader",
