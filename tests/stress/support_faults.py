@@ -31,6 +31,8 @@ from mainspring.jobs.stores import (
     QueueRow,
     RunFilter,
     RunRecord,
+    ScheduleRow,
+    SetSchedule,
     StoreReader,
 )
 from mainspring.sinks import SinkRun
@@ -235,6 +237,12 @@ class FaultyStore:
 
     async def set_paused(self, job_id: str, paused: bool) -> JobRow | None:
         return await self._call(lambda: self.inner.set_paused(job_id, paused))
+
+    async def set_schedule(self, command: SetSchedule) -> JobRow | None:
+        return await self._call(lambda: self.inner.set_schedule(command))
+
+    async def schedules(self, job_id: str, *, limit: int = 50) -> Sequence[ScheduleRow]:
+        return await self._call(lambda: self.inner.schedules(job_id, limit=limit))
 
     async def put_config(self, row: ConfigRow) -> ConfigRow:
         return await self._call(lambda: self.inner.put_config(row))

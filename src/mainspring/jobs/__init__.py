@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.engine import JobDefinition as JobDefinition
     from mainspring.jobs.engine import RunInfo as RunInfo
     from mainspring.jobs.engine import RunResult as RunResult
+    from mainspring.jobs.engine import ScheduleVersion as ScheduleVersion
     from mainspring.jobs.engine import job as job
     from mainspring.jobs.engine import job_runner as job_runner
     from mainspring.jobs.engine import try_handler as try_handler
@@ -46,6 +47,7 @@ else:
                 "JobDefinition",
                 "RunInfo",
                 "RunResult",
+                "ScheduleVersion",
                 "job",
                 "job_runner",
             ),

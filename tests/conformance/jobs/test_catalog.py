@@ -16,7 +16,7 @@ from tests.conformance.jobs.support_stores import (
 )
 
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores import NEXT_GENERATION, Advance, DoneRange, JobRow, JobStore, RunFilter
+from mainspring.jobs.stores import NEXT_GENERATION, Advance, DoneRange, JobRow, JobStore, RunFilter, SetSchedule
 
 
 async def only(store: JobStore) -> JobRow:
@@ -193,3 +193,64 @@ async def test_waiting_runs_say_why_and_are_released(stores: StoreFactory) -> No
         (left,) = await store.waiting(jobs=jobs, limit=9)
         assert left.blocked_by == "blocked by x"
         assert [r.run_id for r in (await claim(store, epoch)).runs] == [early.run_id]
+
+
+async def test_a_schedule_put_over_that_of_the_code_is_the_next_version(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await store.register([registration()])
+        before = (await store.heartbeat(epoch)).version
+        wanted = SetSchedule(job_id="job", override=b'{"every": 60}', cursor=99)
+        row = await store.set_schedule(wanted)
+        assert row is not None
+        assert (row.version, row.cursor, row.next_fire_at, row.override) == (2, 0, None, b'{"every": 60}')
+        assert await only(store) == row == await store.set_schedule(wanted)  # sent again
+        after = (await store.heartbeat(epoch)).version
+        assert after > before
+        (same,) = await store.register([registration(schedule=b"{}")])  # the code changes beneath it
+        assert (same.version, same.schedule, same.override) == (2, b"{}", b'{"every": 60}')
+        back = await store.set_schedule(SetSchedule(job_id="job", override=None))
+        assert back is not None
+        assert (back.version, back.cursor, back.override) == (3, 0, None)
+        assert await store.set_schedule(SetSchedule(job_id="nobody", override=None)) is None
+        made = [(one.version, one.schedule, one.since, one.origin) for one in await store.schedules("job")]
+        assert made == [
+            (3, b"{}", 0, "reset"),
+            (2, b'{"every": 60}', 0, "override"),
+            (1, b'{"every": 3600}', 0, "code"),
+        ]
+        assert [one.version for one in await store.schedules("job", limit=1)] == [3]
+        assert await store.schedules("nobody") == []
+
+
+async def test_a_job_without_a_schedule_begins_where_it_is_given_one(stores: StoreFactory) -> None:
+    async with stores() as store:
+        await store.register([registration(schedule=None, cursor=None, next_fire_at=None)])
+        for cursor in (HOUR, 2 * HOUR):
+            row = await store.set_schedule(SetSchedule(job_id="job", override=b"{}", cursor=cursor))
+            assert row is not None
+            assert row.cursor == cursor
+            gone = await store.set_schedule(SetSchedule(job_id="job", override=None))
+            assert gone is not None
+            assert gone.cursor is None
+
+
+async def test_a_renamed_job_keeps_its_schedules(stores: StoreFactory) -> None:
+    async with stores() as store:
+        await store.register([registration("old")])
+        await store.set_schedule(SetSchedule(job_id="old", override=b"{}"))
+        (row,) = await store.register([registration("new", was=("old",))])
+        assert row.override == b"{}"
+        assert [(one.job_id, one.version) for one in await store.schedules("new")] == [("new", 2), ("new", 1)]
+        (changed,) = await store.register([registration("new", schedule=b"2")])
+        assert changed.version == 2
+
+
+async def test_pausing_again_changes_nothing(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await store.register([registration()])
+        await store.set_paused("job", True)
+        before = (await store.heartbeat(epoch)).version
+        await store.set_paused("job", True)
+        assert (await store.heartbeat(epoch)).version == before

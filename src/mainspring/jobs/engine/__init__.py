@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.engine._definition import JobDefinition as JobDefinition
     from mainspring.jobs.engine._results import BackfillProgress as BackfillProgress
     from mainspring.jobs.engine._results import RunResult as RunResult
+    from mainspring.jobs.engine._results import ScheduleVersion as ScheduleVersion
     from mainspring.jobs.engine._trial import EmittedItem as EmittedItem
     from mainspring.jobs.engine._trial import HandlerResult as HandlerResult
     from mainspring.jobs.engine._trial import try_handler as try_handler
@@ -26,7 +27,7 @@ else:
             "_context": ("JobContext", "RunInfo"),
             "_default": ("job", "job_runner"),
             "_definition": ("JobDefinition",),
-            "_results": ("BackfillProgress", "RunResult"),
+            "_results": ("BackfillProgress", "RunResult", "ScheduleVersion"),
             "_trial": ("EmittedItem", "HandlerResult", "try_handler"),
         },
     )

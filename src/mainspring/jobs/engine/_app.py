@@ -166,6 +166,7 @@ class JobApp(Steering, Sight, Service):
         opened = OpenApp(
             self,
             store,
+            self._registry,
             sinks=self.sink_set(spool=self.spool_folder, spool_bytes=self._spool_bytes),
             resources=AppResources(self._shared_resources(), self._overrides),
             slots=self._slots,
@@ -176,8 +177,7 @@ class JobApp(Steering, Sight, Service):
         )
         await store.open()
         try:
-            if runner:
-                await opened.start_runner()
+            await (opened.start_runner() if runner else opened.look())
         except BaseException:
             await opened.close(drain_timeout=0.0)
             raise

@@ -12,11 +12,13 @@ from mainspring.jobs.engine._definition import SUPPLIED, JobDefinition
 from mainspring.jobs.engine._execution import Work
 from mainspring.jobs.engine._needs import NeedsKeeper
 from mainspring.jobs.engine._node import Node
+from mainspring.jobs.engine._overrides import Overrides
 from mainspring.jobs.engine._planner import BackfillPlanner
+from mainspring.jobs.engine._registry import Registry
 from mainspring.jobs.engine._scheduler import Scheduler, registration_of
 from mainspring.jobs.engine._settings import SettingsSource
 from mainspring.jobs.engine._waiters import Waiters
-from mainspring.jobs.stores import JobStore, RunRecord
+from mainspring.jobs.stores import JobRow, JobStore, RunRecord
 from mainspring.runtime import Provider, ResourceContainer, hear_children
 from mainspring.sinks import SinkRun, SinkSet
 
@@ -69,6 +71,7 @@ class OpenApp:
         self,
         app: "JobApp",
         store: JobStore,
+        registry: Registry,
         *,
         sinks: SinkSet,
         resources: AppResources,
@@ -91,6 +94,7 @@ class OpenApp:
         self._hears = False
         self._metrics = app.metrics
         self._definitions = definitions = app.jobs
+        self._declared = registry.declared
         works = {job_id: self._work_of(app, one) for job_id, one in definitions.items()}
         self.waiters = Waiters(store, poll_interval=poll_interval)
         self.node = Node(
@@ -106,8 +110,13 @@ class OpenApp:
         )
         self.needs = NeedsKeeper(store, definitions, poll_interval=poll_interval, on_released=self.node.wake)
         self.planner = BackfillPlanner(store, definitions, poll_interval=poll_interval, on_created=self._runs_made)
+        self._overrides = Overrides(registry, works)
         self.scheduler = Scheduler(
-            store, definitions, poll_interval=poll_interval, on_created=lambda _: self._runs_made()
+            store,
+            definitions,
+            poll_interval=poll_interval,
+            apply=self._overrides.apply,
+            on_created=lambda _: self._runs_made(),
         )
 
     def _work_of(self, app: "JobApp", definition: JobDefinition) -> Work:
@@ -121,14 +130,27 @@ class OpenApp:
         """Register the jobs and begin to claim; backfills and waiting runs are looked after too."""
         self._hears = True
         install_capture()
-        rows = await self.store.register(
-            [registration_of(definition, self.store.now()) for definition in self._definitions.values()]
-        )
-        self.scheduler.take(rows)
+        await self.register()
         await self.sinks.open(_Stage(self.store))
         await self.node.start()
+        self._start(self.scheduler.follow(), "mainspring-schedules")
         self._start(self.planner.run(), "mainspring-backfills")
         self._start(self.needs.run(), "mainspring-needs")
+
+    async def register(self) -> None:
+        """Tell the store which jobs there are, and take over what it knows of them."""
+        now = self.store.now()
+        self.scheduler.take(await self.store.register([registration_of(one, now) for one in self._declared.values()]))
+
+    async def look(self) -> None:
+        """Take over what the store knows of the jobs, registering none."""
+        self.scheduler.take(await self.store.jobs())
+
+    def steered(self, row: JobRow) -> None:
+        """Go by a job's row that was changed here, as other nodes will with their next heartbeat."""
+        self.scheduler.take([row])
+        self.planner.changed()
+        self.node.wake()
 
     def start_scheduler(self) -> None:
         """Begin to turn time into runs."""
@@ -146,6 +168,7 @@ class OpenApp:
             await self.waiters.close()
             await self.sinks.close()
         finally:
+            self._overrides.forget()
             await self._close_rest()
 
     async def _close_rest(self) -> None:

@@ -1,6 +1,7 @@
 """The `@job` decorator: every option checked where it is written, one registry per app."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Literal, TypedDict, TypeVar  # Any: handlers have any signature
 
@@ -38,6 +39,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.definitions: dict[str, JobDefinition] = {}
+        self.declared: dict[str, JobDefinition] = {}  # as the code has them, whatever schedule is put over
 
     def __getitem__(self, job: str | Callable[..., Any]) -> JobDefinition:
         """Return a job by its id or its function.
@@ -72,6 +74,13 @@ class Registry:
         if taken is not None:
             problem = f"the id is taken by the job at {taken.place}"
             raise JobDefinitionError(job_id=job_id, place=place, problem=problem, hint="give one of them a job_id")
+        self.definitions[job_id] = self.declared[job_id] = definition
+        return definition
+
+    def override(self, job_id: str, schedule: Schedule | None) -> JobDefinition:
+        """Let a job go by another schedule, or with None by that of its code; return it."""
+        declared = self.declared[job_id]
+        definition = declared if schedule is None else replace(declared, schedule=schedule)
         self.definitions[job_id] = definition
         return definition
 
@@ -186,7 +195,12 @@ class JobOptions:
             function=function,
             form=form,
             place=place,
-            schedule=self._schedule(),
+            schedule=make_schedule(
+                cron=given.get("cron"),
+                every=given.get("every"),
+                at=given.get("at"),
+                timezone=given.get("timezone", "UTC"),
+            ),
             missed=missed_policy(
                 given.get("missed"),
                 coalesce=given.get("coalesce"),
@@ -206,17 +220,21 @@ class JobOptions:
             **plain,
         )
 
-    def _schedule(self) -> Schedule | None:
-        cron, every, at = self._given.get("cron"), self._given.get("every"), self._given.get("at")
-        zone = self._given.get("timezone", "UTC")
-        named = [name for name, value in (("cron", cron), ("every", every), ("at", at)) if value is not None]
-        if len(named) > 1:
-            raise InvalidArgumentError(argument="schedule", value=" and ".join(named), expected="only one of them")
-        if cron is not None:
-            return Cron(cron, zone)
-        if every is not None:
-            return Every(every, timezone=zone)
-        return None if at is None else At(at)
+
+def make_schedule(*, cron: str | None, every: float | None, at: datetime | None, timezone: str) -> Schedule | None:
+    """Return the schedule that the options mean, None without any.
+
+    Raises:
+        InvalidArgumentError: there is more than one, or it cannot be read.
+    """
+    named = [name for name, value in (("cron", cron), ("every", every), ("at", at)) if value is not None]
+    if len(named) > 1:
+        raise InvalidArgumentError(argument="schedule", value=" and ".join(named), expected="only one of them")
+    if cron is not None:
+        return Cron(cron, timezone)
+    if every is not None:
+        return Every(every, timezone=timezone)
+    return None if at is None else At(at)
 
 
 def check_numbers(options: Mapping[str, Any]) -> None:

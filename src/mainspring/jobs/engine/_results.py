@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self  # Any: a handler's value has the handler's type
+from typing import Any, Literal, Self  # Any: a handler's value has the handler's type
 
 from mainspring.base import decode_json, from_us
 from mainspring.errors import RunFailedError
-from mainspring.jobs.model import RunState
+from mainspring.jobs.model import RunState, Schedule
 from mainspring.jobs.stores import BackfillRow, BackfillState, RunRecord
 
 
@@ -56,6 +56,25 @@ class RunResult:
         if not self.ok:
             raise RunFailedError(run_id=self.run_id, job_id=self.job_id, state=str(self.state), reason=self.error)
         return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleVersion:
+    """One version of a job's schedule.
+
+    Attributes:
+        schedule: None without any.
+        since: where its first interval begins; None for the version with which a job without a cursor began.
+        origin: "code", "override" (`set_schedule`), "reset" (`reset_schedule`) or "sql" (edited by hand).
+        problem: why it cannot be used, when somebody edited it by hand.
+    """
+
+    version: int
+    schedule: Schedule | None
+    since: datetime | None
+    created_at: datetime
+    origin: Literal["code", "override", "reset", "sql"]
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

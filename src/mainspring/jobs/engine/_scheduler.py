@@ -21,6 +21,7 @@ from mainspring.jobs.model import MissedPlan, RunState, first_cursor, jitter_of,
 from mainspring.jobs.stores import Advance, JobRegistration, JobRow, JobStore, NewRun, RunFilter, RunKind, RunRecord
 
 _BATCH = 500  # jobs in one transaction
+_UNASKED = 3600.0  # seconds between two reads of rows that nobody said to have changed
 _PER_JOB = 200  # occurrences of one job in one transaction
 
 MOST_AHEAD: Final = 1_000
@@ -33,6 +34,7 @@ class Scheduler:
     """Creates the runs of scheduled jobs when their time has come.
 
     Args:
+        apply: gives a job the schedule that its row has, and returns it; None for jobs that the app does not know.
         on_created: called with the number of runs that were created.
     """
 
@@ -42,10 +44,12 @@ class Scheduler:
         definitions: Mapping[str, JobDefinition],
         *,
         poll_interval: float,
+        apply: Callable[[JobRow], JobDefinition | None],
         on_created: Callable[[int], None],
     ) -> None:
         self._store = store
         self._definitions = definitions
+        self._apply = apply
         self._poll_interval = poll_interval
         self._on_created = on_created
         self._rows: dict[str, JobRow] = {}
@@ -53,7 +57,7 @@ class Scheduler:
         self._due_at: dict[str, int] = {}  # what counts of the heap
         self._held: dict[str, int] = {}  # jobs whose past waits, and how many ends are worth another look
         self._wake = asyncio.Event()
-        self._reload = False
+        self._reload = asyncio.Event()
 
     @property
     def held_jobs(self) -> frozenset[str]:
@@ -61,14 +65,14 @@ class Scheduler:
         return frozenset(self._held)
 
     def take(self, rows: Iterable[JobRow]) -> None:
-        """Start from these rows, as the registration returned them."""
+        """Go on from these rows, as a registration or a change returned them."""
         for row in rows:
             self._put(row)
+        self._wake.set()
 
     def changed(self) -> None:
-        """Read the rows again: another node moved or paused something."""
-        self._reload = True
-        self._wake.set()
+        """Read the rows again: somebody moved, paused or steered something."""
+        self._reload.set()
 
     def ended(self, record: RunRecord) -> None:
         """Note that a run has ended; a job that waited for enough of them goes on."""
@@ -84,20 +88,22 @@ class Scheduler:
         """Advance schedules for ever; ends by cancellation."""
         await keep_doing(self._step, self._wake, what="advance schedules")
 
+    async def follow(self) -> None:
+        """Read the rows whenever they change, also for an app that advances none; ends by cancellation."""
+        await keep_doing(self._read, self._reload, what="read schedules")
+
+    async def _read(self) -> float:
+        self.take(await self._store.jobs())
+        return _UNASKED
+
     async def _step(self) -> float:
-        if self._reload:
-            self._reload = False
-            try:
-                self.take(await self._store.jobs())
-            except BaseException:
-                self._reload = True
-                raise
         await self._advance_due()
         return self._pause()
 
     def _put(self, row: JobRow) -> None:
-        definition = self._definitions.get(row.job_id)
+        definition = self._apply(row)
         if definition is None or definition.schedule is None:
+            self._due_at.pop(row.job_id, None)
             return
         self._rows[row.job_id] = row
         # of our own: the stored one may be that of other code, with another delay

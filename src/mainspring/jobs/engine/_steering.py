@@ -1,29 +1,38 @@
-"""How people steer the jobs of an app while it runs, or from another process: their stored configs."""
+"""How people steer the jobs of an app while it runs, or from another process: configs, pauses, schedules."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any  # Any: a config holds plain JSON
 
-from mainspring.base import from_us
-from mainspring.errors import InvalidArgumentError
+from mainspring.base import encode_json, from_us, to_us
+from mainspring.errors import ConfigError, InvalidArgumentError
 from mainspring.jobs.engine._configs import check_config, history_of
 from mainspring.jobs.engine._declarations import Declarations, Job
+from mainspring.jobs.engine._overrides import read_schedule
 from mainspring.jobs.engine._parts import OpenApp
+from mainspring.jobs.engine._registry import make_schedule
+from mainspring.jobs.engine._results import ScheduleVersion
+from mainspring.jobs.engine._scheduler import starts_of
 from mainspring.jobs.engine._settings import SettingsSource
 from mainspring.jobs.model import (
     ABSENT,
     ConfigChange,
     ConfigSchema,
     ConfigVersion,
+    Schedule,
+    check_needs,
     config_at,
     diff_config,
     effective_config,
+    first_cursor,
     next_config,
     rollback_config,
     shown,
 )
+from mainspring.jobs.stores import JobRow, ScheduleRow, SetSchedule
 from mainspring.tools import MASK
 
 _WHOLE_HISTORY = 10_000
@@ -124,6 +133,94 @@ class Steering(Declarations, ABC):
         definition = self._registry[job]
         history = await history_of((await self.open()).store, definition.job_id, limit=_WHOLE_HISTORY)
         return config_changes(_version(history, before), _version(history, after), definition.schema)
+
+    async def pause(self, job: Job) -> None:
+        """Make and start no more scheduled runs of a job, on any node; those that run go on.
+
+        Calls and backfills are not touched. What is missed meanwhile is dealt with at `resume` as `missed=` says.
+        """
+        await self._set_paused(job, True)
+
+    async def resume(self, job: Job) -> None:
+        """Go on after `pause`."""
+        await self._set_paused(job, False)
+
+    async def _set_paused(self, job: Job, paused: bool) -> None:
+        opened = await self.open()
+        await self._steer(opened, partial(opened.store.set_paused, self._registry[job].job_id, paused))
+
+    async def set_schedule(
+        self,
+        job: Job,
+        *,
+        cron: str | None = None,
+        every: float | None = None,
+        at: datetime | None = None,
+        timezone: str | None = None,
+    ) -> None:
+        """Let a job go by another schedule than that of its code, on every node, until `reset_schedule`.
+
+        The first interval of the new schedule begins where the last one of the old schedule ended.
+
+        Args:
+            timezone: the zone of its wall clock; that of the job unless given.
+
+        Raises:
+            InvalidArgumentError: it is not exactly one schedule, or one that cannot be read.
+            NeedsError: a job that needs this one could not wait for it any more.
+        """
+        opened = await self.open()
+        definition = self._registry[job]
+        zone = timezone or definition.timezone
+        schedule = make_schedule(cron=cron, every=every, at=at, timezone=zone)
+        if schedule is None:
+            raise InvalidArgumentError(argument="schedule", value=None, expected="one of cron=, every=, at=")
+        changed = replace(definition, schedule=schedule)
+        jobs = {**self.jobs, definition.job_id: changed}
+        check_needs({one.job_id: (one.schedule, one.needs) for one in jobs.values()}, starts=starts_of(jobs))
+        now = from_us(opened.store.now())
+        cursor = first_cursor(schedule, now, start_at=definition.start_at)
+        command = SetSchedule(job_id=definition.job_id, override=encode_json(schedule.spec()), cursor=to_us(cursor))
+        await self._steer(opened, partial(opened.store.set_schedule, command))
+
+    async def reset_schedule(self, job: Job) -> None:
+        """Let a job go by the schedule of its code again."""
+        opened = await self.open()
+        command = SetSchedule(job_id=self._registry[job].job_id, override=None)
+        await self._steer(opened, partial(opened.store.set_schedule, command))
+
+    async def schedule_history(self, job: Job, *, limit: int = 50) -> Sequence[ScheduleVersion]:
+        """List the versions of a job's schedule, newest first."""
+        opened = await self.open()
+        rows = await opened.store.schedules(self._registry[job].job_id, limit=limit)
+        return [schedule_version(row) for row in rows]
+
+    async def _steer(self, opened: OpenApp, change: Callable[[], Awaitable[JobRow | None]]) -> None:
+        """Change a job's row and go by it here at once; the job is registered first where it never was."""
+        row = await change()
+        if row is None:
+            await opened.register()
+            row = await change()
+        if row is not None:
+            opened.steered(row)
+
+
+def schedule_version(row: ScheduleRow) -> ScheduleVersion:
+    """Return a version of a schedule as people read it."""
+    schedule: Schedule | None = None
+    problem = None
+    try:
+        schedule = None if row.schedule is None else read_schedule(row.schedule, job_id=row.job_id)
+    except ConfigError as error:
+        problem = str(error)
+    return ScheduleVersion(
+        version=row.version,
+        schedule=schedule,
+        since=None if row.since is None else from_us(row.since),
+        created_at=from_us(row.created_at),
+        origin=row.origin,
+        problem=problem,
+    )
 
 
 def config_changes(before: ConfigVersion, after: ConfigVersion, schema: ConfigSchema | None) -> list[ConfigChange]:

@@ -20,6 +20,7 @@ from mainspring.jobs.stores._memory_data import LiveNode, MemoryData
 from mainspring.jobs.stores._memory_ends import cancel, finish
 from mainspring.jobs.stores._memory_enqueue import enqueue, enqueue_all
 from mainspring.jobs.stores._memory_reads import MemoryReads, MemoryStoreReader
+from mainspring.jobs.stores._memory_schedules import set_paused, set_schedule
 from mainspring.jobs.stores._records import (
     Advance,
     AdvanceAnswer,
@@ -36,7 +37,7 @@ from mainspring.jobs.stores._records import (
     JobRow,
     RunRecord,
 )
-from mainspring.jobs.stores._steering_records import ConfigRow
+from mainspring.jobs.stores._steering_records import ConfigRow, SetSchedule
 from mainspring.sinks import SinkRun
 
 T = TypeVar("T")
@@ -148,7 +149,11 @@ class MemoryStore(MemoryReads):
 
     def set_paused(self, job_id: str, paused: bool) -> Awaitable[JobRow | None]:
         """Stop or resume making and claiming a job's scheduled runs; None for an unknown job."""
-        return self._answer(partial(catalog.set_paused, job_id=job_id, paused=paused, now=now_us()))
+        return self._answer(partial(set_paused, job_id=job_id, paused=paused, now=now_us()))
+
+    def set_schedule(self, command: SetSchedule) -> Awaitable[JobRow | None]:
+        """Put a schedule over that of the code, or take it away; None for an unknown job."""
+        return self._answer(partial(set_schedule, command=command, now=now_us()))
 
     def put_config(self, row: ConfigRow) -> Awaitable[ConfigRow]:
         """Add a version to a job's config unless its number is taken; return what has the number then."""

@@ -9,9 +9,10 @@ from mainspring.base import new_id
 from mainspring.errors import UnknownBackfillError
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._ends import OPEN_BACKFILL
-from mainspring.jobs.stores._memory_data import MemoryData, Place
+from mainspring.jobs.stores._memory_data import MemoryData
 from mainspring.jobs.stores._memory_ends import close_backfill, end_backfill
 from mainspring.jobs.stores._memory_enqueue import create
+from mainspring.jobs.stores._memory_schedules import remember_schedule
 from mainspring.jobs.stores._records import (
     Advance,
     AdvanceAnswer,
@@ -50,9 +51,13 @@ def _register(data: MemoryData, job: JobRegistration, now: int) -> None:
             next_fire_at=job.next_fire_at,
             registered_at=now,
         )
+        remember_schedule(data, data.jobs[job.job_id], "code", now)
+    elif known.schedule != job.schedule and known.override is not None:
+        data.jobs[job.job_id] = replace(known, schedule=job.schedule)
     elif known.schedule != job.schedule:
         changed = replace(known, schedule=job.schedule, version=known.version + 1, next_fire_at=None)
         data.jobs[job.job_id] = changed
+        remember_schedule(data, changed, "code", now)
 
 
 def _rename(data: MemoryData, old: str, new: str) -> None:
@@ -69,6 +74,8 @@ def _rename(data: MemoryData, old: str, new: str) -> None:
         data.tally[new, state] += data.tally.pop((job_id, state))
     if old in data.done:
         data.done[new] = data.done.pop(old)
+    if old in data.schedules:
+        data.schedules[new] = [replace(one, job_id=new) for one in data.schedules.pop(old)]
     if old in data.configs:
         data.configs[new] = {number: replace(one, job_id=new) for number, one in data.configs.pop(old).items()}
     for backfill_id, row in data.backfills.items():
@@ -113,20 +120,6 @@ def _skip_record(job_id: str, start: int, end: int, now: int) -> RunRecord:
         interval_end=end,
         finished_at=now,
     )
-
-
-def set_paused(data: MemoryData, job_id: str, paused: bool, now: int) -> JobRow | None:
-    """Hold or free the scheduled runs of a job."""
-    row = data.jobs.get(job_id)
-    if row is None:
-        return None
-    data.jobs[job_id] = row = replace(row, paused=paused)
-    for run in data.live.values():
-        record = run.record
-        if record.job_id == job_id and record.kind is RunKind.SCHEDULE and run.place is not Place.PARKED:
-            data.move(run, data.place_of(record, now))
-    data.version += 1
-    return row
 
 
 def settle_waiting(data: MemoryData, released: Sequence[str], blocked: Sequence[tuple[str, str]], now: int) -> None:

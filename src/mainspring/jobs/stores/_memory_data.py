@@ -15,7 +15,7 @@ from mainspring.jobs.stores._ends import CLAIMABLE, REMEMBERED
 from mainspring.jobs.stores._memory_index import ParkedRuns, ReadyRuns, RunHeap
 from mainspring.jobs.stores._memory_rows import SinkRows
 from mainspring.jobs.stores._records import AttemptLog, BackfillRow, JobRow, NewRun, RunKind, RunRecord
-from mainspring.jobs.stores._steering_records import ConfigRow
+from mainspring.jobs.stores._steering_records import ConfigRow, ScheduleRow
 
 K = TypeVar("K")
 
@@ -118,6 +118,7 @@ class MemoryData:
         self.keys = IdempotencyKeys()
         self.rows = SinkRows()
         self.jobs: dict[str, JobRow] = {}
+        self.schedules: dict[str, list[ScheduleRow]] = {}
         self.configs: dict[str, dict[int, ConfigRow]] = {}  # job id -> number -> version
         self.done: dict[str, list[Range]] = {}
         self.backfills: dict[str, BackfillRow] = {}

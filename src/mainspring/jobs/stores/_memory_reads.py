@@ -9,6 +9,7 @@ from mainspring.jobs.stores._done import unbroken_end
 from mainspring.jobs.stores._instants import now_us
 from mainspring.jobs.stores._memory_configs import list_configs
 from mainspring.jobs.stores._memory_data import MemoryData, Place
+from mainspring.jobs.stores._memory_schedules import list_schedules
 from mainspring.jobs.stores._records import (
     AttemptLog,
     BackfillRow,
@@ -20,7 +21,7 @@ from mainspring.jobs.stores._records import (
     RunFilter,
     RunRecord,
 )
-from mainspring.jobs.stores._steering_records import ConfigRow
+from mainspring.jobs.stores._steering_records import ConfigRow, ScheduleRow
 
 MINIMUM_PREFIX = 6
 
@@ -87,6 +88,10 @@ class MemoryReads:
         place = bisect_right(found, start, key=lambda one: one[1])
         touching = [one for one in islice(found, place, None) if one[0] < end]
         return [DoneRange(state=state, start=low, end=high) for low, high, state in touching]  # type: ignore[arg-type]  # the set holds the three words
+
+    async def schedules(self, job_id: str, *, limit: int = 50) -> Sequence[ScheduleRow]:
+        """List the versions of a job's schedule, newest first."""
+        return list_schedules(self._data, job_id, limit)
 
     async def configs(self, job_id: str, *, before: int | None = None, limit: int = 50) -> Sequence[ConfigRow]:
         """List the versions of a job's config, newest first; `before` is the last number seen."""

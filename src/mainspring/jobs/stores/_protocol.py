@@ -28,7 +28,7 @@ from mainspring.jobs.stores._records import (
     RunFilter,
     RunRecord,
 )
-from mainspring.jobs.stores._steering_records import ConfigRow
+from mainspring.jobs.stores._steering_records import ConfigRow, ScheduleRow, SetSchedule
 from mainspring.sinks import SinkRun
 
 
@@ -116,6 +116,10 @@ class CatalogStore(Protocol):
         """Stop or resume making and claiming a job's scheduled runs; None for an unknown job."""
         ...
 
+    def set_schedule(self, command: SetSchedule) -> Awaitable[JobRow | None]:
+        """Put a schedule over that of the code, or take it away; None for an unknown job."""
+        ...
+
     def put_config(self, row: ConfigRow) -> Awaitable[ConfigRow]:
         """Add a version to a job's config unless its number is taken; return what has the number then.
 
@@ -179,6 +183,10 @@ class ReadStore(Protocol):
 
     async def waiting(self, *, jobs: frozenset[str], limit: int, after: RunRecord | None = None) -> Sequence[RunRecord]:
         """Return runs that wait for what they need, oldest interval first; `after` is the last one seen."""
+        ...
+
+    async def schedules(self, job_id: str, *, limit: int = 50) -> Sequence[ScheduleRow]:
+        """List the versions of a job's schedule, newest first."""
         ...
 
     async def configs(self, job_id: str, *, before: int | None = None, limit: int = 50) -> Sequence[ConfigRow]:

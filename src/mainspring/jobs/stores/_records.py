@@ -207,6 +207,7 @@ class JobRow:
     next_fire_at: int | None
     paused: bool = False
     registered_at: int = 0
+    override: bytes | None = None  # the schedule that people put over it; `version` counts what is in force
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

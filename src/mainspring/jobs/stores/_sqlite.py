@@ -28,7 +28,7 @@ from mainspring.jobs.stores._records import (
 )
 from mainspring.jobs.stores._sqlite_backfills import create_backfills, set_backfill_state, step_backfill
 from mainspring.jobs.stores._sqlite_cancel import cancel
-from mainspring.jobs.stores._sqlite_catalog import advance, register, set_paused, settle_waiting
+from mainspring.jobs.stores._sqlite_catalog import advance, register, settle_waiting
 from mainspring.jobs.stores._sqlite_claim import Turns, claim
 from mainspring.jobs.stores._sqlite_configs import put_config
 from mainspring.jobs.stores._sqlite_enqueue import Intake
@@ -36,8 +36,9 @@ from mainspring.jobs.stores._sqlite_finish import finish
 from mainspring.jobs.stores._sqlite_heart import Heart
 from mainspring.jobs.stores._sqlite_nodes import RENEWED_FROM, Nodes
 from mainspring.jobs.stores._sqlite_reader import APPLICATION, SqliteReads, SqliteStoreReader, migrations
+from mainspring.jobs.stores._sqlite_schedules import set_paused, set_schedule
 from mainspring.jobs.stores._sqlite_sql import statements
-from mainspring.jobs.stores._steering_records import ConfigRow
+from mainspring.jobs.stores._steering_records import ConfigRow, SetSchedule
 from mainspring.sinks import SinkRun
 from mainspring.storage import Durability, Runner, SqliteOwner, ThreadRunner, WriteChannel
 
@@ -216,7 +217,11 @@ class SqliteStore(SqliteReads):
 
     def set_paused(self, job_id: str, paused: bool) -> Awaitable[JobRow | None]:
         """Stop or resume making and claiming a job's scheduled runs; None for an unknown job."""
-        return self._write(lambda connection: set_paused(connection, job_id, paused, now_us()))
+        return self._write(lambda connection: set_paused(connection, job_id, paused))
+
+    def set_schedule(self, command: SetSchedule) -> Awaitable[JobRow | None]:
+        """Put a schedule over that of the code, or take it away; None for an unknown job."""
+        return self._write(lambda connection: set_schedule(connection, command, now_us()))
 
     def put_config(self, row: ConfigRow) -> Awaitable[ConfigRow]:
         """Add a version to a job's config unless its number is taken; return what has the number then."""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from mainspring.jobs.stores._records import Advance, AdvanceAnswer, JobRegistration, JobRow
 from mainspring.jobs.stores._sqlite_done import paint_all
 from mainspring.jobs.stores._sqlite_enqueue import Intake
-from mainspring.jobs.stores._sqlite_rows import job_row
+from mainspring.jobs.stores._sqlite_rows import Row, job_row
+from mainspring.jobs.stores._sqlite_schedules import remember_schedule
 from mainspring.jobs.stores._sqlite_sql import statements
 
 
@@ -28,18 +29,24 @@ def _register(connection: sqlite3.Connection, job: JobRegistration, now: int) ->
     if known is None:
         parameters = (job.job_id, job.schedule, job.cursor, job.next_fire_at, now)
         connection.execute(sql["insert_job"], parameters)
-    elif known[1] != job.schedule:
-        connection.execute(sql["change_schedule"], (job.schedule, job.job_id))
+        remember_schedule(connection, job.job_id, "code", now)
+        return
+    row = job_row(known)
+    if row.schedule != job.schedule:
+        hidden = row.override is not None
+        connection.execute(sql["change_schedule"], (job.schedule, not hidden, hidden, job.job_id))
+        if not hidden:
+            remember_schedule(connection, job.job_id, "code", now)
 
 
-def _rename(connection: sqlite3.Connection, job: JobRegistration) -> tuple[object, ...] | None:
+def _rename(connection: sqlite3.Connection, job: JobRegistration) -> Row | None:
     """Give the rows of the first known earlier id the new one; return the renamed job."""
     sql = statements("catalog")
     for earlier in job.was:
         if connection.execute(sql["job"], (earlier,)).fetchone() is not None:
             for statement in statements("rename").values():
                 connection.execute(statement, (earlier, job.job_id))
-            row: tuple[object, ...] = connection.execute(sql["job"], (job.job_id,)).fetchone()
+            row: Row = connection.execute(sql["job"], (job.job_id,)).fetchone()
             return row
     return None
 
@@ -82,19 +89,6 @@ def _advance(
         connection.execute(statements("runs")["add_tally"], parameters)
         paint_all(connection, [(command.job_id, *span, "skipped") for span in command.skipped])
     return AdvanceAnswer(applied=True, row=row, created_count=created)
-
-
-def set_paused(connection: sqlite3.Connection, job_id: str, paused: bool, now: int) -> JobRow | None:
-    """Hold or free the scheduled runs of a job."""
-    sql = statements("catalog")
-    if connection.execute(sql["set_paused"], (paused, job_id)).rowcount == 0:
-        return None
-    if paused:
-        connection.execute(sql["hold_scheduled"], (job_id,))
-    else:
-        connection.execute(sql["free_scheduled"], (job_id, now))
-    bump_version(connection)
-    return _job(connection, job_id)
 
 
 def settle_waiting(

@@ -22,14 +22,15 @@ from mainspring.jobs.stores._records import (
 )
 from mainspring.jobs.stores._sqlite_configs import list_configs
 from mainspring.jobs.stores._sqlite_logs import logs_of
+from mainspring.jobs.stores._sqlite_schedules import list_schedules
 from mainspring.jobs.stores._sqlite_sql import script
-from mainspring.jobs.stores._steering_records import ConfigRow
+from mainspring.jobs.stores._steering_records import ConfigRow, ScheduleRow
 from mainspring.storage import Migration, SqliteReader
 
 T = TypeVar("T")
 
 APPLICATION: Final = "mainspring.jobs"
-VERSIONS: Final = (1, 2, 3, 4, 5)
+VERSIONS: Final = (1, 2, 3, 4, 5, 6)
 
 
 def migrations() -> tuple[Migration, ...]:
@@ -75,6 +76,10 @@ class SqliteReads(ABC):
     async def done(self, job_id: str, start: int, end: int) -> Sequence[DoneRange]:
         """Return the ranges of the done-set that touch [start, end)."""
         return await self._read(lambda c: reads.done_ranges(c, job_id, start, end))
+
+    async def schedules(self, job_id: str, *, limit: int = 50) -> Sequence[ScheduleRow]:
+        """List the versions of a job's schedule, newest first."""
+        return await self._read(lambda c: list_schedules(c, job_id, limit))
 
     async def configs(self, job_id: str, *, before: int | None = None, limit: int = 50) -> Sequence[ConfigRow]:
         """List the versions of a job's config, newest first; `before` is the last number seen."""

@@ -105,12 +105,13 @@ def job_row(row: Row) -> JobRow:
     """Return a job."""
     return JobRow(
         job_id=row[0],
-        schedule=row[1],
+        schedule=as_blob(row[1]),
         version=row[2],
         cursor=row[3],
         next_fire_at=row[4],
         paused=bool(row[5]),
         registered_at=row[6],
+        override=as_blob(row[7]),
     )
 
 
@@ -274,6 +275,11 @@ def encode_limits(limits: tuple[tuple[str, int], ...]) -> str:
 def decode_limits(text: str | None) -> list[tuple[str, int]]:
     """Return (counter key, maximum) pairs."""
     return [] if text is None else decode_json(text, list[tuple[str, int]])
+
+
+def as_blob(value: bytes | str | None) -> bytes | None:
+    """Return a blob that somebody may have written as text, with SQL by hand."""
+    return value.encode() if isinstance(value, str) else value
 
 
 def id_list(ids: Sequence[str]) -> str:

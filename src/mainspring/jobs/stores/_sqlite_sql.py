@@ -13,7 +13,7 @@ LIVE_COLUMNS = (
     "parent_run, blocked_by, cancel_requested, error_type, error_message, error_detail, config_version"
 )
 ENDED_COLUMNS = LIVE_COLUMNS + ", finished_at, value, item_count"
-JOB_COLUMNS = "job_id, schedule, version, cursor, next_fire_at, paused, registered_at"
+JOB_COLUMNS = "job_id, schedule, version, cursor, next_fire_at, paused, registered_at, override"
 BACKFILL_COLUMNS = (
     'backfill_id, job_id, start, "end", cursor, "order", reprocess, max_parallel, on_failure, total, '
     "total_exact, created_at, state, planned, config, created_count, live_count, succeeded_count, "

@@ -1,6 +1,10 @@
 """How jobs are steered from outside of the code, as stores keep it; units as in `_records`."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+Origin = Literal["code", "override", "reset", "sql"]
+"""Who made a version of a schedule: the code, `set_schedule`, its undoing, or an edit by hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,3 +18,28 @@ class ConfigRow:
     created_at: int
     comment: str = ""
     rollback_of: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetSchedule:
+    """Put a schedule over that of the code, or with None take it away.
+
+    A job keeps its cursor, so that the first interval of the new schedule begins where the old one ended; one
+    without a cursor begins at `cursor`.
+    """
+
+    job_id: str
+    override: bytes | None
+    cursor: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleRow:
+    """One version of a job's schedule; `since` is the cursor at which it began, if there was one."""
+
+    job_id: str
+    version: int
+    schedule: bytes | None
+    since: int | None
+    created_at: int
+    origin: Origin

@@ -5,20 +5,13 @@ SELECT {job} FROM job WHERE job_id = ?
 INSERT INTO job(job_id, schedule, version, cursor, next_fire_at, registered_at) VALUES (?, ?, 1, ?, ?, ?)
 
 -- name: change_schedule
-UPDATE job SET schedule = ?, version = version + 1, next_fire_at = NULL WHERE job_id = ?
+UPDATE job SET schedule = ?, version = version + ?, next_fire_at = iif(?, next_fire_at, NULL) WHERE job_id = ?
 
 -- name: set_cursor
 UPDATE job SET cursor = ?, next_fire_at = ? WHERE job_id = ? AND version = ? AND cursor IS ?
 
 -- name: set_paused
 UPDATE job SET paused = ? WHERE job_id = ?
-
--- name: hold_scheduled
-UPDATE run SET place = 0 WHERE job_id = ? AND kind = 'schedule' AND place <> 0
-
--- name: free_scheduled
-UPDATE run SET place = iif(available_at <= ?2, 1, 2) WHERE job_id = ?1 AND kind = 'schedule' AND place = 0
-AND parked IS NULL AND state IN ('available', 'scheduled', 'retrying')
 
 -- name: skip_record
 INSERT INTO history(

@@ -19,5 +19,8 @@ UPDATE backfill SET job_id = ?2 WHERE job_id = ?1
 -- name: config
 UPDATE config SET job_id = ?2 WHERE job_id = ?1
 
+-- name: schedule_version
+UPDATE schedule_version SET job_id = ?2 WHERE job_id = ?1
+
 -- name: event
 UPDATE event SET job_id = ?2 WHERE job_id = ?1

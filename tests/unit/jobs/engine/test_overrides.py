@@ -1,0 +1,195 @@
+"""Schedules put over those of the code, pauses, and what nodes make of them."""
+
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from tests.unit.jobs.engine.support_engine import at, eventually, make_app, running
+
+from mainspring.errors import ConfigError, InvalidArgumentError, NeedsError
+from mainspring.jobs import At, Cron, DataInterval, Every, JobApp, JobContext
+from mainspring.jobs.engine._overrides import read_schedule
+from mainspring.testing import VirtualClock
+
+
+def memory_app() -> tuple[JobApp, list[DataInterval | None]]:
+    app = JobApp("steered", store="memory", poll_interval=60)
+    seen: list[DataInterval | None] = []
+
+    @app.job("hourly", cron="0 * * * *", timezone="Europe/Berlin", missed="all")
+    async def hourly(ctx: JobContext) -> None:
+        seen.append(ctx.data_interval)
+
+    @app.job("plain")
+    async def plain(ctx: JobContext) -> None:
+        seen.append(ctx.data_interval)
+
+    return app, seen
+
+
+def ends(seen: list[DataInterval | None]) -> list[int]:
+    return [one.end.minute for one in seen if one is not None]
+
+
+async def test_another_schedule_counts_at_once_and_its_first_interval_is_clipped(virtual_clock: VirtualClock) -> None:
+    app, seen = memory_app()
+    async with running(app):
+        await virtual_clock.advance(2.5 * 3600)
+        seen.clear()
+        await app.set_schedule("hourly", cron="*/20 * * * *")
+        await virtual_clock.advance(3600)
+        assert [20, 40, 0, 20] == ends(seen)
+        assert "Europe/Berlin" == app.jobs["hourly"].timezone
+        await app.reset_schedule("hourly")
+        await virtual_clock.advance(2 * 3600)
+        times = sorted((one for one in seen if one is not None), key=lambda one: one.start)
+        assert all(one.end == after.start for one, after in pairwise(times))
+        assert [0, 0] == ends(seen)[-2:]
+        assert [(3, "reset"), (2, "override"), (1, "code")] == [
+            (one.version, one.origin) for one in await app.schedule_history("hourly")
+        ]
+        second = (await app.schedule_history("hourly"))[1]
+        assert Cron("*/20 * * * *", "Europe/Berlin") == second.schedule
+        assert second.since is not None
+
+
+async def test_a_job_without_a_schedule_is_given_one(virtual_clock: VirtualClock) -> None:
+    app, seen = memory_app()
+    async with running(app):
+        await virtual_clock.advance(300)
+        await app.set_schedule("plain", every=600, timezone="America/New_York")
+        await virtual_clock.advance(3600)
+        assert 6 == sum(one is not None and one.duration == 600 for one in seen)
+        await app.reset_schedule("plain")
+        seen.clear()
+        await virtual_clock.advance(3600)
+        assert 1 == len(seen)  # of the other job
+        assert None is app.jobs["plain"].schedule
+
+
+async def test_a_paused_job_makes_up_for_what_it_missed(virtual_clock: VirtualClock) -> None:
+    app, seen = memory_app()
+    async with running(app):
+        await app.pause("hourly")
+        await virtual_clock.advance(5.5 * 3600)
+        assert [] == seen
+        assert (await app.run_job("hourly")).ok
+        await app.resume("hourly")
+        await virtual_clock.advance(1)
+        assert 5 == len(ends(seen))
+
+
+async def test_pauses_and_schedules_outlive_the_program(tmp_path: Path) -> None:
+    def make() -> JobApp:
+        app = make_app(tmp_path)
+
+        @app.job("load", every=3600)
+        async def load() -> None:
+            pass
+
+        return app
+
+    app = make()
+    await app.open(runner=False)
+    await app.pause("load")  # it was never registered: no app ran
+    await app.set_schedule("load", every=60)
+    assert Every(60) == app.jobs["load"].schedule
+    await app.close()
+    assert Every(3600) == app.jobs["load"].schedule
+    async with running(make()) as again:
+        assert Every(60) == again.jobs["load"].schedule
+        (row,) = await again.store.jobs()
+        assert row.paused
+        assert 60 == len(again.intervals("load", at(0), at(1)))
+    planning = make()
+    await planning.open(runner=False)
+    assert Every(60) == planning.jobs["load"].schedule
+    await planning.close()
+
+
+async def test_a_node_that_schedules_nothing_follows_edits_by_hand(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app(tmp_path, schedule=False)
+
+    @app.job("load", every=3600)
+    async def load() -> None:
+        pass
+
+    def write(spec: str | None) -> None:
+        with closing(sqlite3.connect(tmp_path / "state.db", timeout=10)) as connection, connection:
+            connection.execute("UPDATE job SET override = ?", (spec,))
+
+    async def is_at() -> bool:
+        return isinstance(app.jobs["load"].schedule, At)
+
+    async def is_declared() -> bool:
+        return Every(3600) == app.jobs["load"].schedule
+
+    async def complained() -> bool:
+        return any("the last good one stays" in one.message for one in caplog.records)
+
+    async with running(app):
+        write('{"kind": "at", "instant": 5}')
+        await eventually(is_at)
+        write('{"kind": "at"}')
+        await eventually(complained)
+        assert await is_at()
+        newest = (await app.schedule_history("load"))[0]
+        assert newest.schedule is None
+        assert "the stored schedule of job 'load': no 'instant' is given" == newest.problem
+        write(None)
+        await eventually(is_declared)
+
+
+async def test_what_cannot_be_a_schedule_is_refused(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+
+    @app.job("first", every=60)
+    async def first() -> None:
+        pass
+
+    @app.job("second", every=3600, needs=("first",))
+    async def second() -> None:
+        pass
+
+    async with running(app):
+        with pytest.raises(InvalidArgumentError, match="only one of them"):
+            await app.set_schedule("first", every=5, cron="* * * * *")
+        with pytest.raises(InvalidArgumentError, match="one of cron=, every=, at="):
+            await app.set_schedule("first")
+        with pytest.raises(NeedsError):
+            await app.set_schedule("first", at=at(0))
+        assert 1 == len(await app.schedule_history("first"))
+
+
+@pytest.mark.parametrize(
+    "spec", [b"5", b"no json", b"{}", b'{"kind": "cron", "expression": 5}', b'{"kind": "every", "interval": "x"}']
+)
+def test_a_stored_schedule_that_is_none_is_named(spec: bytes) -> None:
+    with pytest.raises(ConfigError, match="the stored schedule of job 'load': "):
+        read_schedule(spec, job_id="load")
+
+
+async def test_a_job_paused_by_a_process_that_runs_nothing_makes_no_runs(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+
+    @app.job("load", every=3600, start_at=at(0), missed="latest")
+    async def load() -> None:
+        pass
+
+    await app.open(runner=False)
+    await app.pause("load")
+    await app.close()
+    async with running(app):
+        await (await app.backfill("load", at(0), at(0) + timedelta(hours=1))).wait()
+        assert ["backfill"] == [run.kind for run in await app.runs("load")]
+        await app.resume("load")
+
+        async def is_made() -> bool:
+            return "schedule" in {run.kind for run in await app.runs("load")}
+
+        await eventually(is_made)
