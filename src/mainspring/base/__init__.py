@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mainspring.base._frames import DEFAULT_MAX_FRAME_BYTES as DEFAULT_MAX_FRAME_BYTES
     from mainspring.base._frames import FrameDecoder as FrameDecoder
     from mainspring.base._frames import encode_frame as encode_frame
+    from mainspring.base._frames import length_reader as length_reader
     from mainspring.base._frames import longest_payload as longest_payload
     from mainspring.base._instant import from_us as from_us
     from mainspring.base._instant import to_us as to_us
@@ -58,7 +59,7 @@ else:
             "_child_talk": ("Flush", "Send", "Speaker", "child_talk"),
             "_door": ("door",),
             "_extras": ("load_extra",),
-            "_frames": ("DEFAULT_MAX_FRAME_BYTES", "FrameDecoder", "encode_frame", "longest_payload"),
+            "_frames": ("DEFAULT_MAX_FRAME_BYTES", "FrameDecoder", "encode_frame", "length_reader", "longest_payload"),
             "_outside_work": ("outside_work",),
             "_random": ("first_id_at",),
             "_parsing": ("parse_bool", "parse_duration"),

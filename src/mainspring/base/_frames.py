@@ -72,6 +72,12 @@ def encode_frame(
     return [header, *parts]
 
 
+def length_reader(header_bytes: int) -> Callable[[bytes, int], tuple[int]]:
+    """Return what reads the length at a position of the bytes, as a tuple of one."""
+    longest_payload(header_bytes)
+    return _UNPACKERS[header_bytes]
+
+
 class FrameDecoder:
     """Cuts a stream of bytes into the payloads of its frames.
 

@@ -6,7 +6,17 @@ if TYPE_CHECKING:
     from mainspring.errors import BindError as BindError
     from mainspring.transport._bind_socket import SocketOption as SocketOption
     from mainspring.transport._bind_socket import bind_socket as bind_socket
+    from mainspring.transport._connect import Dialling as Dialling
+    from mainspring.transport._connect import OnConnect as OnConnect
+    from mainspring.transport._connect import connect as connect
+    from mainspring.transport._connection import Connection as Connection
+    from mainspring.transport._connection import Prepared as Prepared
+    from mainspring.transport._connection import prepare as prepare
     from mainspring.transport._pipe import AsyncPipe as AsyncPipe
+    from mainspring.transport._reconnect import ReconnectingConnection as ReconnectingConnection
+    from mainspring.transport._serve import Handler as Handler
+    from mainspring.transport._serve import Server as Server
+    from mainspring.transport._serve import serve as serve
     from mainspring.transport._stats import TransportStats as TransportStats
 else:
     from mainspring.base import door
@@ -16,7 +26,11 @@ else:
         {
             "_bind_socket": ("SocketOption", "bind_socket"),
             "mainspring.errors": ("BindError",),
+            "_connect": ("Dialling", "OnConnect", "connect"),
+            "_connection": ("Connection", "Prepared", "prepare"),
             "_pipe": ("AsyncPipe",),
+            "_reconnect": ("ReconnectingConnection",),
+            "_serve": ("Handler", "Server", "serve"),
             "_stats": ("TransportStats",),
         },
     )

@@ -71,6 +71,15 @@ class Inbox(Generic[M]):
             self._error = error
             self._wake()
 
+    def take_all(self) -> list[M]:
+        """Return what waits, at once."""
+        items = list(self._items)
+        self.clear()
+        if self._is_paused:
+            self._is_paused = False
+            self._resume()
+        return items
+
     def clear(self) -> None:
         """Forget what nobody has read."""
         self._items.clear()

@@ -65,6 +65,15 @@ async def test_two_readers_at_once_are_refused() -> None:
     assert b"a" == await reader
 
 
+async def test_all_that_waits_can_be_taken_at_once() -> None:
+    calls: list[str] = []
+    inbox = _inbox(calls, limit=100)
+    inbox.put_many([b"a", b"b" * 90])
+    assert [b"a", b"b" * 90] == inbox.take_all()
+    assert ["pause", "resume"] == calls
+    assert [] == inbox.take_all()
+
+
 async def test_what_nobody_read_can_be_forgotten() -> None:
     inbox = _inbox([])
     inbox.put_many([b"a"])

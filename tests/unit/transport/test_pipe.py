@@ -99,11 +99,14 @@ async def test_a_writer_waits_while_nobody_reads_and_memory_is_bounded() -> None
                 written += 1
 
         writer = asyncio.create_task(write())
-        await eventually(lambda: pipe.stats().unsent_bytes > 1 << 16)
-        before = written
-        for _ in range(10):
-            await asyncio.sleep(0)
-        assert before == written
+        seen = -1
+
+        def is_stuck() -> bool:
+            nonlocal seen
+            before, seen = seen, written
+            return before == written and pipe.stats().unsent_bytes > 1 << 16
+
+        await eventually(is_stuck)
         assert pipe.stats().unsent_bytes < 1 << 18
         writer.cancel()
         with pytest.raises(asyncio.CancelledError):

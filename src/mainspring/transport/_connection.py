@@ -1,0 +1,365 @@
+"""Connection: messages and files between two ends that know each other."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from os import PathLike
+from typing import Any, Final, Self, TypeVar, cast, overload  # Any: decoded data has the type that was asked for
+
+from mainspring.base import decode_json, decode_msgpack, encode_json, encode_msgpack
+from mainspring.errors import ConnectionClosedError, FrameTooLargeError
+from mainspring.transport._files import receive_file, send_file
+from mainspring.transport._link import Link
+from mainspring.transport._records import Bytes, Item, RecordStart
+from mainspring.transport._stats import TransportStats
+
+T = TypeVar("T")
+
+DEFAULT_MAX_BYTES: Final = 16 << 20
+
+_CLOSE_SECONDS: Final = 5.0
+
+
+class Prepared:
+    """A message that is encoded once and written to many connections. Made by `prepare`."""
+
+    __slots__ = ("_frames", "_is_text", "payload")
+
+    def __init__(self, payload: bytes, *, is_text: bool) -> None:
+        self.payload = payload
+        self._is_text = is_text
+        self._frames: dict[str, Sequence[Bytes]] = {}
+
+    def __len__(self) -> int:
+        return len(self.payload)
+
+    def frame_for(self, link: Link) -> Sequence[Bytes]:
+        """Return the bytes for links of this kind."""
+        frame = self._frames.get(link.encoding)
+        if frame is None:
+            frame = self._frames[link.encoding] = link.encode(self.payload, is_text=self._is_text)
+        return frame
+
+
+def prepare(value: object) -> Prepared:
+    """Return `value` as JSON, encoded once, for `Connection.write_prepared`; bytes are taken as they are.
+
+    Raises:
+        EncodeError: it has no JSON form.
+    """
+    if isinstance(value, bytes):
+        return Prepared(value, is_text=False)
+    return Prepared(encode_json(value), is_text=True)
+
+
+class Connection:
+    """One end of a link that carries records: JSON, MessagePack, bytes or files. Made by `serve` and `connect`.
+
+    Any number of tasks may write, records never mix; one reads. Writing waits while 256 KiB are unsent,
+    receiving stops while 1 MiB is unread. A cancelled read loses no record; a cancelled write has sent its
+    record whole or not at all, except for `send_file`, which has to close the connection. Not thread-safe.
+
+    Attributes:
+        peer: the other end, as an address, for messages.
+    """
+
+    def __init__(self, link: Link, *, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+        self.link = link
+        self.max_bytes = max_bytes
+        self._left = 0  # bytes of the announced record that nobody has read
+        self._writing: asyncio.Future[None] | None = None  # a record that is written in pieces
+        self._received_count = 0
+        self._received_bytes = 0
+        self._sent_count = 0
+        self._sent_bytes = 0
+
+    def __repr__(self) -> str:
+        state = "closed" if self.is_closed else "open"
+        return f"<Connection {self.peer} {state} received={self._received_count} sent={self._sent_count}>"
+
+    @property
+    def peer(self) -> str:
+        """The other end, for messages."""
+        return self.link.peer
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self.link.outbox.error is not None
+
+    # Reading
+
+    async def read_bytes(self) -> bytes | memoryview:
+        """Return the next record, which stays valid; a long one is a memoryview.
+
+        Raises:
+            ConnectionClosedError: the other end is gone; `is_clean` tells whether that was between two records.
+            FrameTooLargeError: the record is longer than `max_bytes`; the connection is closed.
+            ClosedError: this end was closed.
+            MisuseError: another task is reading.
+        """
+        record = await self._next_record()
+        if not isinstance(record, RecordStart):
+            if len(record) > self.max_bytes:
+                raise self._refused(len(record))
+            return record
+        if record.total > self.max_bytes:
+            raise self._refused(record.total)
+        whole = memoryview(bytearray(record.total))
+        while self._left:
+            piece = await self._next_piece()
+            start = record.total - self._left - len(piece)
+            whole[start : start + len(piece)] = piece
+        return whole
+
+    @overload
+    async def read_json(self, type: type[T]) -> T: ...
+    @overload
+    async def read_json(self, type: Any = Any) -> Any: ...
+    async def read_json(self, type: Any = Any) -> Any:
+        """Return what the next record says as JSON, checked and converted to `type`.
+
+        Raises:
+            DecodeError: it is not JSON, or does not fit; the next record can still be read.
+            Exception: as `read_bytes`.
+        """
+        return decode_json(await self.read_bytes(), type)
+
+    @overload
+    async def read_msgpack(self, type: type[T]) -> T: ...
+    @overload
+    async def read_msgpack(self, type: Any = Any) -> Any: ...
+    async def read_msgpack(self, type: Any = Any) -> Any:
+        """Return what the next record says as MessagePack, checked and converted to `type`; see `read_json`."""
+        return decode_msgpack(await self.read_bytes(), type)
+
+    async def read_bytes_streaming(self) -> AsyncIterator[tuple[int, bytes | memoryview]]:
+        """Yield `(total_size, chunk)` of the next record, whatever its length.
+
+        Up to 1 MiB comes as one chunk, more as chunks of 1 MiB and a rest. What is not asked for is skipped by
+        the next read.
+
+        Raises:
+            ConnectionClosedError: the other end is gone.
+        """
+        record = await self._next_record()
+        if not isinstance(record, RecordStart):
+            yield len(record), record
+            return
+        while self._left:
+            piece = await self._next_piece()
+            yield record.total, piece
+
+    async def messages(self) -> AsyncIterator[bytes | memoryview]:
+        """Yield records until the other end closes, or this one does.
+
+        Raises:
+            ConnectionClosedError: the link broke, or a record was cut.
+        """
+        while True:
+            try:
+                record = await self.read_bytes()
+            except ConnectionClosedError as error:
+                if not error.is_clean:
+                    raise
+                return
+            yield record
+
+    def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
+        return self.messages()
+
+    async def receive_file(self, path: str | PathLike[str]) -> int:
+        """Write the next record to a file; return its size.
+
+        The file appears whole, with its bytes on the disk, or not at all: they go to another name beside it
+        first. Folders that are missing are made.
+
+        Raises:
+            ConnectionClosedError: the other end is gone.
+            OSError: the file cannot be written; the next read skips what is left of the record.
+        """
+        return await receive_file(self.read_bytes_streaming(), path)
+
+    # Writing
+
+    async def write_bytes(self, payload: Bytes) -> None:
+        """Send one record; wait first while too much is unsent. Do not change a bytearray afterwards.
+
+        Raises:
+            ConnectionClosedError: the other end is gone.
+            FrameTooLargeError: the length has no room for its size; nothing is sent.
+            ClosedError: this end was closed.
+        """
+        await self._write(payload, is_text=False)
+
+    async def write_text(self, text: str) -> None:
+        """Send a text, which a WebSocket marks as such; see `write_bytes`."""
+        await self._write(text.encode(), is_text=True)
+
+    async def write_json(self, value: object) -> None:
+        """Send `value` as JSON.
+
+        Raises:
+            EncodeError: it has no JSON form; nothing is sent.
+            Exception: as `write_bytes`.
+        """
+        await self._write(encode_json(value), is_text=True)
+
+    async def write_encoded_json(self, encoded: bytes) -> None:
+        """Send what is JSON already; see `write_bytes`."""
+        await self._write(encoded, is_text=True)
+
+    async def write_msgpack(self, value: object) -> None:
+        """Send `value` as MessagePack; see `write_json`."""
+        await self._write(encode_msgpack(value), is_text=False)
+
+    async def write_prepared(self, prepared: Prepared) -> None:
+        """Send what `prepare` has encoded; see `write_bytes`."""
+        if self._writing is not None or self.link.outbox.is_full:
+            await self._until_writable()
+        self.link.outbox.write(prepared.frame_for(self.link))
+        self._sent_count += 1
+        self._sent_bytes += len(prepared)
+
+    def try_write_bytes(self, payload: Bytes | Prepared) -> bool:
+        """Send one record if that needs no wait; return whether it was taken.
+
+        Raises:
+            Exception: as `write_bytes`.
+        """
+        if self._writing is not None or self.link.outbox.is_full:
+            return False
+        frame = payload.frame_for(self.link) if isinstance(payload, Prepared) else self.link.encode(payload)
+        self.link.outbox.write(frame)
+        self._sent_count += 1
+        self._sent_bytes += len(payload)
+        return True
+
+    async def send_file(self, path: str | PathLike[str], prefix: Bytes = b"") -> int:
+        """Send one record: `prefix`, then what the file holds; return the size of the record.
+
+        The kernel copies it to a plain socket; for TLS it is read in a thread. The other writers wait meanwhile.
+        When it cannot be sent to its end, because of an error, a file that becomes shorter or a cancellation,
+        the connection is closed: half a record cannot be taken back.
+
+        Raises:
+            OSError: the file cannot be read.
+            FrameTooLargeError: the length has no room for its size; nothing is sent.
+            ConnectionClosedError: the other end is gone.
+        """
+        while self._writing is not None:
+            await self._until_writable()
+        done = self._writing = asyncio.get_running_loop().create_future()
+        try:
+            size = await send_file(self.link, path, prefix)
+        finally:
+            self._writing = None
+            done.set_result(None)
+        self._sent_count += 1
+        self._sent_bytes += size
+        return size
+
+    async def flush(self) -> None:
+        """Wait until fewer than 256 KiB are unsent; see `write_bytes` for what it raises."""
+        await self.link.outbox.drain()
+
+    # The rest of its life
+
+    def listen(self, callback: Callable[[bytes | memoryview], None]) -> None:
+        """Call `callback` with each record from now on, at once, instead of letting it be read.
+
+        What has arrived and was not read is delivered first. The callback must not wait, and may write with
+        `try_write_bytes`; what it raises closes the connection. Records above 1 MiB close it as well.
+        """
+
+        def deliver(items: list[Item]) -> None:
+            for item in items:
+                if isinstance(item, RecordStart) or len(item) > self.max_bytes:
+                    size = item.total if isinstance(item, RecordStart) else len(item)
+                    self.link.abort(FrameTooLargeError(size=size, max_bytes=self.max_bytes))
+                    return
+                self._received_count += 1
+                self._received_bytes += len(item)
+                callback(item)
+
+        deliver(self.link.inbox.take_all())
+        self.link.deliver = deliver
+
+    async def wait_closed(self) -> None:
+        """Wait until the link is gone."""
+        await asyncio.shield(self.link.closed)  # shielded: others wait for it too
+
+    async def close(self) -> None:
+        """Send what was written, for up to 5 s, and close."""
+        self.link.close()
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self.wait_closed()
+        except TimeoutError:
+            pass
+        finally:
+            self.link.abort()
+        with contextlib.suppress(TimeoutError):  # the transport tells at the next turn of the loop
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self.wait_closed()
+
+    def abort(self) -> None:
+        """Close at once; what is unsent is lost."""
+        self.link.abort()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def stats(self) -> TransportStats:
+        """Return what has been carried so far."""
+        transport = self.link.transport
+        in_transport = 0 if transport is None or transport.is_closing() else transport.get_write_buffer_size()
+        return TransportStats(
+            received_count=self._received_count,
+            received_bytes=self._received_bytes,
+            sent_count=self._sent_count,
+            sent_bytes=self._sent_bytes,
+            unread_bytes=self.link.inbox.unread_bytes,
+            unsent_bytes=self.link.outbox.unsent_bytes + in_transport,
+        )
+
+    async def _next_record(self) -> Item:
+        """Return the next record, or the announcement of a long one; skip what is left of the one before."""
+        while self._left:
+            await self._next_piece()
+        record = await self.link.inbox.get()
+        self._received_count += 1
+        if isinstance(record, RecordStart):
+            self._left = record.total
+        else:
+            self._received_bytes += len(record)
+        return record
+
+    async def _next_piece(self) -> bytes | memoryview:
+        # The bytes of an announced record are the very next items.
+        piece = cast(bytes | memoryview, await self.link.inbox.get())
+        self._left -= len(piece)
+        self._received_bytes += len(piece)
+        return piece
+
+    async def _write(self, payload: Bytes, *, is_text: bool) -> None:
+        if isinstance(payload, memoryview):
+            payload = payload.cast("B")
+        if self._writing is not None or self.link.outbox.is_full:
+            await self._until_writable()
+        self.link.outbox.write(self.link.encode(payload, is_text=is_text))
+        self._sent_count += 1
+        self._sent_bytes += len(payload)
+
+    def _refused(self, size: int) -> FrameTooLargeError:
+        error = FrameTooLargeError(size=size, max_bytes=self.max_bytes)
+        self.link.abort(error)
+        return error
+
+    async def _until_writable(self) -> None:
+        while self._writing is not None:
+            await asyncio.shield(self._writing)  # shielded: every writer waits for it
+        await self.link.outbox.drain()

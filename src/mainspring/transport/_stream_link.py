@@ -1,0 +1,161 @@
+"""The link below a connection over a byte stream: TCP, Unix sockets, TLS."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, cast
+
+from mainspring.errors import ClosedError, ConnectionClosedError
+from mainspring.transport._inbox import Inbox
+from mainspring.transport._outbox import HIGH_WATER, Outbox
+from mainspring.transport._pulse import Pulse
+from mainspring.transport._records import Bytes, Item, RecordCodec
+
+_JOIN_BYTES: Final = 1 << 17
+
+
+class StreamLink(asyncio.BufferedProtocol):
+    """One stream. A BufferedProtocol: bytes are received where they will be read.
+
+    Args:
+        codec: how the stream is cut.
+        kind: "tcp", "tcp+tls" or "unix".
+        heartbeat, idle_timeout: see `Pulse`.
+        unread_bytes: what may wait to be read before receiving stops.
+
+    Attributes:
+        on_connected: called once with the link, when its transport is there.
+    """
+
+    def __init__(
+        self,
+        codec: RecordCodec,
+        *,
+        kind: str,
+        heartbeat: float | None,
+        idle_timeout: float | None,
+        unread_bytes: int,
+    ) -> None:
+        self.codec = codec
+        self.kind = self.encoding = f"{kind}/{codec.header_bytes}"
+        self.peer = kind
+        self.inbox: Inbox[Item] = Inbox("the connection", pause=self._pause, resume=self._resume, limit=unread_bytes)
+        self.outbox = Outbox(self._send)
+        self.deliver: Callable[[list[Item]], None] = self.inbox.put_many
+        self.transport: asyncio.Transport | None = None
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.on_connected: Callable[[StreamLink], None] | None = None
+        self.pulse = Pulse(
+            heartbeat, idle_timeout, is_deaf=lambda: self.inbox.is_paused, ask=self._ask, lost=self._give_up
+        )
+        self._is_in_record = False  # a file is being sent: signs of life wait, they would land inside of it
+        self._owes_pong = False
+
+    def encode(self, payload: Bytes, *, is_text: bool = False) -> Sequence[Bytes]:
+        """Return a record as the buffers to write, good for every link of this encoding."""
+        return self.codec.encode(payload)
+
+    def begin_record(self) -> None:
+        """A record is written in pieces from here on."""
+        self._is_in_record = True
+
+    def end_record(self) -> None:
+        """It is complete."""
+        self._is_in_record = False
+        if self._owes_pong and self.outbox.error is None:
+            self._owes_pong = False
+            self.outbox.write([self.codec.pong])
+
+    def close(self, error: Exception | None = None) -> None:
+        """Write what was taken, then close; nothing more is received. May be called again."""
+        self.outbox.flush()
+        self._end(error or ClosedError(what="the connection"))
+        if self.transport is not None:
+            self.transport.close()
+
+    def abort(self, error: Exception | None = None) -> None:
+        """Close at once; what is unsent is lost."""
+        self._end(error or ClosedError(what="the connection"))
+        if self.transport is not None:
+            self.transport.abort()
+
+    # The protocol, called by the transport.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)  # a stream socket gives one
+        self.transport.set_write_buffer_limits(HIGH_WATER)
+        name = transport.get_extra_info("peername")
+        if isinstance(name, tuple):
+            self.peer = f"{name[0]}:{name[1]}"
+        self.pulse.start()
+        if self.on_connected is not None:
+            self.on_connected(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self.codec.get_buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.pulse.was_heard = True
+        items = self.codec.buffer_updated(nbytes)
+        if self.codec.pings:
+            self._answer_pings()
+        if items:
+            self.pulse.note_record()
+            self.deliver(items)
+        if self.codec.refusal is not None:
+            self.abort(self.codec.refusal)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.pulse.stop()
+        is_clean = exc is None and self.codec.is_between_records
+        if exc is not None:
+            reason = f"the link broke ({exc})"
+        else:
+            reason = "the other end has closed it" if is_clean else "the other end went away inside a record"
+        self._end(ConnectionClosedError(what=f"the connection to {self.peer}", reason=reason, is_clean=is_clean))
+        self.closed.set_result(None)
+
+    def pause_writing(self) -> None:
+        self.outbox.pause()
+
+    def resume_writing(self) -> None:
+        self.outbox.resume()
+
+    # The rest is this file's own.
+
+    def _send(self, parts: Sequence[Bytes]) -> None:
+        if self.transport is None or self.transport.is_closing():
+            return  # the next write says why
+        if len(parts) == 1:
+            self.transport.write(parts[0])
+        elif sum(map(len, parts)) <= _JOIN_BYTES:
+            self.transport.write(b"".join(parts))
+        else:
+            self.transport.writelines(parts)
+
+    def _end(self, error: Exception) -> None:
+        """Nothing is written or received any more; the first reason counts."""
+        self.outbox.end(error)
+        self.inbox.end(error)
+
+    def _give_up(self, reason: str) -> None:
+        self.abort(ConnectionClosedError(what=f"the connection to {self.peer}", reason=reason))
+
+    def _pause(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def _resume(self) -> None:
+        self.pulse.was_heard = True
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _ask(self) -> None:
+        if not self._is_in_record and self.outbox.error is None:
+            self.outbox.write([self.codec.ping])
+
+    def _answer_pings(self) -> None:
+        self.codec.pings = 0
+        if self._is_in_record:
+            self._owes_pong = True
+        elif self.outbox.error is None:
+            self.outbox.write([self.codec.pong])

@@ -1,0 +1,305 @@
+"""Links over WebSocket, by picows: the extra `ws`. A record is a message."""
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any, Final  # Any: picows' enums are compiled
+
+from mainspring.base import load_extra
+from mainspring.errors import ClosedError, ConnectionClosedError, FrameTooLargeError, HandshakeError
+from mainspring.transport._address import Address
+from mainspring.transport._inbox import DEFAULT_UNREAD_BYTES, Inbox
+from mainspring.transport._options import LinkOptions
+from mainspring.transport._outbox import HIGH_WATER, Outbox
+from mainspring.transport._pulse import Pulse
+from mainspring.transport._records import Bytes, Item
+
+if TYPE_CHECKING:
+    import picows
+
+log = logging.getLogger(__name__)
+
+_FINAL: Final = 0x80
+_TEXT: Final = 1
+_BINARY: Final = 2
+_JOIN_BYTES: Final = 1 << 17
+
+
+class _Text(bytes):
+    """The payload of a client's text message."""
+
+
+class WebSocketLink:
+    """One WebSocket.
+
+    Args:
+        is_client: this end has connected, so what it sends is masked.
+        options: how links are made.
+
+    Attributes:
+        on_connected: called once with the link, when the upgrade is done.
+    """
+
+    def __init__(self, *, is_client: bool, options: LinkOptions) -> None:
+        self.kind = "ws" if options.ssl is None else "wss"
+        self.encoding = "ws/client" if is_client else "ws/server"
+        self.peer = self.kind
+        self.inbox: Inbox[Item] = Inbox(
+            "the connection", pause=self._pause, resume=self._resume, limit=DEFAULT_UNREAD_BYTES
+        )
+        self.outbox = Outbox(self._send_masked if is_client else self._send_frames)
+        self.deliver: Callable[[list[Item]], None] = self.inbox.put_many
+        self.transport: asyncio.Transport | None = None
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.on_connected: Callable[[WebSocketLink], None] | None = None
+        self._is_client = is_client
+        self._max_bytes = options.max_bytes
+        self._websocket: picows.WSTransport | None = None
+        self._fragments: list[bytes] = []  # of a message that comes in several frames
+        self._fragment_bytes = 0
+        self._is_in_message = False
+        self.pulse = Pulse(
+            options.heartbeat,
+            options.idle_timeout,
+            is_deaf=lambda: self.inbox.is_paused,
+            ask=self._ask,
+            lost=self._give_up,
+        )
+
+    def encode(self, payload: Bytes, *, is_text: bool = False) -> Sequence[Bytes]:
+        """Return a message: for a server as one frame, complete; for a client as picows takes it."""
+        if len(payload) > self._max_bytes:
+            raise FrameTooLargeError(size=len(payload), max_bytes=self._max_bytes)
+        if self._is_client:
+            return [_Text(payload) if is_text else payload]
+        header = _frame_header(len(payload), _TEXT if is_text else _BINARY)
+        return [header + payload] if len(payload) <= _JOIN_BYTES else [header, payload]
+
+    def close(self, error: Exception | None = None) -> None:
+        """Write what was taken, say goodbye, close. May be called again."""
+        self.outbox.flush()
+        self._hang_up(_codes().OK, error or ClosedError(what="the connection"))
+
+    def abort(self, error: Exception | None = None) -> None:
+        """Close at once; what is unsent is lost."""
+        self._end(error or ClosedError(what="the connection"))
+        if self._websocket is not None:
+            self._websocket.disconnect(False)
+
+    # Called by the listener.
+
+    def on_open(self, websocket: "picows.WSTransport") -> None:
+        """The upgrade is done."""
+        self._websocket = websocket
+        self.transport = websocket.underlying_transport
+        self.transport.set_write_buffer_limits(HIGH_WATER)
+        name = self.transport.get_extra_info("peername")
+        if isinstance(name, tuple):
+            self.peer = f"{name[0]}:{name[1]}"
+        self.pulse.start()
+        if self.on_connected is not None:
+            self.on_connected(self)
+
+    def on_frame(self, frame: "picows.WSFrame") -> None:
+        """A frame came: a message, a part of one, or a sign."""
+        self.pulse.was_heard = True
+        if self.outbox.error is not None:
+            return
+        kind, types = frame.msg_type, _types()
+        if kind == types.BINARY or kind == types.TEXT or kind == types.CONTINUATION:
+            self._on_data(frame, is_first=kind != types.CONTINUATION)
+        elif kind == types.CLOSE:
+            code: Any = frame.get_close_code()
+            reason = ConnectionClosedError(
+                what=f"the connection to {self.peer}",
+                reason=f"the other end has closed it ({int(code)})",
+                is_clean=not self._is_in_message,
+            )
+            self._hang_up(code, reason)
+
+    def on_lost(self) -> None:
+        """The connection is gone."""
+        self.pulse.stop()
+        reason = "it was cut without a close"
+        self._end(ConnectionClosedError(what=f"the connection to {self.peer}", reason=reason))
+        self.closed.set_result(None)
+
+    # The rest is this file's own.
+
+    def _on_data(self, frame: "picows.WSFrame", *, is_first: bool) -> None:
+        if is_first == self._is_in_message or frame.rsv1 or frame.rsv2 or frame.rsv3:
+            problem = "its fragments are out of order, or use an extension"
+            self._hang_up(
+                _codes().PROTOCOL_ERROR, ConnectionClosedError(what=f"the connection to {self.peer}", reason=problem)
+            )
+            return
+        payload = frame.get_payload_as_bytes()
+        if frame.fin and is_first:
+            self._complete(payload)
+            return
+        self._is_in_message = True
+        self._fragments.append(payload)
+        self._fragment_bytes += len(payload)
+        if self._fragment_bytes > self._max_bytes:
+            size, self._fragments = self._fragment_bytes, []
+            self._hang_up(_codes().MESSAGE_TOO_BIG, FrameTooLargeError(size=size, max_bytes=self._max_bytes))
+        elif frame.fin:
+            whole = b"".join(self._fragments)
+            self._fragments, self._fragment_bytes, self._is_in_message = [], 0, False
+            self._complete(whole)
+
+    def _complete(self, payload: bytes) -> None:
+        self.pulse.note_record()
+        self.deliver([payload])
+
+    def _hang_up(self, code: Any, error: Exception) -> None:
+        self._end(error)
+        websocket = self._websocket
+        if websocket is not None and not websocket.is_disconnected:
+            if not websocket.is_close_frame_sent:
+                websocket.send_close(code)
+            websocket.disconnect()
+
+    def _end(self, error: Exception) -> None:
+        self.outbox.end(error)
+        self.inbox.end(error)
+
+    def _send_frames(self, parts: Sequence[Bytes]) -> None:
+        if self.transport is None or self.transport.is_closing():
+            return  # the next write says why
+        if len(parts) == 1:
+            self.transport.write(parts[0])
+        elif sum(map(len, parts)) <= _JOIN_BYTES:
+            self.transport.write(b"".join(parts))
+        else:
+            self.transport.writelines(parts)
+
+    def _send_masked(self, parts: Sequence[Bytes]) -> None:
+        types = _types()
+        for payload in parts:
+            if self._websocket is not None and not self._websocket.is_disconnected:
+                self._websocket.send(types.TEXT if isinstance(payload, _Text) else types.BINARY, payload)
+
+    def _ask(self) -> None:
+        if self._websocket is not None and self.outbox.error is None:
+            self._websocket.send_ping()
+
+    def _give_up(self, reason: str) -> None:
+        self.abort(ConnectionClosedError(what=f"the connection to {self.peer}", reason=reason))
+
+    def _pause(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def _resume(self) -> None:
+        self.pulse.was_heard = True
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+
+async def listen(
+    address: Address,
+    options: LinkOptions,
+    on_connected: Callable[[WebSocketLink], None],
+    *,
+    origins: Collection[str],
+) -> asyncio.Server:
+    """Listen; `on_connected` is called with each link whose upgrade is done.
+
+    A request that says an Origin comes from a page in a browser; it is refused unless that is in `origins`.
+    """
+    library = _picows()
+
+    def make_listener(request: "picows.WSUpgradeRequest") -> Any:
+        origin = request.headers.get("Origin")
+        if origin is not None and origin not in origins:
+            log.warning("a page of %s was refused", origin)
+            response = library.WSUpgradeResponse.create_error_response(403, b"this origin is not listed\n")
+            return library.WSUpgradeResponseWithListener(response, None)
+        if address.path not in ("", "/") and request.path.decode("latin-1") != address.path:
+            return None
+        link = WebSocketLink(is_client=False, options=options)
+        link.on_connected = on_connected
+        return _listener_type()(link)
+
+    server: asyncio.Server = await library.ws_create_server(
+        make_listener,
+        address.host,
+        address.port,
+        ssl=options.ssl,
+        websocket_handshake_timeout=options.handshake_timeout,
+        max_frame_size=options.max_bytes,
+    )
+    return server
+
+
+async def dial(address: Address, options: LinkOptions) -> WebSocketLink:
+    """Connect; return the link, upgraded.
+
+    Raises:
+        HandshakeError: the other end does not take the upgrade.
+        OSError: nobody is there.
+    """
+    library = _picows()
+    link = WebSocketLink(is_client=True, options=options)
+    url = f"{address.scheme if options.ssl is None else 'wss'}://{str(address).split('://', 1)[1]}"
+    try:
+        await library.ws_connect(
+            lambda: _listener_type()(link),
+            url,
+            ssl_context=options.ssl,
+            websocket_handshake_timeout=options.handshake_timeout,
+            max_frame_size=options.max_bytes,
+            max_redirects=0,
+        )
+    except library.WSError as error:
+        raise HandshakeError(peer=str(address), reason=f"it did not take the upgrade ({error})") from error
+    return link
+
+
+def _frame_header(size: int, opcode: int) -> bytes:
+    """Return the header of an unmasked frame, RFC 6455 section 5.2."""
+    if size < 126:
+        return bytes((_FINAL | opcode, size))
+    if size < 1 << 16:
+        return bytes((_FINAL | opcode, 126)) + size.to_bytes(2, "big")
+    return bytes((_FINAL | opcode, 127)) + size.to_bytes(8, "big")
+
+
+@functools.cache
+def _listener_type() -> Callable[[WebSocketLink], "picows.WSListener"]:
+    """Return the class that hears picows and tells a link; made when picows is there."""
+    base: type[Any] = _picows().WSListener
+
+    class Listener(base):  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues, reportUntypedBaseClass]
+        def __init__(self, link: WebSocketLink) -> None:
+            self._link = link
+            self.pause_writing = link.outbox.pause
+            self.resume_writing = link.outbox.resume
+
+        def on_ws_connected(self, transport: "picows.WSTransport") -> None:
+            self._link.on_open(transport)
+
+        def on_ws_frame(self, transport: "picows.WSTransport", frame: "picows.WSFrame") -> None:
+            self._link.on_frame(frame)
+
+        def on_ws_disconnected(self, transport: "picows.WSTransport") -> None:
+            self._link.on_lost()
+
+    return Listener
+
+
+@functools.cache
+def _types() -> Any:
+    return _picows().WSMsgType
+
+
+@functools.cache
+def _codes() -> Any:
+    return _picows().WSCloseCode
+
+
+@functools.cache
+def _picows() -> Any:
+    return load_extra("picows", feature="WebSocket", extra="ws")

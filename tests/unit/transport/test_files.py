@@ -1,0 +1,195 @@
+"""Files travel as records; they appear whole or not at all."""
+
+import asyncio
+import os
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tests.unit.transport.support_links import KEY, MakeLink, contexts, linked
+
+from mainspring.concurrency import start_child
+from mainspring.errors import ClosedError, ConnectionClosedError, FrameTooLargeError
+from mainspring.testing import eventually
+from mainspring.transport import Connection, connect, serve
+
+LARGE = 5 * (1 << 20) + 7
+
+
+@pytest.fixture(params=["tcp", "unix", pytest.param("tls", marks=pytest.mark.extras)])
+def link(request: pytest.FixtureRequest, tmp_path: Path) -> MakeLink:
+    """Give what makes both ends of a connection of each kind of stream."""
+    if request.param == "unix":
+        return partial(linked, f"unix://{tmp_path}/s")
+    if request.param == "tls":
+        server_ssl, client_ssl = contexts(tmp_path)
+        return partial(linked, "tcp://127.0.0.1:0", server_ssl=server_ssl, client_ssl=client_ssl)
+    return partial(linked, "tcp://127.0.0.1:0")
+
+
+def _file(folder: Path, size: int) -> Path:
+    path = folder / f"file-{size}"
+    path.write_bytes(os.urandom(size))
+    return path
+
+
+@pytest.mark.parametrize("size", [0, 1, 100_000, LARGE])
+async def test_a_file_arrives_as_it_was(link: MakeLink, tmp_path: Path, size: int) -> None:
+    source, target = _file(tmp_path, size), tmp_path / "new" / "folder" / "target"
+    async with link() as (client, server):
+        sending = asyncio.create_task(client.send_file(source))
+        assert size == await server.receive_file(target)
+        assert size == await sending
+        assert source.read_bytes() == target.read_bytes()
+        assert [target] == list(target.parent.iterdir())
+        await client.write_bytes(b"next")
+        assert b"next" == await server.read_bytes()
+
+
+async def test_a_prefix_is_part_of_the_record(link: MakeLink, tmp_path: Path) -> None:
+    source = _file(tmp_path, LARGE)
+    async with link() as (client, server):
+        sending = asyncio.create_task(client.send_file(source, prefix=b"name\n"))
+        assert b"name\n" + source.read_bytes() == await server.read_bytes()
+        assert LARGE + 5 == await sending
+
+
+async def test_other_writers_wait_for_the_end_of_the_file(link: MakeLink, tmp_path: Path) -> None:
+    source = _file(tmp_path, LARGE)
+    async with link() as (client, server):
+        sending = [asyncio.create_task(client.send_file(source)) for _ in range(2)]
+        await eventually(lambda: client._writing is not None)
+        assert not client.try_write_bytes(b"now")
+        writing = asyncio.create_task(client.write_bytes(b"later"))
+        prepared = asyncio.create_task(client.flush())
+        sizes = sorted([len(await server.read_bytes()) for _ in range(3)])
+        assert [5, LARGE, LARGE] == sizes
+        await asyncio.gather(*sending)
+        await asyncio.gather(writing, prepared)
+
+
+async def test_a_file_that_becomes_shorter_closes_the_connection(
+    link: MakeLink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = _file(tmp_path, LARGE)
+    real = os.fstat
+
+    def taller(fd: int) -> os.stat_result:
+        values = list(real(fd))
+        values[6] += 100
+        return os.stat_result(values)
+
+    async with link() as (client, server):
+        monkeypatch.setattr(os, "fstat", taller)
+        sending = asyncio.create_task(client.send_file(source))
+        with pytest.raises(ConnectionClosedError):
+            await server.receive_file(tmp_path / "target")
+        monkeypatch.undo()
+        with pytest.raises(OSError, match="became shorter"):
+            await sending
+        with pytest.raises(ConnectionClosedError):
+            await client.write_bytes(b"x")
+    assert {source.name} == set(os.listdir(tmp_path)) - {"s"}
+
+
+async def test_a_cancelled_file_closes_the_connection(link: MakeLink, tmp_path: Path) -> None:
+    source = _file(tmp_path, LARGE)
+    async with link(heartbeat=None) as (client, server):
+        sending = asyncio.create_task(client.send_file(source))
+        await eventually(lambda: server.stats().unread_bytes)
+        sending.cancel()
+        await asyncio.wait({sending})
+        assert sending.cancelled()
+        assert client.is_closed
+        with pytest.raises(ConnectionClosedError):
+            await server.receive_file(tmp_path / "target")
+
+
+async def test_a_peer_that_goes_away_ends_the_sending(link: MakeLink, tmp_path: Path) -> None:
+    source = _file(tmp_path, 8 * LARGE)
+    async with link(heartbeat=None) as (client, server):
+        sending = asyncio.create_task(client.send_file(source))
+        await eventually(lambda: server.stats().unread_bytes)
+        server.abort()
+        with pytest.raises((ConnectionClosedError, ClosedError)):
+            await sending
+
+
+async def test_what_is_no_file_is_refused_and_the_connection_goes_on(tmp_path: Path) -> None:
+    async with linked("tcp://127.0.0.1:0") as (client, server):
+        os.mkfifo(tmp_path / "fifo")
+        reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+        writer = os.open(tmp_path / "fifo", os.O_WRONLY)
+        for path in (tmp_path / "nothing", tmp_path / "fifo", tmp_path):
+            with pytest.raises(OSError):
+                await client.send_file(path)
+        os.close(reader)
+        os.close(writer)
+        await client.write_bytes(b"a")
+        assert b"a" == await server.read_bytes()
+
+
+async def test_a_file_above_what_the_length_can_say_is_refused(tmp_path: Path) -> None:
+    async with linked("tcp://127.0.0.1:0", header_bytes=2) as (client, server):
+        with pytest.raises(FrameTooLargeError):
+            await client.send_file(_file(tmp_path, 70_000))
+        await client.write_bytes(b"a")
+        assert b"a" == await server.read_bytes()
+
+
+async def test_a_file_that_cannot_be_written_leaves_nothing_and_the_rest_is_skipped(tmp_path: Path) -> None:
+    source = _file(tmp_path, LARGE)
+    (tmp_path / "taken").mkdir()
+    async with linked("tcp://127.0.0.1:0") as (client, server):
+        sending = asyncio.create_task(client.send_file(source))
+        with pytest.raises(OSError):
+            await server.receive_file(tmp_path / "taken")
+        await sending
+        await client.write_bytes(b"a")
+        assert b"a" == await server.read_bytes()
+        assert {"taken", source.name} == set(os.listdir(tmp_path))
+
+
+@pytest.mark.extras
+async def test_a_websocket_carries_a_file_as_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = _file(tmp_path, 100_000)
+    async with linked("ws://127.0.0.1:0") as (client, server):
+        sending = asyncio.create_task(client.send_file(source, prefix=b"x"))
+        assert 100_001 == await server.receive_file(tmp_path / "target")
+        await sending
+        monkeypatch.setattr("mainspring.transport._files._MESSAGE_BYTES", 1000)
+        with pytest.raises(FrameTooLargeError):
+            await client.send_file(source)
+
+
+def _send_and_die(address: str, source: str) -> None:
+    async def main() -> None:
+        connection = await connect(address, auth_key=KEY, header_bytes=5)
+        asyncio.get_running_loop().call_later(0.02, os._exit, 9)
+        await connection.send_file(source)
+        await asyncio.sleep(10)
+
+    asyncio.run(main())
+
+
+async def test_a_peer_killed_inside_a_file_leaves_no_file(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    with source.open("wb") as file:
+        file.truncate(4 << 30)
+    outcome: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+
+    async def handler(connection: Connection) -> None:
+        try:
+            async for _ in connection.read_bytes_streaming():
+                await asyncio.sleep(0.005)
+        except BaseException as error:
+            outcome.set_result(error)
+            raise
+        outcome.set_result(None)
+
+    async with serve("tcp://127.0.0.1:0", handler, auth_key=KEY, header_bytes=5) as server:
+        child = await start_child(_send_and_die, (server.address, str(source)))
+        error = await outcome
+        assert isinstance(error, ConnectionClosedError)
+        assert not error.is_clean
+        assert 9 == await child.wait()

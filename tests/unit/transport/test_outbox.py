@@ -1,0 +1,74 @@
+"""The first of a turn goes at once, the rest together; writers wait while it is full."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from mainspring.errors import ClosedError
+from mainspring.transport._outbox import HIGH_WATER, Outbox
+from mainspring.transport._records import Bytes
+
+
+def _outbox() -> tuple[Outbox, list[list[Bytes]]]:
+    sent: list[list[Bytes]] = []
+
+    def send(parts: Sequence[Bytes]) -> None:
+        sent.append(list(parts))
+
+    return Outbox(send), sent
+
+
+async def test_the_first_of_a_turn_goes_at_once_and_the_rest_together() -> None:
+    outbox, sent = _outbox()
+    for name in (b"a", b"b", b"c"):
+        outbox.write([name])
+    assert [[b"a"]] == sent
+    assert 2 == outbox.unsent_bytes
+    await asyncio.sleep(0)
+    assert [[b"a"], [b"b", b"c"]] == sent
+    outbox.write([b"d"])
+    assert [b"d"] == sent[-1]
+    outbox.flush()
+    assert 3 == len(sent)
+
+
+async def test_a_full_turn_makes_writers_wait_for_its_end() -> None:
+    outbox, sent = _outbox()
+    outbox.write([b"a"])
+    outbox.write([bytes(HIGH_WATER + 1)])
+    before = outbox.is_full
+    await outbox.drain()
+    assert [True, False] == [before, outbox.is_full]
+    assert 2 == len(sent)
+
+
+async def test_writers_wait_while_the_transport_is_full() -> None:
+    outbox, _ = _outbox()
+    outbox.pause()
+    waiters = [asyncio.create_task(outbox.drain()) for _ in range(3)]
+    outbox.write([b"a"])
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiters[1].cancel()
+    outbox.resume()
+    await asyncio.wait(waiters)
+    assert [False, True, False] == [waiter.cancelled() for waiter in waiters]
+
+
+async def test_the_end_wakes_writers_and_refuses_others() -> None:
+    outbox, sent = _outbox()
+    outbox.pause()
+    waiter = asyncio.create_task(outbox.drain())
+    await asyncio.sleep(0)
+    outbox.write([b"a"])
+    outbox.write([b"b"])
+    outbox.end(ClosedError(what="this"))
+    outbox.end(ClosedError(what="that"))
+    for call in (waiter, outbox.drain()):
+        with pytest.raises(ClosedError, match="this"):
+            await call
+    with pytest.raises(ClosedError, match="this"):
+        outbox.write([b"x"])
+    await asyncio.sleep(0)
+    assert [[b"a"]] == sent
