@@ -9,6 +9,7 @@ from msgspec import structs
 
 from mainspring.base import current_random
 from mainspring.jobs.engine._node import Node
+from mainspring.jobs.engine._past import PastGuard
 from mainspring.jobs.engine._planner import BackfillPlanner
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import (
@@ -185,7 +186,17 @@ def downstream_too_early(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(BackfillPlanner, "_has_its_turn", at_once)
 
 
+def past_ignored(patch: pytest.MonkeyPatch) -> None:
+    """Runs that depend on their past do not wait for it."""
+
+    async def free(self: PastGuard, waiting: Sequence[RunRecord], before: RunRecord | None) -> dict[str, str]:
+        return {}
+
+    patch.setattr(PastGuard, "blocked", free)
+
+
 PLANTS: tuple[Plant, ...] = (
+    past_ignored,
     downstream_too_early,
     fence_ignored,
     lost_reply_retried_blindly,

@@ -8,15 +8,16 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from tests.stress.support_faults import LEASE, Audit, FaultyStore
+from tests.stress.support_jobs import START, STEPS, make_app
 
-from mainspring.base import Backoff, current_random, new_id, to_us, use_random
+from mainspring.base import current_random, new_id, to_us, use_random
 from mainspring.errors import MainspringError
-from mainspring.jobs import DataInterval, JobApp, JobContext
-from mainspring.jobs.model import RunState
+from mainspring.jobs import JobApp
+from mainspring.jobs.model import RangeSet, RunState
 from mainspring.jobs.stores import (
     BackfillRow,
     BackfillState,
@@ -32,15 +33,14 @@ from mainspring.jobs.stores import (
     RunRecord,
     SqliteStore,
 )
-from mainspring.sinks import SinkRun, SqlTable, SqlTransaction
+from mainspring.sinks import SinkRun, SqlTransaction
 from mainspring.storage import InlineRunner
 from mainspring.testing import VirtualClock
 
-START = datetime(2024, 1, 1, tzinfo=UTC)
 TROUBLE = 40.0  # seconds in which things go wrong
 PEACE = 300.0  # seconds in which everything must come to its end after that
 NODES = 3
-MINUTE = 60_000_000
+SUM = 40_000_000  # microseconds of an interval of the job that needs others
 STRENGTH = {"skipped": 1, "failed": 2, "succeeded": 3}
 
 MakeStore = Callable[[], JobStore]
@@ -137,16 +137,16 @@ class World:
     async def backfill(self) -> None:
         random = current_random()
         app, _ = random.choice(self.apps)
-        first = START - timedelta(seconds=20 * random.randint(-3, 4))
+        first = START - timedelta(seconds=20 * random.randint(-3, 2))
         try:
             await app.backfill(
-                "grid",
+                random.choice(["grid", "grid", "grid", "chain"]),
                 first,
                 first + timedelta(seconds=20 * random.randint(1, 5)),
                 max_parallel=2,
                 reprocess=random.choice(["missing", "failed", "all", "all"]),
                 on_failure=random.choice(["continue", "stop"]),
-                downstream=random.random() < 0.3,
+                downstream=random.random() < 0.5,
             )
         except MainspringError:
             return
@@ -181,13 +181,25 @@ class World:
             if record.state is not RunState.WAITING or await self.is_covered(store, record)
         ]
         open_ones = await store.backfills(states=frozenset({BackfillState.RUNNING}), limit=1000)
-        blocked = {record.backfill_id for record in live if record.state is RunState.WAITING}
-        return left + [row.backfill_id for row in open_ones if not row.planned or row.backfill_id not in blocked]
+        blocked = {(record.job_id, record.interval_start or 0) for record in live if record.state is RunState.WAITING}
+        return left + [
+            row.backfill_id
+            for row in open_ones
+            if not row.planned or not any(job == row.job_id and row.start <= at < row.end for job, at in blocked)
+        ]
 
     async def is_covered(self, store: JobStore, record: RunRecord) -> bool:
+        """Tell whether what a waiting run waits for is done."""
         start, end = record.interval_start or 0, record.interval_end or 0
-        done = await store.done("grid", start, end)
-        return any(one.state == "succeeded" and one.start <= start and one.end >= end for one in done)
+        if record.job_id == "chain":
+            start, end = start - 1, start
+            again = await store.runs(RunFilter(job_id="chain", limit=1000))
+            if end > to_us(START) and any(one.interval_end == end and not one.state.terminal for one in again):
+                return False
+        job_id = "grid" if record.job_id == "sum" else record.job_id
+        good = {"succeeded"} if record.job_id == "sum" else {"succeeded", "skipped"}
+        done = await store.done(job_id, start, end)
+        return any(one.state in good and one.start <= start and one.end >= end for one in done)
 
     # ---- what must hold ------------------------------------------------------------------------------------
 
@@ -198,7 +210,7 @@ class World:
             records = list(await store.runs(RunFilter(limit=100_000)))
             problems = [*self.audit.problems]
             problems += [f"{one} did not come to its end" for one in await self.unfinished(store)]
-            problems += self.judge_occurrences(records) + self.judge_calls(records)
+            problems += self.judge_occurrences(records) + self.judge_calls(records) + self.judge_past(records)
             problems += await self.judge_cursors(store, records)
             problems += await self.judge_done(store, records) + await self.judge_rows(store, records)
             problems += self.judge_backfills(await store.backfills(limit=1000), records)
@@ -229,10 +241,30 @@ class World:
 
     async def judge_cursors(self, store: JobStore, records: list[RunRecord]) -> list[str]:
         """Every interval between the start and the cursor has a record."""
-        starts = {record.interval_start for record in records if record.job_id == "grid"}
-        cursor = next((row.cursor or 0 for row in await store.jobs() if row.job_id == "grid"), 0)
-        step = 20_000_000
-        return [f"interval {at} was lost" for at in range(to_us(START), cursor, step) if at not in starts]
+        problems: list[str] = []
+        cursors = {row.job_id: row.cursor or 0 for row in await store.jobs()}
+        for job_id, step in STEPS.items():
+            spans = RangeSet(
+                (record.interval_start or 0, record.interval_end or 0) for record in records if record.job_id == job_id
+            )
+            fires = range(to_us(START), cursors.get(job_id, 0), step)
+            problems += [f"interval {at} of {job_id} was lost" for at in fires if not spans.covers(at, at + step)]
+        return problems
+
+    def judge_past(self, records: list[RunRecord]) -> list[str]:
+        """A run that depends on its past began when the interval before it was done."""
+        chain = [record for record in records if record.job_id == "chain"]
+        done_at: dict[int, int] = {}
+        for record in chain:
+            if record.state in (RunState.SUCCEEDED, RunState.SKIPPED):
+                end, at = record.interval_end or 0, record.finished_at or 0
+                done_at[end] = min(done_at.get(end, at), at)
+        return [
+            f"{record.run_id} of chain began before its past was done"
+            for record in chain
+            if record.started_at is not None and (record.interval_start or 0) > to_us(START)
+            if done_at.get(record.interval_start or 0, record.started_at + 1) > record.started_at
+        ]
 
     async def judge_done(self, store: JobStore, records: list[RunRecord]) -> list[str]:
         wanted: dict[tuple[int, int], str] = {}
@@ -271,11 +303,11 @@ class World:
             if record.job_id == "sum" and (record.started_at or record.finished_at or 0) >= done_at
         }
         ran = {
-            (record.interval_start or 0) // MINUTE * MINUTE
+            (record.interval_start or 0) // SUM * SUM
             for record in records
             if record.backfill_id == first.backfill_id and record.state is RunState.SUCCEEDED
         }
-        stale = [at for at in ran if at >= to_us(START) and at + MINUTE <= done_at and at not in seen]
+        stale = [at for at in ran if at >= to_us(START) and at + SUM <= done_at and at not in seen]
         return [f"the sum of {at} is older than backfill {first.backfill_id}" for at in stale]
 
     async def judge_rows(self, store: JobStore, records: list[RunRecord]) -> list[str]:
@@ -325,36 +357,6 @@ async def write(store: JobStore, look: Look) -> None:
         writes=(look,),
     )
     await store.finish(end)
-
-
-def make_app(store: JobStore, *, schedule: bool) -> JobApp:
-    app = JobApp("node", store=store, poll_interval=1.0, drain_timeout=2.0, slots=6, schedule=schedule)
-    retry = Backoff.constant(0.5, max_tries=2)
-
-    @app.job(
-        "grid",
-        every=20,
-        start_at=START,
-        missed="all",
-        retry=retry,
-        max_instances=2,
-        sink=SqlTable("rows", replace="interval"),
-    )
-    async def grid(ctx: JobContext, data_interval: DataInterval) -> None:
-        await asyncio.sleep(current_random().uniform(0.0, 6.0))
-        if current_random().random() < 0.2:
-            raise ValueError("by chance")
-        await ctx.emit({"run": ctx.run_id, "start": to_us(data_interval.start), "fence": ctx.fence})
-
-    @app.job("sum", every=60, start_at=START, missed="all", needs=["grid"])
-    async def total() -> None:
-        await asyncio.sleep(current_random().uniform(0.0, 1.0))
-
-    @app.job("call")
-    async def call() -> None:
-        await asyncio.sleep(current_random().uniform(0.0, 3.0))
-
-    return app
 
 
 def simulate(seed: int, make_store: MakeStore, held_slots: HeldSlots) -> Story:

@@ -49,7 +49,7 @@ def test_a_seed_tells_the_same_story_again() -> None:
 
 def test_there_is_trouble_enough() -> None:
     """A world in which nothing happens would prove nothing."""
-    records = [record for seed in range(5) for record in simulate_in_memory(seed).records]
+    records = [record for seed in range(10) for record in simulate_in_memory(seed).records]
     states = Counter(record.state.value for record in records)
     assert min(states[state] for state in ("succeeded", "failed", "cancelled")) > 0
     assert sum(record.rescues > 0 for record in records) > 0

@@ -1,6 +1,15 @@
 """Claims over many runs and many jobs: bounded work, nobody left out."""
 
-from tests.conformance.jobs.support_stores import HOUR, StoreFactory, claim, claim_one, ending, enqueue, new_run
+from tests.conformance.jobs.support_stores import (
+    HOUR,
+    StoreFactory,
+    claim,
+    claim_one,
+    ending,
+    enqueue,
+    interval_run,
+    new_run,
+)
 
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import ClaimAnswer, Enqueue
@@ -47,3 +56,53 @@ async def test_many_runs_whose_time_has_come_are_all_claimed(stores: StoreFactor
         while runs := (await claim(store, epoch, limit=500)).runs:
             claimed += len(runs)
         assert claimed == count
+
+
+async def test_a_run_that_skips_ends_at_a_full_limit(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        first, second, third = [
+            interval_run(store, hour * HOUR, limits=(("wide", 9), ("k", 1)), skips=hour > 0) for hour in range(3)
+        ]
+        for run in (first, second):
+            await enqueue(store, run)
+        answer = await claim(store, epoch)
+        (held,) = answer.runs
+        (skipped,) = answer.skipped
+        assert (held.run_id, skipped.run_id) == (first.run_id, second.run_id)
+        assert await store.run(second.run_id) == skipped
+        assert (skipped.state, skipped.attempt) == (RunState.SKIPPED, 0)
+        assert skipped.error_message == "skipped: the only slot of k was taken"
+        (done,) = await store.done("job", 0, 10 * HOUR)
+        assert (done.state, done.start, done.end) == ("skipped", HOUR, 2 * HOUR)
+        await store.finish(ending(held))
+        await enqueue(store, third)
+        answer = await claim(store, epoch)
+        assert ([third.run_id], ()) == ([run.run_id for run in answer.runs], answer.skipped)
+
+
+async def test_a_run_that_has_begun_is_not_skipped_but_waits(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        run = interval_run(store, 0, limits=(("k", 1),), skips=True)
+        await enqueue(store, run)
+        await store.finish(ending(await claim_one(store, epoch), RunState.RETRYING, available_at=0))
+        await enqueue(store, interval_run(store, HOUR, "other", limits=(("k", 1),)))
+        other = await claim_one(store, epoch, "other")
+        answer = await claim(store, epoch)
+        assert ((), ()) == (answer.runs, answer.skipped)
+        await store.finish(ending(other))
+        assert (await claim_one(store, epoch)).run_id == run.run_id
+
+
+async def test_a_skip_lets_others_that_wait_for_its_limits_go(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await enqueue(store, new_run(store, limits=(("k", 1),)))
+        held = await claim_one(store, epoch)
+        waits = new_run(store, limits=(("k", 1),))
+        await enqueue(store, waits)
+        await enqueue(store, interval_run(store, HOUR, limits=(("k", 1),), skips=True))
+        assert len((await claim(store, epoch)).skipped) == 1
+        await store.finish(ending(held))
+        assert (await claim_one(store, epoch)).run_id == waits.run_id

@@ -9,14 +9,14 @@ from typing import Any, Literal  # Any: handlers have any signature
 
 from mainspring.base import Backoff
 from mainspring.errors import JobDefinitionError
-from mainspring.jobs.model import ON_TIME, ConfigSchema, Missed, Need, Schedule
+from mainspring.jobs.model import ON_TIME, ConfigSchema, Missed, Need, RunState, Schedule
 from mainspring.resilience import Limiter
 from mainspring.runtime import Provider
 
 type_of_handler = Callable[..., Any]
 
 Executor = Literal["loop", "thread", "process"]
-Overlap = Literal["queue", "allow"]
+Overlap = Literal["queue", "skip", "allow"]
 
 SUPPLIED = frozenset({"ctx", "scheduled_time", "data_interval", "config"})
 """Parameters that the engine fills itself, by name; a handler takes those it wants."""
@@ -64,11 +64,17 @@ class JobDefinition:
     tags: tuple[str, ...] = ()
     was: tuple[str, ...] = ()
     depends_on_past: bool = False
+    cancel_grace: float | None = None
 
     @property
     def timezone(self) -> str:
         """The zone in which the job's days begin."""
         return "UTC" if self.schedule is None else self.schedule.timezone
+
+    @property
+    def first_state(self) -> RunState:
+        """The state in which runs of this job are made."""
+        return RunState.WAITING if self.needs or self.depends_on_past else RunState.AVAILABLE
 
     @property
     def limits(self) -> tuple[tuple[str, int], ...]:

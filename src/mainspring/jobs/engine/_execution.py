@@ -77,7 +77,8 @@ class Execution:
         self.record = record
         self.task: asyncio.Task[RunRecord | None] | None = None
         self._work = work
-        self._cancel_grace = cancel_grace
+        own = work.definition.cancel_grace
+        self._cancel_grace = cancel_grace if own is None else own
         self._phase: Literal["new", "handling", "recording"] = "new"
         self._stop: StopReason | None = None
         self._context: JobContext | None = None

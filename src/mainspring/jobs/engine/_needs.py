@@ -1,17 +1,23 @@
-"""Releases waiting runs once what they need covers their whole interval."""
+"""Releases waiting runs once what they need covers their whole interval, and their own past is done if they ask.
+
+Runs of jobs that depend on their past end one after the other, so that each end lets one run go: those are looked at
+alone and at once, and not with all that waits.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from mainspring.base import from_us
+from mainspring.base import current_clock, from_us
 from mainspring.jobs.engine._definition import JobDefinition
+from mainspring.jobs.engine._past import PastGuard
 from mainspring.jobs.engine._steady import keep_doing
 from mainspring.jobs.model import Need, RangeSet
 from mainspring.jobs.stores import JobStore, RunRecord
 
 _BATCH: Final = 1_000
 _NOBODY_NEEDS: Final = 3600.0  # seconds between two looks when no job needs another
+_IN_A_CHAIN: Final = 16  # the oldest waiting runs that are looked at when a run of their own job has ended
 _QUIET: Final = 0.25  # seconds between two looks: many upstream runs end together
 
 
@@ -34,40 +40,61 @@ class NeedsKeeper:
         self._needs = {job_id: one.needs for job_id, one in definitions.items()}
         self._jobs = frozenset(definitions)  # all: runs may wait for needs that the code no longer has
         self._upstream = frozenset(need.job_id for needs in self._needs.values() for need in needs)
-        self._poll_interval = poll_interval
+        self._past = PastGuard(store, definitions)
+        self._interval = poll_interval if self._upstream or self._past.jobs else _NOBODY_NEEDS
         self._on_released = on_released
         self._wake = asyncio.Event()
+        self._ended: set[str] = set()  # jobs that depend on their past, of which a run has ended
+        self._next_look = 0.0
 
     def changed(self) -> None:
         """Look again: waiting runs were made."""
+        self._next_look = 0.0
         self._wake.set()
 
     def ended(self, record: RunRecord) -> None:
         """Look again if others may wait for this run."""
-        if record.job_id in self._upstream and record.state.terminal:
+        if not record.state.terminal:
+            return
+        if record.job_id in self._past.jobs:
+            self._ended.add(record.job_id)
             self._wake.set()
+        if record.job_id in self._upstream:
+            self.changed()
 
     async def run(self) -> None:
         """Settle waiting runs for ever; ends by cancellation."""
         await keep_doing(self._look, self._wake, what="look at waiting runs")
 
     async def _look(self) -> float:
+        ended, self._ended = frozenset(self._ended), set()
+        now = current_clock().monotonic()
+        if now < self._next_look:
+            for job_id in ended:
+                jobs = frozenset({job_id})
+                await self._settle(await self._store.waiting(jobs=jobs, limit=_IN_A_CHAIN), None)
+            return max(self._next_look - current_clock().monotonic(), 0.001)
+        self._next_look = now + self._interval
+        await self._look_at_all()
+        await asyncio.sleep(_QUIET)
+        return self._interval
+
+    async def _look_at_all(self) -> None:
         after: RunRecord | None = None
         while True:  # page by page: thousands that are blocked must not hide one that is free
             waiting = await self._store.waiting(jobs=self._jobs, limit=_BATCH, after=after)
-            await self._settle(waiting)
+            await self._settle(waiting, after)
             if len(waiting) < _BATCH:
                 break
             after = waiting[-1]
-        await asyncio.sleep(_QUIET)
-        return self._poll_interval if self._upstream else _NOBODY_NEEDS
 
-    async def _settle(self, waiting: Sequence[RunRecord]) -> None:
+    async def _settle(self, waiting: Sequence[RunRecord], before: RunRecord | None) -> None:
         covered = await self._coverage(waiting)
+        by_past = await self._past.blocked(waiting, before)
         released: list[str] = []
         blocked: list[tuple[str, str]] = []
         for record in waiting:
-            reason = self._blocked_by(record, covered)
+            reason = self._blocked_by(record, covered) or by_past.get(record.run_id)
             if reason is None:
                 released.append(record.run_id)
             elif reason != record.blocked_by:

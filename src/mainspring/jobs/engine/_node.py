@@ -208,6 +208,8 @@ class Node:
             self._reserved -= limit
         self._metrics.stored("claim", current_clock().monotonic() - sent)
         self._metrics.claimed(len(answer.runs))
+        for record in answer.skipped:
+            self._on_end(record)
         for record in answer.runs:
             self.begin(record)
         if len(answer.runs) == limit:

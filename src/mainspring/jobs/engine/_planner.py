@@ -189,7 +189,7 @@ class BackfillPlanner:
             run_id=new_id(),
             job_id=row.job_id,
             kind=RunKind.BACKFILL,
-            state=RunState.WAITING if definition.needs else RunState.AVAILABLE,
+            state=definition.first_state,
             available_at=self._store.now(),
             scheduled_at=to_us(interval.end),
             interval_start=to_us(interval.start),

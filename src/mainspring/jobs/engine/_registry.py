@@ -17,6 +17,7 @@ from mainspring.jobs.engine._definition import (
     place_of,
     retry_policy,
 )
+from mainspring.jobs.engine._mixtures import refuse_mixtures, refuse_plain_text
 from mainspring.jobs.model import (
     ON_TIME,
     At,
@@ -99,9 +100,12 @@ class JobKeywords(TypedDict, total=False):
     sink: where its items go. resources: providers by parameter name.
     needs: jobs whose intervals must cover a run's interval before it starts.
     retry: a Backoff, or N retries after the first failure. timeout: of one attempt. limiter: admits attempts.
-    max_instances: scheduled runs at once; overlap "allow" lifts it; concurrency_key shares it between jobs.
+    depends_on_past: a run waits until the interval before its own has succeeded or was skipped.
+    max_instances: scheduled runs at once; concurrency_key shares it between jobs. At the limit a run whose time has
+        come waits under overlap "queue", and is skipped under "skip"; "allow" lifts the limit.
         These three, and all about time, are refused for a job without a schedule: they would do nothing.
     priority: higher goes first. queue: which nodes take it. executor: "loop", "thread" or "process".
+    cancel_grace: as that of the app, for this job's coroutines and threads.
     deterministic: a repeated run emits the same items in the same order, so that each gets a key from its place.
     tags: for lists. was: earlier ids of this job.
     """
@@ -124,6 +128,7 @@ class JobKeywords(TypedDict, total=False):
     sink: object | None
     resources: Mapping[str, Provider] | None
     needs: Sequence[str | Need]
+    depends_on_past: bool
     retry: Backoff | int | None
     timeout: float | None
     limiter: Limiter | None
@@ -133,6 +138,7 @@ class JobKeywords(TypedDict, total=False):
     priority: int
     queue: str
     executor: Executor
+    cancel_grace: float | None
     deterministic: bool
     tags: Sequence[str]
     was: Sequence[str]
@@ -150,6 +156,7 @@ _OF_SCHEDULES: Final = (
     "stateful",
     "backfill_policy",
     "needs",
+    "depends_on_past",
     "max_instances",
     "overlap",
     "concurrency_key",
@@ -167,6 +174,8 @@ _TAKEN_AS_THEY_ARE: Final = (
     "priority",
     "queue",
     "deterministic",
+    "depends_on_past",
+    "cancel_grace",
 )
 
 
@@ -189,8 +198,9 @@ class JobOptions:
         plain: dict[str, Any] = {name: value for name, value in given.items() if name in _TAKEN_AS_THEY_ARE}
         check_numbers(plain)
         check_effects(given)
+        refuse_plain_text(given)
         grace, schema = given.get("misfire_grace_time"), given.get("schema")
-        return JobDefinition(
+        definition = JobDefinition(
             job_id=job_id,
             function=function,
             form=form,
@@ -219,6 +229,8 @@ class JobOptions:
             was=tuple(given.get("was", ())),
             **plain,
         )
+        refuse_mixtures(definition, given)
+        return definition
 
 
 def make_schedule(*, cron: str | None, every: float | None, at: datetime | None, timezone: str) -> Schedule | None:
@@ -242,8 +254,9 @@ def check_numbers(options: Mapping[str, Any]) -> None:
     for name in ("delay", "jitter"):
         _check(options, name, lambda value: value >= 0, "seconds >= 0")
     _check(options, "timeout", lambda value: value is None or value > 0, "seconds > 0, or None")
+    _check(options, "cancel_grace", lambda value: value is None or value >= 0, "seconds >= 0, or None")
     _check(options, "max_instances", lambda value: value >= 1, "an int >= 1")
-    _check(options, "overlap", lambda value: value in ("queue", "allow"), "'queue' or 'allow'")
+    _check(options, "overlap", lambda value: value in ("queue", "skip", "allow"), "'queue', 'skip' or 'allow'")
     _check(options, "start_at", lambda value: value is None or value.tzinfo is not None, "an aware datetime")
 
 

@@ -199,8 +199,8 @@ class Scheduler:
             fire = to_us(planned.fire)
             available_at = fire + int((definition.delay + jitter_of(definition.job_id, fire, definition.jitter)) * 1e6)
             interval = planned.interval
-            state = RunState.WAITING if definition.needs else RunState.AVAILABLE
-            if not definition.needs and available_at > now:
+            state = definition.first_state
+            if state is RunState.AVAILABLE and available_at > now:
                 state = RunState.SCHEDULED
             yield NewRun(
                 run_id=new_id(),
@@ -214,6 +214,7 @@ class Scheduler:
                 queue=definition.queue,
                 priority=definition.priority,
                 limits=definition.limits,
+                skips=definition.overlap == "skip",
             )
 
 

@@ -3,7 +3,7 @@
 `run` is whatever a store holds of a live run; it is carried along, never looked into.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
 from msgspec import Struct
@@ -96,6 +96,20 @@ def cancelled(run: R, *, attempt: int, rescues: int, now: int, why: str = ON_REQ
     """Return the change that cancels a run that nobody holds."""
     return Change(
         run=run, state=RunState.CANCELLED, attempt=attempt, rescues=rescues, finished_at=now, error_message=why
+    )
+
+
+def skipped(run: R, *, limits: Sequence[tuple[str, int]], key: str, rescues: int, now: int) -> Change[R]:
+    """Return the change that skips a run which found the limit of `key` reached."""
+    most = dict(limits)[key]
+    taken = "the only slot" if most == 1 else f"all {most} slots"
+    return Change(
+        run=run,
+        state=RunState.SKIPPED,
+        attempt=0,
+        rescues=rescues,
+        finished_at=now,
+        error_message=f"skipped: {taken} of {key} {'was' if most == 1 else 'were'} taken",
     )
 
 

@@ -11,10 +11,11 @@ from msgspec import structs
 
 from mainspring.errors import LeaseLostError
 from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._ends import Change, skipped
 from mainspring.jobs.stores._limits import admit
 from mainspring.jobs.stores._memory_configs import config_version_of
 from mainspring.jobs.stores._memory_data import LiveRun, MemoryData, Place
-from mainspring.jobs.stores._memory_ends import lower_counters
+from mainspring.jobs.stores._memory_ends import lower_counters, settle
 from mainspring.jobs.stores._records import Claim, ClaimAnswer, RunRecord
 
 MAX_PASSES = 16  # over one priority of one queue, so that a claim that only parks does not hold the loop
@@ -33,15 +34,17 @@ def claim(data: MemoryData, command: Claim, now: int, turns: Turns) -> ClaimAnsw
         raise LeaseLostError(epoch=command.epoch)
     next_available_at = data.promote(now)
     taken: list[RunRecord] = []
+    left_out: list[RunRecord] = []
     if command.limit > 0 and command.jobs:
         for rank, queue in data.ready.ranks(command.queues):
             taking = _Taking(data, command, now, queue, rank, turns)
             taken += taking.take(command.limit - len(taken))
+            left_out += taking.skipped
             if taking.more:
                 next_available_at = now
             if len(taken) >= command.limit:
                 break
-    return ClaimAnswer(runs=tuple(taken), next_available_at=next_available_at)
+    return ClaimAnswer(runs=tuple(taken), next_available_at=next_available_at, skipped=tuple(left_out))
 
 
 class _Taking:
@@ -54,6 +57,7 @@ class _Taking:
         self._queue = queue
         self._rank = rank
         self._turns = turns
+        self.skipped: list[RunRecord] = []
         self.more = False  # ready runs are left that were not looked at
 
     def take(self, wanted: int) -> list[RunRecord]:
@@ -86,8 +90,13 @@ class _Taking:
         data = self._data
         admission = admit([(run, run.limits) for run in runs], data.counters)
         data.counters.update({key: count for key, count in admission.raised.items() if count})
+        ends: list[Change[LiveRun]] = []
         for key, run in admission.parked:
-            data.move(run, Place.PARKED, key=key)
+            if run.skips and run.record.started_at is None:
+                ends.append(skipped(run, limits=run.limits, key=key, rescues=run.record.rescues, now=self._now))
+            else:
+                data.move(run, Place.PARKED, key=key)
+        self.skipped += settle(data, ends, self._now)
         if admission.passed_over:  # the slot that woke a run now parked elsewhere goes to the next in line
             lower_counters(data, admission.passed_over, self._now)
         return admission.allowed

@@ -34,7 +34,7 @@ class Place(Enum):
 class LiveRun:
     """A run that has not ended: its record, and what a record does not tell."""
 
-    __slots__ = ("config_as_of", "limits", "occurrence", "parked", "place", "record")
+    __slots__ = ("config_as_of", "limits", "occurrence", "parked", "place", "record", "skips")
 
     def __init__(
         self,
@@ -43,9 +43,11 @@ class LiveRun:
         limits: tuple[tuple[str, int], ...],
         occurrence: str | None,
         config_as_of: int | None = None,
+        skips: bool = False,
     ) -> None:
         self.record = record
         self.limits = limits
+        self.skips = skips
         self.occurrence = occurrence
         self.config_as_of = config_as_of
         self.place = Place.NOT_CLAIMABLE

@@ -112,7 +112,7 @@ def _may_claim(data: MemoryData, run: NewRun, epoch: int, now: int) -> bool:
 
 def _add(data: MemoryData, run: NewRun, now: int, *, generation: int, previous_run: str | None) -> EnqueueAnswer:
     record = _record(run, now, generation=generation, previous_run=previous_run)
-    live = LiveRun(record, limits=run.limits, occurrence=run.occurrence, config_as_of=run.config_as_of)
+    live = LiveRun(record, limits=run.limits, occurrence=run.occurrence, config_as_of=run.config_as_of, skips=run.skips)
     data.insert(live, now)
     return EnqueueAnswer(outcome="created", run_id=run.run_id)
 

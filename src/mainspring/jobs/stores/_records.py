@@ -56,6 +56,7 @@ class NewRun(Struct, frozen=True, kw_only=True, gc=False):
     config_version: int | None = None  # of the stored config; None: fixed when it first starts, 0: none of them
     config_as_of: int | None = None  # the instant whose version that then is; None: the start itself
     limits: tuple[tuple[str, int], ...] = ()  # (counter key, maximum held at once); claim raises, the end lowers
+    skips: bool = False  # at a full limit, a run that never began ends as SKIPPED and does not wait
     backfill_id: str | None = None
     parent_run: str | None = None
     idempotency_key: str | None = None
@@ -145,10 +146,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimAnswer:
-    """The claimed runs, and the earliest future `available_at` of those jobs (None: nothing is timed)."""
+    """The claimed runs, those that a full limit skipped, and the earliest future `available_at` (None: nothing is
+    timed)."""
 
     runs: tuple[RunRecord, ...]
     next_available_at: int | None
+    skipped: tuple[RunRecord, ...] = ()
 
 
 class Finish(Struct, frozen=True, kw_only=True):

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 from mainspring.errors import LeaseLostError
 from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._ends import skipped
 from mainspring.jobs.stores._limits import admit
 from mainspring.jobs.stores._records import Claim, ClaimAnswer, RunRecord
 from mainspring.jobs.stores._sqlite_configs import ConfigsInForce
-from mainspring.jobs.stores._sqlite_ends import lower_counters
+from mainspring.jobs.stores._sqlite_ends import Change, lower_counters, settle
 from mainspring.jobs.stores._sqlite_enqueue import promote
 from mainspring.jobs.stores._sqlite_finish import epoch_alive
 from mainspring.jobs.stores._sqlite_rows import (
@@ -22,6 +23,8 @@ from mainspring.jobs.stores._sqlite_rows import (
     EPOCH,
     FENCE,
     LIMITS,
+    RESCUES,
+    SKIPS,
     STARTED_AT,
     STATE,
     Row,
@@ -44,15 +47,17 @@ def claim(connection: sqlite3.Connection, command: Claim, now: int, turns: Turns
         return LeaseLostError(epoch=command.epoch)
     next_available_at = promote(connection, now)
     taken: list[RunRecord] = []
+    left_out: list[RunRecord] = []
     if command.limit > 0 and command.jobs:
         for rank, queue in _ranks(connection, command.queues):
             taking = _Taking(connection, command, now, queue, rank, turns)
             taken += taking.take(command.limit - len(taken))
+            left_out += taking.skipped
             if taking.more:
                 next_available_at = now
             if len(taken) >= command.limit:
                 break
-    return ClaimAnswer(runs=tuple(taken), next_available_at=next_available_at)
+    return ClaimAnswer(runs=tuple(taken), next_available_at=next_available_at, skipped=tuple(left_out))
 
 
 def _ranks(connection: sqlite3.Connection, queues: Sequence[str]) -> list[tuple[int, str]]:
@@ -82,6 +87,7 @@ class _Taking:
         self._sql = statements("runs")
         self._fence = 0
         self._configs = ConfigsInForce(connection, now)
+        self.skipped: list[RunRecord] = []
         self.more = False  # ready runs are left that were not looked at
 
     def take(self, wanted: int) -> list[RunRecord]:
@@ -141,7 +147,15 @@ class _Taking:
         held = dict(self._connection.execute(self._sql["counters"], (id_list(keys),)).fetchall())
         admission = admit([(row, limits.get(row[0], [])) for row in rows], held)
         self._connection.executemany(self._sql["raise_counter"], [(k, n) for k, n in admission.raised.items() if n])
-        self._connection.executemany(self._sql["park"], [(key, row[0]) for key, row in admission.parked])
+        ends: list[Change] = []
+        parked: list[tuple[str, str]] = []
+        for key, row in admission.parked:
+            if row[SKIPS] and row[STARTED_AT] is None:
+                ends.append(skipped(row, limits=limits[row[0]], key=key, rescues=row[RESCUES], now=self._now))
+            else:
+                parked.append((key, row[0]))
+        self._connection.executemany(self._sql["park"], parked)
+        self.skipped += settle(self._connection, ends, self._now)
         if admission.passed_over:  # the slot that woke a run now parked elsewhere goes to the next in line
             lower_counters(self._connection, admission.passed_over, self._now)
         return admission.allowed

@@ -25,7 +25,7 @@ STATE, ATTEMPT, RESCUES, FENCE, EPOCH, AVAILABLE_AT, STARTED_AT = 3, 7, 8, 9, 10
 BACKFILL, CANCEL_REQUESTED = 18, 22
 ERROR = slice(23, 26)
 CONFIG_VERSION = 26
-LIMITS = 27
+LIMITS, SKIPS = 27, 29
 ENDED = slice(27, 30)
 
 NOT_CLAIMABLE, READY, TIMED = 0, 1, 2
@@ -204,6 +204,7 @@ def new_run_values(
         run.config_as_of,
         run.occurrence,
         encode_limits(run.limits) if run.limits else None,
+        run.skips,
         place,
     )
 
@@ -235,6 +236,7 @@ def claimed_run_values(run: NewRun, *, now: int, fence: int, epoch: int, version
         None,
         run.occurrence,
         None,
+        False,
         NOT_CLAIMABLE,
     )
 

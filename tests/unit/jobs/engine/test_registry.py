@@ -36,7 +36,7 @@ def plain() -> None: ...
         ({"every": 1, "max_lookback": -1}, "seconds > 0"),
         ({"every": 1, "misfire_grace_time": 0}, "seconds > 0"),
         ({"every": 1, "max_instances": 0}, "an int >= 1"),
-        ({"every": 1, "overlap": "skip"}, "'queue' or 'allow'"),
+        ({"every": 1, "overlap": "drop"}, "'queue', 'skip' or 'allow'"),
         ({"every": 1, "start_at": datetime(2013, 1, 1)}, "an aware datetime"),  # noqa: DTZ001
         ({"every": 1, "missed": "some"}, "one of 'all'"),
         ({"every": 1, "missed": "all", "coalesce": True}, "options that agree"),
@@ -44,7 +44,7 @@ def plain() -> None: ...
         ({"executor": "moon"}, "is not one of"),
         ({"job_id": "x" * 201}, "job_id"),
         ({"crom": "0 * * * *"}, "there is no option 'crom'"),
-        ({"cancel_grace": 1}, "there is no option 'cancel_grace'"),
+        ({"cancel_grace": -1}, "cancel_grace"),
         ({"timezone": "UTC"}, "timezone"),
         ({"start_at": datetime(2013, 1, 1, tzinfo=UTC)}, "start_at"),
         ({"delay": 1}, "delay"),

@@ -15,8 +15,8 @@ SELECT job_id FROM job WHERE paused = 1
 INSERT INTO run(
     run_id, job_id, kind, state, queue, rank, generation, attempt, fence, epoch, created_at, available_at,
     scheduled_at, interval_start, interval_end, started_at, config, backfill_id, previous_run, parent_run,
-    config_version, config_as_of, occurrence, limits, place
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    config_version, config_as_of, occurrence, limits, skips, place
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: live_of_occurrence
 SELECT {live} FROM run WHERE job_id = ? AND occurrence = ?
@@ -70,7 +70,7 @@ WITH RECURSIVE head(job_id) AS (
 SELECT job_id FROM head WHERE job_id IS NOT NULL LIMIT ?4
 
 -- name: ready_heads
-SELECT {live}, limits, config_as_of FROM run WHERE place = 1 AND queue = ? AND rank = ? AND job_id = ?
+SELECT {live}, limits, config_as_of, skips FROM run WHERE place = 1 AND queue = ? AND rank = ? AND job_id = ?
 ORDER BY available_at, run_id LIMIT ?
 
 -- name: mark_claimed

@@ -1,0 +1,53 @@
+"""The jobs of the simulated world."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from mainspring.base import Backoff, current_random, to_us
+from mainspring.jobs import DataInterval, JobApp, JobContext
+from mainspring.jobs.stores import JobStore
+from mainspring.sinks import SqlTable
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+STEPS = {"grid": 20_000_000, "chain": 30_000_000, "hasty": 10_000_000}
+"""Microseconds between the fires of those jobs whose every interval must come to a record."""
+
+
+def make_app(store: JobStore, *, schedule: bool) -> JobApp:
+    app = JobApp("node", store=store, poll_interval=1.0, drain_timeout=2.0, slots=6, schedule=schedule)
+    retry = Backoff.constant(0.5, max_tries=2)
+
+    @app.job(
+        "grid",
+        every=20,
+        start_at=START,
+        missed="all",
+        retry=retry,
+        max_instances=2,
+        sink=SqlTable("rows", replace="interval"),
+    )
+    async def grid(ctx: JobContext, data_interval: DataInterval) -> None:
+        await asyncio.sleep(current_random().uniform(0.0, 6.0))
+        if current_random().random() < 0.35:
+            raise ValueError("by chance")
+        await ctx.emit({"run": ctx.run_id, "start": to_us(data_interval.start), "fence": ctx.fence})
+
+    @app.job("sum", every=40, start_at=START, missed="all", needs=["grid"])
+    async def total() -> None:
+        await asyncio.sleep(current_random().uniform(0.0, 1.0))
+
+    @app.job("chain", every=30, start_at=START, missed="all", depends_on_past=True, retry=retry)
+    async def chain() -> None:
+        await asyncio.sleep(current_random().uniform(0.0, 4.0))
+        if current_random().random() < 0.35:
+            raise ValueError("by chance")
+
+    @app.job("hasty", every=10, start_at=START, overlap="skip", max_instances=2)
+    async def hasty() -> None:
+        await asyncio.sleep(current_random().uniform(0.0, 25.0))
+
+    @app.job("call")
+    async def call() -> None:
+        await asyncio.sleep(current_random().uniform(0.0, 3.0))
+
+    return app

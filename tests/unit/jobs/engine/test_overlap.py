@@ -1,0 +1,156 @@
+"""What happens at the limit of scheduled runs: they wait, are skipped with a word, or there is none."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any, Literal
+
+import pytest
+from tests.unit.jobs.engine.support_engine import START, running
+
+from mainspring.jobs import JobApp, RunRecord, RunState
+from mainspring.testing import VirtualClock
+
+
+class Slow:
+    """Jobs that fire every ten seconds and take as long as they are told."""
+
+    def __init__(self) -> None:
+        self.app = JobApp("t", store="memory")
+        self.began: list[tuple[str, float]] = []
+        self.now = self.most = 0
+
+    def add(self, job_id: str, seconds: float, **options: Any) -> None:
+        async def handle() -> None:
+            self.began.append((job_id, asyncio.get_running_loop().time()))
+            self.now += 1
+            self.most = max(self.most, self.now)
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                self.now -= 1
+
+        self.app.job(job_id, every=10, **options)(handle)
+
+    def live(self, seconds: float) -> list[RunRecord]:
+        """Run for some virtual seconds and return all records, oldest first."""
+
+        async def main() -> list[RunRecord]:
+            async with running(self.app) as app:
+                await asyncio.sleep(seconds)
+                return list(await app.runs(limit=1000))[::-1]
+
+        with VirtualClock(START + timedelta(seconds=1)) as clock:
+            return clock.run(main())
+
+
+@pytest.mark.parametrize(("overlap", "began", "most"), [("queue", 4, 1), ("skip", 4, 1), ("allow", 10, 3)])
+def test_a_run_that_is_slower_than_its_schedule(
+    overlap: Literal["queue", "skip", "allow"], began: int, most: int
+) -> None:
+    slow = Slow()
+    slow.add("slow", 25, overlap=overlap)
+    records = slow.live(105)
+    assert (len(slow.began), slow.most) == (began, most)
+    skipped = [record for record in records if record.state is RunState.SKIPPED]
+    waiting = [record for record in records if record.state is RunState.AVAILABLE]
+    assert (len(skipped), len(waiting)) == {"queue": (0, 6), "skip": (6, 0), "allow": (0, 0)}[overlap]
+    if overlap == "skip":
+        assert {record.error_message for record in skipped} == {"skipped: the only slot of job:slow was taken"}
+
+
+def test_skipped_intervals_are_in_the_done_set() -> None:
+    slow = Slow()
+    slow.add("slow", 15, overlap="skip")
+
+    async def main() -> None:
+        async with running(slow.app) as app:
+            await asyncio.sleep(95)
+            assert await app.watermark("slow") == START + timedelta(seconds=80)
+            gaps = await app.gaps("slow")
+            assert [(end - start).total_seconds() for start, end in gaps] == [10.0] * 4
+            await (await app.backfill("slow", START, START + timedelta(seconds=80))).wait()
+            assert all(start >= START + timedelta(seconds=80) for start, _ in await app.gaps("slow"))
+
+    with VirtualClock(START + timedelta(seconds=1)) as clock:
+        clock.run(main())
+
+
+def test_a_retry_is_never_skipped() -> None:
+    """It has begun already: it waits for the run that came between."""
+    app = JobApp("t", store="memory")
+    tried: list[int] = []
+
+    @app.job("flaky", every=10, overlap="skip", retry=1)
+    async def flaky(ctx: Any) -> None:
+        tried.append(ctx.attempt)
+        await asyncio.sleep(9.9)
+        raise OSError("broken")
+
+    async def main() -> list[RunRecord]:
+        async with running(app):
+            await asyncio.sleep(100)
+            return list(await app.runs(limit=1000))
+
+    with VirtualClock(START + timedelta(seconds=1)) as clock:
+        records = clock.run(main())
+    assert sum(record.state is RunState.SKIPPED for record in records) > 0
+    assert all(record.attempt == 0 for record in records if record.state is RunState.SKIPPED)
+    assert {record.attempt for record in records if record.state is RunState.FAILED} == {2}
+
+
+def test_jobs_share_a_limit_by_its_key() -> None:
+    slow = Slow()
+    slow.add("one", 8, concurrency_key="api")
+    slow.add("two", 8, concurrency_key="api")
+    slow.add("free", 0)
+    slow.live(60)
+    assert slow.most == 2  # one of the two, and the free one
+    assert {job for job, _ in slow.began} == {"one", "two", "free"}
+
+
+def test_calls_and_backfills_are_not_counted() -> None:
+    slow = Slow()
+    slow.add("slow", 5)
+
+    async def main() -> None:
+        async with running(slow.app) as app:
+            backfill = await app.backfill("slow", START - timedelta(seconds=60), START, max_parallel=3)
+            await asyncio.gather(backfill.wait(), *(app.run_job("slow") for _ in range(4)))
+            assert slow.most >= 7
+
+    with VirtualClock(START + timedelta(seconds=1)) as clock:
+        clock.run(main())
+
+
+def test_a_higher_priority_goes_first_and_a_grace_is_the_jobs_own(caplog: pytest.LogCaptureFixture) -> None:
+    app = JobApp("t", store="memory", slots=1, cancel_grace=1000.0)
+    order: list[str] = []
+
+    @app.job("stubborn", cancel_grace=2.0)
+    async def stubborn() -> None:
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            await asyncio.sleep(30)
+
+    for job_id, priority in (("low", -1), ("middle", 0), ("high", 5)):
+
+        async def handle(ctx: Any) -> None:
+            order.append(ctx.job_id)
+
+        app.job(job_id, priority=priority)(handle)
+
+    async def main() -> None:
+        async with running(app):
+            held = await app.run_job("stubborn", wait=False)
+            await asyncio.sleep(1)
+            for job_id in ("low", "middle", "high"):
+                await app.run_job(job_id, wait=False)
+            await app.cancel(held.run_id)
+            await asyncio.sleep(5)
+            assert "does not stop" in caplog.text
+            await asyncio.sleep(60)
+
+    with VirtualClock(START) as clock:
+        clock.run(main())
+    assert order == ["high", "middle", "low"]

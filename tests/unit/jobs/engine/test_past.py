@@ -1,0 +1,135 @@
+"""A job that depends on its past goes on interval by interval, and stops behind one that did not succeed."""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.jobs.engine.support_engine import START, at, eventually, make_app, running
+
+from mainspring.errors import InvalidArgumentError
+from mainspring.jobs import DataInterval, JobApp, RunState
+from mainspring.testing import VirtualClock
+
+
+class Chain:
+    """An hourly job that depends on its past, and notes what it ran and how many ran at once."""
+
+    def __init__(self, app: JobApp, **options: Any) -> None:
+        self.app = app
+        self.ran: list[datetime] = []
+        self.failing: set[datetime] = set()
+        self.now = self.most = 0
+        app.job("chain", every=3600, depends_on_past=True, **options)(self._handle)
+
+    async def _handle(self, data_interval: DataInterval) -> None:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(0.01)
+        self.now -= 1
+        self.ran.append(data_interval.start)
+        if data_interval.start in self.failing:
+            raise OSError("broken hour")
+
+
+def simulate(hours: float, main: Coroutine[Any, Any, None]) -> float:
+    """Run on virtual time that begins some hours behind START; return the seconds that passed."""
+    with VirtualClock(at(hours)) as clock:
+        clock.run(main)
+        return clock.monotonic()
+
+
+def hours(first: int, last: int) -> list[datetime]:
+    return [at(hour) for hour in range(first, last)]
+
+
+def test_intervals_run_one_after_the_other_and_stop_behind_a_failure() -> None:
+    chain = Chain(JobApp("t", store="memory"), start_at=START, missed="all")
+    chain.failing = {at(4)}
+
+    async def main() -> None:
+        async with running(chain.app) as app:
+            await asyncio.sleep(60)
+            assert chain.ran == hours(0, 5)
+            waiting = await app.runs("chain", states=[RunState.WAITING])
+            assert [run.blocked_by for run in waiting][-2:] == [
+                "blocked by chain 2013-01-01T05:00Z",
+                "blocked by chain 2013-01-01T04:00Z",
+            ]
+            chain.failing.clear()
+            await (await app.backfill("chain", at(4), at(5), reprocess="failed")).wait()
+            await asyncio.sleep(3600)
+            assert chain.ran == [*hours(0, 5), *hours(4, 11)]
+
+    simulate(10.5, main())
+    assert chain.most == 1
+
+
+def test_what_was_skipped_blocks_nothing() -> None:
+    chain = Chain(JobApp("t", store="memory"), start_at=START)
+
+    async def main() -> None:
+        async with running(chain.app):
+            await asyncio.sleep(2 * 3600)
+            assert chain.ran == hours(9, 12)
+
+    simulate(10.5, main())
+
+
+def test_a_backfill_goes_in_order_and_so_does_doing_it_again() -> None:
+    """Each end lets one run go at once: 300 of them do not wait for looks that are a quarter of a second apart."""
+    chain = Chain(JobApp("t", store="memory"))
+
+    async def main() -> None:
+        async with running(chain.app) as app:
+            await (await app.backfill("chain", START, at(300))).wait()
+            assert chain.ran == hours(0, 300)
+            await (await app.backfill("chain", at(100), at(200), reprocess="all")).wait()
+            assert chain.ran == [*hours(0, 300), *hours(100, 200)]
+
+    assert simulate(0, main()) < 30
+    assert chain.most == 1
+
+
+def test_a_backfill_behind_a_failure_waits_for_it() -> None:
+    chain = Chain(JobApp("t", store="memory"), start_at=START, missed="all")
+    chain.failing = {at(1)}
+
+    async def main() -> None:
+        async with running(chain.app) as app:
+            await asyncio.sleep(10)
+            later = await app.backfill("chain", at(2), at(4))
+            await asyncio.sleep(10)
+            assert (await later.progress()).running == 2
+            chain.failing.clear()
+            await app.backfill("chain", at(1), at(2))
+            assert (await later.wait()).succeeded == 2
+
+    simulate(4.5, main())
+    assert chain.ran[-3:] == hours(1, 4)
+
+
+async def test_a_chain_goes_on_after_a_restart(tmp_path: Path) -> None:
+    first = Chain(make_app(tmp_path))
+    first.failing = {at(3)}
+    async with running(first.app) as app:
+        backfill = await app.backfill("chain", START, at(8))
+
+        async def stopped() -> bool:
+            return first.ran == hours(0, 4)
+
+        await eventually(stopped)
+    second = Chain(make_app(tmp_path))
+    async with running(second.app) as app:
+        await (await app.backfill("chain", at(3), at(4))).wait()
+        outcome = await (await app.backfill_by_id(backfill.backfill_id)).wait()
+    assert (outcome.succeeded, outcome.failed) == (7, 1)
+    assert second.ran == hours(3, 8)
+
+
+async def test_a_chain_cannot_be_filled_from_its_end(tmp_path: Path) -> None:
+    chain = Chain(make_app(tmp_path))
+    with pytest.raises(InvalidArgumentError, match="waits for the one before it"):
+        await chain.app.backfill("chain", START, START + timedelta(hours=3), order="desc")
