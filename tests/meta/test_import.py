@@ -13,6 +13,12 @@ from tests.meta.support_tree import ROOT, SRC, plant, read_modules
 
 PROBE = ROOT / "tests" / "meta" / "support_import_probe.py"
 TOO_HEAVY = ("msgspec", "zoneinfo", "sqlite3", "ssl", "logging.handlers", "importlib.metadata")
+# What an app needs when it is open; its declaration is part of every start, also of a command that only looks.
+NEEDED_WHEN_OPEN = (
+    "sqlite3", "multiprocessing", "tomllib", "mainspring.concurrency._worker_pool", "mainspring.jobs.engine._parts",
+    "mainspring.jobs.stores._sqlite", "mainspring.jobs.stores._memory", "mainspring.runtime._entrypoint",
+    "mainspring.sinks._set",
+)  # fmt: skip
 # Rooms that are written around a third party and need it at import; without it they are left out.
 NEEDED_AT_IMPORT = {"cli": "typer", "demo": "aiohttp", "web": "fastapi"}
 
@@ -49,6 +55,11 @@ def test_no_module_touches_the_world_when_imported() -> None:
 
 def test_the_package_alone_loads_nothing_heavy() -> None:
     assert [] == [name for name in TOO_HEAVY if name in import_in_child(SRC, "mainspring").modules]
+
+
+def test_declaring_jobs_loads_no_store_sink_worker_or_program() -> None:
+    loaded = import_in_child(SRC, "mainspring.jobs.engine._app").modules
+    assert [] == [name for name in NEEDED_WHEN_OPEN if name in loaded]
 
 
 @pytest.mark.parametrize(

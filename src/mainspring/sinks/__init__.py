@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mainspring.sinks._batcher import SinkStatistic as SinkStatistic
+    from mainspring.sinks._delivery import SPOOL_BYTES as SPOOL_BYTES
     from mainspring.sinks._delivery import Delivery as Delivery
     from mainspring.sinks._file_sink import Csv as Csv
     from mainspring.sinks._file_sink import FileSink as FileSink
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from mainspring.sinks._sink import WriteIntent as WriteIntent
     from mainspring.sinks._sink import label_of as label_of
     from mainspring.sinks._sink import on as on
-    from mainspring.sinks._spool import SPOOL_BYTES as SPOOL_BYTES
     from mainspring.sinks._spool import Spool as Spool
     from mainspring.sinks._spool import SpoolStats as SpoolStats
     from mainspring.sinks._sql_table import SqlTable as SqlTable
@@ -62,5 +62,5 @@ else:
             "_survey": ("SpoolSurvey", "survey_spools"),
             "_transaction": ("Collector", "SinkRun", "SqlTransaction", "StageArea", "TransactionalWrite"),
         },
-        house={"_replay": ("ask_for_replay",), "_sink": ("label_of",), "_spool": ("SPOOL_BYTES",)},
+        house={"_replay": ("ask_for_replay",), "_sink": ("label_of",), "_delivery": ("SPOOL_BYTES",)},
     )

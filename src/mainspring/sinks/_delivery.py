@@ -6,6 +6,7 @@ from typing import Final, Literal
 from mainspring.base import Backoff
 from mainspring.errors import InvalidArgumentError
 
+SPOOL_BYTES: Final = 256 << 20  # that may wait on disk for the sinks of a program
 DEFAULT_RETRY: Final = Backoff(0.1, maximum=5.0, jitter="full", max_tries=5)
 SPOOL_RETRY: Final = Backoff(1.0, maximum=60.0, jitter="full")
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Self, TypeVar  # Any: items have any type
 from mainspring.concurrency import ThreadPoolExecutor
 from mainspring.errors import InvalidArgumentError, InvalidItemError
 from mainspring.sinks._batcher import Ticket
-from mainspring.sinks._delivery import Delivery
+from mainspring.sinks._delivery import SPOOL_BYTES, Delivery
 from mainspring.sinks._lane import Lane, delivery_of
 from mainspring.sinks._letters import TypeNames
 from mainspring.sinks._own_database import OwnRows
@@ -25,7 +25,7 @@ from mainspring.sinks._sink import (
     is_collecting,
     label_of,
 )
-from mainspring.sinks._spool import SPOOL_BYTES, Spool
+from mainspring.sinks._spool import Spool
 from mainspring.sinks._sql_table import SqlTable
 from mainspring.sinks._staged import MemoryBudget, RunRows
 from mainspring.sinks._transaction import Collector, SinkRun, StageArea

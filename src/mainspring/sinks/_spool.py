@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SPOOL_BYTES: Final = 256 << 20
 _DAMAGED: Final = "its bytes are damaged"
 
 

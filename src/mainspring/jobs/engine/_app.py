@@ -10,17 +10,12 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 
-from mainspring.concurrency import ThreadPoolExecutor, WorkerPool
 from mainspring.errors import ClosedError, InvalidArgumentError, NoEntrypointError, UnknownBackfillError
-from mainspring.jobs.engine._backfill import Backfill
-from mainspring.jobs.engine._backfill_rows import BackfillOptions, with_downstream
 from mainspring.jobs.engine._calls import new_call
 from mainspring.jobs.engine._declarations import Job
 from mainspring.jobs.engine._metrics import RunMetrics
-from mainspring.jobs.engine._parts import AppResources, OpenApp
-from mainspring.jobs.engine._reader import JobReader
 from mainspring.jobs.engine._results import RunResult
 from mainspring.jobs.engine._scheduler import starts_of
 from mainspring.jobs.engine._settings import AppSettings, SettingsSource
@@ -28,11 +23,21 @@ from mainspring.jobs.engine._sight import Sight
 from mainspring.jobs.engine._steering import Steering
 from mainspring.jobs.engine._store_url import make_store
 from mainspring.jobs.model import RunState, check_needs
-from mainspring.jobs.stores import BackfillRow, BackfillState, JobStore, MemoryData, RunRecord
-from mainspring.runtime import Entrypoint, ResourceContainer, Service
+from mainspring.jobs.stores import BackfillRow, BackfillState, JobStore, RunRecord
+from mainspring.runtime import Service
 from mainspring.sinks import SPOOL_BYTES
-from mainspring.storage import Durability
-from mainspring.tools import ConfigLoader
+
+if TYPE_CHECKING:
+    from mainspring.concurrency import ThreadPoolExecutor, WorkerPool
+    from mainspring.jobs.engine._backfill import Backfill
+    from mainspring.jobs.engine._parts import OpenApp
+    from mainspring.jobs.engine._reader import JobReader
+    from mainspring.jobs.stores import MemoryData
+    from mainspring.runtime import ResourceContainer
+    from mainspring.storage import Durability
+    from mainspring.tools import ConfigLoader
+
+# What an app needs when it is open is imported then: `from mainspring.jobs import JobApp` is part of every start.
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -69,7 +74,7 @@ class JobApp(Steering, Sight, Service):
         label: str = "default",
         *,
         store: JobStore | str | Path | None = None,
-        durability: Durability = "disk",
+        durability: "Durability" = "disk",
         slots: int = 10_000,
         queues: Sequence[str] = ("default",),
         poll_interval: float = 2.0,
@@ -78,7 +83,7 @@ class JobApp(Steering, Sight, Service):
         schedule: bool = True,
         spool: str | Path | None = None,
         spool_bytes: int = SPOOL_BYTES,
-        settings: ConfigLoader | None = None,
+        settings: "ConfigLoader | None" = None,
     ) -> None:
         Service.__init__(self)
         Steering.__init__(self)
@@ -93,7 +98,7 @@ class JobApp(Steering, Sight, Service):
         self._store_given = store
         self._spool_given = None if spool is None else Path(spool)
         self._spool_bytes = spool_bytes
-        self._memory = MemoryData()  # for store="memory": what was kept is there when the app is opened again
+        self._memory: MemoryData | None = None  # for store="memory": what was kept is there at the next opening
         self._durability: Durability = durability
         self._slots, self._queues, self._poll_interval = slots, tuple(queues), poll_interval
         self._drain_timeout, self._cancel_grace, self._schedule = drain_timeout, cancel_grace, schedule
@@ -123,7 +128,7 @@ class JobApp(Steering, Sight, Service):
         """Drain and close; called by the entrypoint."""
         await self.close()
 
-    async def open(self, *, runner: bool = True) -> OpenApp:
+    async def open(self, *, runner: bool = True) -> "OpenApp":
         """Open store and runner on the running loop, once; whoever opened it outside an entrypoint closes it.
 
         Args:
@@ -159,7 +164,9 @@ class JobApp(Steering, Sight, Service):
         if self._opening is not None and not self._opening[1].locked():
             self._opening = None  # an app that outlives its loop does not keep it
 
-    async def _open_parts(self, *, runner: bool) -> OpenApp:
+    async def _open_parts(self, *, runner: bool) -> "OpenApp":
+        from mainspring.jobs.engine._parts import AppResources, OpenApp
+
         check_needs({one.job_id: (one.schedule, one.needs) for one in self.jobs.values()}, starts=starts_of(self.jobs))
         settings = self._settings.load()
         store = self._make_store(settings)
@@ -185,8 +192,10 @@ class JobApp(Steering, Sight, Service):
         await anext(self._guard)
         return opened
 
-    def _shared_resources(self) -> ResourceContainer | None:
+    def _shared_resources(self) -> "ResourceContainer | None":
         """Return the program's resources if this app is one of its services: one instance of each for all."""
+        from mainspring.runtime import Entrypoint
+
         try:
             program = Entrypoint.get_current()
         except NoEntrypointError:
@@ -202,18 +211,18 @@ class JobApp(Steering, Sight, Service):
             self._guard = None
             await self.close()
 
-    def _opened(self) -> OpenApp:
+    def _opened(self) -> "OpenApp":
         if self._open is None:
             raise ClosedError(what=f"the app {self.label!r}", hint="await app.open() first")
         return self._open
 
     # --- what handlers use ---
 
-    def thread_pool(self) -> ThreadPoolExecutor:
+    def thread_pool(self) -> "ThreadPoolExecutor":
         """The threads in which plain functions run."""
         return self._opened().threads
 
-    async def worker_pool(self) -> WorkerPool:
+    async def worker_pool(self) -> "WorkerPool":
         """The worker processes for CPU work, started at the first use."""
         return await self._opened().worker_pool()
 
@@ -283,12 +292,14 @@ class JobApp(Steering, Sight, Service):
         return await reader.runs(job, states=states, backfill_id=backfill_id, before=before, limit=limit)
 
     @asynccontextmanager
-    async def reading(self) -> AsyncGenerator[JobReader]:
+    async def reading(self) -> "AsyncGenerator[JobReader]":
         """Look at the store without taking part: nothing is registered, claimed or created.
 
         Raises:
             StorageError: there is no store, or it cannot be read.
         """
+        from mainspring.jobs.engine._reader import JobReader
+
         if self._open is not None and self._open.loop is asyncio.get_running_loop():
             yield JobReader(self._registry, self._open.store)
             return
@@ -300,10 +311,16 @@ class JobApp(Steering, Sight, Service):
             await store.close()
 
     def _make_store(self, settings: AppSettings) -> JobStore:
+        from mainspring.jobs.stores import MemoryData
+
+        if self._memory is None:
+            self._memory = MemoryData()
         given, durability = self._store_given, self._durability
         return make_store(given, durability=durability, memory=self._memory, settings=settings)
 
-    async def _reader(self) -> JobReader:
+    async def _reader(self) -> "JobReader":
+        from mainspring.jobs.engine._reader import JobReader
+
         return JobReader(self._registry, (await self.open()).store)
 
     # --- intervals ---
@@ -321,7 +338,7 @@ class JobApp(Steering, Sight, Service):
         downstream: bool = False,
         config: Mapping[str, object] | None = None,
         config_at: Literal["now", "interval"] = "now",
-    ) -> Backfill:
+    ) -> "Backfill":
         """Run the intervals of a job between two instants; durable, and lazily made.
 
         Ends are aware datetimes or dates (midnight in the job's zone). With `downstream` the intervals of the jobs
@@ -332,6 +349,9 @@ class JobApp(Steering, Sight, Service):
         Raises:
             InvalidArgumentError: start is not before end, a naive datetime, or a job without intervals.
         """
+        from mainspring.jobs.engine._backfill import Backfill
+        from mainspring.jobs.engine._backfill_rows import BackfillOptions, with_downstream
+
         definition = self._registry[job]
         low, high = self.interval_range(definition, start, end)
         options = BackfillOptions(
@@ -350,12 +370,14 @@ class JobApp(Steering, Sight, Service):
         opened.planner.changed()
         return Backfill(self, row)
 
-    async def backfill_by_id(self, backfill_id: str) -> Backfill:
+    async def backfill_by_id(self, backfill_id: str) -> "Backfill":
         """Return the handle of a stored backfill.
 
         Raises:
             UnknownBackfillError: there is none of this id.
         """
+        from mainspring.jobs.engine._backfill import Backfill
+
         row = await (await self.open()).store.backfill(backfill_id)
         if row is None:
             raise UnknownBackfillError(backfill_id=backfill_id)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, TypeVar, Unpack  # Any: handlers have any signature
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack  # Any: handlers have any signature
 
 from mainspring.base import current_clock, to_us
 from mainspring.errors import InvalidArgumentError
@@ -12,7 +12,10 @@ from mainspring.jobs.engine._planner import walk
 from mainspring.jobs.engine._registry import Handler, JobKeywords, JobOptions, Registry
 from mainspring.jobs.model import DataInterval, PlannedFire, plan_fires, to_instant
 from mainspring.runtime import Provider
-from mainspring.sinks import SPOOL_BYTES, Delivery, SinkSet, TypedSink, label_of
+from mainspring.sinks import SPOOL_BYTES
+
+if TYPE_CHECKING:
+    from mainspring.sinks import Delivery, SinkSet
 
 T = TypeVar("T")
 
@@ -51,7 +54,7 @@ class Declarations:
         return provider
 
     def sink(
-        self, *types: type, sink: object = None, name: str | None = None, delivery: Delivery | None = None
+        self, *types: type, sink: object = None, name: str | None = None, delivery: "Delivery | None" = None
     ) -> Callable[[T], T]:
         """Send items of these types, from any job of this app, to `sink`, or to what is decorated.
 
@@ -97,6 +100,8 @@ class Declarations:
     @property
     def declared_sinks(self) -> Sequence[tuple[str, object, tuple[type, ...]]]:
         """The sinks of the app: name, sink, and the types that it takes."""
+        from mainspring.sinks import TypedSink, label_of
+
         return [
             (name or label_of(sink), sink, types or (sink.types if isinstance(sink, TypedSink) else ()))
             for sink, types, name, _ in self._sinks
@@ -107,8 +112,10 @@ class Declarations:
         """What `@app.resource` offered, by name."""
         return self._names
 
-    def sink_set(self, *, spool: Path, spool_bytes: int = SPOOL_BYTES) -> SinkSet:
+    def sink_set(self, *, spool: Path, spool_bytes: int = SPOOL_BYTES) -> "SinkSet":
         """Return a new set of the declared sinks; items that one does not take wait in the folder `spool`."""
+        from mainspring.sinks import SinkSet
+
         sinks = SinkSet(spool=spool, spool_bytes=spool_bytes)
         for sink, types, name, delivery in self._sinks:
             sinks.add(sink, types=types, name=name, delivery=delivery)

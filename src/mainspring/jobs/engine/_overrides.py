@@ -3,14 +3,17 @@
 import logging
 from collections.abc import MutableMapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mainspring.base import decode_json
 from mainspring.errors import ConfigError, DecodeError, InvalidArgumentError
 from mainspring.jobs.engine._definition import JobDefinition
-from mainspring.jobs.engine._execution import Work
 from mainspring.jobs.engine._registry import Registry
 from mainspring.jobs.model import Schedule
 from mainspring.jobs.stores import JobRow
+
+if TYPE_CHECKING:
+    from mainspring.jobs.engine._execution import Work
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +25,7 @@ class Overrides:
         works: what the node runs; its definitions are kept the same as those of the registry.
     """
 
-    def __init__(self, registry: Registry, works: MutableMapping[str, Work]) -> None:
+    def __init__(self, registry: Registry, works: "MutableMapping[str, Work]") -> None:
         self._registry = registry
         self._works = works
         self._applied: dict[str, bytes | None] = {}

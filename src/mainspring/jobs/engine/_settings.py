@@ -2,13 +2,15 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Any, Final  # Any: a config holds plain JSON
+from typing import TYPE_CHECKING, Any, Final  # Any: a config holds plain JSON
 
 import msgspec
 
 from mainspring.base import current_clock
 from mainspring.errors import ConfigError
-from mainspring.tools import ConfigLoader
+
+if TYPE_CHECKING:
+    from mainspring.tools import ConfigLoader
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +41,8 @@ class SettingsSource:
 
     __slots__ = ("_complaint", "_interval", "_last", "_loader", "_next")
 
-    def __init__(self, loader: ConfigLoader | None, *, interval: float) -> None:
-        self._loader = loader or ConfigLoader.from_file("mainspring.toml", env_prefix="MAINSPRING")
+    def __init__(self, loader: "ConfigLoader | None", *, interval: float) -> None:
+        self._loader = loader
         self._interval = interval
         self._last = DEFAULTS
         self._next = 0.0
@@ -53,6 +55,10 @@ class SettingsSource:
             ConfigError: they cannot be read; the error names the place.
         """
         self._next = current_clock().monotonic() + self._interval
+        if self._loader is None:
+            from mainspring.tools import ConfigLoader  # most of what the declaration of an app would cost
+
+            self._loader = ConfigLoader.from_file("mainspring.toml", env_prefix="MAINSPRING")
         self._last = self._loader.load(AppSettings)
         return self._last
 

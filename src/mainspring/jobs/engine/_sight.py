@@ -3,21 +3,24 @@
 from abc import ABC
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mainspring.base import current_clock
 from mainspring.jobs.engine._metrics import RunMetrics
-from mainspring.jobs.engine._parts import OpenApp
 from mainspring.jobs.engine._settings import SettingsSource
 from mainspring.jobs.engine._store_url import spool_folder, state_directory
 from mainspring.jobs.stores import JobStore
-from mainspring.sinks import SinkSet, SinkStats, Spool, SpoolStats
+
+if TYPE_CHECKING:
+    from mainspring.jobs.engine._parts import OpenApp
+    from mainspring.sinks import SinkSet, SinkStats, Spool, SpoolStats
 
 
 class Sight(ABC):
     """The showing half of a `JobApp`."""
 
     metrics: RunMetrics
-    _open: OpenApp | None
+    _open: "OpenApp | None"
     _settings: SettingsSource
     _store_given: JobStore | str | Path | None
     _spool_given: Path | None
@@ -57,20 +60,22 @@ class Sight(ABC):
         return self._open.store.lease_end(self._open.node.epoch) > current_clock().monotonic()
 
     @property
-    def sinks(self) -> SinkSet | None:
+    def sinks(self) -> "SinkSet | None":
         """The sinks, once the app is open."""
         return None if self._open is None else self._open.sinks
 
     @property
-    def spool(self) -> Spool | None:
+    def spool(self) -> "Spool | None":
         """What waits on disk for sinks, and the dead letters, once the app is open."""
         return None if self._open is None else self._open.sinks.spool
 
-    def sink_stats(self) -> Sequence[SinkStats]:
+    def sink_stats(self) -> "Sequence[SinkStats]":
         """Return the numbers of the sinks that take batches and were used."""
         return [] if self._open is None else self._open.sinks.stats()
 
-    def spool_stats(self) -> SpoolStats:
+    def spool_stats(self) -> "SpoolStats":
         """Return what this process keeps on disk for sinks."""
+        from mainspring.sinks import SpoolStats
+
         spool = self.spool
         return SpoolStats(0, 0, 0) if spool is None else spool.stats()

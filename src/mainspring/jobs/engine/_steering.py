@@ -5,14 +5,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any  # Any: a config holds plain JSON
+from typing import TYPE_CHECKING, Any  # Any: a config holds plain JSON
 
 from mainspring.base import encode_json, from_us, to_us
 from mainspring.errors import ConfigError, InvalidArgumentError
 from mainspring.jobs.engine._configs import check_config, history_of
 from mainspring.jobs.engine._declarations import Declarations, Job
 from mainspring.jobs.engine._overrides import read_schedule
-from mainspring.jobs.engine._parts import OpenApp
 from mainspring.jobs.engine._registry import make_schedule
 from mainspring.jobs.engine._results import ScheduleVersion
 from mainspring.jobs.engine._scheduler import starts_of
@@ -35,6 +34,9 @@ from mainspring.jobs.model import (
 from mainspring.jobs.stores import JobRow, ScheduleRow, SetSchedule
 from mainspring.tools import MASK
 
+if TYPE_CHECKING:
+    from mainspring.jobs.engine._parts import OpenApp
+
 _WHOLE_HISTORY = 10_000
 
 
@@ -44,7 +46,7 @@ class Steering(Declarations, ABC):
     _settings: SettingsSource
 
     @abstractmethod
-    async def open(self, *, runner: bool = True) -> OpenApp:
+    async def open(self, *, runner: bool = True) -> "OpenApp":
         """Open store and runner."""
 
     async def put_config(
@@ -195,7 +197,7 @@ class Steering(Declarations, ABC):
         rows = await opened.store.schedules(self._registry[job].job_id, limit=limit)
         return [schedule_version(row) for row in rows]
 
-    async def _steer(self, opened: OpenApp, change: Callable[[], Awaitable[JobRow | None]]) -> None:
+    async def _steer(self, opened: "OpenApp", change: Callable[[], Awaitable[JobRow | None]]) -> None:
         """Change a job's row and go by it here at once; the job is registered first where it never was."""
         row = await change()
         if row is None:

@@ -3,12 +3,16 @@
 import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.engine._settings import DEFAULTS, AppSettings
-from mainspring.jobs.stores import JobStore, MemoryData, MemoryStore, SqliteStore
-from mainspring.storage import Durability
+from mainspring.jobs.stores import JobStore
 from mainspring.tools import masked
+
+if TYPE_CHECKING:
+    from mainspring.jobs.stores import MemoryData
+    from mainspring.storage import Durability
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +28,8 @@ def state_directory(settings: AppSettings) -> Path:
 def make_store(
     store: JobStore | str | Path | None,
     *,
-    durability: Durability,
-    memory: MemoryData,
+    durability: "Durability",
+    memory: "MemoryData",
     settings: AppSettings = DEFAULTS,
 ) -> JobStore:
     """Return the store that `store=` names; nothing is opened yet.
@@ -39,7 +43,13 @@ def make_store(
     named = store if store is not None else _named(settings) or _default_path(settings)
     if not isinstance(named, str | Path):
         return named
-    return MemoryStore(memory) if named == _MEMORY else SqliteStore(_path_of(named), durability=durability)
+    if named == _MEMORY:
+        from mainspring.jobs.stores import MemoryStore
+
+        return MemoryStore(memory)
+    from mainspring.jobs.stores import SqliteStore
+
+    return SqliteStore(_path_of(named), durability=durability)
 
 
 def spool_folder(store: JobStore | str | Path | None, *, settings: AppSettings = DEFAULTS) -> Path:
