@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mainspring.services._cron_service import CronService as CronService
+    from mainspring.services._dns_records import DNSRecord as DNSRecord
+    from mainspring.services._dns_records import DNSRecords as DNSRecords
+    from mainspring.services._dns_records import RecordKind as RecordKind
+    from mainspring.services._dns_records import RecordType as RecordType
+    from mainspring.services._dns_store import DNSStore as DNSStore
+    from mainspring.services._dns_store import DNSZone as DNSZone
     from mainspring.services._lifespan import ASGIApplicationType as ASGIApplicationType
     from mainspring.services._lifespan import ASGIReceiveType as ASGIReceiveType
     from mainspring.services._lifespan import ASGIScopeType as ASGIScopeType
@@ -34,6 +40,8 @@ if TYPE_CHECKING:
     from mainspring.services.aiohttp_service import AIOHTTPSSLService as AIOHTTPSSLService
     from mainspring.services.asgi_service import ASGIHTTPService as ASGIHTTPService
     from mainspring.services.asgi_service import ASGIHTTPSSLService as ASGIHTTPSSLService
+    from mainspring.services.dns_server import TCPDNSServer as TCPDNSServer
+    from mainspring.services.dns_server import UDPDNSServer as UDPDNSServer
     from mainspring.services.grpc_service import GRPCPort as GRPCPort
     from mainspring.services.grpc_service import GRPCService as GRPCService
     from mainspring.services.uvicorn_service import UvicornApplication as UvicornApplication
@@ -45,6 +53,16 @@ else:
         __name__,
         {
             "_cron_service": ("CronService",),
+            "_dns_records": (
+                "DNSRecord",
+                "DNSRecords",
+                "RecordKind",
+                "RecordType",
+            ),
+            "_dns_store": (
+                "DNSStore",
+                "DNSZone",
+            ),
             "_lifespan": (
                 "ASGIApplicationType",
                 "ASGIReceiveType",
@@ -86,6 +104,10 @@ else:
             "asgi_service": (
                 "ASGIHTTPSSLService",
                 "ASGIHTTPService",
+            ),
+            "dns_server": (
+                "TCPDNSServer",
+                "UDPDNSServer",
             ),
             "grpc_service": (
                 "GRPCPort",

@@ -31,6 +31,7 @@ NAMES = {
     " Service ServiceMeta SimpleServer TCPClient TCPServer TLSClient TLSServer UDPServer",
     "aiomisc.service.base": "Service ServiceMeta SimpleServer",
     "aiomisc.service.cron": "CronService",
+    "aiomisc.service.dns": "DNSRecord DNSStore DNSZone RecordType TCPDNSServer UDPDNSServer records",
     "aiomisc.service.periodic": "PeriodicService",
     "aiomisc.service.process": "ProcessService RespawningProcessService",
     "aiomisc.service.profiler": "Profiler",
