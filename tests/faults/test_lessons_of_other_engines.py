@@ -295,7 +295,7 @@ async def test_a_suspended_node_that_wakes_creates_nothing_twice(tmp_path: Path)
         made = Counter(record.interval_start for record in records)
         assert {1} == set(made.values())
         ended = [record for record in records if record.state is RunState.SUCCEEDED]
-        assert len(ended) >= 10
+        assert len(ended) >= 5
     finally:
         await store.close()
 
