@@ -28,6 +28,7 @@ from mainspring.jobs.stores import (
     JobRow,
     JobStore,
     NodeRow,
+    Prune,
     QueueRow,
     RunFilter,
     RunRecord,
@@ -258,6 +259,9 @@ class FaultyStore:
 
     async def set_backfill_state(self, backfill_id: str, state: BackfillState) -> BackfillRow:
         return await self._call(lambda: self.inner.set_backfill_state(backfill_id, state))
+
+    async def prune(self, command: Prune) -> int:
+        return await self._call(lambda: self.inner.prune(command))
 
     async def settle_waiting(self, *, released: Sequence[str] = (), blocked: Sequence[tuple[str, str]] = ()) -> None:
         await self._call(lambda: self.inner.settle_waiting(released=released, blocked=blocked))

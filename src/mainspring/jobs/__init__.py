@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from mainspring.jobs.model import Cron as Cron
     from mainspring.jobs.model import DataInterval as DataInterval
     from mainspring.jobs.model import Every as Every
+    from mainspring.jobs.model import Keep as Keep
     from mainspring.jobs.model import LogLine as LogLine
     from mainspring.jobs.model import Missed as Missed
     from mainspring.jobs.model import Need as Need
     from mainspring.jobs.model import PlannedFire as PlannedFire
+    from mainspring.jobs.model import Retention as Retention
     from mainspring.jobs.model import RunLog as RunLog
     from mainspring.jobs.model import RunState as RunState
     from mainspring.jobs.stores import BackfillState as BackfillState
@@ -60,10 +62,12 @@ else:
                 "DataInterval",
                 "Every",
                 "LogLine",
+                "Keep",
                 "Missed",
                 "Need",
                 "PlannedFire",
                 "RunLog",
+                "Retention",
                 "RunState",
             ),
             "mainspring.jobs.stores": ("BackfillState", "RunRecord"),

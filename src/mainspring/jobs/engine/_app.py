@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar
 
 from mainspring.errors import ClosedError, InvalidArgumentError, NoEntrypointError, UnknownBackfillError
 from mainspring.jobs.engine._calls import new_call
@@ -22,7 +22,7 @@ from mainspring.jobs.engine._settings import AppSettings, SettingsSource
 from mainspring.jobs.engine._sight import Sight
 from mainspring.jobs.engine._steering import Steering
 from mainspring.jobs.engine._store_url import make_store
-from mainspring.jobs.model import RunState, check_needs
+from mainspring.jobs.model import Retention, RunState, check_needs
 from mainspring.jobs.stores import BackfillRow, BackfillState, JobStore, RunRecord
 from mainspring.runtime import Service
 from mainspring.sinks import SPOOL_BYTES
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 # What an app needs when it is open is imported then: `from mainspring.jobs import JobApp` is part of every start.
 
+KEEP_MOST: Final = Retention()
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -64,6 +65,8 @@ class JobApp(Steering, Sight, Service):
         spool: a folder for items of sinks with `on_failure="spool"` that these did not take; by default beside the
             store's file, else in the state directory.
         spool_bytes: what the spool of one process may take on disk.
+        retention: which ended runs stay in the history; the rest is removed now and then while the app is open. None
+            keeps all. What is done, and what failed, is known for ever.
         settings: where the settings come from, the tables `[jobs.ID]` among them, whose keys replace those of
             the jobs' own config; by default `mainspring.toml` in the working directory and the variables
             `MAINSPRING__...`, which are looked at again every `poll_interval` seconds while runs start.
@@ -83,6 +86,7 @@ class JobApp(Steering, Sight, Service):
         schedule: bool = True,
         spool: str | Path | None = None,
         spool_bytes: int = SPOOL_BYTES,
+        retention: Retention | None = KEEP_MOST,
         settings: "ConfigLoader | None" = None,
     ) -> None:
         Service.__init__(self)
@@ -103,6 +107,7 @@ class JobApp(Steering, Sight, Service):
         self._slots, self._queues, self._poll_interval = slots, tuple(queues), poll_interval
         self._drain_timeout, self._cancel_grace, self._schedule = drain_timeout, cancel_grace, schedule
         self._settings = SettingsSource(settings, interval=poll_interval)
+        self._retention = retention
         self._open: OpenApp | None = None
         self._opening: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
         self._guard: AsyncGenerator[None, None] | None = None
@@ -181,6 +186,7 @@ class JobApp(Steering, Sight, Service):
             poll_interval=self._poll_interval,
             cancel_grace=self._cancel_grace,
             settings=self._settings,
+            retention=self._retention,
         )
         await store.open()
         try:

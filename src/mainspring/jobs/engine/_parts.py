@@ -15,9 +15,11 @@ from mainspring.jobs.engine._node import Node
 from mainspring.jobs.engine._overrides import Overrides
 from mainspring.jobs.engine._planner import BackfillPlanner
 from mainspring.jobs.engine._registry import Registry
+from mainspring.jobs.engine._retention import Pruner
 from mainspring.jobs.engine._scheduler import Scheduler, registration_of
 from mainspring.jobs.engine._settings import SettingsSource
 from mainspring.jobs.engine._waiters import Waiters
+from mainspring.jobs.model import Retention
 from mainspring.jobs.stores import JobRow, JobStore, RunRecord
 from mainspring.runtime import Provider, ResourceContainer, hear_children
 from mainspring.sinks import SinkRun, SinkSet
@@ -80,6 +82,7 @@ class OpenApp:
         poll_interval: float,
         cancel_grace: float,
         settings: SettingsSource,
+        retention: Retention | None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.store = store
@@ -110,6 +113,7 @@ class OpenApp:
         )
         self.needs = NeedsKeeper(store, definitions, poll_interval=poll_interval, on_released=self.node.wake)
         self.planner = BackfillPlanner(store, definitions, poll_interval=poll_interval, on_created=self._runs_made)
+        self._pruner = None if retention is None else Pruner(store, retention, definitions.keys())
         self._overrides = Overrides(registry, works)
         self.scheduler = Scheduler(
             store,
@@ -135,6 +139,8 @@ class OpenApp:
         await self.node.start()
         self._start(self.scheduler.follow(), "mainspring-schedules")
         self._start(self.planner.run(), "mainspring-backfills")
+        if self._pruner is not None:
+            self._start(self._pruner.run(), "mainspring-retention")
         self._start(self.needs.run(), "mainspring-needs")
 
     async def register(self) -> None:

@@ -21,6 +21,7 @@ from mainspring.jobs.model import (
     ConfigChange,
     ConfigSchema,
     ConfigVersion,
+    Retention,
     Schedule,
     check_needs,
     config_at,
@@ -44,6 +45,7 @@ class Steering(Declarations, ABC):
     """The steering half of a `JobApp`."""
 
     _settings: SettingsSource
+    _retention: Retention | None
 
     @abstractmethod
     async def open(self, *, runner: bool = True) -> "OpenApp":
@@ -196,6 +198,19 @@ class Steering(Declarations, ABC):
         opened = await self.open()
         rows = await opened.store.schedules(self._registry[job].job_id, limit=limit)
         return [schedule_version(row) for row in rows]
+
+    async def prune(self, retention: Retention | None = None) -> int:
+        """Remove now what is not to be kept of the history of all jobs in the store; return how many runs.
+
+        A few at a time: others hardly notice. What ended in the last ten minutes stays.
+
+        Args:
+            retention: what stays; that of the app unless given.
+        """
+        from mainspring.jobs.engine._retention import prune
+
+        opened = await self.open()
+        return await prune(opened.store, retention or self._retention or Retention())
 
     async def _steer(self, opened: "OpenApp", change: Callable[[], Awaitable[JobRow | None]]) -> None:
         """Change a job's row and go by it here at once; the job is registered first where it never was."""

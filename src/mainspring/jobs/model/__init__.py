@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from mainspring.jobs.model._plan import PlannedFire as PlannedFire
     from mainspring.jobs.model._plan import plan_fires as plan_fires
     from mainspring.jobs.model._ranges import RangeSet as RangeSet
+    from mainspring.jobs.model._retention import Keep as Keep
+    from mainspring.jobs.model._retention import Retention as Retention
     from mainspring.jobs.model._schedule import At as At
     from mainspring.jobs.model._schedule import Cron as Cron
     from mainspring.jobs.model._schedule import Every as Every
@@ -82,6 +84,7 @@ else:
                 "plan_fires",
             ),
             "_ranges": ("RangeSet",),
+            "_retention": ("Keep", "Retention"),
             "_schedule": (
                 "At",
                 "Cron",

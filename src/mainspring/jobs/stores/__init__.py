@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.stores._records import ran_in as ran_in
     from mainspring.jobs.stores._sqlite import SqliteStore as SqliteStore
     from mainspring.jobs.stores._steering_records import ConfigRow as ConfigRow
+    from mainspring.jobs.stores._steering_records import Prune as Prune
     from mainspring.jobs.stores._steering_records import ScheduleRow as ScheduleRow
     from mainspring.jobs.stores._steering_records import SetSchedule as SetSchedule
 else:
@@ -72,6 +73,6 @@ else:
                 "ran_in",
             ),
             "_sqlite": ("SqliteStore",),
-            "_steering_records": ("ConfigRow", "ScheduleRow", "SetSchedule"),
+            "_steering_records": ("ConfigRow", "Prune", "ScheduleRow", "SetSchedule"),
         },
     )

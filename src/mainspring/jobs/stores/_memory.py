@@ -19,6 +19,7 @@ from mainspring.jobs.stores._memory_configs import put_config
 from mainspring.jobs.stores._memory_data import LiveNode, MemoryData
 from mainspring.jobs.stores._memory_ends import cancel, finish
 from mainspring.jobs.stores._memory_enqueue import enqueue, enqueue_all
+from mainspring.jobs.stores._memory_prune import prune
 from mainspring.jobs.stores._memory_reads import MemoryReads, MemoryStoreReader
 from mainspring.jobs.stores._memory_schedules import set_paused, set_schedule
 from mainspring.jobs.stores._records import (
@@ -37,7 +38,7 @@ from mainspring.jobs.stores._records import (
     JobRow,
     RunRecord,
 )
-from mainspring.jobs.stores._steering_records import ConfigRow, SetSchedule
+from mainspring.jobs.stores._steering_records import ConfigRow, Prune, SetSchedule
 from mainspring.sinks import SinkRun
 
 T = TypeVar("T")
@@ -170,6 +171,10 @@ class MemoryStore(MemoryReads):
     def set_backfill_state(self, backfill_id: str, state: BackfillState) -> Awaitable[BackfillRow]:
         """Pause, resume or cancel; see `CatalogStore`."""
         return self._answer(partial(catalog.set_backfill_state, backfill_id=backfill_id, state=state, now=now_us()))
+
+    def prune(self, command: Prune) -> Awaitable[int]:
+        """Remove ended runs from the history; see `CatalogStore`."""
+        return self._answer(partial(prune, command=command))
 
     def settle_waiting(
         self, *, released: Sequence[str] = (), blocked: Sequence[tuple[str, str]] = ()

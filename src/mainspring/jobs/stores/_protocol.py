@@ -28,7 +28,7 @@ from mainspring.jobs.stores._records import (
     RunFilter,
     RunRecord,
 )
-from mainspring.jobs.stores._steering_records import ConfigRow, ScheduleRow, SetSchedule
+from mainspring.jobs.stores._steering_records import ConfigRow, Prune, ScheduleRow, SetSchedule
 from mainspring.sinks import SinkRun
 
 
@@ -141,6 +141,10 @@ class CatalogStore(Protocol):
         Raises:
             UnknownBackfillError: there is none of this id.
         """
+        ...
+
+    def prune(self, command: Prune) -> Awaitable[int]:
+        """Remove ended runs, with what belongs to them, from the history; return how many. The done-set stays."""
         ...
 
     def settle_waiting(

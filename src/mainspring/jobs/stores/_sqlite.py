@@ -35,10 +35,11 @@ from mainspring.jobs.stores._sqlite_enqueue import Intake
 from mainspring.jobs.stores._sqlite_finish import finish
 from mainspring.jobs.stores._sqlite_heart import Heart
 from mainspring.jobs.stores._sqlite_nodes import RENEWED_FROM, Nodes
+from mainspring.jobs.stores._sqlite_prune import prune
 from mainspring.jobs.stores._sqlite_reader import APPLICATION, SqliteReads, SqliteStoreReader, migrations
 from mainspring.jobs.stores._sqlite_schedules import set_paused, set_schedule
 from mainspring.jobs.stores._sqlite_sql import statements
-from mainspring.jobs.stores._steering_records import ConfigRow, SetSchedule
+from mainspring.jobs.stores._steering_records import ConfigRow, Prune, SetSchedule
 from mainspring.sinks import SinkRun
 from mainspring.storage import Durability, Runner, SqliteOwner, ThreadRunner, WriteChannel
 
@@ -238,6 +239,10 @@ class SqliteStore(SqliteReads):
     def set_backfill_state(self, backfill_id: str, state: BackfillState) -> Awaitable[BackfillRow]:
         """Pause, resume or cancel; see `CatalogStore`."""
         return self._write(lambda connection: set_backfill_state(connection, backfill_id, state, now_us()))
+
+    def prune(self, command: Prune) -> Awaitable[int]:
+        """Remove ended runs from the history; see `CatalogStore`."""
+        return self._write(lambda connection: prune(connection, command))
 
     def settle_waiting(
         self, *, released: Sequence[str] = (), blocked: Sequence[tuple[str, str]] = ()

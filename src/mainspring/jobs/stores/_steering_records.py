@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from mainspring.jobs.model import RunState
+
 Origin = Literal["code", "override", "reset", "sql"]
 """Who made a version of a schedule: the code, `set_schedule`, its undoing, or an edit by hand."""
 
@@ -43,3 +45,19 @@ class ScheduleRow:
     since: int | None
     created_at: int
     origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prune:
+    """Remove up to `limit` ended runs of a job and state, the oldest first.
+
+    Those go that ended before `ended_before`, and so many that `count` are left; None is no bound. What ended at
+    `spare_since` or later stays in any case.
+    """
+
+    job_id: str
+    state: RunState
+    count: int | None
+    ended_before: int | None
+    spare_since: int
+    limit: int

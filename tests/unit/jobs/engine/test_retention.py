@@ -1,0 +1,53 @@
+"""The history of an app is pruned now and then, and when somebody asks for it."""
+
+import pytest
+from tests.unit.jobs.engine.support_engine import running
+
+from mainspring.jobs import JobApp, Keep, Retention
+from mainspring.jobs.engine import _retention
+from mainspring.jobs.engine._app import KEEP_MOST
+from mainspring.testing import VirtualClock
+
+
+def make_app(retention: Retention | None = KEEP_MOST) -> JobApp:
+    app = JobApp("kept", store="memory", poll_interval=600, retention=retention)
+
+    @app.job("load", every=600)
+    async def load() -> None:
+        pass
+
+    return app
+
+
+async def kept(app: JobApp) -> int:
+    return len(await app.runs("load", limit=1000))
+
+
+@pytest.mark.parametrize("retention", [Retention(), None])
+async def test_an_app_keeps_most_runs_or_all(virtual_clock: VirtualClock, retention: Retention | None) -> None:
+    app = make_app(retention)
+    async with running(app):
+        await virtual_clock.advance(5 * 3600 + 300)
+        assert 30 == await kept(app)
+
+
+async def test_an_open_app_prunes_now_and_then(virtual_clock: VirtualClock) -> None:
+    app = make_app(Retention(succeeded=Keep(count=5)))
+    async with running(app):
+        await virtual_clock.advance(5 * 3600 + 300)
+        assert 5 <= await kept(app) <= 5 + 7  # what came since the last pass, an hour ago at most
+        assert [] == await app.gaps("load")
+
+
+async def test_pruning_on_request_goes_on_until_nothing_is_left_to_do(
+    virtual_clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_retention, "_BATCH", 2)
+    app = make_app()
+    async with running(app):
+        await virtual_clock.advance(3 * 3600 + 300)
+        assert 18 == await kept(app)
+        assert 0 == await app.prune()
+        assert 7 == await app.prune(Retention(succeeded=Keep(age=6600)))
+        assert 10 == await app.prune(Retention(succeeded=Keep(count=0)))
+        assert 1 == await kept(app)  # it ended in the last ten minutes
