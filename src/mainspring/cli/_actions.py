@@ -1,7 +1,6 @@
 """What the commands do with an app."""
 
 import asyncio
-import signal
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -52,36 +51,6 @@ async def opened(app: JobApp, *, runner: bool) -> AsyncGenerator[JobApp]:
         yield app
     finally:
         await app.close()
-
-
-async def run_app(app: JobApp, *, seconds: float | None, as_json: bool) -> None:
-    """Schedule and run until SIGINT or SIGTERM, or for some seconds."""
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    for number in numbers:
-        loop.add_signal_handler(number, stopped.set)
-    try:
-        await app.start()
-        started = {"app": app.label, "store": app.store.location, "jobs": len(app.jobs)}
-        if as_json:
-            write_json(started)
-        else:
-            sys.stdout.write("running {jobs} jobs of {app!r}, kept in {store}; Ctrl-C ends it\n".format_map(started))
-        sys.stdout.flush()
-        await _wait(stopped, seconds)
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-        await app.close()
-
-
-async def _wait(event: asyncio.Event, seconds: float | None) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return
 
 
 async def list_jobs(app: JobApp, *, as_json: bool) -> None:

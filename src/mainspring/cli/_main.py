@@ -16,6 +16,7 @@ from mainspring.cli._errors import ExitCode, say_error
 from mainspring.cli._load import load_app
 from mainspring.cli._options import App, AsJson, Job
 from mainspring.cli._options import run_action as _run
+from mainspring.cli._run import make_web, run_app
 from mainspring.cli._services import show_services
 from mainspring.errors import InvalidArgumentError, MainspringError
 from mainspring.jobs import RunState
@@ -51,10 +52,15 @@ def run(
     app: App,
     as_json: AsJson = False,
     for_: Annotated[str | None, typer.Option("--for", help="end after this long, as 90s or 10m")] = None,
+    host: Annotated[str, typer.Option(help="where to show it: an address of this machine")] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="0 for a free one  [default: 8787]")] = None,
+    no_web: Annotated[bool, typer.Option("--no-web", help="show nothing over HTTP")] = False,
 ) -> None:
-    """Schedule and run the app's jobs until Ctrl-C."""
+    """Schedule and run the app's jobs until Ctrl-C, and show them over HTTP."""
     seconds = None if for_ is None else parse_duration(for_, source="--for")
-    _run(actions.run_app(load_app(app), seconds=seconds, as_json=as_json))
+    loaded = load_app(app)
+    web = None if no_web else make_web(loaded, host=host, port=port)
+    _run(run_app(loaded, web, seconds=seconds, as_json=as_json))
 
 
 @cli.command()

@@ -77,6 +77,7 @@ The tree (each class also inherits the standard class in brackets)::
     ├── NeverHappenedError [AssertionError]    what a test waited for did not happen in its time
     ├── LeakError [AssertionError]             a test left something behind
     ├── VirtualClockError [RuntimeError]       virtual time cannot go on
+    ├── UnsafeFileError [PermissionError]      a file that holds a secret is not for its owner alone
     ├── AirlineRefusedError [ConnectionError]  the demo's API answered with something else than flights
     ├── ServiceTimeoutError [TimeoutError]     a service did not start or stop in its own time
     ├── ShutdownTimeoutError [TimeoutError]    the program did not stop in time
@@ -124,6 +125,7 @@ from mainspring.errors._concurrency import WorkQueueFullError as WorkQueueFullEr
 from mainspring.errors._front import AirlineRefusedError as AirlineRefusedError
 from mainspring.errors._front import LeakError as LeakError
 from mainspring.errors._front import NeverHappenedError as NeverHappenedError
+from mainspring.errors._front import UnsafeFileError as UnsafeFileError
 from mainspring.errors._front import VirtualClockError as VirtualClockError
 from mainspring.errors._parts import BindError as BindError
 from mainspring.errors._parts import ClickHouseError as ClickHouseError
@@ -278,6 +280,7 @@ __all__ = [
     "UnreachableProgramError",
     "UnroutedItemError",
     "UnsafeAddressError",
+    "UnsafeFileError",
     "VirtualClockError",
     "WorkQueueFullError",
     "WorkerCrashedError",

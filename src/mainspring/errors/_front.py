@@ -54,3 +54,20 @@ class AirlineRefusedError(MainspringError, ConnectionError):
 
     def __init__(self, *, status: int, retry_after: float) -> None:
         super().__init__(f"the airline answered with status {status}", status=status, retry_after=retry_after)
+
+
+class UnsafeFileError(MainspringError, PermissionError):
+    """A file that holds a secret can be read by others, or belongs to somebody else."""
+
+    file: str
+    mode: int
+    owner: int
+
+    def __init__(self, *, file: str, mode: int, owner: int) -> None:
+        super().__init__(
+            f"{file} holds a secret and is not for its owner alone (mode {mode:o}, owner {owner})",
+            hint=f"chmod 600 {file}, or remove it to have another one made",
+            file=file,
+            mode=mode,
+            owner=owner,
+        )

@@ -7,10 +7,13 @@ if TYPE_CHECKING:
     from mainspring.jobs.engine import BackfillProgress as BackfillProgress
     from mainspring.jobs.engine import EmittedItem as EmittedItem
     from mainspring.jobs.engine import HandlerResult as HandlerResult
+    from mainspring.jobs.engine import Histogram as Histogram
     from mainspring.jobs.engine import JobApp as JobApp
     from mainspring.jobs.engine import JobContext as JobContext
     from mainspring.jobs.engine import JobDefinition as JobDefinition
+    from mainspring.jobs.engine import JobReader as JobReader
     from mainspring.jobs.engine import RunInfo as RunInfo
+    from mainspring.jobs.engine import RunMetrics as RunMetrics
     from mainspring.jobs.engine import RunResult as RunResult
     from mainspring.jobs.engine import ScheduleVersion as ScheduleVersion
     from mainspring.jobs.engine import job as job
@@ -31,7 +34,12 @@ if TYPE_CHECKING:
     from mainspring.jobs.model import Retention as Retention
     from mainspring.jobs.model import RunLog as RunLog
     from mainspring.jobs.model import RunState as RunState
+    from mainspring.jobs.model import shown as shown
+    from mainspring.jobs.stores import BackfillRow as BackfillRow
     from mainspring.jobs.stores import BackfillState as BackfillState
+    from mainspring.jobs.stores import JobRow as JobRow
+    from mainspring.jobs.stores import NodeRow as NodeRow
+    from mainspring.jobs.stores import QueueRow as QueueRow
     from mainspring.jobs.stores import RunRecord as RunRecord
     from mainspring.runtime import Resource as Resource
     from mainspring.runtime import resource as resource
@@ -73,5 +81,16 @@ else:
             "mainspring.jobs.stores": ("BackfillState", "RunRecord"),
             "mainspring.runtime": ("Resource", "resource"),
         },
-        house={"mainspring.jobs.engine": ("EmittedItem", "HandlerResult", "try_handler")},
+        house={
+            "mainspring.jobs.engine": (
+                "EmittedItem",
+                "HandlerResult",
+                "Histogram",
+                "JobReader",
+                "RunMetrics",
+                "try_handler",
+            ),
+            "mainspring.jobs.model": ("shown",),
+            "mainspring.jobs.stores": ("BackfillRow", "JobRow", "NodeRow", "QueueRow"),
+        },
     )

@@ -242,14 +242,14 @@ def test_trouble_with_the_store_is_exit_code_three(app: str, command: Command) -
 
 
 def test_run_schedules_for_as_long_as_it_is_told(app: str, command: Command) -> None:
-    assert 0 == command("run", app, "--for", "0.1s")
+    assert 0 == command("run", app, "--no-web", "--for", "0.1s")
     assert "running 5 jobs of 'shop'" in command.out
-    assert 5 == command.json("run", app, "--for", "0.1s")["jobs"]
+    assert 5 == command.json("run", app, "--no-web", "--for", "0.1s")["jobs"]
 
 
 def test_run_ends_at_a_signal(app: str) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-m", "mainspring", "run", app]
+    command = [sys.executable, "-m", "mainspring", "run", app, "--no-web"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
         assert child.stdout is not None
         assert "Ctrl-C ends it" in child.stdout.readline()

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from mainspring.jobs.engine._default import job as job
     from mainspring.jobs.engine._default import job_runner as job_runner
     from mainspring.jobs.engine._definition import JobDefinition as JobDefinition
+    from mainspring.jobs.engine._metrics import Histogram as Histogram
+    from mainspring.jobs.engine._metrics import RunMetrics as RunMetrics
+    from mainspring.jobs.engine._reader import JobReader as JobReader
     from mainspring.jobs.engine._results import BackfillProgress as BackfillProgress
     from mainspring.jobs.engine._results import RunResult as RunResult
     from mainspring.jobs.engine._results import ScheduleVersion as ScheduleVersion
@@ -27,6 +30,8 @@ else:
             "_context": ("JobContext", "RunInfo"),
             "_default": ("job", "job_runner"),
             "_definition": ("JobDefinition",),
+            "_metrics": ("Histogram", "RunMetrics"),
+            "_reader": ("JobReader",),
             "_results": ("BackfillProgress", "RunResult", "ScheduleVersion"),
             "_trial": ("EmittedItem", "HandlerResult", "try_handler"),
         },

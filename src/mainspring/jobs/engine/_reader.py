@@ -21,6 +21,11 @@ class JobReader:
         self._registry = registry
         self._store = store
 
+    @property
+    def location(self) -> str:
+        """Where the store is."""
+        return self._store.location
+
     async def run(self, run_id: str) -> RunRecord | None:
         """Return one run by its id, or an unambiguous beginning of it."""
         return await self._store.run(run_id)

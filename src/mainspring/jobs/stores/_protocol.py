@@ -157,6 +157,8 @@ class CatalogStore(Protocol):
 class ReadStore(Protocol):
     """What web, command line and handles list. Never waits for the writer."""
 
+    location: str
+
     async def run(self, run_id: str) -> RunRecord | None:
         """Return one run, live or ended; an unambiguous prefix of at least 6 characters is enough."""
         ...

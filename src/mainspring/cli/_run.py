@@ -1,0 +1,96 @@
+"""`mainspring run`: schedule and run an app's jobs, and show it over HTTP."""
+
+import asyncio
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING, Final
+
+from mainspring.cli._output import write_json
+from mainspring.errors import InvalidArgumentError, MainspringError, MissingExtraError
+from mainspring.jobs import JobApp
+from mainspring.runtime import Entrypoint
+
+if TYPE_CHECKING:
+    from mainspring.web import WebService
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def make_web(app: JobApp, *, host: str, port: int | None) -> "WebService | None":
+    """Return what shows the app; without its extra None, with a note, unless a port was asked for.
+
+    Args:
+        port: None for the usual one, or any that is free when it is taken.
+
+    Raises:
+        MissingExtraError: the extra `web` is not installed.
+    """
+    from mainspring.web import DEFAULT_PORT, WebService
+
+    try:
+        WebService.check_extra()
+    except MissingExtraError as error:
+        if port is not None:
+            raise
+        sys.stderr.write(f"note: {error}, so nothing is shown over HTTP\n")
+        return None
+    if port is None:
+        port = DEFAULT_PORT if _is_free(host, DEFAULT_PORT) else 0
+    return WebService(app=app, host=host, port=port)
+
+
+def _is_free(host: str, port: int) -> bool:
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.create_server(address, family=family):
+            return True
+    except OSError:
+        return False
+
+
+async def run_app(app: JobApp, web: "WebService | None", *, seconds: float | None, as_json: bool) -> None:
+    """Schedule and run until SIGINT or SIGTERM, or for some seconds."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stopped.set)
+    services = (app,) if web is None else (app, web)
+    try:
+        async with Entrypoint(*services, catch_signals=()):
+            _say(app, web, as_json=as_json)
+            await _wait(stopped, seconds)
+    except MainspringError:
+        raise
+    except OSError as error:
+        if web is None:
+            raise
+        expected = f"an address to listen on: {error}"
+        raise InvalidArgumentError(argument="--host and --port", value=web.address, expected=expected) from error
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+def _say(app: JobApp, web: "WebService | None", *, as_json: bool) -> None:
+    started = {
+        "app": app.label,
+        "store": app.store.location,
+        "jobs": len(app.jobs),
+        "web": None if web is None else web.link,
+    }
+    if as_json:
+        write_json(started)
+    else:
+        sys.stdout.write("running {jobs} jobs of {app!r}, kept in {store}; Ctrl-C ends it\n".format_map(started))
+        if web is not None:
+            sys.stdout.write(f"open {web.link} in a browser of this machine; the link is a secret\n")
+    sys.stdout.flush()
+
+
+async def _wait(event: asyncio.Event, seconds: float | None) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

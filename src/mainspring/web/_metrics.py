@@ -1,0 +1,156 @@
+"""`/metrics`: the numbers of the app, of its store and of the whole program as Prometheus reads them.
+
+Counters and histograms are those of this process since its start. Gauges about the store (queue ages, watermarks,
+nodes) are the same whichever node is asked.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    UnknownMetricFamily,
+)
+from prometheus_client.registry import Collector
+
+from mainspring.base import current_clock, get_statistics
+from mainspring.errors import StorageError
+from mainspring.jobs import Histogram, JobApp, NodeRow, QueueRow
+from mainspring.sinks import SpoolStats
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_STORE_SECONDS: Final = 5.0  # that a slow store may delay the page; then its gauges are left out
+_JOB: Final = ("job",)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreNumbers:
+    """What the store says of itself."""
+
+    nodes: Sequence[NodeRow]
+    queues: Sequence[QueueRow]
+    watermarks: Mapping[str, datetime]
+
+
+async def metrics_page(app: JobApp) -> bytes:
+    """Return the page. A store that is out of reach or slow costs its own numbers only."""
+    numbers: StoreNumbers | None = None
+    with suppress(StorageError, TimeoutError):
+        async with asyncio.timeout(_STORE_SECONDS):
+            numbers = await _ask(app)
+    registry = CollectorRegistry()
+    registry.register(_Numbers(app, numbers))
+    return generate_latest(registry)
+
+
+async def _ask(app: JobApp) -> StoreNumbers:
+    async with app.reading() as reader:
+        return StoreNumbers(await reader.nodes(), await reader.queues(), await reader.watermarks())
+
+
+class _Numbers(Collector):
+    """Everything, as it is now."""
+
+    def __init__(self, app: JobApp, store: StoreNumbers | None) -> None:
+        self._app = app
+        self._store = store
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each family with its samples."""
+        yield from self._of_runs()
+        yield from self._of_the_store()
+        yield from _of_spool(self._app.spool_stats())
+        yield from _of_statistics()
+
+    def _of_runs(self) -> Iterator[Metric]:
+        metrics = self._app.metrics
+        runs = CounterMetricFamily(
+            "mainspring_runs", "Attempts that ended, by what their run then was.", labels=("job", "state")
+        )
+        for (job, state), count in sorted(metrics.ends.items()):
+            runs.add_metric((job, state), count)
+        yield runs
+        items = CounterMetricFamily("mainspring_items", "Items that runs handed to their sinks.", labels=_JOB)
+        for job, count in sorted(metrics.items.items()):
+            items.add_metric((job,), count)
+        yield items
+        what = "From the start of the last attempt to the end of the run."
+        yield _histograms("mainspring_run_duration_seconds", what, "job", metrics.durations)
+        what = "For how long an attempt could have begun before it did."
+        yield _histograms("mainspring_run_lag_seconds", what, "job", metrics.lags)
+        yield _histograms("mainspring_store_seconds", "What the job store took.", "call", metrics.store)
+        yield _counter("mainspring_claims", "Questions for runs.", metrics.claim_calls)
+        yield _counter("mainspring_claimed_runs", "Runs that this process took.", metrics.claim_count)
+        yield _gauge("mainspring_running", "Handlers that run in this process.", self._app.running_count)
+
+    def _of_the_store(self) -> Iterator[Metric]:
+        store, now = self._store, current_clock().now()
+        yield _gauge("mainspring_store_up", "Whether the store answered.", int(store is not None))
+        if store is None:
+            return
+        what = "For how long the oldest run of a queue waits for a claim."
+        ages = GaugeMetricFamily("mainspring_queue_age_seconds", what, labels=("queue",))
+        for row in store.queues:
+            ages.add_metric((row.queue,), max(0.0, now.timestamp() - row.oldest_at / 1e6))
+        yield ages
+        what = "How long ago the unbroken past of a job ends."
+        marks = GaugeMetricFamily("mainspring_watermark_age_seconds", what, labels=_JOB)
+        for job, end in store.watermarks.items():
+            marks.add_metric((job,), max(0.0, (now - end).total_seconds()))
+        yield marks
+        yield _gauge("mainspring_nodes", "Nodes of the store that live.", sum(one.alive for one in store.nodes))
+
+
+def _of_spool(stats: SpoolStats) -> Iterator[Metric]:
+    yield _gauge("mainspring_spool_letters", "Letters on disk that wait for their sinks.", stats.waiting_count)
+    yield _gauge("mainspring_dead_letters", "Letters that are not tried any more.", stats.dead_count)
+    yield _gauge("mainspring_spool_bytes", "What the spool of this process takes on disk.", stats.size_bytes)
+
+
+def _of_statistics() -> Iterator[Metric]:
+    """Yield the registry of live statistics; those of one kind and name are added up."""
+    sums: dict[tuple[str, str, str], float] = {}
+    for result in get_statistics():
+        key = (result.kind.__name__, result.metric, result.name or "")
+        sums[key] = sums.get(key, 0) + result.value
+    families: dict[str, UnknownMetricFamily] = {}
+    for (kind, metric, name), value in sorted(sums.items()):
+        title = f"mainspring_{_snake(kind.removesuffix('Statistic'))}_{metric}"
+        family = families.get(title)
+        if family is None:
+            family = families[title] = UnknownMetricFamily(title, f"{metric} of {kind}.", labels=("name",))
+        family.add_metric((name,), value)
+    yield from families.values()
+
+
+def _snake(text: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text).lower()
+
+
+def _counter(name: str, what: str, value: float) -> Metric:
+    return CounterMetricFamily(name, what, value=value)
+
+
+def _gauge(name: str, what: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, what, value=value)
+
+
+def _histograms(name: str, what: str, label: str, found: Mapping[str, Histogram]) -> Metric:
+    family = HistogramMetricFamily(name, what, labels=(label,))
+    for key, histogram in sorted(found.items()):
+        buckets: list[tuple[str, float]] = []
+        total = 0
+        for bound, count in zip((*map(repr, histogram.bounds), "+Inf"), histogram.counts, strict=True):
+            total += count
+            buckets.append((bound, total))
+        family.add_metric((key,), buckets, histogram.total)
+    return family

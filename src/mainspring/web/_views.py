@@ -1,0 +1,409 @@
+"""What the API says of runs, jobs and the rest: plain records, whose fields are the schema.
+
+Instants are UTC with an offset, durations seconds. A page has `next`: give it as `before` (or `after`) for what
+follows, None at the end.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, Self, TypeVar  # Any: configs, values and items hold any JSON
+
+from mainspring.base import decode_json, from_us
+from mainspring.errors import MainspringError
+from mainspring.jobs import (
+    BackfillProgress,
+    BackfillRow,
+    JobDefinition,
+    JobRow,
+    NodeRow,
+    QueueRow,
+    RunLog,
+    RunRecord,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """Some of a list, and where it goes on."""
+
+    items: Sequence[T]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """A job: what the code declares, and what the store knows of it. `overridden`: by a schedule that people set."""
+
+    job_id: str
+    what: str
+    schedule: str | None
+    timezone: str
+    needs: Sequence[str]
+    tags: Sequence[str]
+    queue: str
+    priority: int
+    executor: str
+    timeout: float | None
+    overridden: bool
+    paused: bool
+    next_fire_at: datetime | None
+    watermark: datetime | None
+    runs: Mapping[str, int]
+    place: str
+
+    @classmethod
+    def of(cls, one: JobDefinition, row: JobRow | None, counts: Mapping[str, int], watermark: datetime | None) -> Self:
+        """Make it of a declaration and what the store knows."""
+        return cls(
+            job_id=one.job_id,
+            what=one.describe(),
+            schedule=None if one.schedule is None else one.schedule.describe(),
+            timezone=one.timezone,
+            needs=[need.job_id for need in one.needs],
+            tags=list(one.tags),
+            queue=one.queue,
+            priority=one.priority,
+            executor=one.executor,
+            timeout=one.timeout,
+            overridden=row is not None and row.override is not None,
+            paused=row is not None and row.paused,
+            next_fire_at=None if row is None else instant(row.next_fire_at),
+            watermark=watermark,
+            runs=dict(counts),
+            place=one.place,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FireView:
+    """A fire time to come, in UTC and on the job's wall clock, with its interval; `clock` marks its changes."""
+
+    fire_at: datetime
+    local: str
+    interval_start: datetime | None
+    interval_end: datetime | None
+    clock: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RangeView:
+    """A half-open range of time."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDetailView:
+    """A job with its next fires, its gaps (the first hundred) and its declared config without secrets."""
+
+    job: JobView
+    config: Mapping[str, Any]
+    next_fires: Sequence[FireView]
+    gaps: Sequence[RangeView]
+    gap_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleView:
+    """A schedule in force; `cursor`: what lies before it has its runs, or was skipped."""
+
+    job_id: str
+    schedule: str
+    timezone: str
+    version: int | None
+    cursor: datetime | None
+    next_fire_at: datetime | None
+    overridden: bool
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """A run in a list."""
+
+    run_id: str
+    job_id: str
+    state: str
+    kind: str
+    queue: str
+    priority: int
+    generation: int
+    attempt: int
+    rescues: int
+    interval_start: datetime | None
+    interval_end: datetime | None
+    scheduled_at: datetime | None
+    created_at: datetime
+    available_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    items: int
+    backfill_id: str | None
+    previous_run: str | None
+    parent_run: str | None
+    blocked_by: str | None
+    cancel_requested: bool
+    config_version: int | None
+    error: str | None
+
+    @classmethod
+    def of(cls, one: RunRecord) -> Self:
+        """Make it of a record."""
+        return cls(
+            run_id=one.run_id,
+            job_id=one.job_id,
+            state=one.state.value,
+            kind=one.kind.value,
+            queue=one.queue,
+            priority=one.priority,
+            generation=one.generation,
+            attempt=one.attempt,
+            rescues=one.rescues,
+            interval_start=instant(one.interval_start),
+            interval_end=instant(one.interval_end),
+            scheduled_at=instant(one.scheduled_at),
+            created_at=from_us(one.created_at),
+            available_at=from_us(one.available_at),
+            started_at=instant(one.started_at),
+            finished_at=instant(one.finished_at),
+            items=one.item_count,
+            backfill_id=one.backfill_id,
+            previous_run=one.previous_run,
+            parent_run=one.parent_run,
+            blocked_by=one.blocked_by,
+            cancel_requested=one.cancel_requested,
+            config_version=one.config_version,
+            error=error_of(one),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLineView:
+    """A line that a run logged."""
+
+    at: datetime
+    level: str
+    logger: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptLogView:
+    """What one attempt logged; `dropped_count` lines are lost behind the first `first_count`."""
+
+    attempt: int
+    lines: Sequence[LogLineView]
+    dropped_count: int
+    first_count: int
+
+    @classmethod
+    def of(cls, attempt: int, log: RunLog) -> Self:
+        """Make it of a log."""
+        lines = [
+            LogLineView(at=from_us(one.at), level=one.level, logger=one.logger, message=one.message)
+            for one in log.lines
+        ]
+        return cls(attempt=attempt, lines=lines, dropped_count=log.dropped_count, first_count=log.first_count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDetailView:
+    """A run with its value, its traceback, what its call configured (without secrets), and what it logged."""
+
+    run: RunView
+    fence: int
+    epoch: int | None
+    config: Mapping[str, Any] | None
+    value: Any
+    traceback: str | None
+    log: Sequence[AttemptLogView]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackfillView:
+    """A backfill; `total` is an estimate unless `exact`."""
+
+    backfill_id: str
+    job_id: str
+    state: str
+    start: datetime
+    end: datetime
+    order: str
+    reprocess: str
+    max_parallel: int
+    on_failure: str
+    total: int
+    exact: bool
+    succeeded: int
+    failed: int
+    cancelled: int
+    running: int
+    created_at: datetime
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, row: BackfillRow) -> Self:
+        """Make it of a row."""
+        progress = BackfillProgress.of(row, rate=0.0)
+        return cls(
+            backfill_id=row.backfill_id,
+            job_id=row.job_id,
+            state=row.state.value,
+            start=from_us(row.start),
+            end=from_us(row.end),
+            order=row.order,
+            reprocess=row.reprocess,
+            max_parallel=row.max_parallel,
+            on_failure=row.on_failure,
+            total=progress.total,
+            exact=progress.exact,
+            succeeded=progress.succeeded,
+            failed=progress.failed,
+            cancelled=progress.cancelled,
+            running=progress.running,
+            created_at=from_us(row.created_at),
+            finished_at=instant(row.finished_at),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """A node of the store: a process that runs jobs."""
+
+    epoch: int
+    name: str
+    alive: bool
+    here: bool
+    started_at: datetime
+    ended_at: datetime | None
+    running: int
+
+    @classmethod
+    def of(cls, row: NodeRow, *, here: int | None) -> Self:
+        """Make it of a row; `here` is the epoch of this process."""
+        return cls(
+            epoch=row.epoch,
+            name=row.name,
+            alive=row.alive,
+            here=row.epoch == here,
+            started_at=from_us(row.started_at),
+            ended_at=instant(row.ended_at),
+            running=row.running_count,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueView:
+    """A queue in which runs wait, and since when the oldest of them could have begun."""
+
+    queue: str
+    oldest_at: datetime
+
+    @classmethod
+    def of(cls, row: QueueRow) -> Self:
+        """Make it of a row."""
+        return cls(queue=row.queue, oldest_at=from_us(row.oldest_at))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceView:
+    """A service of this program."""
+
+    name: str
+    state: str
+    ready: bool
+    healthy: bool
+    restart_count: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthView:
+    """The services of this program; none when it is no program of services."""
+
+    ready: bool
+    healthy: bool
+    services: Sequence[ServiceView]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatisticView:
+    """One live number of the program."""
+
+    kind: str
+    name: str | None
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkView:
+    """A sink that takes batches: what waits for it in memory, and what it took since the start."""
+
+    sink: str
+    waiting: int
+    written: int
+    batches: int
+    failures: int
+    spooled: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolView:
+    """What this process keeps on disk for sinks."""
+
+    folder: str | None
+    waiting: int
+    dead: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetterView:
+    """Items that are not tried any more."""
+
+    letter_id: str
+    sink: str
+    item_type: str
+    job_id: str | None
+    run_id: str | None
+    spooled_at: datetime
+    tries: int
+    reason: str
+    items: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppView:
+    """The app that this server shows."""
+
+    label: str
+    version: str
+    store: str
+    jobs: int
+    running: int
+    queues: Sequence[QueueView]
+
+
+def instant(us: int | None) -> datetime | None:
+    """Return an instant of the store."""
+    return None if us is None else from_us(us)
+
+
+def error_of(one: RunRecord) -> str | None:
+    """Return a record's error in one text."""
+    return one.error_message if one.error_type is None else f"{one.error_type}: {one.error_message}"
+
+
+def json_of(data: bytes | None) -> Any:
+    """Return what stored JSON says; what cannot be read is said so."""
+    if data is None:
+        return None
+    try:
+        return decode_json(data)
+    except MainspringError as error:
+        return f"unreadable: {error}"
