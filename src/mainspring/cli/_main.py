@@ -12,6 +12,7 @@ import typer
 from mainspring.base import parse_duration
 from mainspring.cli import _actions as actions
 from mainspring.cli import _spool as spools
+from mainspring.cli._bench import bench
 from mainspring.cli._errors import ExitCode, say_error
 from mainspring.cli._load import load_app
 from mainspring.cli._options import App, AsJson, Job
@@ -153,6 +154,7 @@ def services(
 cli.command()(spools.spool)
 cli.command()(spools.dead_letters)
 cli.command()(spools.replay)
+cli.command()(bench)
 
 
 _PASSED_ON: Final = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": list[str]()}
