@@ -42,6 +42,7 @@ SUPERVISORS = {
     "mainspring.services._tcp_server": 1,
     "mainspring.services._udp_server": 2,
     "mainspring.services.dns_server": 2,
+    "mainspring.services.sentry_service": 1,
     "mainspring.storage._batch_inserter": 1,
     "mainspring.storage._shard_together": 1,
     "mainspring.storage._sqlite": 1,

@@ -1,16 +1,19 @@
-"""Sections 2.4.1 to 2.4.10, 2.4.16, 2.4.17 and 2.4.19 to 2.4.21 of the aiomisc seed, and 2.16.4, through compat."""
+"""Sections 2.4.1 to 2.4.10 and 2.4.16 to 2.4.21 of the aiomisc seed, and 2.16.4, through compat."""
 
 import asyncio
 import logging
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.services.support_certificates import make_certificates
+from tests.unit.services.support_sentry import SentryStub
 
 from mainspring.compat import aiomisc
 from mainspring.compat.aiomisc import bind_socket, entrypoint
@@ -28,6 +31,7 @@ from mainspring.compat.aiomisc.service import (
 from mainspring.compat.aiomisc.service.cron import CronService
 from mainspring.compat.aiomisc.service.periodic import PeriodicService
 from mainspring.compat.aiomisc.service.sdwatchdog import SDWatchdogService
+from mainspring.compat.aiomisc.version import __version__
 from mainspring.testing import PythonChild, VirtualClock, eventually
 
 log = logging.getLogger(__name__)
@@ -293,6 +297,60 @@ def test_2_4_17_profiler(caplog: pytest.LogCaptureFixture) -> None:
         loop.run_until_complete(main())
     assert "Ordered by: cumulative time" in caplog.text
     assert "due to restriction <5>" in caplog.text
+
+
+@pytest.mark.extras
+@pytest.mark.parametrize("every_option", [False, True])
+def test_2_4_18_raven(every_option: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mainspring.compat.aiomisc.service.raven import RavenSender
+
+    for name in ("SENTRY_NAME", "SENTRY_ENVIRONMENT", "SENTRY_RELEASE"):
+        monkeypatch.delenv(name, raising=False)
+
+    async def main():
+        while not sentry.events:
+            await asyncio.sleep(0.01)
+
+            try:
+                1 / 0  # noqa: B018  # as the seed has it
+            except ZeroDivisionError:
+                logging.exception("Exception")
+
+    sentry = SentryStub()
+    options: dict[str, Any] = {
+        "name": "example-from-aiomisc",
+        "environment": "simple_example",
+        "release": __version__,
+    }
+    if every_option:
+        options = {
+            "name": "",
+            "environment": "full_example",
+            "release": __version__,
+            "include_paths": set(),
+            "exclude_paths": set(),
+            "auto_log_stacks": True,
+            "capture_locals": True,
+            "string_max_length": 400,
+            "list_max_length": 50,
+            "site": None,
+            "include_versions": True,
+            "processors": ("raven.processors.SanitizePasswordsProcessor",),
+            "sanitize_keys": None,
+            "context": {"sys.argv": getattr(sys, "argv", [])[:]},
+            "tags": {},
+            "sample_rate": 1,
+            "ignore_exceptions": (),
+        }
+
+    with entrypoint(sentry, log_config=False) as loop:
+        raven_sender = RavenSender(sentry_dsn=sentry.dsn, client_options=options)
+        loop.run_until_complete(entrypoint.get_current().start_services(raven_sender))
+        loop.run_until_complete(main())
+    event = sentry.events[0]
+    assert options["environment"] == event["environment"]
+    assert __version__ == event["release"]
+    assert "ZeroDivisionError" == event["exception"]["values"][0]["type"]
 
 
 @pytest.mark.parametrize("listens", [False, True])

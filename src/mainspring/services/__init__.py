@@ -40,10 +40,15 @@ if TYPE_CHECKING:
     from mainspring.services.aiohttp_service import AIOHTTPSSLService as AIOHTTPSSLService
     from mainspring.services.asgi_service import ASGIHTTPService as ASGIHTTPService
     from mainspring.services.asgi_service import ASGIHTTPSSLService as ASGIHTTPSSLService
+    from mainspring.services.carbon_service import CarbonProtocol as CarbonProtocol
+    from mainspring.services.carbon_service import CarbonSender as CarbonSender
+    from mainspring.services.carbon_service import strip_carbon_ns as strip_carbon_ns
     from mainspring.services.dns_server import TCPDNSServer as TCPDNSServer
     from mainspring.services.dns_server import UDPDNSServer as UDPDNSServer
     from mainspring.services.grpc_service import GRPCPort as GRPCPort
     from mainspring.services.grpc_service import GRPCService as GRPCService
+    from mainspring.services.sentry_service import RavenSender as RavenSender
+    from mainspring.services.sentry_service import SentrySender as SentrySender
     from mainspring.services.uvicorn_service import UvicornApplication as UvicornApplication
     from mainspring.services.uvicorn_service import UvicornService as UvicornService
 else:
@@ -105,6 +110,11 @@ else:
                 "ASGIHTTPSSLService",
                 "ASGIHTTPService",
             ),
+            "carbon_service": (
+                "CarbonProtocol",
+                "CarbonSender",
+                "strip_carbon_ns",
+            ),
             "dns_server": (
                 "TCPDNSServer",
                 "UDPDNSServer",
@@ -112,6 +122,10 @@ else:
             "grpc_service": (
                 "GRPCPort",
                 "GRPCService",
+            ),
+            "sentry_service": (
+                "RavenSender",
+                "SentrySender",
             ),
             "uvicorn_service": (
                 "UvicornApplication",

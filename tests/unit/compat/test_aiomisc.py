@@ -30,11 +30,13 @@ NAMES = {
     "aiomisc.service": "MemoryTracer ProcessService Profiler RespawningProcessService RobustTCPClient RobustTLSClient"
     " Service ServiceMeta SimpleServer TCPClient TCPServer TLSClient TLSServer UDPServer",
     "aiomisc.service.base": "Service ServiceMeta SimpleServer",
+    "aiomisc.service.carbon": "CarbonSender strip_carbon_ns",
     "aiomisc.service.cron": "CronService",
     "aiomisc.service.dns": "DNSRecord DNSStore DNSZone RecordType TCPDNSServer UDPDNSServer records",
     "aiomisc.service.periodic": "PeriodicService",
     "aiomisc.service.process": "ProcessService RespawningProcessService",
     "aiomisc.service.profiler": "Profiler",
+    "aiomisc.service.raven": "RavenSender",
     "aiomisc.service.sdwatchdog": "SDWatchdogService",
     "aiomisc.service.tcp": "RobustTCPClient TCPClient TCPServer",
     "aiomisc.service.tls": "RobustTLSClient SSLOptions TLSClient TLSServer get_ssl_context",
