@@ -1,7 +1,9 @@
 """TCPServer: one task for each client, as many as are allowed at a time.
 
 The server accepts by itself instead of through `asyncio.start_server`: when it is full it stops to accept, so
-that newcomers wait in the kernel's queue, and a TLS handshake that never ends counts as a connection too.
+that newcomers wait in the kernel's queue, and a TLS handshake that never ends counts as a connection too. It
+accepts in a callback of the loop and not in a task, since a task that is cancelled between the system's accept and
+its own next step would lose the connection, unclosed.
 """
 
 import asyncio
@@ -13,7 +15,7 @@ from typing import Any, Final
 
 from mainspring.errors import InvalidArgumentError
 from mainspring.services._listening import Socket, check_place, given, open_socket, take_name
-from mainspring.services._simple_server import SimpleServer, cancel_and_wait
+from mainspring.services._simple_server import SimpleServer
 from mainspring.transport import SocketOption
 
 log = logging.getLogger(__name__)
@@ -60,19 +62,24 @@ class TCPServer(SimpleServer):
     limit: int = 1 << 16
 
     _socket: Socket | None = None
-    _acceptor: "asyncio.Task[None] | None" = None
-    _room: "asyncio.Future[None] | None" = None
+    _context: ssl.SSLContext | None = None
+    _is_accepting: bool = False
+    _retry: asyncio.TimerHandle | None = None
 
     def __init__(self, address: str | None = None, port: int | None = None, **kwargs: Any) -> None:
         super().__init__(**given(address=address, port=port), **kwargs)
         check_place(self)
         if self.max_connections < 1:
             raise InvalidArgumentError(argument="max_connections", value=self.max_connections, expected="an int >= 1")
-        self._connections: set[asyncio.Task[None]] = set()
+        self._forget_connections()
 
     def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)
-        self._connections = set()
+        self._forget_connections()
+
+    def _forget_connections(self) -> None:
+        self._connections: set[asyncio.Task[None]] = set()
+        self._fresh: set[Socket] = set()  # accepted, but their tasks have not begun
 
     def __repr__(self) -> str:
         return f"<{type(self).__qualname__} {self.address}:{self.port} connections={self.connection_count}>"
@@ -92,16 +99,16 @@ class TCPServer(SimpleServer):
         return len(self._connections)
 
     def healthy(self) -> bool:
-        """Say whether newcomers are accepted."""
-        return self._acceptor is not None and not self._acceptor.done()
+        """Say whether it listens."""
+        return self._socket is not None
 
     async def start(self) -> None:
         """Listen, and return."""
-        context = await self.make_context()
-        self._socket = await open_socket(self, "tcp" if context is None else "tls")
+        self._context = await self.make_context()
+        self._socket = await open_socket(self, "tcp" if self._context is None else "tls")
         take_name(self, self._socket)
         self._socket.listen(self.backlog)
-        self._acceptor = self.create_task(self._accept(self._socket, context), name=f"accept {self!r}")
+        self._resume()
 
     async def make_context(self) -> ssl.SSLContext | None:
         """Return what the connections are encrypted with; None for nothing."""
@@ -109,45 +116,61 @@ class TCPServer(SimpleServer):
 
     async def stop(self, exception: Any = None) -> None:
         """Accept nobody any more, cancel the handlers, and wait until all connections are closed."""
-        if self._acceptor is not None:
-            await cancel_and_wait({self._acceptor})
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        sock, self._socket = self._socket, None
+        if sock is not None:
+            self._pause(sock)
+            sock.close()
+        if self._retry is not None:
+            self._retry.cancel()
         await super().stop(exception)
+        while self._fresh:
+            self._fresh.pop().close()
 
-    async def _accept(self, sock: Socket, context: ssl.SSLContext | None) -> None:
-        accepted = 0
-        while True:
+    def _pause(self, sock: Socket) -> None:
+        if self._is_accepting:
+            self._is_accepting = False
+            self.loop.remove_reader(sock)
+
+    def _resume(self) -> None:
+        sock = self._socket
+        if sock is not None and not self._is_accepting and len(self._connections) < self.max_connections:
+            self._is_accepting = True
+            self.loop.add_reader(sock, self._accept, sock)
+
+    def _accept(self, sock: Socket) -> None:
+        """Accept those who wait, until there are none, or no room."""
+        for _ in range(_ACCEPTED_AT_ONCE):
             if len(self._connections) >= self.max_connections:
-                self._room = self.loop.create_future()
-                await self._room
+                self._pause(sock)
+                return
             try:
-                connection, _ = await self.loop.sock_accept(sock)
+                connection, _address = sock.accept()
             except ConnectionError:  # it left before it was accepted
                 continue
+            except BlockingIOError:
+                return
             except OSError as error:
                 log.error("%r accepts nobody for %.1f s: %s", self, _PAUSE, error)
-                await asyncio.sleep(_PAUSE)
-                continue
-            task = self.create_task(self._serve(connection, context))
+                self._pause(sock)
+                self._retry = self.loop.call_later(_PAUSE, self._resume)
+                return
+            connection.setblocking(False)
+            self._fresh.add(connection)
+            task = self.create_task(self._serve(connection))
             self._connections.add(task)
             task.add_done_callback(self._on_left)
-            accepted += 1
-            if accepted % _ACCEPTED_AT_ONCE == 0:
-                await asyncio.sleep(0)
 
     def _on_left(self, task: "asyncio.Task[None]") -> None:
         self._connections.discard(task)
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
+        self._resume()
 
-    async def _serve(self, connection: Socket, context: ssl.SSLContext | None) -> None:
+    async def _serve(self, connection: Socket) -> None:
+        self._fresh.discard(connection)
         reader = asyncio.StreamReader(limit=self.limit, loop=self.loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=self.loop)
         try:
             transport, _ = await self.loop.connect_accepted_socket(
-                lambda: protocol, connection, ssl=context, **self.tls_timeouts(context)
+                lambda: protocol, connection, ssl=self._context, **self.tls_timeouts()
             )
         except OSError as error:
             log.info("%r refused a client: %s", self, error)
@@ -162,7 +185,7 @@ class TCPServer(SimpleServer):
         finally:
             await close_writer(writer, self.close_timeout)
 
-    def tls_timeouts(self, context: ssl.SSLContext | None) -> dict[str, float]:
+    def tls_timeouts(self) -> dict[str, float]:
         """Return the time limits of TLS, for the loop."""
         return {}
 

@@ -59,6 +59,6 @@ class TLSServer(TCPServer):
         """Read the files, in a thread."""
         return await threaded(self.ssl_options().create_context)()
 
-    def tls_timeouts(self, context: ssl.SSLContext | None) -> dict[str, float]:
+    def tls_timeouts(self) -> dict[str, float]:
         """Return the time limits of TLS, for the loop."""
         return {"ssl_handshake_timeout": self.handshake_timeout, "ssl_shutdown_timeout": self.close_timeout}

@@ -4,13 +4,14 @@ import asyncio
 import logging
 import pickle
 import socket
+from typing import ClassVar
 
 import pytest
 from tests.unit.services.support_programs import program
 
 from mainspring.errors import BindError, InvalidArgumentError, MisuseError
 from mainspring.services import TCPServer
-from mainspring.testing import FailNth, eventually
+from mainspring.testing import eventually
 from mainspring.transport import bind_socket
 
 
@@ -144,17 +145,54 @@ async def test_silent_clients_do_not_delay_the_stop() -> None:
             writer.close()
 
 
+class Flaky(socket.socket):
+    """Accepts at its third try."""
+
+    errors: ClassVar[list[OSError]] = []
+
+    def accept(self) -> tuple[socket.socket, object]:
+        if self.errors:
+            raise self.errors.pop()
+        return super().accept()
+
+
 async def test_a_system_without_descriptors_is_asked_again(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mainspring.services._tcp_server._PAUSE", 0.01)
-    loop = asyncio.get_running_loop()
-    exhausted = FailNth(OSError(24, "Too many open files"), 1).wrap(loop.sock_accept)
-    monkeypatch.setattr(loop, "sock_accept", FailNth(ConnectionAbortedError, 1).wrap(exhausted))
-    server = Echo(address="127.0.0.1", port=0)
+    monkeypatch.setattr(Flaky, "errors", [OSError(24, "Too many open files"), ConnectionAbortedError()])
+    sock = Flaky(socket.AF_INET, socket.SOCK_STREAM)
+    sock.bind(("127.0.0.1", 0))
+    server = Echo(sock=sock)
     async with program(server):
         assert b"x\n" == await say(server, b"x\n")
     assert "accepts nobody for 0.0 s: [Errno 24] Too many open files" in caplog.text
+
+
+async def test_a_stop_while_nothing_is_accepted_is_a_stop(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Flaky, "errors", [OSError(24, "Too many open files")])
+    sock = Flaky(socket.AF_INET, socket.SOCK_STREAM)
+    sock.bind(("127.0.0.1", 0))
+    server = Echo(sock=sock)
+    async with program(server):
+        _, writer = await asyncio.open_connection(server.address, server.port)
+        await eventually(lambda: "accepts nobody" in caplog.text)
+        writer.close()
+
+
+async def test_connections_accepted_at_the_moment_of_the_stop_are_closed() -> None:
+    server = Echo(address="127.0.0.1", port=0)
+    async with program(server):
+        listening = server.socket
+        assert listening is not None
+        with socket.create_connection((str(server.address), int(server.port or 0))) as client:
+            while server.connection_count == 0:
+                server._accept(listening)
+            await server.stop()
+            client.settimeout(5)
+            assert b"" == client.recv(1)
 
 
 async def test_a_port_that_is_taken_is_a_clear_error() -> None:
