@@ -52,6 +52,7 @@ SUPERVISORS = {
     "mainspring.sinks._batcher": 1,
     "mainspring.sinks._spool": 1,
     "mainspring.tools._dispatch_args": 1,
+    "mainspring.transport._proxy": 2,
     "mainspring.transport._serve": 1,
     "mainspring.jobs.engine._capture": 1,
     "mainspring.jobs.engine._execution": 2,

@@ -4,6 +4,7 @@ import sys
 from enum import IntEnum
 
 from mainspring.errors import (
+    InsecureTransportError,
     InvalidArgumentError,
     JobDefinitionError,
     MainspringError,
@@ -15,6 +16,7 @@ from mainspring.errors import (
 )
 
 _WRONG = (
+    InsecureTransportError,
     InvalidArgumentError,
     JobDefinitionError,
     MissingExtraError,

@@ -17,6 +17,7 @@ from mainspring.cli._errors import ExitCode, say_error
 from mainspring.cli._load import load_app
 from mainspring.cli._options import App, AsJson, Job
 from mainspring.cli._options import run_action as _run
+from mainspring.cli._proxy import proxy
 from mainspring.cli._run import make_web, run_app
 from mainspring.cli._services import show_services
 from mainspring.errors import InvalidArgumentError, MainspringError
@@ -151,6 +152,7 @@ def services(
     _run(show_services(socket, as_json=as_json))
 
 
+cli.command()(proxy)
 cli.command()(spools.spool)
 cli.command()(spools.dead_letters)
 cli.command()(spools.replay)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mainspring.services._tls_client import TLSClient as TLSClient
     from mainspring.services._tls_server import TLSServer as TLSServer
     from mainspring.services._udp_server import UDPServer as UDPServer
+    from mainspring.services._websocket_proxy import WebSocketProxyService as WebSocketProxyService
     from mainspring.services.aiohttp_service import AIOHTTPService as AIOHTTPService
     from mainspring.services.aiohttp_service import AIOHTTPSSLService as AIOHTTPSSLService
     from mainspring.services.asgi_service import ASGIHTTPService as ASGIHTTPService
@@ -102,6 +103,7 @@ else:
             ),
             "_tls_server": ("TLSServer",),
             "_udp_server": ("UDPServer",),
+            "_websocket_proxy": ("WebSocketProxyService",),
             "aiohttp_service": (
                 "AIOHTTPSSLService",
                 "AIOHTTPService",

@@ -6,6 +6,10 @@ if TYPE_CHECKING:
     from mainspring.errors import BindError as BindError
     from mainspring.transport._bind_socket import SocketOption as SocketOption
     from mainspring.transport._bind_socket import bind_socket as bind_socket
+    from mainspring.transport._broadcast import Broadcast as Broadcast
+    from mainspring.transport._broadcast import BroadcastStats as BroadcastStats
+    from mainspring.transport._broadcast import SlowPolicy as SlowPolicy
+    from mainspring.transport._broadcast import Subscriber as Subscriber
     from mainspring.transport._connect import Dialling as Dialling
     from mainspring.transport._connect import OnConnect as OnConnect
     from mainspring.transport._connect import connect as connect
@@ -13,6 +17,11 @@ if TYPE_CHECKING:
     from mainspring.transport._connection import Prepared as Prepared
     from mainspring.transport._connection import prepare as prepare
     from mainspring.transport._pipe import AsyncPipe as AsyncPipe
+    from mainspring.transport._proxy import ProxyStats as ProxyStats
+    from mainspring.transport._proxy import RouterKeys as RouterKeys
+    from mainspring.transport._proxy import UpdateSubscribe as UpdateSubscribe
+    from mainspring.transport._proxy import WebSocketProxy as WebSocketProxy
+    from mainspring.transport._proxy import row_keys as row_keys
     from mainspring.transport._reconnect import ReconnectingConnection as ReconnectingConnection
     from mainspring.transport._serve import Handler as Handler
     from mainspring.transport._serve import Server as Server
@@ -26,9 +35,11 @@ else:
         {
             "_bind_socket": ("SocketOption", "bind_socket"),
             "mainspring.errors": ("BindError",),
+            "_broadcast": ("Broadcast", "BroadcastStats", "SlowPolicy", "Subscriber"),
             "_connect": ("Dialling", "OnConnect", "connect"),
             "_connection": ("Connection", "Prepared", "prepare"),
             "_pipe": ("AsyncPipe",),
+            "_proxy": ("ProxyStats", "RouterKeys", "UpdateSubscribe", "WebSocketProxy", "row_keys"),
             "_reconnect": ("ReconnectingConnection",),
             "_serve": ("Handler", "Server", "serve"),
             "_stats": ("TransportStats",),

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Self, TypeVar, overload  # Any: decoded data has the type that was asked for
 
 from mainspring.base import Backoff, decode_json, encode_json
-from mainspring.errors import AuthenticationError, ClosedError, ConnectionClosedError
+from mainspring.errors import AuthenticationError, ClosedError, ConnectionClosedError, FrameTooLargeError
 from mainspring.transport._connection import Connection
 from mainspring.transport._records import Bytes
 
@@ -24,12 +24,13 @@ class ReconnectingConnection:
     waits for one.
 
     Attributes:
+        address: where it connects.
         connect_count: connections that were made so far.
     """
 
     def __init__(self, dial: Callable[[], Awaitable[Connection]], address: str, backoff: Backoff) -> None:
         self._dial = dial
-        self._address = address
+        self.address = address
         self._backoff = backoff
         self._connection: Connection | None = None
         self._lock = asyncio.Lock()
@@ -37,7 +38,7 @@ class ReconnectingConnection:
         self.connect_count = 0
 
     def __repr__(self) -> str:
-        return f"<ReconnectingConnection {self._address} connected={self.is_connected} count={self.connect_count}>"
+        return f"<ReconnectingConnection {self.address} connected={self.is_connected} count={self.connect_count}>"
 
     @property
     def is_connected(self) -> bool:
@@ -63,7 +64,12 @@ class ReconnectingConnection:
             return self._connection
 
     async def read_bytes(self) -> bytes | memoryview:
-        """Return the next record, of this connection or of a later one; see `connection` for what it raises."""
+        """Return the next record, of this connection or of a later one.
+
+        Raises:
+            FrameTooLargeError: it is longer than `max_bytes`; the next read connects again.
+            Exception: as `connection`.
+        """
         while True:
             # One that is lost may still hold records that came before.
             connection = self._connection or await self.connection()
@@ -71,6 +77,9 @@ class ReconnectingConnection:
                 return await connection.read_bytes()
             except ConnectionClosedError as error:
                 self._note_loss(connection, error)
+            except FrameTooLargeError as error:
+                self._note_loss(connection, error)
+                raise
 
     @overload
     async def read_json(self, type: type[T]) -> T: ...
@@ -133,7 +142,7 @@ class ReconnectingConnection:
                 delay = next(delays, None)
                 if delay is None:
                     raise
-                log.info("%s: %s; connecting again in %.3g s", self._address, error, delay)
+                log.info("%s: %s; connecting again in %.3g s", self.address, error, delay)
                 await self._pause(delay)
                 continue
             if self._closed.is_set():
@@ -148,7 +157,7 @@ class ReconnectingConnection:
                 await self._closed.wait()
             raise ClosedError(what="the client")
 
-    def _note_loss(self, connection: Connection, error: ConnectionClosedError) -> None:
+    def _note_loss(self, connection: Connection, error: Exception) -> None:
         if self._closed.is_set():
             raise ClosedError(what="the client") from error
         log.warning("%s; connecting again", error)

@@ -69,8 +69,6 @@ class WebSocketLink:
 
     def encode(self, payload: Bytes, *, is_text: bool = False) -> Sequence[Bytes]:
         """Return a message: for a server as one frame, complete; for a client as picows takes it."""
-        if len(payload) > self._max_bytes:
-            raise FrameTooLargeError(size=len(payload), max_bytes=self._max_bytes)
         if self._is_client:
             return [_Text(payload) if is_text else payload]
         header = _frame_header(len(payload), _TEXT if is_text else _BINARY)

@@ -6,11 +6,10 @@ import os
 import sys
 
 import pytest
-from tests.unit.transport.support_links import KEY, echo, linked
+from tests.unit.transport.support_links import KEY, echo
 
 from mainspring.errors import (
     ConnectionClosedError,
-    FrameTooLargeError,
     HandshakeError,
     MissingExtraError,
 )
@@ -161,13 +160,6 @@ async def test_messages_that_are_too_long_are_cut(pieces: int) -> None:
         assert 0x88 == said[0]
         assert 1009 == int.from_bytes(said[2:4], "big")
         writer.close()
-
-
-async def test_what_is_too_long_is_not_sent() -> None:
-    async with linked(LOCAL, max_bytes=1000) as (client, server):
-        for end in (client, server):
-            with pytest.raises(FrameTooLargeError):
-                await end.write_bytes(bytes(1001))
 
 
 async def test_an_end_without_a_goodbye_is_no_clean_end() -> None:

@@ -1,0 +1,192 @@
+"""One message to many: in order, encoded once, and the slow harm nobody."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import pytest
+from tests.unit.transport.support_links import KEY
+
+from mainspring.errors import ConnectionClosedError, InvalidArgumentError
+from mainspring.testing import eventually
+from mainspring.transport import Broadcast, Connection, SlowPolicy, connect, prepare, serve
+
+LOCAL = "tcp://127.0.0.1:0"
+
+
+@asynccontextmanager
+async def _audience(broadcast: Broadcast, count: int, address: str = LOCAL) -> AsyncGenerator[list[Connection]]:
+    """Give clients whose server-side connections take part, in their order."""
+
+    async def handler(connection: Connection) -> None:
+        await connection.read_bytes()
+        broadcast.add(connection)
+        await connection.write_bytes(b"in")
+        await connection.wait_closed()
+
+    server = serve(address, handler, auth_key=KEY, heartbeat=None)
+    clients: list[Connection] = []
+    async with server, broadcast:
+        for _ in range(count):
+            client = await connect(server.address, auth_key=KEY, heartbeat=None)
+            await client.write_bytes(b"me too")
+            assert b"in" == await client.read_bytes()
+            clients.append(client)
+        yield clients
+        for client in clients:
+            client.abort()
+            await client.wait_closed()
+
+
+@pytest.mark.parametrize("address", [LOCAL, pytest.param("ws://127.0.0.1:0", marks=pytest.mark.extras)])
+async def test_everybody_gets_every_message_in_order(address: str) -> None:
+    broadcast = Broadcast()
+    async with _audience(broadcast, 5, address) as clients:
+        for number in range(20):
+            assert 5 == broadcast.send(prepare(number))
+        broadcast.send(b"raw")
+        for client in clients:
+            assert list(range(20)) == [await client.read_json() for _ in range(20)]
+            assert b"raw" == await client.read_bytes()
+        assert 105 == broadcast.stats().delivery_count
+        assert 5 == len(broadcast)
+        assert "subscribers=5 messages=21" in repr(broadcast)
+
+
+async def test_only_those_who_are_named_get_it() -> None:
+    broadcast = Broadcast()
+    async with _audience(broadcast, 3) as clients:
+        subscribers = list(broadcast._subscribers.values())
+        assert broadcast.add(subscribers[0].connection) is subscribers[0]
+        assert 2 == broadcast.send(b"two", to=subscribers[1:])
+        assert 3 == broadcast.send(b"all")
+        assert [b"all", b"two", b"two"] == [await client.read_bytes() for client in clients]
+
+
+async def test_who_is_gone_or_removed_gets_nothing() -> None:
+    broadcast = Broadcast()
+    async with _audience(broadcast, 3) as clients:
+        gone, removed, _ = list(broadcast._subscribers)
+        broadcast.remove(removed)
+        broadcast.remove(removed)
+        gone.abort()
+        assert 1 == broadcast.send(b"x")
+        await eventually(lambda: len(broadcast) == 1)
+        assert b"x" == await clients[2].read_bytes()
+
+
+async def _read_to_the_end(connection: Connection) -> None:
+    while True:
+        await connection.read_bytes()
+
+
+async def _stall(broadcast: Broadcast, fast: list[Connection]) -> int:
+    """Send until the client that does not read is slow; the fast ones read. Return how many were sent."""
+    sent = 0
+    while not broadcast.stats().slow_count:
+        broadcast.send(prepare([sent, "x" * 10_000]), key="same")
+        sent += 1
+        for client in fast:
+            await client.read_bytes()
+    return sent
+
+
+async def test_a_slow_subscriber_misses_old_messages_and_the_others_none() -> None:
+    broadcast = Broadcast(max_waiting=10)
+    async with _audience(broadcast, 4) as (slow, *fast):
+        sent = await _stall(broadcast, fast)
+        last = sent + 500  # the system still takes some of them
+        for number in range(sent, last + 1):
+            assert broadcast.send(prepare([number, "x" * 10_000])) >= 3
+            for client in fast:
+                assert number == (await client.read_json())[0]
+        subscriber = next(iter(broadcast._subscribers.values()))
+        assert "waiting=10 dropped=" in repr(subscriber)
+        assert 1 == broadcast.stats().slow_count
+        numbers = [-1]
+        while numbers[-1] < last:
+            numbers.append((await slow.read_json())[0])
+        assert sorted(set(numbers)) == numbers
+        assert last + 1 == len(numbers) - 1 + broadcast.stats().dropped_count
+        assert broadcast.stats().dropped_count > 0
+        await eventually(lambda: broadcast.stats().slow_count == 0)
+        assert 4 == broadcast.send(prepare([0]))
+
+
+async def test_memory_for_a_slow_subscriber_is_bounded_by_bytes() -> None:
+    broadcast = Broadcast(max_waiting_bytes=100_000)
+    async with _audience(broadcast, 2) as (_, fast):
+        await _stall(broadcast, [fast])
+        for _ in range(50):
+            broadcast.send(b"y" * 30_000)
+            await fast.read_bytes()
+        assert next(iter(broadcast._subscribers.values())).waiting_bytes <= 100_000
+        broadcast.send(b"z" * 200_000)  # one that is larger than the bound waits alone
+        assert len(next(iter(broadcast._subscribers.values())).waiting) <= 1
+
+
+async def test_a_slow_subscriber_can_be_cut_off() -> None:
+    broadcast = Broadcast(policy="drop-client", max_waiting=5)
+    async with _audience(broadcast, 2) as (slow, fast):
+        await _stall(broadcast, [fast])
+        while len(broadcast) == 2:
+            broadcast.send(b"y" * 10_000)
+            await fast.read_bytes()
+        assert (1, 1, 0) == (
+            broadcast.stats().cut_count,
+            broadcast.stats().subscriber_count,
+            broadcast.stats().slow_count,
+        )
+        with pytest.raises(ConnectionClosedError):
+            await _read_to_the_end(slow)
+
+
+async def test_a_slow_subscriber_can_get_the_latest_of_each_key() -> None:
+    broadcast = Broadcast(policy="conflate")
+    async with _audience(broadcast, 2) as (slow, fast):
+        sent = await _stall(broadcast, [fast])
+        last = 299  # the system still takes some of them
+        for number in range(last + 1):
+            for key in ("a", "b"):
+                broadcast.send(prepare([key, number, "x" * 10_000]), key=key)
+                await fast.read_bytes()
+        for _ in range(sent):
+            await slow.read_bytes()
+        got: dict[str, list[int]] = {"a": [], "b": []}
+        while not all(numbers[-1:] == [last] for numbers in got.values()):
+            key, number, _ = await slow.read_json()
+            got[key].append(number)
+        assert all(sorted(set(numbers)) == numbers for numbers in got.values())
+        assert broadcast.stats().dropped_count == 2 * (last + 1) - sum(map(len, got.values())) > 0
+
+
+async def test_what_waits_is_dropped_when_the_broadcast_is_closed() -> None:
+    broadcast = Broadcast()
+    async with _audience(broadcast, 2) as (_, fast):
+        await _stall(broadcast, [fast])
+        await broadcast.close()
+        assert 0 == broadcast.stats().subscriber_count
+        assert 0 == broadcast.send(b"nobody")
+        assert 1 == broadcast.stats().dropped_count
+
+
+async def test_a_slow_subscriber_that_goes_away_leaves_no_task() -> None:
+    broadcast = Broadcast()
+    tasks = len(asyncio.all_tasks())
+    async with _audience(broadcast, 2) as (slow, fast):
+        await _stall(broadcast, [fast])
+        slow.abort()
+        await eventually(lambda: len(broadcast) == 1)
+    assert tasks == len(asyncio.all_tasks())
+
+
+@pytest.mark.parametrize("policy", ["drop", ""])
+def test_unknown_policies_are_refused(policy: SlowPolicy) -> None:
+    with pytest.raises(InvalidArgumentError, match="policy"):
+        Broadcast(policy=policy)
+
+
+@pytest.mark.parametrize("bound", ["max_waiting", "max_waiting_bytes"])
+def test_bounds_must_be_positive(bound: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=bound):
+        Broadcast(**{bound: 0})  # type: ignore[arg-type]  # one of the two
