@@ -5,6 +5,7 @@ Everything that is random comes from the seed, and time is virtual: the same see
 
 import asyncio
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -237,6 +238,10 @@ class World:
         calls = sum(record.job_id == "call" for record in records)
         if calls > len(self.keys):
             problems.append(f"{len(self.keys)} calls made {calls} runs")
+        leaves = Counter(
+            record.parent_run for record in records if record.job_id == "leaf" and record.state is RunState.SUCCEEDED
+        )
+        problems += [f"{parent} has {count} leaves of one key" for parent, count in leaves.items() if count > 1]
         return problems
 
     async def judge_cursors(self, store: JobStore, records: list[RunRecord]) -> list[str]:

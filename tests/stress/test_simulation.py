@@ -55,4 +55,4 @@ def test_there_is_trouble_enough() -> None:
     assert sum(record.rescues > 0 for record in records) > 0
     assert sum(record.attempt > 1 for record in records) > 0
     assert sum(record.generation > 1 for record in records) > 0
-    assert {record.kind.value for record in records} == {"schedule", "backfill", "manual"}
+    assert {record.kind.value for record in records} == {"schedule", "backfill", "manual", "spawn"}

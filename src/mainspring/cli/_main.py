@@ -19,6 +19,7 @@ from mainspring.cli._options import App, AsJson, Job
 from mainspring.cli._options import run_action as _run
 from mainspring.cli._proxy import proxy
 from mainspring.cli._run import make_web, run_app
+from mainspring.cli._runs import cancel, retry
 from mainspring.cli._services import show_services
 from mainspring.errors import InvalidArgumentError, MainspringError
 from mainspring.jobs import RunState
@@ -153,6 +154,8 @@ def services(
 
 
 cli.command()(proxy)
+cli.command()(cancel)
+cli.command()(retry)
 cli.command()(spools.spool)
 cli.command()(spools.dead_letters)
 cli.command()(spools.replay)

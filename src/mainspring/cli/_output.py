@@ -114,8 +114,19 @@ def run_row(record: RunRecord) -> Row:
         "items": record.item_count,
         "blocked_by": record.blocked_by,
         "error": None if record.error_type is None else f"{record.error_type}: {record.error_message}",
+        "note": record.error_message if record.error_type is None else None,
+        "generation": record.generation,
+        "previous_run": record.previous_run,
+        "parent_run": record.parent_run,
         "traceback": record.error_detail,
     }
+
+
+def run_facts(record: RunRecord) -> Row:
+    """Return what the commands that change a run say of it."""
+    row = run_row(record)
+    names = ("run", "job", "state", "interval_start", "interval_end", "generation", "previous_run", "error", "note")
+    return {name: row[name] for name in names} | {"cancel_requested": record.cancel_requested or None}
 
 
 def log_rows(logs: Sequence[tuple[int, RunLog]]) -> list[Row]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.engine import RunMetrics as RunMetrics
     from mainspring.jobs.engine import RunResult as RunResult
     from mainspring.jobs.engine import ScheduleVersion as ScheduleVersion
+    from mainspring.jobs.engine import SpawnedRun as SpawnedRun
     from mainspring.jobs.engine import job as job
     from mainspring.jobs.engine import job_runner as job_runner
     from mainspring.jobs.engine import try_handler as try_handler
@@ -58,6 +59,7 @@ else:
                 "RunInfo",
                 "RunResult",
                 "ScheduleVersion",
+                "SpawnedRun",
                 "job",
                 "job_runner",
             ),

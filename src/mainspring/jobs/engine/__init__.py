@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.engine._default import job as job
     from mainspring.jobs.engine._default import job_runner as job_runner
     from mainspring.jobs.engine._definition import JobDefinition as JobDefinition
+    from mainspring.jobs.engine._following import SpawnedRun as SpawnedRun
     from mainspring.jobs.engine._metrics import Histogram as Histogram
     from mainspring.jobs.engine._metrics import RunMetrics as RunMetrics
     from mainspring.jobs.engine._reader import JobReader as JobReader
@@ -30,6 +31,7 @@ else:
             "_context": ("JobContext", "RunInfo"),
             "_default": ("job", "job_runner"),
             "_definition": ("JobDefinition",),
+            "_following": ("SpawnedRun",),
             "_metrics": ("Histogram", "RunMetrics"),
             "_reader": ("JobReader",),
             "_results": ("BackfillProgress", "RunResult", "ScheduleVersion"),

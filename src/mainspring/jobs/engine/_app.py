@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar
 from mainspring.errors import ClosedError, InvalidArgumentError, NoEntrypointError, UnknownBackfillError
 from mainspring.jobs.engine._calls import new_call
 from mainspring.jobs.engine._declarations import Job
+from mainspring.jobs.engine._following import FollowUps
 from mainspring.jobs.engine._metrics import RunMetrics
 from mainspring.jobs.engine._results import RunResult
 from mainspring.jobs.engine._scheduler import starts_of
@@ -44,7 +45,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class JobApp(Steering, Sight, Service):
+class JobApp(Steering, FollowUps, Sight, Service):
     """Registers jobs, runs them, and answers for what they did.
 
     Two apps share no jobs, runs or configuration, unless they open the same store. All methods belong to the
@@ -264,7 +265,7 @@ class JobApp(Steering, Sight, Service):
         answer = await opened.node.enqueue(run, claim=wait)
         record = answer.claimed or answer.record
         if wait and (record is None or not record.state.terminal):
-            record = await opened.waiters.wait(answer.run_id)
+            record = await opened.node.waiting(opened.waiters.wait(answer.run_id))
         if record is None:
             record = await opened.store.run(answer.run_id)
         if record is None:

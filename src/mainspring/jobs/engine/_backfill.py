@@ -56,7 +56,7 @@ class Backfill:
             progress = await self.progress()
             if progress.done and progress.running == 0:
                 return progress
-            await asyncio.shield(changed)
+            await self._app.waiting(asyncio.shield(changed))
 
     async def downstream(self) -> "list[Backfill]":
         """Return the backfills that come after this one, each behind those that it waits for.

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from mainspring.base import encode_json, new_id, to_us
+from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.engine._definition import JobDefinition
-from mainspring.jobs.stores import NewRun, RunKind
+from mainspring.jobs.model import RunState
+from mainspring.jobs.stores import NEXT_GENERATION, NewRun, RunKind, RunRecord
 
 KEY_LIFETIME: Final = timedelta(days=7)
 
@@ -35,6 +37,46 @@ def new_call(
         idempotency_key=key,
         arguments_hash=None if key is None else _hash(definition.job_id, encoded, asked_for),
         key_expires_at=None if key is None else now + int(KEY_LIFETIME.total_seconds() * 1e6),
+    )
+
+
+def new_generation(definition: JobDefinition, record: RunRecord, *, now: int, latest_config: bool) -> NewRun:
+    """Return the run that does an ended one again, linked to it.
+
+    Raises:
+        InvalidArgumentError: it has not ended, or it is the record of a skipped range.
+    """
+    if not record.state.terminal:
+        raise InvalidArgumentError(
+            argument="RUN", value=record.run_id, expected=f"a run that has ended; this one is {record.state}"
+        )
+    if record.state is RunState.SKIPPED and record.scheduled_at is None:
+        raise InvalidArgumentError(
+            argument="RUN",
+            value=record.run_id,
+            expected="a run; this is the record of a range that was skipped",
+            hint="run its intervals with a backfill",
+        )
+    at_instant = record.kind is RunKind.SCHEDULE and record.interval_start is None
+    of_interval = record.interval_start is not None
+    return NewRun(
+        run_id=new_id(),
+        job_id=record.job_id,
+        kind=record.kind if at_instant or record.kind is RunKind.SPAWN else RunKind.MANUAL,
+        state=definition.first_state if of_interval else RunState.AVAILABLE,
+        available_at=now,
+        scheduled_at=record.scheduled_at,
+        interval_start=record.interval_start,
+        interval_end=record.interval_end,
+        generation=NEXT_GENERATION if of_interval or at_instant else record.generation + 1,
+        previous_run=record.run_id,
+        queue=definition.queue,
+        priority=definition.priority,
+        config=record.config,
+        config_version=None if latest_config else record.config_version,
+        parent_run=record.parent_run,
+        idempotency_key=None if of_interval or at_instant else f"retry/{record.run_id}",
+        key_expires_at=now + int(KEY_LIFETIME.total_seconds() * 1e6),
     )
 
 

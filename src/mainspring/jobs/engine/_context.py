@@ -12,6 +12,8 @@ from mainspring.sinks import SinkSession
 
 if TYPE_CHECKING:
     from mainspring.jobs.engine._app import JobApp
+    from mainspring.jobs.engine._declarations import Job
+    from mainspring.jobs.engine._following import SpawnedRun
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -152,6 +154,23 @@ class JobContext(Mapping[str, object]):
             WorkerCrashedError: the worker died while it ran.
         """
         return self.app.cpu(function, *args, **kwargs)
+
+    async def spawn(
+        self, job: "Job", config: Mapping[str, object] | None = None, *, key: str | None = None
+    ) -> "SpawnedRun":
+        """Create a run of a job on behalf of this one; wait for its end with `wait()` of what is returned.
+
+        Spawned runs go on when this one ends. While it waits for others its slot is free for them.
+
+        Args:
+            key: makes it one run, however often this run is tried: a later attempt gets the run of the earlier one,
+                unless that ended without success: then it is done again, once for each attempt.
+
+        Raises:
+            UnknownJobError: the job is not registered.
+            IdempotencyError: the key was used with another config.
+        """
+        return await self.app.spawn(self.run_id, job, config, key=key)
 
     def mark_cancelled(self) -> None:
         """Tell handlers in threads to stop."""

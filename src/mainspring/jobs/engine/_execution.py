@@ -7,6 +7,7 @@ cancellation without a reason comes from the loop that is shutting down, and han
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Literal
@@ -102,6 +103,7 @@ class Execution:
     async def run(self) -> RunRecord | None:
         """Run the attempt, record its end and return the record; None when another claim came first."""
         self._phase = "handling"
+        CURRENT.set(self)  # in the context of its own task, which ends with it
         self._tail.begin()
         finish = self._stopped() if self._stop is not None else await self._attempt()
         self._phase = "recording"
@@ -320,6 +322,10 @@ class Execution:
                     log.exception("run %s of %s cannot be recorded", finish.run_id, self.record.job_id)
                     return None
                 finish = self._failed(error)
+
+
+CURRENT: ContextVar[Execution | None] = ContextVar("mainspring_current_run", default=None)
+"""The execution in whose handler the code runs."""
 
 
 def interval_of(record: RunRecord, zone: str) -> DataInterval | None:

@@ -11,16 +11,19 @@ import logging
 import os
 import socket
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from mainspring.base import current_clock, current_random
 from mainspring.errors import ClosedError, LeaseLostError
-from mainspring.jobs.engine._execution import Execution, StopReason, Work
+from mainspring.jobs.engine._execution import CURRENT, Execution, StopReason, Work
 from mainspring.jobs.engine._metrics import RunMetrics
+from mainspring.jobs.engine._slots import Slots
 from mainspring.jobs.engine._steady import keep_doing
 from mainspring.jobs.stores import Claim, Enqueue, EnqueueAnswer, JobStore, NewRun, RunRecord
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -57,16 +60,15 @@ class Node:
     ) -> None:
         self._store = store
         self._works = works
-        self._slots = slots
+        self._slots = Slots(slots, on_free=self.wake)
         self._queues = queues
         self._poll_interval = poll_interval
         self._cancel_grace = cancel_grace
         self._metrics = metrics
         self._on_end = on_end
         self._on_change = on_change
-        self._running: set[Execution] = set()
+        self._running: set[Execution] = set()  # invariant: the holders of the slots
         self._latest: dict[str, Execution] = {}  # by run: one that lost its lease may run beside the next
-        self._reserved = 0
         self._wake = asyncio.Event()
         self._renewing = asyncio.Lock()
         self._idle = asyncio.Event()
@@ -122,18 +124,18 @@ class Node:
         hot = claim and self._has_slot() and run.queue in self._queues
         command = Enqueue(run=run, claim_epoch=self.epoch if hot else None)
         enqueued = asyncio.ensure_future(self._store.enqueue(command))
-        self._reserved += hot
+        self._slots.reserved += hot
         waiter: asyncio.Future[EnqueueAnswer] = asyncio.get_running_loop().create_future()
         enqueued.add_done_callback(partial(self._enqueued, hot, waiter))
         return await waiter  # as a shield, with one callback for both: a run passes here
 
     def _has_slot(self) -> bool:
-        return not self._closing and len(self._running) + self._reserved < self._slots
+        return not self._closing and self._slots.free > 0
 
     def _enqueued(
         self, hot: bool, waiter: "asyncio.Future[EnqueueAnswer]", done: "asyncio.Future[EnqueueAnswer]"
     ) -> None:
-        self._reserved -= hot
+        self._slots.reserved -= hot
         error = ClosedError(what="the app") if done.cancelled() else done.exception()
         if error is not None:
             if not waiter.done():
@@ -141,6 +143,7 @@ class Node:
             return
         answer = done.result()
         if answer.claimed is None:
+            self._slots.settle()
             self._wake.set()
         elif not self._closing:  # else it is freed with the epoch
             self._metrics.claim_count += 1
@@ -152,10 +155,23 @@ class Node:
         """Run a claimed run in a task of its own."""
         execution = Execution(self._works[record.job_id], record, cancel_grace=self._cancel_grace)
         self._running.add(execution)
+        self._slots.holders.add(execution)
         self._latest[record.run_id] = execution
         self._idle.clear()
         execution.task = asyncio.create_task(execution.run(), name=f"job-{record.job_id}")
         execution.task.add_done_callback(partial(self._ended, execution))
+
+    def running_record(self, run_id: str) -> RunRecord | None:
+        """Return the record of a run that runs here, as it was claimed."""
+        execution = self._latest.get(run_id)
+        return None if execution is None else execution.record
+
+    async def waiting(self, awaitable: Awaitable[T]) -> T:
+        """Wait for what other runs do; a handler gives its slot back meanwhile."""
+        execution = CURRENT.get()
+        if execution is None or execution not in self._running:
+            return await awaitable
+        return await self._slots.lend(execution, awaitable)
 
     def stop_run(self, run_id: str) -> None:
         """Cancel the handler of a run whose cancel was asked for, if it runs here."""
@@ -166,6 +182,8 @@ class Node:
     def _ended(self, execution: Execution, task: "asyncio.Task[RunRecord | None]") -> None:
         run_id = execution.record.run_id
         self._running.discard(execution)
+        self._slots.leave(execution)
+        self._slots.settle()
         if self._latest.get(run_id) is execution:
             del self._latest[run_id]
         if not self._running:
@@ -195,23 +213,24 @@ class Node:
 
     async def _claim_once(self) -> float:
         """Claim one batch and start it; return the seconds until it is worth to try again."""
-        free = self._slots - len(self._running) - self._reserved
+        free = self._slots.free
         if free <= 0:
             return self._poll_interval
         limit = min(free, CLAIM_BATCH)
         command = Claim(epoch=self.epoch, limit=limit, jobs=frozenset(self._works), queues=self._queues)
-        self._reserved += limit  # a hot claim in the meantime must not take the same slots
+        self._slots.reserved += limit  # a hot claim in the meantime must not take the same slots
         sent = current_clock().monotonic()
         try:
             answer = await self._store.claim(command)
         finally:
-            self._reserved -= limit
+            self._slots.reserved -= limit
         self._metrics.stored("claim", current_clock().monotonic() - sent)
         self._metrics.claimed(len(answer.runs))
         for record in answer.skipped:
             self._on_end(record)
         for record in answer.runs:
             self.begin(record)
+        self._slots.settle()
         if len(answer.runs) == limit:
             return 0.0
         if answer.next_available_at is None:

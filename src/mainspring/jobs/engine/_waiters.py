@@ -17,10 +17,14 @@ class Waiters:
         self._store = store
         self._poll_interval = poll_interval
         self._futures: dict[str, list[asyncio.Future[RunRecord]]] = {}
+        self._wake = asyncio.Event()
         self._poll: asyncio.Task[None] | None = None
 
-    async def wait(self, run_id: str) -> RunRecord:
+    async def wait(self, run_id: str, *, look: bool = False) -> RunRecord:
         """Wait until the run has ended; a cancelled wait does not touch the run.
+
+        Args:
+            look: it may have ended before: look in the store at once.
 
         Raises:
             ClosedError: the app was closed first.
@@ -28,8 +32,10 @@ class Waiters:
         future: asyncio.Future[RunRecord] = asyncio.get_running_loop().create_future()
         self._futures.setdefault(run_id, []).append(future)
         if self._poll is None or self._poll.done():
-            looking = keep_doing(self._look, asyncio.Event(), what="look for ended runs")
+            looking = keep_doing(self._look, self._wake, what="look for ended runs")
             self._poll = asyncio.create_task(looking, name="mainspring-waiters")
+        elif look:
+            self._wake.set()
         try:
             return await future
         finally:
