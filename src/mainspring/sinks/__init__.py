@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mainspring.sinks._batcher import SinkStatistic as SinkStatistic
+    from mainspring.sinks._clickhouse_intervals import ClickHouseIntervals as ClickHouseIntervals
+    from mainspring.sinks._clickhouse_table import ClickHouseTable as ClickHouseTable
     from mainspring.sinks._delivery import SPOOL_BYTES as SPOOL_BYTES
     from mainspring.sinks._delivery import Delivery as Delivery
     from mainspring.sinks._file_sink import Csv as Csv
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from mainspring.sinks._transaction import SqlTransaction as SqlTransaction
     from mainspring.sinks._transaction import StageArea as StageArea
     from mainspring.sinks._transaction import TransactionalWrite as TransactionalWrite
+    from mainspring.sinks.parquet import Parquet as Parquet
 else:
     from mainspring.base import door
 
@@ -43,6 +46,8 @@ else:
         __name__,
         {
             "_batcher": ("SinkStatistic",),
+            "_clickhouse_intervals": ("ClickHouseIntervals",),
+            "_clickhouse_table": ("ClickHouseTable",),
             "_delivery": ("Delivery",),
             "_file_sink": ("Csv", "FileSink", "JsonLines"),
             "_letters": ("DeadLetter",),
@@ -61,6 +66,7 @@ else:
             "_sql_table": ("SqlTable",),
             "_survey": ("SpoolSurvey", "survey_spools"),
             "_transaction": ("Collector", "SinkRun", "SqlTransaction", "StageArea", "TransactionalWrite"),
+            "parquet": ("Parquet",),
         },
         house={"_replay": ("ask_for_replay",), "_sink": ("label_of",), "_delivery": ("SPOOL_BYTES",)},
     )

@@ -1,15 +1,7 @@
-"""Files by interval: a run writes a file of its own beside the target and renames it when it ends well.
+"""Files by interval: a run writes a file of its own beside the target and renames it when it ends well."""
 
-So a target holds the rows of one run, whole, or what it held before; a run that emits nothing leaves an empty file.
-Beside a target `NAME` lie `.NAME.RUN-FENCE.part` while a run writes, and `.NAME.fence`: which claim of which
-interval wrote last, so that an older claim, or another interval whose path is the same, is refused.
-"""
-
-import asyncio
 import csv
 import io
-import os
-import re
 import string
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -21,18 +13,14 @@ from mainspring.base import encode_json
 from mainspring.concurrency import ThreadPoolExecutor
 from mainspring.errors import EncodeError, InvalidArgumentError, InvalidItemError
 from mainspring.sinks._columns import as_row, plain_row
-from mainspring.sinks._file_fence import move_under_fence
+from mainspring.sinks._file_rows import BUFFER_BYTES, FileForm, FileRows, file_name
 from mainspring.sinks._transaction import SinkRun
 
-BUFFER_BYTES: Final = 256 << 10
 _FIELDS: Final = ("job", "run", "start", "end")
-_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
-
-Line = Callable[[object], bytes]
 
 
 class FileSink:
-    """Base of sinks that write one file per interval; use `JsonLines` or `Csv`.
+    """Base of sinks that write one file per interval; use `JsonLines`, `Csv` or `Parquet`.
 
     Args:
         path: a template: `{start:%Y-%m-%d}` and `{end:...}` are the interval's ends, `{job}` and `{run}` the ids.
@@ -75,18 +63,17 @@ class FileSink:
                 reason="its path needs a run with a data interval, and this one has none",
                 hint="run it by backfill() or by its schedule, or use {run} in the path",
             )
-        values: dict[str, object] = {"job": _file_name(run.job_id), "run": _file_name(run.run_id)}
+        values: dict[str, object] = {"job": file_name(run.job_id), "run": file_name(run.run_id)}
         ends: Mapping[str, datetime | None] = {"start": start, "end": end}
         values |= {name: end.astimezone(self._zone) for name, end in ends.items() if end is not None}
         return Path(self._template.format(**values))
 
     def collect(self, run: SinkRun, threads: ThreadPoolExecutor) -> "FileRows":
         """Return what collects a run's items."""
-        header, line = self.lines()
-        return FileRows(self.path_for(run), run, line, header=header, threads=threads)
+        return FileRows(self.path_for(run), run, self.form(), threads)
 
-    def lines(self) -> tuple[Callable[[], bytes], Line]:
-        """Return what makes a file's first bytes, asked at its end when it has no row, and what makes a line."""
+    def form(self) -> FileForm:
+        """Return the form of a new file."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -96,9 +83,9 @@ class FileSink:
 class JsonLines(FileSink):
     """One JSON document per line and item: dicts, dataclasses, named tuples, Structs or any JSON value."""
 
-    def lines(self) -> tuple[Callable[[], bytes], Line]:
-        """Return no header, and what encodes an item."""
-        return bytes, self._line
+    def form(self) -> FileForm:
+        """Return the form of a new file."""
+        return _Lines(self._line)
 
     def _line(self, item: object) -> bytes:
         try:
@@ -122,126 +109,60 @@ class Csv(FileSink):
             raise InvalidArgumentError(argument="columns", value=columns, expected="a sequence of names")
         self._columns = tuple(columns)
 
-    def lines(self) -> tuple[Callable[[], bytes], Line]:
-        """Return the header of a file without rows, and what makes a line."""
-        columns = list(self._columns)
-        begun = False
-
-        def line(item: object) -> bytes:
-            nonlocal begun
-            row = plain_row(as_row(item, sink=self.label), sink=self.label)
-            if not columns:
-                columns.extend(row)
-            if not row.keys() <= set(columns):
-                extra = next(name for name in row if name not in columns)
-                hint = "give Csv(columns=...) every column"
-                raise InvalidItemError(sink=self.label, reason=f"the header has no column {extra!r}", hint=hint)
-            first, begun = () if begun else (columns,), True
-            return _csv(*first, [row.get(name) for name in columns])
-
-        return lambda: _csv(columns) if columns else b"", line
+    def form(self) -> FileForm:
+        """Return the form of a new file."""
+        table = _CsvTable(self.label, list(self._columns))
+        return _Lines(table.line, table.header)
 
 
-class FileRows:
-    """Collects the items of one run into a part file.
+class _Lines:
+    """A file of lines.
 
     Args:
-        header: gives the bytes of a file without rows.
+        header: asked at the end of a file without rows.
     """
 
-    def __init__(
-        self, target: Path, run: SinkRun, line: Line, *, header: Callable[[], bytes], threads: ThreadPoolExecutor
-    ) -> None:
-        self.count = 0
-        self._target = target
-        self._run = run
+    buffer_bytes = BUFFER_BYTES
+
+    def __init__(self, line: Callable[[object], bytes], header: Callable[[], bytes] = bytes) -> None:
         self._line = line
         self._header = header
-        self._threads = threads
-        self._part = target.with_name(f".{target.name}.{_file_name(run.run_id)}-{run.fence}.part")
-        self._buffer: list[bytes] = []
-        self._size = 0
-        self._file: BinaryIO | None = None
-        self._error: OSError | None = None
-        self._one_at_a_time = asyncio.Lock()  # chunks keep their order when several tasks of a run emit
+        self._begun = False
 
-    def take(self, item: object, key: str | None) -> bool:
-        """Take one item; tell whether the buffer is full."""
+    def take(self, item: object) -> tuple[bytes, int]:
         line = self._line(item)
-        self._buffer.append(line)
-        self._size += len(line)
-        self.count += 1
-        return self._size >= BUFFER_BYTES
+        self._begun = True
+        return line, len(line)
 
-    async def relieve(self) -> None:
-        """Write the buffer to the part file."""
-        async with self._one_at_a_time:
-            chunk, self._buffer, self._size = self._buffer, [], 0
-            await self._in_thread(self._write, chunk)
+    def write(self, file: BinaryIO, values: Sequence[bytes]) -> None:
+        file.write(b"".join(values))
 
-    async def finish(self) -> None:
-        """Put the file in place.
-
-        Raises:
-            StaleFenceError: a newer claim of this interval has written already; nothing was changed.
-            SinkWriteError: the file holds another interval.
-            OSError: the disk refused.
-        """
-        async with self._one_at_a_time:
-            if not self.count:
-                self._buffer = [self._header()]
-            await self._in_thread(self._commit)
-
-    async def discard(self) -> None:
-        """Remove the part file."""
-        self._buffer.clear()
-        async with self._one_at_a_time:
-            await self._in_thread(self._remove)
-
-    async def _in_thread(self, function: Callable[..., None], *args: object) -> None:
-        """Call in a thread; a cancelled caller still waits for it, since the file is in use until it ends."""
-        future = self._threads.run(function, *args)
-        cancelled: BaseException | None = None
-        while not future.done():
-            try:
-                await asyncio.wait({future})
-            except asyncio.CancelledError as error:
-                cancelled = error
-        failed = future.exception()
-        if cancelled is not None:
-            raise cancelled
-        if failed is not None:
-            raise failed
-
-    def _write(self, chunk: Sequence[bytes]) -> None:
-        if self._error is not None:
-            raise self._error  # a chunk is missing, whatever the handler caught
-        try:
-            if self._file is None:
-                self._part.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self._part.open("wb")
-            self._file.write(b"".join(chunk))
-        except OSError as error:
-            self._error = error
-            raise
-
-    def _commit(self) -> None:
-        self._write(self._buffer)
-        if self._file is not None:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-        move_under_fence(self._part, self._target, self._run)
-
-    def _remove(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._part.unlink(missing_ok=True)
+    def end(self, file: BinaryIO) -> None:
+        if not self._begun:
+            file.write(self._header())
 
 
-def _file_name(text: str) -> str:
-    """Return an id as part of a file name: no folder, and not hidden."""
-    return _UNSAFE.sub("_", text).lstrip(".") or "_"
+class _CsvTable:
+    """Makes the lines of one CSV file; the header goes with the first one."""
+
+    def __init__(self, label: str, columns: list[str]) -> None:
+        self._label = label
+        self._columns = columns
+        self._begun = False
+
+    def header(self) -> bytes:
+        return _csv(self._columns) if self._columns else b""
+
+    def line(self, item: object) -> bytes:
+        row = plain_row(as_row(item, sink=self._label), sink=self._label)
+        if not self._columns:
+            self._columns.extend(row)
+        if not row.keys() <= set(self._columns):
+            extra = next(name for name in row if name not in self._columns)
+            hint = "give Csv(columns=...) every column"
+            raise InvalidItemError(sink=self._label, reason=f"the header has no column {extra!r}", hint=hint)
+        first, self._begun = () if self._begun else (self._columns,), True
+        return _csv(*first, [row.get(name) for name in self._columns])
 
 
 def _csv(*rows: Sequence[Any]) -> bytes:

@@ -59,13 +59,13 @@ class EngineConnection:
         if database != self._database:
             self._query(f"USE {_quoted(database, '`')}")
             self._database = database
-        for name, value in call.settings.items():
-            self._query(f"SET {name} = {_quoted(value, chr(39))}")
+        if call.settings:
+            values = (f"{name} = {_quoted(value, chr(39))}" for name, value in call.settings.items())
+            self._query(f"SET {', '.join(values)}")
 
     def restore(self, settings: Mapping[str, str]) -> None:
         """Undo what `prepare` set."""
-        for name in settings:
-            self._query(f"SET {name} = DEFAULT")
+        self._query(f"SET {', '.join(f'{name} = DEFAULT' for name in settings)}")
 
     def answer(self, call: EngineCall) -> Answer:
         """Carry out a statement; the answer is in memory as a whole."""

@@ -3,16 +3,24 @@
 import csv
 import json
 import sqlite3
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.unit.sinks.support_tables import Database
 
+from mainspring.base import new_id
 from mainspring.sinks import (
+    ClickHouseIntervals,
+    ClickHouseTable,
     Csv,
     Delivery,
     JsonLines,
+    Parquet,
     ResultSink,
     SinkRun,
     SinkSession,
@@ -24,6 +32,8 @@ from mainspring.sinks import (
     WriteIntent,
     on,
 )
+from mainspring.storage import Querier
+from mainspring.testing import ClickHouseServer
 
 SLOW = Delivery(max_seconds=3600.0)  # only a barrier, or a full batch, makes such a sink write
 Row = dict[str, int]
@@ -83,8 +93,10 @@ class Transactional:
         return len(batch)
 
 
-def make(kind: str, folder: Path) -> Case:
-    """Return a case of that kind in a folder."""
+def make(kind: str, folder: Path, server: ClickHouseServer | None = None) -> Case:
+    """Return a case of that kind in a folder, or on a server."""
+    if server is not None:
+        return _on_clickhouse(kind, server)
     database, got = Database(), list[int]()
 
     async def keep(batch: list[Row]) -> None:
@@ -117,6 +129,11 @@ def make(kind: str, folder: Path) -> Case:
         texts = [path.read_text() for path in folder.glob("*.csv")]
         return [int(row["n"]) for text in texts for row in csv.DictReader(text.splitlines())]
 
+    def in_parquet() -> list[int]:
+        read: Any = import_module("pyarrow.parquet").read_table  # Any: it has no types
+        tables = [read(path) for path in folder.glob("*.parquet")]
+        return [row["n"] for table in tables if table.num_rows for row in table.to_pylist()]
+
     sinks: dict[str, tuple[Any, Callable[[], list[int]]]] = {  # Any: sinks of every kind
         "function": (keep, lambda: got),
         "typed": (Typed(), lambda: got),
@@ -129,17 +146,49 @@ def make(kind: str, folder: Path) -> Case:
         "own": (SqlTable("numbers", replace="interval", database=folder / "own.db"), in_own),
         "jsonl": (JsonLines(folder / "{start:%d-%H}.jsonl"), in_lines),
         "csv": (Csv(folder / "{start:%d-%H}.csv", columns=("n",)), in_csv),
+        "parquet": (Parquet(folder / "{start:%d-%H}.parquet"), in_parquet),
     }
     sink, rows = sinks[kind]
     return Case(sink, rows, database)
 
 
-BATCHES = ("function", "typed", "results")
-REPLACING = ("replace", "own", "jsonl", "csv")
-ONCE = (*REPLACING, "key", "item_key")
-FENCED = ("own", "jsonl", "csv")
-COLLECTING = (*ONCE, "table", "transactional")
+def _on_clickhouse(kind: str, server: ClickHouseServer) -> Case:
+    table = f"numbers_{new_id().replace('-', '')}"
+    querier = Querier(**server.options)
+    sinks: dict[str, Any] = {
+        "clickhouse": lambda: ClickHouseTable(table, querier),
+        "clickhouse_key": lambda: ClickHouseTable(table, querier, key=("n",)),
+        "clickhouse_item_key": lambda: ClickHouseTable(table, querier, item_key=True),
+        "clickhouse_intervals": lambda: ClickHouseIntervals(table, querier),
+    }
+
+    def rows() -> list[int]:
+        request = urllib.request.Request(f"http://127.0.0.1:{server.port}/", f"SELECT n FROM {table}".encode())
+        request.add_header("X-ClickHouse-Key", server.options["password"])
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return [int(line) for line in answer.read().split()]
+        except urllib.error.HTTPError as error:
+            with error:
+                if b"UNKNOWN_TABLE" not in error.read():
+                    raise
+            return []
+
+    return Case(sinks[kind](), rows, Database())
+
+
+BATCHES = ("function", "typed", "results", "clickhouse", "clickhouse_key", "clickhouse_item_key")
+REPLACING = ("replace", "own", "jsonl", "csv", "parquet", "clickhouse_intervals")
+ONCE = (*REPLACING, "key", "item_key", "clickhouse_key", "clickhouse_item_key")
+FENCED = ("own", "jsonl", "csv", "parquet", "clickhouse_intervals")
+COLLECTING = (*REPLACING, "key", "item_key", "table", "transactional")
 ALL = (*COLLECTING, *BATCHES)
+
+
+def kinds(names: Sequence[str]) -> list[Any]:
+    """Return these kinds for parametrize; those that need an extra are marked."""
+    extras = ("parquet", "clickhouse")
+    return [pytest.param(name, marks=[pytest.mark.extras] * name.startswith(extras)) for name in names]
 
 
 def _numbers(connection: sqlite3.Connection) -> list[int]:

@@ -2,29 +2,32 @@
 
 import asyncio
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conformance.sinks.support_sinks import ALL, COLLECTING, FENCED, ONCE, REPLACING, make
+from tests.conformance.sinks.support_sinks import ALL, COLLECTING, FENCED, ONCE, REPLACING, Case, kinds
 from tests.unit.sinks.support_tables import run_of
 
 from mainspring.errors import ClosedError, StaleFenceError
 
+CaseOf = Callable[[str, Path], Case]
 
-@pytest.mark.parametrize("kind", ALL)
-async def test_a_run_that_ends_well_has_written_each_item(tmp_path: Path, kind: str) -> None:
-    async with make(kind, tmp_path) as case:
+
+@pytest.mark.parametrize("kind", kinds(ALL))
+async def test_a_run_that_ends_well_has_written_each_item(tmp_path: Path, kind: str, case_of: CaseOf) -> None:
+    async with case_of(kind, tmp_path) as case:
         session = await case.emit(run_of(0), range(1200))
         assert sum(session.counts.values()) == 1200
         await case.finish(session)
         assert case.rows() == list(range(1200))
 
 
-@pytest.mark.parametrize("kind", ALL)
-async def test_nothing_of_a_run_that_failed_is_written(tmp_path: Path, kind: str) -> None:
-    async with make(kind, tmp_path) as case:
+@pytest.mark.parametrize("kind", kinds(ALL))
+async def test_nothing_of_a_run_that_failed_is_written(tmp_path: Path, kind: str, case_of: CaseOf) -> None:
+    async with case_of(kind, tmp_path) as case:
         failed = await case.emit(run_of(0), range(300))
         await case.run(run_of(1), [1000, 1001])
         await failed.discard()
@@ -37,17 +40,17 @@ async def test_nothing_of_a_run_that_failed_is_written(tmp_path: Path, kind: str
         assert good == (written if kind in COLLECTING else written - set(range(300)))
 
 
-@pytest.mark.parametrize("kind", ALL)
-async def test_a_failed_run_alone_writes_nothing_at_all(tmp_path: Path, kind: str) -> None:
-    async with make(kind, tmp_path) as case:
+@pytest.mark.parametrize("kind", kinds(ALL))
+async def test_a_failed_run_alone_writes_nothing_at_all(tmp_path: Path, kind: str, case_of: CaseOf) -> None:
+    async with case_of(kind, tmp_path) as case:
         await (await case.emit(run_of(0), range(300))).discard()
         await case.sinks.close()
         assert case.rows() == []
 
 
-@pytest.mark.parametrize("kind", ALL)
-async def test_runs_and_their_tasks_may_emit_side_by_side(tmp_path: Path, kind: str) -> None:
-    async with make(kind, tmp_path) as case:
+@pytest.mark.parametrize("kind", kinds(ALL))
+async def test_runs_and_their_tasks_may_emit_side_by_side(tmp_path: Path, kind: str, case_of: CaseOf) -> None:
+    async with case_of(kind, tmp_path) as case:
 
         async def whole_run(hour: int) -> None:
             session = case.sinks.session(run_of(hour), default=case.sink)
@@ -64,28 +67,30 @@ async def test_runs_and_their_tasks_may_emit_side_by_side(tmp_path: Path, kind: 
         assert case.rows() == [hour * 100 + number for hour in range(4) for number in range(60)]
 
 
-@pytest.mark.parametrize("kind", ONCE)
-async def test_a_repeated_run_counts_once(tmp_path: Path, kind: str) -> None:
-    async with make(kind, tmp_path) as case:
+@pytest.mark.parametrize("kind", kinds(ONCE))
+async def test_a_repeated_run_counts_once(tmp_path: Path, kind: str, case_of: CaseOf) -> None:
+    async with case_of(kind, tmp_path) as case:
         for fence in (1, 2, 3):
             await case.run(run_of(0, fence=fence), [1, 2, 3])
             await case.run(run_of(1, fence=fence), [4])
         assert case.rows() == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("kind", REPLACING)
-async def test_a_run_that_emits_nothing_removes_what_its_interval_had(tmp_path: Path, kind: str) -> None:
-    async with make(kind, tmp_path) as case:
+@pytest.mark.parametrize("kind", kinds(REPLACING))
+async def test_a_run_that_emits_nothing_removes_what_its_interval_had(
+    tmp_path: Path, kind: str, case_of: CaseOf
+) -> None:
+    async with case_of(kind, tmp_path) as case:
         await case.run(run_of(0), [1, 2])
         await case.run(run_of(1), [3])
         await case.run(run_of(0, fence=2), [])
         assert case.rows() == [3]
 
 
-@pytest.mark.parametrize("kind", FENCED)
-async def test_a_stale_fence_writes_nothing(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", kinds(FENCED))
+async def test_a_stale_fence_writes_nothing(tmp_path: Path, kind: str, case_of: CaseOf) -> None:
     """Sinks that write by themselves; what travels with a finish is fenced by the store."""
-    async with make(kind, tmp_path) as case:
+    async with case_of(kind, tmp_path) as case:
         late = await case.emit(run_of(0, fence=1), [1])
         await case.run(run_of(0, fence=2), [2])
         with pytest.raises(StaleFenceError):
@@ -97,9 +102,9 @@ async def test_a_stale_fence_writes_nothing(tmp_path: Path, kind: str) -> None:
 _RUNS = st.lists(st.tuples(st.integers(0, 2), st.lists(st.integers(0, 50), max_size=5), st.booleans()), max_size=8)
 
 
-async def _play(kind: str, runs: list[tuple[int, list[int], bool]], folder: Path) -> tuple[list[int], list[int]]:
+async def _play(case: Case, runs: list[tuple[int, list[int], bool]]) -> tuple[list[int], list[int]]:
     """Run all; return what is there and what should be."""
-    async with make(kind, folder) as case:
+    async with case:
         expected: dict[int, list[int]] = {}
         for fence, (hour, numbers, ends_well) in enumerate(runs, 1):
             session = await case.emit(run_of(hour, fence=fence), numbers)
@@ -111,10 +116,12 @@ async def _play(kind: str, runs: list[tuple[int, list[int], bool]], folder: Path
         return case.rows(), sorted(number for numbers in expected.values() for number in numbers)
 
 
-@pytest.mark.parametrize("kind", REPLACING)
+@pytest.mark.parametrize("kind", kinds(REPLACING))
 @settings(max_examples=25, deadline=None)
 @given(runs=_RUNS)
-def test_each_interval_holds_what_its_last_good_run_emitted(kind: str, runs: list[tuple[int, list[int], bool]]) -> None:
+def test_each_interval_holds_what_its_last_good_run_emitted(
+    kind: str, case_of: CaseOf, runs: list[tuple[int, list[int], bool]]
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        found, expected = asyncio.run(_play(kind, runs, Path(folder)))
+        found, expected = asyncio.run(_play(case_of(kind, Path(folder)), runs))
     assert expected == found

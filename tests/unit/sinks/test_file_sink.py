@@ -13,7 +13,8 @@ from tests.unit.sinks.support_tables import call_of, run_of
 
 from mainspring.errors import ClosedError, InvalidArgumentError, InvalidItemError, SinkWriteError, StaleFenceError
 from mainspring.sinks import Csv, JsonLines, SinkRun, SinkSession, SinkSet
-from mainspring.sinks._file_sink import BUFFER_BYTES, FileRows, FileSink
+from mainspring.sinks._file_rows import BUFFER_BYTES, FileRows
+from mainspring.sinks._file_sink import FileSink
 from mainspring.testing import eventually
 
 
@@ -219,4 +220,4 @@ def test_a_file_sink_says_what_it_is() -> None:
     assert repr(JsonLines("a.jsonl", name="all")) == "<JsonLines 'a.jsonl'>"
     assert JsonLines("a.jsonl", name="all").label == "all"
     with pytest.raises(NotImplementedError):
-        FileSink("x").lines()
+        FileSink("x").form()
