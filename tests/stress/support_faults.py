@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from mainspring.base import current_clock, current_random
@@ -241,6 +242,15 @@ class FaultyStore:
 
     async def set_schedule(self, command: SetSchedule) -> JobRow | None:
         return await self._call(lambda: self.inner.set_schedule(command))
+
+    async def schema(self) -> tuple[int | None, int]:
+        return await self.inner.schema()
+
+    async def check(self) -> Sequence[str]:
+        return await self.inner.check()
+
+    async def backup(self, file: Path) -> int:
+        return await self.inner.backup(file)
 
     async def schedules(self, job_id: str, *, limit: int = 50) -> Sequence[ScheduleRow]:
         return await self._call(lambda: self.inner.schedules(job_id, limit=limit))

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -24,7 +24,7 @@ from mainspring.cli._output import (
     write_rows,
 )
 from mainspring.cli._progress import make_meter
-from mainspring.errors import DecodeError, InvalidArgumentError, StoreMissingError
+from mainspring.errors import DecodeError, InvalidArgumentError, StorageError, StoreMissingError
 from mainspring.jobs import Backfill, BackfillProgress, JobApp, RunState
 
 _LOOK_INTERVAL: Final = 0.2
@@ -53,16 +53,29 @@ async def opened(app: JobApp, *, runner: bool) -> AsyncGenerator[JobApp]:
         await app.close()
 
 
+@asynccontextmanager
+async def stored_schedules(app: JobApp) -> AsyncGenerator[None]:
+    """Let the app's jobs show the schedules that the store has for them, if it can be read, within the block."""
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(app.reading())
+        except StoreMissingError:  # then there are none
+            pass
+        except StorageError as error:
+            sys.stderr.write(f"note: {error}; these are the schedules of the code\n")
+        yield
+
+
 async def list_jobs(app: JobApp, *, as_json: bool) -> None:
     """List the jobs with what their runs came to."""
-    counts: dict[str, dict[str, int]] = {}
     try:
         async with app.reading() as reader:
-            counts = await reader.counts()
+            counts, known = await reader.counts(), await reader.rows()
+            rows = [job_row(one, counts.get(one.job_id, {}), known.get(one.job_id)) for one in app.jobs.values()]
     except StoreMissingError as error:  # jobs are declared in the code: there are only no runs yet
         sys.stderr.write(f"note: {error}\n")
-    rows = [job_row(one, counts.get(one.job_id, {})) for one in app.jobs.values()]
-    columns = ("job", "schedule", "timezone", "needs", "runs", "failed", "what")
+        rows = [job_row(one, {}, None) for one in app.jobs.values()]
+    columns = ("job", "schedule", "timezone", "needs", "runs", "failed", "paused", "what")
     write_rows(rows, columns=columns, as_json=as_json, empty="the app has no jobs")
 
 
@@ -109,8 +122,11 @@ async def trigger_job(app: JobApp, job: str, config: Mapping[str, object], *, wa
     return ExitCode.FAILED if wait and not result.ok else ExitCode.DONE
 
 
-def parse_config(pairs: Sequence[str]) -> dict[str, object]:
+def parse_config(pairs: Sequence[str], *, argument: str = "--config") -> dict[str, object]:
     """Read KEY=VALUE pairs; a value is JSON when it can be, else text.
+
+    Args:
+        argument: where they come from, as errors name it.
 
     Raises:
         InvalidArgumentError: a pair has no `=` or no key.
@@ -119,7 +135,7 @@ def parse_config(pairs: Sequence[str]) -> dict[str, object]:
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key:
-            raise InvalidArgumentError(argument="--config", value=pair, expected="KEY=VALUE, as --config city=Lisbon")
+            raise InvalidArgumentError(argument=argument, value=pair, expected="KEY=VALUE, as city=Lisbon")
         try:
             config[key] = decode_json(text)
         except DecodeError:
@@ -127,9 +143,10 @@ def parse_config(pairs: Sequence[str]) -> dict[str, object]:
     return config
 
 
-def count_backfill(app: JobApp, asked: BackfillAsked, *, as_json: bool) -> None:
-    """Say how many intervals the range has; nothing is opened or stored."""
-    intervals = app.intervals(asked.job, asked.start, asked.end)
+async def count_backfill(app: JobApp, asked: BackfillAsked, *, as_json: bool) -> None:
+    """Say how many intervals the range has; nothing is stored."""
+    async with stored_schedules(app):
+        intervals = app.intervals(asked.job, asked.start, asked.end)
     facts = {
         "job": asked.job,
         "intervals": len(intervals),
@@ -189,8 +206,9 @@ async def _is_blocked(app: JobApp, progress: BackfillProgress) -> bool:
     return bool(waiting) and len(waiting) == progress.running and all(one.blocked_by for one in waiting)
 
 
-def plan_job(app: JobApp, job: str, *, after: datetime | None, count: int, as_json: bool) -> None:
+async def plan_job(app: JobApp, job: str, *, after: datetime | None, count: int, as_json: bool) -> None:
     """Show the next fire times."""
-    rows = [plan_row(one) for one in app.plan(job, after=after, count=count)]
+    async with stored_schedules(app):
+        rows = [plan_row(one) for one in app.plan(job, after=after, count=count)]
     columns = ("local", "interval_start", "interval_end", "clock")
     write_rows(rows, columns=columns, as_json=as_json, empty="the job has no further fire times")

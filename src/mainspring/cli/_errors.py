@@ -4,6 +4,7 @@ import sys
 from enum import IntEnum
 
 from mainspring.errors import (
+    ConfigError,
     InsecureTransportError,
     InvalidArgumentError,
     JobDefinitionError,
@@ -16,6 +17,7 @@ from mainspring.errors import (
 )
 
 _WRONG = (
+    ConfigError,
     InsecureTransportError,
     InvalidArgumentError,
     JobDefinitionError,

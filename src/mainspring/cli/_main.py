@@ -3,7 +3,6 @@
 import runpy
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -12,16 +11,19 @@ import typer
 from mainspring.base import parse_duration
 from mainspring.cli import _actions as actions
 from mainspring.cli import _spool as spools
+from mainspring.cli import _steer as steering
 from mainspring.cli._bench import bench
+from mainspring.cli._config import config_commands
+from mainspring.cli._db import db_commands
 from mainspring.cli._errors import ExitCode, say_error
 from mainspring.cli._load import load_app
-from mainspring.cli._options import App, AsJson, Job
+from mainspring.cli._options import App, AsJson, Job, instant_of
 from mainspring.cli._options import run_action as _run
 from mainspring.cli._proxy import proxy
 from mainspring.cli._run import make_web, run_app
 from mainspring.cli._runs import cancel, retry
 from mainspring.cli._services import show_services
-from mainspring.errors import InvalidArgumentError, MainspringError
+from mainspring.errors import MainspringError
 from mainspring.jobs import RunState
 
 cli: Final = typer.Typer(
@@ -127,7 +129,7 @@ def backfill(
     )
     loaded = load_app(app)
     if dry_run:
-        actions.count_backfill(loaded, asked, as_json=as_json)
+        _run(actions.count_backfill(loaded, asked, as_json=as_json))
     else:
         _run(actions.backfill_job(loaded, asked, detach=detach, as_json=as_json))
 
@@ -141,7 +143,7 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Show a job's next fire times and intervals, with what the clock does between them."""
-    actions.plan_job(load_app(app), job, after=_instant(after), count=count, as_json=as_json)
+    _run(actions.plan_job(load_app(app), job, after=instant_of(after, option="--after"), count=count, as_json=as_json))
 
 
 @cli.command()
@@ -160,6 +162,10 @@ cli.command()(spools.spool)
 cli.command()(spools.dead_letters)
 cli.command()(spools.replay)
 cli.command()(bench)
+cli.command()(steering.pause)
+cli.command()(steering.resume)
+cli.add_typer(config_commands, name="config")
+cli.add_typer(db_commands, name="db")
 
 
 _PASSED_ON: Final = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": list[str]()}
@@ -183,15 +189,3 @@ def run_command_line(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     return ExitCode.DONE
-
-
-def _instant(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise InvalidArgumentError(argument="--after", value=text, expected="an instant, as 2013-03-10T05:00:00Z")
-    return instant.astimezone(UTC)

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from typing import Annotated, Any  # Any: what a coroutine is sent is nobody's business
 
 import typer
 
 from mainspring.cli._errors import ExitCode
+from mainspring.errors import InvalidArgumentError
 
 App = Annotated[str, typer.Argument(metavar="APP", help="file.py, or module:attribute")]
 Job = Annotated[str, typer.Argument(metavar="JOB", help="the job's id")]
@@ -18,3 +20,20 @@ def run_action(action: Coroutine[Any, Any, ExitCode | None]) -> None:
     code = asyncio.run(action)
     if code:
         raise typer.Exit(code)
+
+
+def instant_of(text: str | None, *, option: str) -> datetime | None:
+    """Return the instant that an option names, None when it is not given.
+
+    Raises:
+        InvalidArgumentError: it is no ISO text, or has no offset.
+    """
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise InvalidArgumentError(argument=option, value=text, expected="an instant, as 2013-03-10T05:00:00Z")
+    return instant.astimezone(UTC)

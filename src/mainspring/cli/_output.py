@@ -10,7 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from mainspring.base import encode_json, from_us
-from mainspring.jobs import BackfillProgress, JobDefinition, PlannedFire, RunLog, RunRecord
+from mainspring.jobs import BackfillProgress, JobDefinition, JobRow, PlannedFire, RunLog, RunRecord
 from mainspring.runtime import escape_controls
 
 Row = Mapping[str, Any]
@@ -80,8 +80,8 @@ def write_facts(facts: Row, *, as_json: bool) -> None:
             sys.stdout.write(f"{name:<{width}}  {_cell(value)}\n")
 
 
-def job_row(definition: JobDefinition, counts: Mapping[str, int]) -> Row:
-    """Return what `mainspring jobs` says of one job."""
+def job_row(definition: JobDefinition, counts: Mapping[str, int], stored: JobRow | None) -> Row:
+    """Return what `mainspring jobs` says of one job; `stored` is what the store knows of it."""
     schedule = definition.schedule
     return {
         "job": definition.job_id,
@@ -91,6 +91,8 @@ def job_row(definition: JobDefinition, counts: Mapping[str, int]) -> Row:
         "tags": list(definition.tags),
         "runs": sum(counts.values()),
         "failed": counts.get("failed", 0),
+        "paused": stored is not None and stored.paused,
+        "overridden": stored is not None and stored.override is not None,
         "what": definition.describe(),
         "place": definition.place,
     }
@@ -192,8 +194,10 @@ def _instant(us: int | None) -> datetime | None:
 
 
 def _cell(value: str | int | datetime | list[str] | None) -> str:
-    if value is None:
+    if value is None or value is False:
         return ""
+    if value is True:
+        return "yes"
     if isinstance(value, datetime):
         text = f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
         return f"{text.removesuffix(':00')}Z"

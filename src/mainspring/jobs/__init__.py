@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from mainspring.jobs.engine import RunResult as RunResult
     from mainspring.jobs.engine import ScheduleVersion as ScheduleVersion
     from mainspring.jobs.engine import SpawnedRun as SpawnedRun
+    from mainspring.jobs.engine import config_changes as config_changes
     from mainspring.jobs.engine import job as job
     from mainspring.jobs.engine import job_runner as job_runner
     from mainspring.jobs.engine import try_handler as try_handler
+    from mainspring.jobs.model import ABSENT as ABSENT
     from mainspring.jobs.model import SECRET as SECRET
     from mainspring.jobs.model import At as At
     from mainspring.jobs.model import ConfigChange as ConfigChange
+    from mainspring.jobs.model import ConfigSchema as ConfigSchema
     from mainspring.jobs.model import ConfigVersion as ConfigVersion
     from mainspring.jobs.model import Cron as Cron
     from mainspring.jobs.model import DataInterval as DataInterval
@@ -64,6 +67,7 @@ else:
                 "job_runner",
             ),
             "mainspring.jobs.model": (
+                "ABSENT",
                 "SECRET",
                 "At",
                 "ConfigChange",
@@ -90,9 +94,10 @@ else:
                 "Histogram",
                 "JobReader",
                 "RunMetrics",
+                "config_changes",
                 "try_handler",
             ),
-            "mainspring.jobs.model": ("shown",),
+            "mainspring.jobs.model": ("ConfigSchema", "shown"),
             "mainspring.jobs.stores": ("BackfillRow", "JobRow", "NodeRow", "QueueRow"),
         },
     )

@@ -34,9 +34,12 @@ if TYPE_CHECKING:
     from mainspring.storage._sqlite import SqliteOwner as SqliteOwner
     from mainspring.storage._sqlite import SqliteStats as SqliteStats
     from mainspring.storage._sqlite import WriteChannel as WriteChannel
+    from mainspring.storage._sqlite_copy import copy_database as copy_database
     from mainspring.storage._sqlite_errors import is_busy as is_busy
+    from mainspring.storage._sqlite_errors import translated as translated
     from mainspring.storage._sqlite_files import Durability as Durability
     from mainspring.storage._sqlite_files import connect as connect
+    from mainspring.storage._sqlite_files import connect_reader as connect_reader
     from mainspring.storage._sqlite_migrate import Migration as Migration
     from mainspring.storage._sqlite_reader import SqliteReader as SqliteReader
     from mainspring.storage._sqlite_runner import InlineRunner as InlineRunner
@@ -65,8 +68,9 @@ else:
         house={
             "_engine_process": ("EngineProcess",),
             "_sqlite": ("SqliteOwner", "SqliteStats", "WriteChannel"),
-            "_sqlite_errors": ("is_busy",),
-            "_sqlite_files": ("Durability", "connect"),
+            "_sqlite_copy": ("copy_database",),
+            "_sqlite_errors": ("is_busy", "translated"),
+            "_sqlite_files": ("Durability", "connect", "connect_reader"),
             "_sqlite_migrate": ("Migration",),
             "_sqlite_reader": ("SqliteReader",),
             "_sqlite_runner": ("InlineRunner", "Runner", "ThreadRunner"),

@@ -33,7 +33,10 @@ MINUTE = 60_000_000
 HOUR = 60 * MINUTE
 
 StoreFactory = Callable[..., AbstractAsyncContextManager[JobStore]]
-"""`factory(lease=30.0)` opens one more store on the same data; leaving it is a death without good-bye."""
+"""`factory(lease=30.0)` opens one more store on the same data; leaving it is a death without good-bye.
+
+Whatever a test did, nothing in the store may contradict itself afterwards.
+"""
 
 
 def sqlite_factory(folder: Path, *, inline: bool = False) -> StoreFactory:
@@ -46,6 +49,7 @@ def sqlite_factory(folder: Path, *, inline: bool = False) -> StoreFactory:
         await store.open()
         try:
             yield store
+            assert await store.check() == []
         finally:
             await store.close()
 
@@ -62,6 +66,7 @@ def memory_factory() -> StoreFactory:
         await store.open()
         try:
             yield store
+            assert await store.check() == []
         finally:
             await store.close()
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.engine._results import BackfillProgress as BackfillProgress
     from mainspring.jobs.engine._results import RunResult as RunResult
     from mainspring.jobs.engine._results import ScheduleVersion as ScheduleVersion
+    from mainspring.jobs.engine._steering import config_changes as config_changes
     from mainspring.jobs.engine._trial import EmittedItem as EmittedItem
     from mainspring.jobs.engine._trial import HandlerResult as HandlerResult
     from mainspring.jobs.engine._trial import try_handler as try_handler
@@ -35,6 +36,7 @@ else:
             "_metrics": ("Histogram", "RunMetrics"),
             "_reader": ("JobReader",),
             "_results": ("BackfillProgress", "RunResult", "ScheduleVersion"),
+            "_steering": ("config_changes",),
             "_trial": ("EmittedItem", "HandlerResult", "try_handler"),
         },
     )

@@ -302,9 +302,12 @@ class JobApp(Steering, FollowUps, Sight, Service):
     async def reading(self) -> "AsyncGenerator[JobReader]":
         """Look at the store without taking part: nothing is registered, claimed or created.
 
+        Meanwhile the app's jobs show the schedules that the store has for them.
+
         Raises:
             StorageError: there is no store, or it cannot be read.
         """
+        from mainspring.jobs.engine._overrides import Overrides
         from mainspring.jobs.engine._reader import JobReader
 
         if self._open is not None and self._open.loop is asyncio.get_running_loop():
@@ -312,9 +315,13 @@ class JobApp(Steering, FollowUps, Sight, Service):
             return
         store = self._make_store(self._settings.load()).reader()
         await store.open()
+        overrides = Overrides(self._registry, {})
         try:
+            for row in await store.jobs():
+                overrides.apply(row)
             yield JobReader(self._registry, store)
         finally:
+            overrides.forget()
             await store.close()
 
     def _make_store(self, settings: AppSettings) -> JobStore:

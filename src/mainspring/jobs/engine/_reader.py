@@ -1,13 +1,15 @@
 """What the store tells of an app's jobs; needs no runner, and so shows also what other processes do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from mainspring.base import decode_json, from_us, to_us
+from mainspring.jobs.engine._configs import history_of
 from mainspring.jobs.engine._declarations import Job
 from mainspring.jobs.engine._registry import Registry
-from mainspring.jobs.model import RangeSet, RunLog, RunState
+from mainspring.jobs.model import ConfigVersion, RangeSet, RunLog, RunState
 from mainspring.jobs.stores import BackfillRow, JobRow, NodeRow, QueueRow, ReadStore, RunFilter, RunRecord
 
 _FIRST: Final = -(2**62)
@@ -95,6 +97,27 @@ class JobReader:
     async def watermarks(self) -> dict[str, datetime]:
         """Return how far each job has come that has run intervals, by id."""
         return {job_id: from_us(end) for job_id, end in await self._store.watermarks()}
+
+    async def rows(self) -> Mapping[str, JobRow]:
+        """Return what the store knows of each job: its cursor, whether it is paused, its schedule."""
+        return {row.job_id: row for row in await self._store.jobs()}
+
+    async def config_history(self, job: Job, *, before: int | None = None, limit: int = 50) -> Sequence[ConfigVersion]:
+        """List the stored versions of a job's config, newest first; `before` is the last number seen."""
+        return await history_of(self._store, self._registry[job].job_id, before=before, limit=limit)
+
+    async def check(self) -> Sequence[str]:
+        """Look for damage and for what contradicts itself; return a sentence for each thing found. May take long."""
+        return await self._store.check()
+
+    async def backup(self, file: str | Path) -> int:
+        """Copy the store into a new file while others write to it; return its size in bytes.
+
+        Raises:
+            InvalidArgumentError: the file exists, or the store lies in no file.
+            StorageError: one of the two cannot be read or written.
+        """
+        return await self._store.backup(Path(file))
 
     async def counts(self) -> dict[str, dict[str, int]]:
         """Return the numbers of runs kept, by job and state."""

@@ -15,7 +15,7 @@ from mainspring.jobs.engine._overrides import read_schedule
 from mainspring.jobs.engine._registry import make_schedule
 from mainspring.jobs.engine._results import ScheduleVersion
 from mainspring.jobs.engine._scheduler import starts_of
-from mainspring.jobs.engine._settings import SettingsSource
+from mainspring.jobs.engine._settings import AppSettings, SettingsSource
 from mainspring.jobs.model import (
     ABSENT,
     ConfigChange,
@@ -32,7 +32,7 @@ from mainspring.jobs.model import (
     rollback_config,
     shown,
 )
-from mainspring.jobs.stores import JobRow, ScheduleRow, SetSchedule
+from mainspring.jobs.stores import JobRow, JobStore, ScheduleRow, SetSchedule
 from mainspring.tools import MASK
 
 if TYPE_CHECKING:
@@ -50,6 +50,10 @@ class Steering(Declarations, ABC):
     @abstractmethod
     async def open(self, *, runner: bool = True) -> "OpenApp":
         """Open store and runner."""
+
+    @abstractmethod
+    def _make_store(self, settings: AppSettings) -> JobStore:
+        """Return the app's store, not open yet."""
 
     async def put_config(
         self,
@@ -212,6 +216,18 @@ class Steering(Declarations, ABC):
         opened = await self.open()
         return await prune(opened.store, retention or self._retention or Retention())
 
+    async def upgrade(self) -> tuple[int | None, int]:
+        """Bring the store's schema up to date; return (the version that was there, or None without any; ours).
+
+        Raises:
+            StorageError: the store cannot be opened; the message says why.
+        """
+        store = self._make_store(self._settings.load())
+        versions = await store.schema()
+        await store.open()
+        await store.close()
+        return versions
+
     async def _steer(self, opened: "OpenApp", change: Callable[[], Awaitable[JobRow | None]]) -> None:
         """Change a job's row and go by it here at once; the job is registered first where it never was."""
         row = await change()
@@ -240,9 +256,12 @@ def schedule_version(row: ScheduleRow) -> ScheduleVersion:
     )
 
 
-def config_changes(before: ConfigVersion, after: ConfigVersion, schema: ConfigSchema | None) -> list[ConfigChange]:
-    """Return what differs between two versions as it may be shown."""
-    return [_shown_change(change, schema) for change in diff_config(before.values, after.values)]
+def config_changes(
+    before: ConfigVersion, after: ConfigVersion, schema: ConfigSchema | None, *, hide: bool = True
+) -> list[ConfigChange]:
+    """Return what differs between two versions, as it may be shown unless `hide` is False."""
+    changes = diff_config(before.values, after.values)
+    return [_shown_change(change, schema) for change in changes] if hide else changes
 
 
 def _shown_change(change: ConfigChange, schema: ConfigSchema | None) -> ConfigChange:

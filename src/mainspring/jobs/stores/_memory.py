@@ -76,6 +76,10 @@ class MemoryStore(MemoryReads):
         self._data.owners.discard(self._owner)
         self._owner = None
 
+    async def schema(self) -> tuple[int | None, int]:
+        """Return that there is none to bring up to date."""
+        return 0, 0
+
     def reader(self) -> MemoryStoreReader:
         """Return what reads the same data without taking part."""
         return MemoryStoreReader(self._data)

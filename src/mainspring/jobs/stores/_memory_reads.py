@@ -4,12 +4,15 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 
+from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.stores._done import unbroken_end
 from mainspring.jobs.stores._instants import now_us
 from mainspring.jobs.stores._memory_configs import list_configs
 from mainspring.jobs.stores._memory_data import MemoryData, Place
 from mainspring.jobs.stores._memory_schedules import list_schedules
+from mainspring.jobs.stores._memory_upkeep import find_problems
 from mainspring.jobs.stores._records import (
     AttemptLog,
     BackfillRow,
@@ -92,6 +95,14 @@ class MemoryReads:
     async def schedules(self, job_id: str, *, limit: int = 50) -> Sequence[ScheduleRow]:
         """List the versions of a job's schedule, newest first."""
         return list_schedules(self._data, job_id, limit)
+
+    async def check(self) -> Sequence[str]:
+        """Look for what contradicts itself; return a sentence for each thing that does."""
+        return find_problems(self._data)
+
+    async def backup(self, file: Path) -> int:
+        """Refuse: there is no file to copy."""
+        raise InvalidArgumentError(argument="store", value=self.location, expected="a file, to be copied")
 
     async def configs(self, job_id: str, *, before: int | None = None, limit: int = 50) -> Sequence[ConfigRow]:
         """List the versions of a job's config, newest first; `before` is the last number seen."""

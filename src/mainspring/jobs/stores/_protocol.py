@@ -5,6 +5,7 @@ from the loop that opened the store only. Every command may be sent again after 
 """
 
 from collections.abc import Awaitable, Sequence
+from pathlib import Path
 from typing import Literal, Protocol
 
 from mainspring.jobs.stores._records import (
@@ -195,6 +196,19 @@ class ReadStore(Protocol):
         """List the versions of a job's schedule, newest first."""
         ...
 
+    async def check(self) -> Sequence[str]:
+        """Look for what contradicts itself; return a sentence for each thing that does. May take long."""
+        ...
+
+    async def backup(self, file: Path) -> int:
+        """Write one moment of the store into a new file; return its size in bytes.
+
+        Raises:
+            InvalidArgumentError: the file exists, or this store lies in no file.
+            StorageError: one of the two cannot be read or written.
+        """
+        ...
+
     async def configs(self, job_id: str, *, before: int | None = None, limit: int = 50) -> Sequence[ConfigRow]:
         """List the versions of a job's config, newest first; `before` is the last number seen."""
         ...
@@ -260,6 +274,10 @@ class JobStore(RunStore, CatalogStore, ReadStore, Protocol):
         Raises:
             StorageError: it is read-only, corrupted, from a newer version, or out of reach (each its own class).
         """
+        ...
+
+    async def schema(self) -> tuple[int | None, int]:
+        """Return (the version of the schema that is there, or None without any; ours). Needs no open store."""
         ...
 
     def reader(self) -> StoreReader:

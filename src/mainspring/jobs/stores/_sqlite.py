@@ -1,5 +1,6 @@
 """The job store on a SQLite file: single calls travel in group commits, sets of statements do the work."""
 
+import asyncio
 import math
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
@@ -36,16 +37,23 @@ from mainspring.jobs.stores._sqlite_finish import finish
 from mainspring.jobs.stores._sqlite_heart import Heart
 from mainspring.jobs.stores._sqlite_nodes import RENEWED_FROM, Nodes
 from mainspring.jobs.stores._sqlite_prune import prune
-from mainspring.jobs.stores._sqlite_reader import APPLICATION, SqliteReads, SqliteStoreReader, migrations
+from mainspring.jobs.stores._sqlite_reader import (
+    APPLICATION,
+    MEMORY,
+    VERSIONS,
+    SqliteReads,
+    SqliteStoreReader,
+    migrations,
+)
 from mainspring.jobs.stores._sqlite_schedules import set_paused, set_schedule
 from mainspring.jobs.stores._sqlite_sql import statements
+from mainspring.jobs.stores._sqlite_upkeep import file_version
 from mainspring.jobs.stores._steering_records import ConfigRow, Prune, SetSchedule
 from mainspring.sinks import SinkRun
 from mainspring.storage import Durability, Runner, SqliteOwner, ThreadRunner, WriteChannel
 
 T = TypeVar("T")
 
-MEMORY = ":memory:"
 POLITE_PAUSE = 0.001  # seconds after each group while another process writes too
 
 _StageCommand = tuple[str, int, str, int, bytes]
@@ -118,6 +126,10 @@ class SqliteStore(SqliteReads):
             if self._heart is not None:
                 self._heart.stop()
             self._nodes.forget_all()
+
+    async def schema(self) -> tuple[int | None, int]:
+        """Return (the version of the schema that is there, or None without any; ours)."""
+        return await asyncio.to_thread(file_version, Path(self.location)), VERSIONS[-1]
 
     def reader(self) -> SqliteStoreReader:
         """Return what reads the file without taking part; not open yet.

@@ -1,11 +1,13 @@
 """What can be read of a job store in SQLite: by its owner, or by a process that only looks."""
 
+import asyncio
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
+from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.stores import _sqlite_overview as overview
 from mainspring.jobs.stores import _sqlite_reads as reads
 from mainspring.jobs.stores._instants import now_us
@@ -24,11 +26,13 @@ from mainspring.jobs.stores._sqlite_configs import list_configs
 from mainspring.jobs.stores._sqlite_logs import logs_of
 from mainspring.jobs.stores._sqlite_schedules import list_schedules
 from mainspring.jobs.stores._sqlite_sql import script
+from mainspring.jobs.stores._sqlite_upkeep import find_problems, look
 from mainspring.jobs.stores._steering_records import ConfigRow, ScheduleRow
-from mainspring.storage import Migration, SqliteReader
+from mainspring.storage import Migration, SqliteReader, copy_database
 
 T = TypeVar("T")
 
+MEMORY: Final = ":memory:"
 APPLICATION: Final = "mainspring.jobs"
 VERSIONS: Final = (1, 2, 3, 4, 5, 6)
 
@@ -40,6 +44,8 @@ def migrations() -> tuple[Migration, ...]:
 
 class SqliteReads(ABC):
     """`ReadStore` in terms of one snapshot each."""
+
+    location: str
 
     @abstractmethod
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> Awaitable[T]:
@@ -80,6 +86,18 @@ class SqliteReads(ABC):
     async def schedules(self, job_id: str, *, limit: int = 50) -> Sequence[ScheduleRow]:
         """List the versions of a job's schedule, newest first."""
         return await self._read(lambda c: list_schedules(c, job_id, limit))
+
+    async def check(self) -> Sequence[str]:
+        """Look for what contradicts itself; return a sentence for each thing that does."""
+        if self.location == MEMORY:
+            return await self._read(find_problems)
+        return await asyncio.to_thread(look, Path(self.location), find_problems)
+
+    async def backup(self, file: Path) -> int:
+        """Write one moment of the store into a new file; return its size in bytes."""
+        if self.location == MEMORY:
+            raise InvalidArgumentError(argument="store", value=MEMORY, expected="a file, to be copied")
+        return await asyncio.to_thread(copy_database, Path(self.location), file)
 
     async def configs(self, job_id: str, *, before: int | None = None, limit: int = 50) -> Sequence[ConfigRow]:
         """List the versions of a job's config, newest first; `before` is the last number seen."""

@@ -1,0 +1,214 @@
+"""`mainspring config`: a job's stored config, its history, and going back in it."""
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Annotated, Final
+
+import typer
+
+from mainspring.base import current_clock, encode_json
+from mainspring.cli._actions import opened, parse_config
+from mainspring.cli._load import load_app
+from mainspring.cli._options import App, AsJson, Job, instant_of, run_action
+from mainspring.cli._output import Row, write_facts, write_json, write_rows
+from mainspring.errors import InvalidArgumentError, StoreMissingError
+from mainspring.jobs import ABSENT, ConfigChange, ConfigSchema, ConfigVersion, JobApp, config_changes, shown
+
+config_commands: Final = typer.Typer(help="See and change a job's stored config.", no_args_is_help=True)
+
+_MANY: Final = 10_000
+
+Secrets = Annotated[bool, typer.Option("--show-secrets", help="show also what is marked or named as a secret")]
+Comment = Annotated[str, typer.Option("--comment", help="why; it is kept in the history")]
+Pairs = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="a value is JSON when it can be, else text")
+]
+Unset = Annotated[list[str] | None, typer.Option("--unset", metavar="KEY", help="remove a key; may be repeated")]
+From = Annotated[str | None, typer.Option("--from", help="let it count from an instant on, with its offset")]
+
+
+@config_commands.command("get")
+def get(
+    app: App,
+    job: Job,
+    version: Annotated[int | None, typer.Option(help="one stored version instead of what is in force")] = None,
+    show_secrets: Secrets = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the config that a run of the job gets now: declaration, settings file and store together."""
+    run_action(_get(load_app(app), job, version, hide=not show_secrets, as_json=as_json))
+
+
+@config_commands.command("set")
+def set_(
+    app: App,
+    job: Job,
+    pairs: Pairs = None,
+    unset: Unset = None,
+    replace: Annotated[bool, typer.Option("--replace", help="drop all other keys of the stored config")] = False,
+    from_: From = None,
+    comment: Comment = "",
+    as_json: AsJson = False,
+) -> None:
+    """Store the next version of a job's config: the newest one with these changes."""
+    changes: dict[str, object] = dict.fromkeys(unset or []) | parse_config(pairs or [], argument="KEY=VALUE")
+    if not changes and not replace:
+        raise InvalidArgumentError(argument="KEY=VALUE", value="", expected="what to change, as rows=500")
+    since = instant_of(from_, option="--from")
+    run_action(_set(load_app(app), job, changes, replace=replace, since=since, comment=comment, as_json=as_json))
+
+
+@config_commands.command("history")
+def history(
+    app: App,
+    job: Job,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    show_secrets: Secrets = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the stored versions of a job's config, newest first, each with what it changed."""
+    run_action(_history(load_app(app), job, limit, hide=not show_secrets, as_json=as_json))
+
+
+@config_commands.command("rollback")
+def rollback(
+    app: App,
+    job: Job,
+    version: Annotated[int, typer.Argument(help="whose values are to count again, as a new version")],
+    comment: Comment = "",
+    as_json: AsJson = False,
+) -> None:
+    """Store the values of an old version as the next one, in force from now on."""
+    run_action(_rollback(load_app(app), job, version, comment=comment, as_json=as_json))
+
+
+async def _get(app: JobApp, job: str, number: int | None, *, hide: bool, as_json: bool) -> None:
+    schema = app.definition(job).schema
+    versions = await _versions(app, job)
+    if number is None:
+        values = app.layered_config(job, versions, at=current_clock().now())
+    else:
+        values = dict(_one(versions, number).values)
+    if hide:
+        values = shown(values, schema)
+    if as_json:
+        write_json({"job": job, "version": number or _in_force(versions), "config": values})
+    elif values:
+        write_facts({key: _text(value) for key, value in values.items()}, as_json=False)
+    else:
+        sys.stdout.write("the config is empty\n")
+
+
+async def _set(
+    app: JobApp,
+    job: str,
+    changes: dict[str, object],
+    *,
+    replace: bool,
+    since: datetime | None,
+    comment: str,
+    as_json: bool,
+) -> None:
+    async with opened(app, runner=False):
+        if replace:
+            changes = {key: value for key, value in changes.items() if value is not None}
+        stored = await app.put_config(job, changes, merge=not replace, effective_from=since, comment=comment)
+        await _say_stored(app, job, stored, as_json=as_json)
+
+
+async def _rollback(app: JobApp, job: str, version: int, *, comment: str, as_json: bool) -> None:
+    async with opened(app, runner=False):
+        stored = await app.rollback_config(job, version, comment=comment)
+        await _say_stored(app, job, stored, as_json=as_json)
+
+
+async def _say_stored(app: JobApp, job: str, stored: ConfigVersion, *, as_json: bool) -> None:
+    both = await app.config_history(job, before=stored.version + 1, limit=2)
+    changes = _changes_of(both, app.definition(job).schema)[0]
+    facts = {
+        "job": job,
+        "version": stored.version,
+        "effective_from": stored.effective_from,
+        "changes": _told(changes, as_json=as_json),
+    }
+    write_facts(facts, as_json=as_json)
+
+
+async def _history(app: JobApp, job: str, limit: int, *, hide: bool, as_json: bool) -> None:
+    schema = app.definition(job).schema
+    versions = await _versions(app, job)
+    in_force = _in_force(versions)
+    rows: list[Row] = [
+        {
+            "version": one.version,
+            "in_force": one.version == in_force,
+            "changes": _told(changes, as_json=as_json),
+            "effective_from": one.effective_from,
+            "created_at": one.created_at,
+            "comment": one.problem or one.comment,
+            "rollback_of": one.rollback_of,
+            "values": shown(one.values, schema) if hide else one.values,
+        }
+        for one, changes in zip(versions, _changes_of(versions, schema, hide=hide), strict=True)
+    ]
+    columns = ("version", "in_force", "changes", "effective_from", "comment", "rollback_of")
+    write_rows(rows[:limit], columns=columns, as_json=as_json, empty="nothing is stored")
+
+
+async def _versions(app: JobApp, job: str) -> Sequence[ConfigVersion]:
+    """Return the whole history; none when there is no store yet."""
+    try:
+        async with app.reading() as reader:
+            return await reader.config_history(job, limit=_MANY)
+    except StoreMissingError:
+        return []
+
+
+def _in_force(versions: Sequence[ConfigVersion]) -> int | None:
+    now = current_clock().now()
+    return next((one.version for one in versions if one.effective_from <= now and one.problem is None), None)
+
+
+def _one(versions: Sequence[ConfigVersion], number: int) -> ConfigVersion:
+    found = next((one for one in versions if one.version == number), None)
+    if found is None or found.problem is not None:
+        expected = "a stored version" if found is None else f"another one: {found.problem}"
+        raise InvalidArgumentError(
+            argument="--version", value=number, expected=expected, hint="list them with `mainspring config history`"
+        )
+    return found
+
+
+def _changes_of(
+    versions: Sequence[ConfigVersion], schema: ConfigSchema | None, *, hide: bool = True
+) -> list[list[ConfigChange]]:
+    """Return for each version, newest first, what it changed in the one before it, the first in nothing."""
+    if not versions:
+        return []
+    oldest = versions[-1]
+    before = ConfigVersion(0, {}, oldest.effective_from, oldest.created_at)
+    steps = pairwise([*versions, before] if oldest.version == 1 else [*versions, oldest])
+    return [config_changes(old, new, schema, hide=hide) for new, old in steps]
+
+
+def _told(changes: Sequence[ConfigChange], *, as_json: bool) -> list[str] | list[dict[str, object]]:
+    return [_facts(one) for one in changes] if as_json else [_words(one) for one in changes]
+
+
+def _facts(change: ConfigChange) -> dict[str, object]:
+    sides = {"before": change.before, "after": change.after}
+    return {"key": change.key} | {name: value for name, value in sides.items() if value is not ABSENT}
+
+
+def _words(change: ConfigChange) -> str:
+    if change.after is ABSENT:
+        return f"{change.key} unset"
+    if change.before is ABSENT:
+        return f"{change.key}={_text(change.after)}"
+    return f"{change.key}={_text(change.after)} (was {_text(change.before)})"
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else encode_json(value).decode()

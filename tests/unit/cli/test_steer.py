@@ -1,0 +1,82 @@
+"""`mainspring pause` and `resume`, and what the listings say of jobs that somebody steers."""
+
+import asyncio
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("typer")
+
+from tests.unit.cli.support_commands import Command
+
+from mainspring.cli._load import load_app
+
+pytestmark = pytest.mark.extras
+
+APP = """
+from pathlib import Path
+from mainspring.jobs import JobApp
+
+app = JobApp("shop", store=Path(__file__).with_name("state.db"), durability="process")
+
+@app.job("hourly", cron="0 * * * *")
+async def hourly():
+    pass
+"""
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    sys.modules.pop("steer_shop", None)
+    path = tmp_path / "steer_shop.py"
+    path.write_text(APP)
+    return str(path)
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(capsys)
+
+
+def test_a_job_is_paused_and_resumed(app: str, command: Command) -> None:
+    assert {"job": "hourly", "paused": True} == command.json("pause", app, "hourly")
+    (row,) = command.json("jobs", app)
+    assert row["paused"]
+    assert "yes" in list(command.lines("jobs", app))[1].split()
+    assert ["job hourly", "state resumed"] == list(command.lines("resume", app, "hourly"))
+    (row,) = command.json("jobs", app)
+    assert not row["paused"]
+
+
+def test_unknown_jobs_are_wrong_input(app: str, command: Command) -> None:
+    assert 2 == command("pause", app, "nobody")
+    assert "hint: known jobs: hourly" in command.err
+
+
+def test_listings_go_by_the_schedule_that_the_store_has(app: str, command: Command) -> None:
+    loaded = load_app(app)
+
+    async def steer() -> None:
+        await loaded.open(runner=False)
+        await loaded.set_schedule("hourly", every=60)
+        await loaded.close()
+
+    asyncio.run(steer())
+    (row,) = command.json("jobs", app)
+    assert ("every 60 s", True) == (row["schedule"], row["overridden"])
+    fires = command.json("plan", app, "hourly", "--after", "2013-01-01T00:00:00Z", "--count", "2")
+    assert ["2013-01-01T00:01:00Z", "2013-01-01T00:02:00Z"] == [fire["fire"] for fire in fires]
+    hour = ("--from", "2013-01-01T00:00Z", "--to", "2013-01-01T01:00Z", "--dry-run")
+    assert 60 == command.json("backfill", app, "hourly", *hour)["intervals"]
+
+
+def test_a_store_that_cannot_be_read_leaves_the_schedules_of_the_code(app: str, command: Command) -> None:
+    with closing(sqlite3.connect(Path(app).with_name("state.db"))) as connection:
+        connection.execute("PRAGMA user_version = 999")
+        connection.execute("CREATE TABLE other(x)")
+    assert 0 == command("plan", app, "hourly")
+    assert "these are the schedules of the code" in command.err
