@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from mainspring.cli._output import write_json
-from mainspring.errors import InvalidArgumentError, MainspringError, MissingExtraError
+from mainspring.errors import MissingExtraError
 from mainspring.jobs import JobApp
 from mainspring.runtime import Entrypoint
 
@@ -60,13 +60,6 @@ async def run_app(app: JobApp, web: "WebService | None", *, seconds: float | Non
         async with Entrypoint(*services, catch_signals=()):
             _say(app, web, as_json=as_json)
             await _wait(stopped, seconds)
-    except MainspringError:
-        raise
-    except OSError as error:
-        if web is None:
-            raise
-        expected = f"an address to listen on: {error}"
-        raise InvalidArgumentError(argument="--host and --port", value=web.address, expected=expected) from error
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)

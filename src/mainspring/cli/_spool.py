@@ -117,12 +117,11 @@ async def _try_here(app: JobApp, letters: Sequence[DeadLetter], *, timeout: floa
         taken = sinks.spool
         if taken is None:
             return len(letters)
-        before = taken.stats().dead_count
-        ids = [one.letter_id for one in await taken.dead_letters(limit=_MANY) if _identity(one) in wanted]
-        count = await taken.replay(ids)
-        await _until_tried(taken, timeout)
-        stats = taken.stats()
-        return len(letters) - count + max(0, stats.dead_count - (before - count)) + stats.waiting_count
+        ids = {one.letter_id for one in await taken.dead_letters(limit=_MANY) if _identity(one) in wanted}
+        await taken.replay(list(ids))
+        await _until_tried(taken, ids, timeout)
+        stats = taken.stats(ids)
+        return stats.dead_count + stats.waiting_count
 
 
 def _identity(letter: DeadLetter) -> tuple[object, ...]:
@@ -130,10 +129,10 @@ def _identity(letter: DeadLetter) -> tuple[object, ...]:
     return letter.sink, letter.item_type, letter.job_id, letter.run_id, letter.spooled_at, letter.reason
 
 
-async def _until_tried(taken: Spool, timeout: float) -> None:
+async def _until_tried(taken: Spool, ids: set[int], timeout: float) -> None:
     try:
         async with asyncio.timeout(timeout):
-            while taken.stats().waiting_count:  # noqa: ASYNC110  # the spool has no event for it
+            while taken.stats(ids).waiting_count:  # noqa: ASYNC110  # the spool has no event for it
                 await asyncio.sleep(_LOOK_INTERVAL)
     except TimeoutError:
         return

@@ -6,7 +6,7 @@ is tried once more by itself, and what fails then is a dead letter: one bad item
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
@@ -143,12 +143,13 @@ class Spool:
 
     # --- out ---
 
-    def stats(self) -> SpoolStats:
-        """Return what it holds."""
+    def stats(self, ids: Collection[int] | None = None) -> SpoolStats:
+        """Return what it holds, or what it still holds of some letters; the size is that of all."""
         if self._log is None:
             return SpoolStats(0, 0, 0)
-        dead = sum(place.dead is not None for place in list(self._log.places.values()))
-        return SpoolStats(len(self._log.places) - dead, dead, self._log.size)
+        places = [place for number, place in list(self._log.places.items()) if ids is None or number in ids]
+        dead = sum(place.dead is not None for place in places)
+        return SpoolStats(len(places) - dead, dead, self._log.size)
 
     async def dead_letters(self, *, sink: str | None = None, limit: int = 100) -> list[DeadLetter]:
         """List what is not tried any more, oldest first."""

@@ -43,6 +43,7 @@ def make_api(app: JobApp, health: Health) -> FastAPI:
         openapi_url=OPENAPI,
         docs_url=None,  # they load scripts from other hosts
         redoc_url=None,
+        redirect_slashes=False,  # an address means one thing
     )
     bearer = Security(HTTPBearer(auto_error=False, description="the token of this program"))  # checked by the guard
     for routes in (JobRoutes(app), RunRoutes(app), ProgramRoutes(app, health)):

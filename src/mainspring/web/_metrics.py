@@ -73,20 +73,22 @@ class _Numbers(Collector):
 
     def _of_runs(self) -> Iterator[Metric]:
         metrics = self._app.metrics
-        runs = CounterMetricFamily(
-            "mainspring_runs", "Attempts that ended, by what their run then was.", labels=("job", "state")
-        )
-        for (job, state), count in sorted(metrics.ends.items()):
-            runs.add_metric((job, state), count)
+        jobs = sorted(metrics.jobs.items())
+        what = "Attempts that ended, by what their run then was."
+        runs = CounterMetricFamily("mainspring_runs", what, labels=("job", "state"))
+        for job, numbers in jobs:
+            for state, count in sorted(numbers.ends.items()):
+                runs.add_metric((job, state.value), count)
         yield runs
         items = CounterMetricFamily("mainspring_items", "Items that runs handed to their sinks.", labels=_JOB)
-        for job, count in sorted(metrics.items.items()):
-            items.add_metric((job,), count)
+        for job, numbers in jobs:
+            items.add_metric((job,), numbers.items)
         yield items
         what = "From the start of the last attempt to the end of the run."
-        yield _histograms("mainspring_run_duration_seconds", what, "job", metrics.durations)
+        durations = {job: numbers.durations for job, numbers in jobs}
+        yield _histograms("mainspring_run_duration_seconds", what, "job", durations)
         what = "For how long an attempt could have begun before it did."
-        yield _histograms("mainspring_run_lag_seconds", what, "job", metrics.lags)
+        yield _histograms("mainspring_run_lag_seconds", what, "job", {job: numbers.lags for job, numbers in jobs})
         yield _histograms("mainspring_store_seconds", "What the job store took.", "call", metrics.store)
         yield _counter("mainspring_claims", "Questions for runs.", metrics.claim_calls)
         yield _counter("mainspring_claimed_runs", "Runs that this process took.", metrics.claim_count)

@@ -84,7 +84,7 @@ def test_a_port_that_is_taken_is_wrong_input_if_it_was_asked_for(
         port = taken.getsockname()[1]
         assert 0 != run_command_line(["run", app, "--for", "0.1s", "--port", str(port)])
         assert str(port) in capsys.readouterr().err
-        monkeypatch.setattr("mainspring.web._service.DEFAULT_PORT", port)
+        monkeypatch.setattr("mainspring.web.DEFAULT_PORT", port)
         assert 0 == run_command_line(["run", app, "--for", "0.1s", "--json"])
         assert f":{port}/" not in json.loads(capsys.readouterr().out)["web"]
 

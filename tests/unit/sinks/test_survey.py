@@ -107,3 +107,11 @@ def test_a_letter_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
     log.close()
     (seen,) = survey_spools(tmp_path)
     assert ({}, []) == (seen.waiting, seen.dead)
+
+
+def test_a_segment_that_is_gone_for_good_is_an_error(tmp_path: Path) -> None:
+    folder = tmp_path / "node"
+    folder.mkdir()
+    (folder / "0000000001.seg").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError):
+        survey_spools(tmp_path)

@@ -50,7 +50,7 @@ async def test_runs_durations_and_the_store_are_counted() -> None:
         await asyncio.gather(*(app.run_job("greet", {"name": "x"}) for _ in range(3)), app.run_job("boom"))
         backfill = await app.backfill("hourly", START, START + timedelta(hours=2))
         await backfill.wait()
-        await eventually(lambda: app.metrics.ends.total() == 6)
+        await eventually(lambda: app.metrics.ended_count == 6)
         found = await samples(app)
     assert 3 == value(found, "mainspring_runs_total", job="greet", state="succeeded")
     assert 1 == value(found, "mainspring_runs_total", job="boom", state="failed")
@@ -89,7 +89,7 @@ async def test_a_store_out_of_reach_costs_its_own_numbers_only(monkeypatch: pyte
     app = make_shop()
     async with opened(app):
         await app.run_job("boom")
-        await eventually(lambda: app.metrics.ends.total() == 1)
+        await eventually(lambda: app.metrics.ended_count == 1)
         monkeypatch.setattr(app.store, "nodes", busy)
         found = await samples(app)
     assert 0 == value(found, "mainspring_store_up")

@@ -28,6 +28,7 @@ _FIRST: Final = 100  # lines that are kept from the beginning
 _LINE_BYTES: Final = 48  # what a line takes beside its words
 _TRACES: Final = logging.Formatter()
 
+_root: Final = logging.getLogger()
 _taking: Final = threading.RLock()  # a signal handler may log in the middle of it
 _current: "ContextVar[LogTail | None]" = ContextVar("mainspring_run_log", default=None)
 
@@ -39,7 +40,7 @@ class LogTail:
 
     def __init__(self) -> None:
         self._first: list[LogLine] | None = None  # nothing is made for a run that says nothing
-        self._last: deque[LogLine] = deque()
+        self._last: deque[LogLine] | None = None
         self._bytes = 0
         self._dropped = 0
 
@@ -47,8 +48,8 @@ class LogTail:
         """Keep a record as a line."""
         line = _line_of(record)
         with _taking:
-            if self._first is None:
-                self._first = []
+            if self._first is None or self._last is None:
+                self._first, self._last = [], deque()
             self._bytes += _size(line)
             if len(self._first) < _FIRST and self._bytes <= MAX_BYTES // 4 and not self._last:
                 self._first.append(line)
@@ -60,7 +61,7 @@ class LogTail:
 
     def log(self) -> RunLog | None:
         """Return the lines, None when there are none."""
-        if self._first is None:
+        if self._first is None or self._last is None:
             return None
         return RunLog(lines=(*self._first, *self._last), dropped_count=self._dropped, first_count=len(self._first))
 
@@ -71,9 +72,8 @@ class LogTail:
 
     def begin(self) -> None:
         """Take what the running context, and what it starts, logs from now on."""
-        root = logging.getLogger()
-        if _users and _handler not in root.handlers:  # a new configuration of logging took it away
-            root.addHandler(_handler)
+        if _users and _handler not in _root.handlers:  # a new configuration of logging took it away
+            _root.addHandler(_handler)
         _current.set(self)
 
 
@@ -128,9 +128,8 @@ def install_capture() -> None:
     """Begin to hear; once for each app that opens."""
     global _users
     _users += 1
-    root = logging.getLogger()
-    if _handler not in root.handlers:
-        root.addHandler(_handler)
+    if _handler not in _root.handlers:
+        _root.addHandler(_handler)
 
 
 def remove_capture() -> None:
@@ -138,7 +137,7 @@ def remove_capture() -> None:
     global _users
     _users -= 1
     if not _users:
-        logging.getLogger().removeHandler(_handler)
+        _root.removeHandler(_handler)
 
 
 class RunLogger(logging.LoggerAdapter[logging.Logger]):

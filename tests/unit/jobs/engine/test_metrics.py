@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.unit.jobs.engine.support_engine import make_app, running
 
-from mainspring.jobs import JobContext
+from mainspring.jobs import JobContext, RunState
 from mainspring.jobs.engine._metrics import Histogram
 from mainspring.resilience import Backoff
 from mainspring.testing import eventually
@@ -38,14 +38,13 @@ async def test_runs_are_counted_by_job_and_state(tmp_path: Path) -> None:
     async with running(app):
         await asyncio.gather(*(app.run_job(good) for _ in range(3)), app.run_job(bad))
         await app.run_job(good, wait=False)  # claimed by the loop, not by its call
-        await eventually(lambda: app.metrics.ends.total() == 6)
+        await eventually(lambda: app.metrics.ended_count == 6)
     metrics = app.metrics
-    assert 4 == metrics.ends["good", "succeeded"]
-    assert (1, 1) == (metrics.ends["bad", "retrying"], metrics.ends["bad", "failed"])
-    assert (4, 1) == (metrics.durations["good"].count, metrics.durations["bad"].count)
-    assert 4 == metrics.lags["good"].count
-    assert {"good": 8} == dict(metrics.items)
-    assert 6 == metrics.claim_count
+    fine, failed = metrics.jobs["good"], metrics.jobs["bad"]
+    assert {RunState.SUCCEEDED: 4} == fine.ends
+    assert {RunState.RETRYING: 1, RunState.FAILED: 1} == failed.ends
+    assert (4, 4, 8) == (fine.durations.count, fine.lags.count, fine.items)
+    assert (1, 0) == (failed.durations.count, failed.items)
+    assert 6 == metrics.claim_count == metrics.store["finish"].count
     assert metrics.claim_calls > 0
-    assert 6 == metrics.store["finish"].count
     assert {"claim", "finish", "heartbeat"} >= metrics.store.keys()
