@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from mainspring.transport._connection import Prepared as Prepared
     from mainspring.transport._connection import prepare as prepare
     from mainspring.transport._pipe import AsyncPipe as AsyncPipe
+    from mainspring.transport._pipe import make_pipe as make_pipe
     from mainspring.transport._proxy import ProxyStats as ProxyStats
     from mainspring.transport._proxy import RouterKeys as RouterKeys
     from mainspring.transport._proxy import UpdateSubscribe as UpdateSubscribe
     from mainspring.transport._proxy import WebSocketProxy as WebSocketProxy
     from mainspring.transport._proxy import row_keys as row_keys
     from mainspring.transport._reconnect import ReconnectingConnection as ReconnectingConnection
+    from mainspring.transport._records import TextPayload as TextPayload
     from mainspring.transport._serve import Handler as Handler
     from mainspring.transport._serve import Server as Server
     from mainspring.transport._serve import serve as serve
@@ -38,8 +40,9 @@ else:
             "_broadcast": ("Broadcast", "BroadcastStats", "SlowPolicy", "Subscriber"),
             "_connect": ("Dialling", "OnConnect", "connect"),
             "_connection": ("Connection", "Prepared", "prepare"),
-            "_pipe": ("AsyncPipe",),
+            "_pipe": ("AsyncPipe", "make_pipe"),
             "_proxy": ("ProxyStats", "RouterKeys", "UpdateSubscribe", "WebSocketProxy", "row_keys"),
+            "_records": ("TextPayload",),
             "_reconnect": ("ReconnectingConnection",),
             "_serve": ("Handler", "Server", "serve"),
             "_stats": ("TransportStats",),

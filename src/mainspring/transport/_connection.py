@@ -87,10 +87,15 @@ class Connection:
         """Whether nothing can be written any more."""
         return self.link.outbox.error is not None
 
+    @property
+    def is_full(self) -> bool:
+        """Whether a write would wait now."""
+        return self._writing is not None or self.link.outbox.is_full
+
     # Reading
 
     async def read_bytes(self) -> bytes | memoryview:
-        """Return the next record, which stays valid; a long one is a memoryview.
+        """Return the next record, which stays valid; a long one is a memoryview, a WebSocket's text a TextPayload.
 
         Raises:
             ConnectionClosedError: the other end is gone; `is_clean` tells whether that was between two records.
@@ -215,7 +220,7 @@ class Connection:
 
     async def write_prepared(self, prepared: Prepared) -> None:
         """Send what `prepare` has encoded; see `write_bytes`."""
-        if self._writing is not None or self.link.outbox.is_full:
+        if self.is_full:
             await self._until_writable()
         self.link.outbox.write(prepared.frame_for(self.link))
         self._sent_count += 1
@@ -227,7 +232,7 @@ class Connection:
         Raises:
             Exception: as `write_bytes`.
         """
-        if self._writing is not None or self.link.outbox.is_full:
+        if self.is_full:
             return False
         frame = payload.frame_for(self.link) if isinstance(payload, Prepared) else self.link.encode(payload)
         self.link.outbox.write(frame)
@@ -348,7 +353,7 @@ class Connection:
     async def _write(self, payload: Bytes, *, is_text: bool) -> None:
         if isinstance(payload, memoryview):
             payload = payload.cast("B")
-        if self._writing is not None or self.link.outbox.is_full:
+        if self.is_full:
             await self._until_writable()
         self.link.outbox.write(self.link.encode(payload, is_text=is_text))
         self._sent_count += 1

@@ -150,6 +150,12 @@ class AsyncPipe:
         """
         await self.write_bytes(encode_json(value))
 
+    async def write_raw(self, data: Bytes) -> None:
+        """Send bytes without a length: the reader must know what they are. Otherwise as `write_bytes`."""
+        if self._writer is None:
+            raise ClosedError(what="the write end of the pipe")
+        await self._writer.write([data], len(data))
+
     async def flush(self) -> None:
         """Wait until the system has taken all that was written.
 

@@ -28,6 +28,7 @@ from mainspring.transport._commands import CommandReader
 from mainspring.transport._connect import OnConnect, connect
 from mainspring.transport._connection import Connection, Prepared, prepare
 from mainspring.transport._reconnect import ReconnectingConnection
+from mainspring.transport._records import TextPayload
 from mainspring.transport._serve import Server, serve
 from mainspring.transport._subscriptions import Changes, Key, Subscriptions
 
@@ -235,7 +236,7 @@ class WebSocketProxy:
             try:
                 async for message in self._upstream:
                     self._received_count += 1
-                    self._fan_out(bytes(message))
+                    self._fan_out(message if isinstance(message, bytes) else bytes(message))
                 return  # it was closed
             except FrameTooLargeError as error:
                 log.error("the upstream is connected again: %s", error)
@@ -243,7 +244,7 @@ class WebSocketProxy:
     def _fan_out(self, message: bytes) -> None:
         everything = tuple(self._subscriptions.everything)
         if everything:
-            self._broadcast.send(Prepared(message, is_text=_is_text(message)), to=everything)
+            self._broadcast.send(Prepared(message, is_text=isinstance(message, TextPayload)), to=everything)
         if self._router_keys is None or not self._subscriptions.keys:
             return
         try:
@@ -325,15 +326,6 @@ def row_keys(field: str) -> RouterKeys:
         {'A': 0, 'B': 1}
     """
     return lambda rows: {row[field]: index for index, row in enumerate(rows)}
-
-
-def _is_text(message: bytes) -> bool:
-    """Tell what kind of message it was; the upstream's own mark is not kept."""
-    try:
-        message.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _check_tokens(tokens: Collection[str]) -> tuple[bytes, ...]:

@@ -29,6 +29,12 @@ class RecordStart:
         return 0
 
 
+class TextPayload(bytes):
+    """The payload of a message that its sender marked as text: only WebSockets do."""
+
+    __slots__ = ()
+
+
 Item: TypeAlias = bytes | memoryview | RecordStart
 Bytes: TypeAlias = bytes | bytearray | memoryview
 

@@ -13,7 +13,7 @@ from mainspring.transport._inbox import DEFAULT_UNREAD_BYTES, Inbox
 from mainspring.transport._options import LinkOptions
 from mainspring.transport._outbox import HIGH_WATER, Outbox
 from mainspring.transport._pulse import Pulse
-from mainspring.transport._records import Bytes, Item
+from mainspring.transport._records import Bytes, Item, TextPayload
 
 if TYPE_CHECKING:
     import picows
@@ -24,10 +24,6 @@ _FINAL: Final = 0x80
 _TEXT: Final = 1
 _BINARY: Final = 2
 _JOIN_BYTES: Final = 1 << 17
-
-
-class _Text(bytes):
-    """The payload of a client's text message."""
 
 
 class WebSocketLink:
@@ -59,6 +55,7 @@ class WebSocketLink:
         self._fragments: list[bytes] = []  # of a message that comes in several frames
         self._fragment_bytes = 0
         self._is_in_message = False
+        self._is_text = False
         self.pulse = Pulse(
             options.heartbeat,
             options.idle_timeout,
@@ -70,7 +67,7 @@ class WebSocketLink:
     def encode(self, payload: Bytes, *, is_text: bool = False) -> Sequence[Bytes]:
         """Return a message: for a server as one frame, complete; for a client as picows takes it."""
         if self._is_client:
-            return [_Text(payload) if is_text else payload]
+            return [TextPayload(payload) if is_text else payload]
         header = _frame_header(len(payload), _TEXT if is_text else _BINARY)
         return [header + payload] if len(payload) <= _JOIN_BYTES else [header, payload]
 
@@ -133,6 +130,8 @@ class WebSocketLink:
             )
             return
         payload = frame.get_payload_as_bytes()
+        if is_first:
+            self._is_text = frame.msg_type == _types().TEXT
         if frame.fin and is_first:
             self._complete(payload)
             return
@@ -149,7 +148,7 @@ class WebSocketLink:
 
     def _complete(self, payload: bytes) -> None:
         self.pulse.note_record()
-        self.deliver([payload])
+        self.deliver([TextPayload(payload) if self._is_text else payload])
 
     def _hang_up(self, code: Any, error: Exception) -> None:
         self._end(error)
@@ -177,7 +176,7 @@ class WebSocketLink:
         types = _types()
         for payload in parts:
             if self._websocket is not None and not self._websocket.is_disconnected:
-                self._websocket.send(types.TEXT if isinstance(payload, _Text) else types.BINARY, payload)
+                self._websocket.send(types.TEXT if isinstance(payload, TextPayload) else types.BINARY, payload)
 
     def _ask(self) -> None:
         if self._websocket is not None and self.outbox.error is None:

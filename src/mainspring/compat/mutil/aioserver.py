@@ -1,0 +1,306 @@
+"""`mutil.aioserver`: servers and clients under their older names, with the handshake of mainspring.
+
+The older handshake could be passed without the key, by reflecting it; it is not spoken. Keys have 16 bytes at
+least, and plain TCP stays on this machine. `listen()` returns when it listens, `shutdown()` stops it.
+"""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mainspring.base import encode_json
+from mainspring.compat.mutil._sockets import Socket
+from mainspring.errors import ConnectionClosedError
+from mainspring.transport import Connection, Prepared, Server, connect, prepare, serve
+
+__all__ = (
+    "ClientTCP",
+    "ClientUnix",
+    "ClientWebSocket",
+    "ConnectionClosedOK",
+    "PickleCxn",
+    "ServerTCP",
+    "ServerUnix",
+    "ServerWebSocket",
+)
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 0.1
+
+_Starting = Coroutine[Any, Any, Server]
+_Running = Coroutine[Any, Any, None]
+
+
+class ConnectionClosedOK(Exception):
+    """The other end closed between two records, while a streaming read waited."""
+
+
+class PickleCxn:
+    """A connection under its older names. What it sends is JSON."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    async def writeObj(self, obj: Any) -> None:
+        """See `write_json`."""
+        await self.connection.write_json(obj)
+
+    async def writeBytes(self, b: bytes) -> None:
+        """See `write_bytes`."""
+        await self.connection.write_bytes(b)
+
+    def preparePickleWithHeader(self, obj: Any) -> Prepared:
+        """See `prepare`."""
+        return prepare(encode_json(obj))
+
+    async def writeEncodedBytes(self, frame: Prepared) -> None:
+        """See `write_prepared`."""
+        await self.connection.write_prepared(frame)
+
+    async def tryWriteBytes(self, b: bytes) -> None:
+        """Send bytes if that needs no wait."""
+        self.connection.try_write_bytes(b)
+
+    def isWriteLocked(self) -> bool:
+        """Tell whether a write would wait."""
+        return self.connection.is_full
+
+    async def readObj(self) -> Any:
+        """See `read_json`."""
+        return await self.connection.read_json()
+
+    async def readBytes(self) -> bytes | memoryview | None:
+        """Return the next record; None when the other end has closed."""
+        try:
+            return await self.connection.read_bytes()
+        except ConnectionClosedError as error:
+            if error.is_clean:
+                return None
+            raise
+
+    async def readBytesStreaming(self) -> AsyncIterator[tuple[int, bytes | memoryview]]:
+        """Yield `(total_size, chunk)` of one record."""
+        try:
+            async for size, chunk in self.connection.read_bytes_streaming():
+                yield size, chunk
+        except ConnectionClosedError as error:
+            if error.is_clean:
+                raise ConnectionClosedOK from error
+            raise
+
+    async def readIntoFile(self, path: str | Path) -> int:
+        """See `receive_file`."""
+        return await self.connection.receive_file(path)
+
+    async def readIntoFileSendfile(self, path: str | Path) -> int:
+        """See `receive_file`."""
+        return await self.connection.receive_file(path)
+
+    async def writeFromFile(self, path: str | Path, prefix: bytes = b"") -> int:
+        """See `send_file`."""
+        return await self.connection.send_file(path, prefix)
+
+
+_Callback = Callable[[PickleCxn], Any]
+
+
+@dataclass
+class _Listener:
+    cb: _Callback
+    headerBytes: int = 4  # noqa: N815
+    authKey: str | bytes | None = field(default=None, repr=False)  # noqa: N815
+    _server: Server | None = field(default=None, init=False, repr=False)
+
+    def _address(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def address(self) -> str | None:
+        """Where it listens; None before `listen()`."""
+        return None if self._server is None else self._server.address
+
+    async def listen(self) -> None:
+        """Listen; return when that is so."""
+        self._server = serve(self._address(), self._serve, auth_key=self.authKey, header_bytes=self.headerBytes)
+        await self._server.start()
+
+    async def shutdown(self) -> None:
+        """Stop."""
+        if self._server is not None:
+            await self._server.close()
+
+    async def _serve(self, connection: Connection) -> None:
+        result = self.cb(PickleCxn(connection))
+        if inspect.isawaitable(result):
+            await result
+        else:
+            await connection.wait_closed()  # a plain callback has started what goes on
+
+
+@dataclass
+class ServerTCP(_Listener):
+    """Listens on TCP."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+
+    def _address(self) -> str:
+        return f"tcp://{self.host}:{self.port}"
+
+
+@dataclass
+class ServerUnix(_Listener):
+    """Listens on a Unix socket."""
+
+    path: str | Path = ""
+
+    def _address(self) -> str:
+        return f"unix://{self.path}"
+
+
+@dataclass
+class ServerWebSocket:
+    """Listens for WebSockets; without authentication, on this machine only."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    address: str | None = field(default=None, init=False)
+
+    def server(self, state: Any, forward: Callable[..., Any] | None = None) -> Callable[[], _Starting]:
+        """Return a coroutine function that starts the server and returns it.
+
+        `state.state["clients"]` holds the websockets; `forward(state, message)`, or with the websocket as a
+        third argument, is called for every message.
+        """
+        forward = forward or _default_forward
+        wants_socket = len(inspect.signature(forward).parameters) > 2
+        clients: dict[Socket, None] = {}
+        state.state["clients"] = clients
+
+        async def handler(connection: Connection) -> None:
+            socket = Socket(connection)
+            clients[socket] = None
+            try:
+                async for message in socket:
+                    arguments = (state, message, socket) if wants_socket else (state, message)
+                    result = forward(*arguments)
+                    if inspect.isawaitable(result):
+                        result = await result
+                    if forward is _default_forward:
+                        await socket.send(result)
+            finally:
+                clients.pop(socket, None)
+
+        async def start() -> Server:
+            server = serve(f"ws://{self.host}:{self.port}", handler, auth_key=None)
+            await server.start()
+            self.address = server.address
+            return server
+
+        return start
+
+
+def _default_forward(state: Any, message: str | bytes) -> str:
+    return f"Default reply: {message[:64]!s}"
+
+
+@dataclass
+class _Client:
+    headerBytes: int = 4  # noqa: N815
+    authKey: str | bytes | None = field(default=None, repr=False)  # noqa: N815
+    cxn: PickleCxn | None = field(default=None, init=False)
+
+    def _address(self) -> str:
+        raise NotImplementedError
+
+    async def connect(self) -> None:
+        """Connect."""
+        self.cxn = PickleCxn(await connect(self._address(), auth_key=self.authKey, header_bytes=self.headerBytes))
+
+    def _connected(self) -> PickleCxn:
+        if self.cxn is None:
+            raise ConnectionError("connect() comes first")
+        return self.cxn
+
+    def closed(self) -> bool:
+        """Tell whether nothing can be sent any more."""
+        return self.cxn is None or self.cxn.connection.is_closed
+
+    async def close(self) -> None:
+        """Close."""
+        if self.cxn is not None:
+            await self.cxn.connection.close()
+
+    async def writeObj(self, obj: Any) -> None:
+        """See `PickleCxn`."""
+        await self._connected().writeObj(obj)
+
+    async def writeBytes(self, b: bytes) -> None:
+        """See `PickleCxn`."""
+        await self._connected().writeBytes(b)
+
+    async def tryWriteBytes(self, b: bytes) -> None:
+        """See `PickleCxn`."""
+        await self._connected().tryWriteBytes(b)
+
+    async def writeFromFile(self, path: str | Path, prefix: bytes = b"") -> int:
+        """See `PickleCxn`."""
+        return await self._connected().writeFromFile(path, prefix)
+
+    def readBytesStreaming(self) -> AsyncIterator[tuple[int, bytes | memoryview]]:
+        """See `PickleCxn`."""
+        return self._connected().readBytesStreaming()
+
+    async def readIntoFile(self, path: str | Path) -> int:
+        """See `PickleCxn`."""
+        return await self._connected().readIntoFile(path)
+
+
+@dataclass
+class ClientTCP(_Client):
+    """Connects over TCP."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+
+    def _address(self) -> str:
+        return f"tcp://{self.host}:{self.port}"
+
+
+@dataclass
+class ClientUnix(_Client):
+    """Connects to a Unix socket."""
+
+    path: str | Path = ""
+
+    def _address(self) -> str:
+        return f"unix://{self.path}"
+
+
+@dataclass
+class ClientWebSocket:
+    """Connects to a WebSocket, again and again."""
+
+    uri: str
+
+    def connect(
+        self, p: Any, worker: Callable[[Any, Socket], Awaitable[Any]]
+    ) -> Callable[[], Coroutine[Any, Any, None]]:
+        """Return a coroutine function that calls `worker(p, websocket)` with each connection until it returns True."""
+
+        async def run() -> None:
+            while True:
+                with suppress(OSError):  # nobody there, or lost: again, in a moment
+                    async with connect(self.uri, auth_key=None) as connection:
+                        if await worker(p, Socket(connection)) is True:
+                            return
+                        continue
+                await asyncio.sleep(_RETRY_SECONDS)
+
+        return run

@@ -1,0 +1,108 @@
+"""`mutil.wproxy`: one WebSocket for many clients, over `mainspring.transport.WebSocketProxy`."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mainspring.base import Backoff
+from mainspring.compat.mutil._sockets import Socket
+from mainspring.errors import MisuseError
+from mainspring.transport import Connection, Subscriber, WebSocketProxy
+
+__all__ = ("DEFAULT_WS_PARAMS", "Client", "Server", "WProxy", "tplatKeys")
+
+DEFAULT_WS_PARAMS: dict[str, Any] = {
+    "ping_interval": 300,
+    "ping_timeout": 300,
+    "close_timeout": 1,
+    "max_queue": 256,
+    "read_limit": 1 << 20,
+}
+"""The older library's settings; heartbeats and bounds are the proxy's own here."""
+
+Client = Subscriber
+
+
+def tplatKeys(rows: Sequence[Mapping[str, Any]]) -> dict[Any, int]:
+    """Return the index of each row by its "sym"."""
+    return {row["sym"]: index for index, row in enumerate(rows)}
+
+
+@dataclass
+class Server:
+    """The upstream. Subclass it and write `updateSubscribe`; `ws` is its socket while it is connected."""
+
+    uri: str
+    ws: Socket | None = field(default=None, init=False)
+
+    async def updateSubscribe(self, currentKeys: set[Any], newKeys: set[Any], removedKeys: set[Any]) -> None:  # noqa: N803
+        """Tell the upstream what is wanted; nothing is told here."""
+
+
+@dataclass
+class WProxy:
+    """A proxy: `await setup()`, then `await proxy()`."""
+
+    listen: tuple[str, int]
+    server: Server
+    onConnect: Callable[[Server], Awaitable[Any]] | None = None  # noqa: N815
+    routerKeys: Callable[[Any], Mapping[Any, int]] | None = None  # noqa: N815
+    updateSubscribe: Callable[[set[Any], set[Any], set[Any]], Awaitable[Any]] | None = None  # noqa: N815
+    _proxy: WebSocketProxy | None = field(default=None, init=False, repr=False)
+
+    @property
+    def address(self) -> str | None:
+        """Where clients connect; None before `setup()`."""
+        return None if self._proxy is None else self._proxy.address
+
+    async def setup(self) -> None:
+        """Listen, and connect to the upstream."""
+        host, port = self.listen
+        self._proxy = WebSocketProxy(
+            f"ws://{host}:{port}",
+            self.server.uri,
+            on_connect=self._connected,
+            router_keys=self.routerKeys,
+            update_subscribe=self._update,
+            reconnect=Backoff(0.1, maximum=3.0),
+        )
+        await self._proxy.start()
+
+    async def proxy(self) -> None:
+        """Pump until cancelled, then close."""
+        if self._proxy is None:
+            raise MisuseError(what="the proxy", problem="needs setup() first")
+        try:
+            await self._proxy.wait_ended()
+        finally:
+            await self._proxy.close()
+
+    async def _connected(self, connection: Connection) -> None:
+        self.server.ws = Socket(connection)
+        if self.onConnect is not None:
+            await self.onConnect(self.server)
+
+    async def _update(
+        self, connection: Connection, current: frozenset[Any], added: frozenset[Any], removed: frozenset[Any]
+    ) -> None:
+        update = self.updateSubscribe or self.server.updateSubscribe
+        await update(set(current), set(added), set(removed))
+
+
+async def _run(host: str, port: int, upstream: str) -> None:
+    proxy = WProxy((host, port), Server(upstream))
+    await proxy.setup()
+    pumping = asyncio.ensure_future(proxy.proxy())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, pumping.cancel)
+    sys.stdout.write(f"{proxy.address} rebroadcasts {upstream}\n")
+    sys.stdout.flush()
+    await asyncio.wait({pumping})
+
+
+if __name__ == "__main__":
+    _host, _port, _upstream = [*sys.argv[1:], *("127.0.0.1", "6222", "ws://127.0.0.1:4442")[len(sys.argv) - 1 :]]
+    asyncio.run(_run(_host, int(_port), _upstream))
