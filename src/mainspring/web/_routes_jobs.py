@@ -9,11 +9,13 @@ from mainspring.errors import UnknownBackfillError, UnknownJobError
 from mainspring.jobs import JobApp, JobDefinition, shown
 from mainspring.web._views import (
     BackfillView,
+    ConfigVersionView,
     FireView,
     JobDetailView,
     JobView,
     Page,
     RangeView,
+    ScheduleVersionView,
     ScheduleView,
     instant,
 )
@@ -36,6 +38,8 @@ class JobRoutes:
         add("/jobs", self.list_jobs, summary="List jobs, by id")
         add("/jobs/{job_id:path}", self.show_job, summary="Show one job")
         add("/schedules", self.list_schedules, summary="List schedules, by job id")
+        add("/schedule-versions", self.list_schedule_versions, summary="List the versions of a schedule, newest first")
+        add("/config-versions", self.list_config_versions, summary="List the stored configs of a job, newest first")
         add("/backfills", self.list_backfills, summary="List backfills, newest first")
         add("/backfills/{backfill_id}", self.show_backfill, summary="Show one backfill")
 
@@ -50,7 +54,7 @@ class JobRoutes:
         found = [one for _, one in sorted(self._app.jobs.items()) if _fits(one, text=text, tag=tag, after=after)]
         page, more = found[:limit], len(found) > limit
         async with self._app.reading() as reader:
-            rows, counts, marks = await reader.jobs(), await reader.counts(), await reader.watermarks()
+            rows, counts, marks = await reader.rows(), await reader.counts(), await reader.watermarks()
         views = [
             JobView.of(one, rows.get(one.job_id), counts.get(one.job_id, {}), marks.get(one.job_id)) for one in page
         ]
@@ -62,7 +66,7 @@ class JobRoutes:
         if one is None:
             raise UnknownJobError(job_id=job_id, known=tuple(self._app.jobs))
         async with self._app.reading() as reader:
-            rows, counts = await reader.jobs(), await reader.counts()
+            rows, counts = await reader.rows(), await reader.counts()
             watermark, gaps = await reader.watermark(job_id), await reader.gaps(job_id)
         return JobDetailView(
             job=JobView.of(one, rows.get(job_id), counts.get(job_id, {}), watermark),
@@ -96,7 +100,7 @@ class JobRoutes:
             if one.schedule is not None and (after is None or job_id > after)
         ]
         async with self._app.reading() as reader:
-            rows = await reader.jobs()
+            rows = await reader.rows()
         views: list[ScheduleView] = []
         for job_id, schedule in found[:limit]:
             row = rows.get(job_id)
@@ -113,6 +117,27 @@ class JobRoutes:
                 )
             )
         return Page(items=views, next=views[-1].job_id if len(found) > limit else None)
+
+    async def list_schedule_versions(
+        self, job: Annotated[str, Query(max_length=200, description="the job's id")], limit: Limit = 50
+    ) -> Page[ScheduleVersionView]:
+        """List what a job's schedule was and is, and where each of them began."""
+        async with self._app.reading() as reader:
+            found = await reader.schedule_history(job, limit=limit)
+        return Page(items=[ScheduleVersionView.of(one) for one in found], next=None)
+
+    async def list_config_versions(
+        self,
+        job: Annotated[str, Query(max_length=200, description="the job's id")],
+        before: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the page before")] = None,
+        limit: Limit = 50,
+    ) -> Page[ConfigVersionView]:
+        """List the versions of a job's stored config, secrets as stars."""
+        definition = self._app.definition(job)
+        async with self._app.reading() as reader:
+            found = await reader.config_history(job, before=before, limit=limit + 1)
+        views = [ConfigVersionView.of(one, definition) for one in found[:limit]]
+        return Page(items=views, next=str(views[-1].version) if len(found) > limit else None)
 
     async def list_backfills(
         self,

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Query
 from mainspring.base import get_statistics
 from mainspring.jobs import JobApp
 from mainspring.web._program import Health, package_version
-from mainspring.web._views import (
+from mainspring.web._views import Page
+from mainspring.web._views_program import (
     AppView,
     DeadLetterView,
     HealthView,
     NodeView,
-    Page,
     QueueView,
     ServiceView,
     SinkView,

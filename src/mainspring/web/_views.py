@@ -14,12 +14,13 @@ from mainspring.errors import MainspringError
 from mainspring.jobs import (
     BackfillProgress,
     BackfillRow,
+    ConfigVersion,
     JobDefinition,
     JobRow,
-    NodeRow,
-    QueueRow,
     RunLog,
     RunRecord,
+    ScheduleVersion,
+    shown,
 )
 
 T = TypeVar("T")
@@ -119,6 +120,56 @@ class ScheduleView:
     next_fire_at: datetime | None
     overridden: bool
     paused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleVersionView:
+    """A version of a job's schedule; `origin`: code, override, reset, or sql (edited by hand)."""
+
+    version: int
+    schedule: str | None
+    since: datetime | None
+    created_at: datetime
+    origin: str
+    problem: str | None
+
+    @classmethod
+    def of(cls, one: ScheduleVersion) -> Self:
+        """Make it of a version."""
+        return cls(
+            version=one.version,
+            schedule=None if one.schedule is None else one.schedule.describe(),
+            since=one.since,
+            created_at=one.created_at,
+            origin=one.origin,
+            problem=one.problem,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigVersionView:
+    """A stored version of a job's config, without secrets."""
+
+    version: int
+    values: Mapping[str, Any]
+    effective_from: datetime
+    created_at: datetime
+    comment: str
+    rollback_of: int | None
+    problem: str | None
+
+    @classmethod
+    def of(cls, one: ConfigVersion, definition: JobDefinition) -> Self:
+        """Make it of a version."""
+        return cls(
+            version=one.version,
+            values=shown(one.values, definition.schema),
+            effective_from=one.effective_from,
+            created_at=one.created_at,
+            comment=one.comment,
+            rollback_of=one.rollback_of,
+            problem=one.problem,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,125 +319,6 @@ class BackfillView:
             created_at=from_us(row.created_at),
             finished_at=instant(row.finished_at),
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeView:
-    """A node of the store: a process that runs jobs."""
-
-    epoch: int
-    name: str
-    alive: bool
-    here: bool
-    started_at: datetime
-    ended_at: datetime | None
-    running: int
-
-    @classmethod
-    def of(cls, row: NodeRow, *, here: int | None) -> Self:
-        """Make it of a row; `here` is the epoch of this process."""
-        return cls(
-            epoch=row.epoch,
-            name=row.name,
-            alive=row.alive,
-            here=row.epoch == here,
-            started_at=from_us(row.started_at),
-            ended_at=instant(row.ended_at),
-            running=row.running_count,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueView:
-    """A queue in which runs wait, and since when the oldest of them could have begun."""
-
-    queue: str
-    oldest_at: datetime
-
-    @classmethod
-    def of(cls, row: QueueRow) -> Self:
-        """Make it of a row."""
-        return cls(queue=row.queue, oldest_at=from_us(row.oldest_at))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceView:
-    """A service of this program."""
-
-    name: str
-    state: str
-    ready: bool
-    healthy: bool
-    restart_count: int
-    error: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthView:
-    """The services of this program; none when it is no program of services."""
-
-    ready: bool
-    healthy: bool
-    services: Sequence[ServiceView]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatisticView:
-    """One live number of the program."""
-
-    kind: str
-    name: str | None
-    metric: str
-    value: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SinkView:
-    """A sink that takes batches: what waits for it in memory, and what it took since the start."""
-
-    sink: str
-    waiting: int
-    written: int
-    batches: int
-    failures: int
-    spooled: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpoolView:
-    """What this process keeps on disk for sinks."""
-
-    folder: str | None
-    waiting: int
-    dead: int
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetterView:
-    """Items that are not tried any more."""
-
-    letter_id: str
-    sink: str
-    item_type: str
-    job_id: str | None
-    run_id: str | None
-    spooled_at: datetime
-    tries: int
-    reason: str
-    items: Sequence[Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppView:
-    """The app that this server shows."""
-
-    label: str
-    version: str
-    store: str
-    jobs: int
-    running: int
-    queues: Sequence[QueueView]
 
 
 def instant(us: int | None) -> datetime | None:

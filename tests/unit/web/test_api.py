@@ -139,6 +139,24 @@ async def test_schedules_and_backfills_are_listed(client: Client, shop: JobApp) 
     assert 404 == (await client.get("/api/v1/backfills?job=none")).status
 
 
+async def test_configs_and_schedules_are_listed_with_their_past(client: Client, shop: JobApp) -> None:
+    for number in range(3):
+        await shop.put_config("hourly", {"api_key": "k", "n": number}, comment=f"number {number}")
+    await shop.set_schedule("hourly", cron="30 * * * *")
+    first = (await client.get("/api/v1/config-versions?job=hourly&limit=2")).json
+    assert [(3, "number 2"), (2, "number 1")] == [(one["version"], one["comment"]) for one in first["items"]]
+    assert {"api_key": "***", "n": 2} == first["items"][0]["values"]
+    rest = (await client.get(f"/api/v1/config-versions?job=hourly&before={first['next']}")).json
+    assert ([1], None) == ([one["version"] for one in rest["items"]], rest["next"])
+    versions = (await client.get("/api/v1/schedule-versions?job=hourly")).json["items"]
+    assert ["override", "code"] == [one["origin"] for one in versions]
+    assert "minute 30 of every hour (America/New_York)" == versions[0]["schedule"]
+    (_, hourly) = (await client.get("/api/v1/schedules")).json["items"]
+    assert (True, 2) == (hourly["overridden"], hourly["version"])
+    assert 404 == (await client.get("/api/v1/config-versions?job=none")).status
+    assert 404 == (await client.get("/api/v1/schedule-versions?job=none")).status
+
+
 async def test_the_program_is_shown(shop: JobApp) -> None:
     one = ServiceHealth(name="Web", state="running", ready=True, healthy=False, restart_count=2, error="OSError: x")
     client = Client(make_api(shop, lambda: HealthReport(ready=True, healthy=False, services=(one,))), {})
@@ -243,7 +261,7 @@ async def test_the_index_and_the_schema_say_what_there_is(client: Client) -> Non
     schema = (await client.get(index["openapi"])).json
     paths = schema["paths"]
     assert {"get"} == {method for one in paths.values() for method in one}
-    assert 14 == len(paths)
+    assert 16 == len(paths)
     for path, one in paths.items():
         answers = one["get"]["responses"]
         assert path.startswith("/api/v1/")

@@ -9,6 +9,8 @@ from mainspring.base import decode_json, from_us, to_us
 from mainspring.jobs.engine._configs import history_of
 from mainspring.jobs.engine._declarations import Job
 from mainspring.jobs.engine._registry import Registry
+from mainspring.jobs.engine._results import ScheduleVersion
+from mainspring.jobs.engine._steering import schedule_version
 from mainspring.jobs.model import ConfigVersion, RangeSet, RunLog, RunState
 from mainspring.jobs.stores import BackfillRow, JobRow, NodeRow, QueueRow, ReadStore, RunFilter, RunRecord
 
@@ -67,9 +69,13 @@ class JobReader:
         kept = await self._store.logs(run_id)
         return [(one.attempt, decode_json(one.log, RunLog)) for one in kept]
 
-    async def jobs(self) -> dict[str, JobRow]:
-        """Return what the store knows of each job ever registered, by id: cursor, next fire, pause."""
-        return {row.job_id: row for row in await self._store.jobs()}
+    async def schedule_history(self, job: Job, *, limit: int = 50) -> Sequence[ScheduleVersion]:
+        """List the versions of a job's schedule, newest first.
+
+        Raises:
+            UnknownJobError: the job is not registered.
+        """
+        return [schedule_version(row) for row in await self._store.schedules(self._registry[job].job_id, limit=limit)]
 
     async def backfill(self, backfill_id: str) -> BackfillRow | None:
         """Return one backfill."""
