@@ -51,6 +51,7 @@ class Audit:
         self.problems: list[str] = []
         self.held: dict[str, RunRecord] = {}
         self.fences: dict[str, int] = {}
+        self.config_versions: dict[str, int | None] = {}
         self.ended: set[tuple[str, int]] = set()  # (run, fence) of accepted finishes
         self.retried: Counter[str] = Counter()
         self.successes: Counter[tuple[str, int | None, int]] = Counter()
@@ -67,6 +68,8 @@ class Audit:
             self.complain(f"{record.run_id} was claimed while epoch {before.epoch} held it")
         if record.fence <= self.fences.get(record.run_id, 0):
             self.complain(f"{record.run_id} was claimed under an old fence")
+        if self.config_versions.setdefault(record.run_id, record.config_version) != record.config_version:
+            self.complain(f"{record.run_id} was claimed with another version of the config than at first")
         self.held[record.run_id] = record
         self.fences[record.run_id] = record.fence
 

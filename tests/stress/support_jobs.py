@@ -47,11 +47,12 @@ def make_app(store: JobStore, *, schedule: bool) -> JobApp:
         await asyncio.sleep(current_random().uniform(0.0, 25.0))
 
     @app.job("call")
-    async def call(ctx: JobContext) -> None:
+    async def call(ctx: JobContext) -> object:
         await asyncio.sleep(current_random().uniform(0.0, 3.0))
         if current_random().random() < 0.4:
             await (await ctx.spawn("leaf", key="only")).wait()
             await asyncio.sleep(current_random().uniform(0.0, 3.0))
+        return ctx.config.get("token")
 
     @app.job("leaf")
     async def leaf() -> None:

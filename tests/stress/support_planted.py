@@ -25,6 +25,7 @@ from mainspring.jobs.stores import (
     _memory,
     _memory_catalog,
     _memory_claim,
+    _memory_configs,
     _memory_data,
     _memory_ends,
     _memory_enqueue,
@@ -195,7 +196,18 @@ def past_ignored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(PastGuard, "blocked", free)
 
 
+def newest_config_at_each_attempt(patch: pytest.MonkeyPatch) -> None:
+    """A run that is tried again gets the config of the day."""
+    version_of = _memory_configs.config_version_of
+
+    def forgetful(data: MemoryData, record: RunRecord, as_of: int | None, now: int) -> int | None:
+        return version_of(data, structs.replace(record, started_at=None, config_version=None), as_of, now)
+
+    patch.setattr(_memory_claim, "config_version_of", forgetful)
+
+
 PLANTS: tuple[Plant, ...] = (
+    newest_config_at_each_attempt,
     past_ignored,
     downstream_too_early,
     fence_ignored,

@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.stress.support_faults import LEASE, Audit, FaultyStore
 from tests.stress.support_jobs import START, STEPS, make_app
 
-from mainspring.base import current_random, new_id, to_us, use_random
+from mainspring.base import current_random, decode_json, encode_json, new_id, to_us, use_random
 from mainspring.errors import MainspringError
 from mainspring.jobs import JobApp
 from mainspring.jobs.model import RangeSet, RunState
@@ -23,6 +23,7 @@ from mainspring.jobs.stores import (
     BackfillRow,
     BackfillState,
     Claim,
+    ConfigRow,
     Enqueue,
     Finish,
     JobStore,
@@ -66,6 +67,7 @@ class World:
         self.apps: list[tuple[JobApp, FaultyStore]] = []
         self.keys: dict[str, set[str]] = {}
         self.leaving: list[asyncio.Task[None]] = []
+        self.tokens: list[str] = []  # of each version of the config of "call"
 
     # ---- what happens --------------------------------------------------------------------------------------
 
@@ -121,7 +123,8 @@ class World:
         store.cut = False
 
     async def call(self) -> None:
-        """Call a job until it is accepted; the key makes it one run."""
+        """Change a job's config, then call it until that is accepted; the key makes it one run."""
+        await self.configure()
         key = new_id()
         self.keys[key] = set()
         for _ in range(50):
@@ -134,6 +137,19 @@ class World:
                 self.keys[key].add(result.run_id)
                 if current_random().random() < 0.7:
                     return
+
+    async def configure(self) -> None:
+        self.tokens.append(new_id())
+        inner = self.apps[0][1].inner
+        await inner.put_config(
+            ConfigRow(
+                job_id="call",
+                version=len(self.tokens),
+                value=encode_json({"token": self.tokens[-1]}),
+                effective_from=inner.now(),
+                created_at=inner.now(),
+            )
+        )
 
     async def backfill(self) -> None:
         random = current_random()
@@ -214,6 +230,7 @@ class World:
             problems += self.judge_occurrences(records) + self.judge_calls(records) + self.judge_past(records)
             problems += await self.judge_cursors(store, records)
             problems += await self.judge_done(store, records) + await self.judge_rows(store, records)
+            problems += self.judge_configs(records) + list(await store.check())
             problems += self.judge_backfills(await store.backfills(limit=1000), records)
             return Story(problems, records)
         finally:
@@ -242,6 +259,17 @@ class World:
             record.parent_run for record in records if record.job_id == "leaf" and record.state is RunState.SUCCEEDED
         )
         problems += [f"{parent} has {count} leaves of one key" for parent, count in leaves.items() if count > 1]
+        return problems
+
+    def judge_configs(self, records: list[RunRecord]) -> list[str]:
+        """A run saw the values of the version that its record names."""
+        problems: list[str] = []
+        for record in records:
+            if record.job_id == "call" and record.state is RunState.SUCCEEDED:
+                version = record.config_version
+                wanted = self.tokens[version - 1] if version else None
+                if decode_json(record.value or b"null") != wanted:
+                    problems.append(f"{record.run_id} did not see version {version} of its config")
         return problems
 
     async def judge_cursors(self, store: JobStore, records: list[RunRecord]) -> list[str]:

@@ -73,11 +73,16 @@ def new_generation(definition: JobDefinition, record: RunRecord, *, now: int, la
         queue=definition.queue,
         priority=definition.priority,
         config=record.config,
-        config_version=None if latest_config else record.config_version,
+        config_version=None if latest_config else _kept_config(record),
         parent_run=record.parent_run,
         idempotency_key=None if of_interval or at_instant else f"retry/{record.run_id}",
         key_expires_at=now + int(KEY_LIFETIME.total_seconds() * 1e6),
     )
+
+
+def _kept_config(record: RunRecord) -> int | None:
+    """Return the version with which a run started, 0 for none; None for one that never did."""
+    return record.config_version if record.started_at is None else record.config_version or 0
 
 
 def _hash(job_id: str, config: bytes | None, scheduled_at: int | None) -> bytes:

@@ -1,5 +1,6 @@
 """Stored configs as runs see them: the version they keep, edits by hand, and what does not fit a schema."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -237,8 +238,30 @@ async def test_backfills_use_todays_config_or_that_of_the_interval(tmp_path: Pat
 async def test_of_two_that_store_a_version_at_once_both_are_kept(tmp_path: Path) -> None:
     one, two = Pages(tmp_path), Pages(tmp_path)
     async with running(one.app), running(two.app):
-        put = [app.put_config("load", {f"key{n}": n}, merge=True) for n, app in enumerate([one.app, two.app] * 5)]
-        for coroutine in put:
-            await coroutine
+        apps = [one.app, two.app] * 5
+        await asyncio.gather(*(app.put_config("load", {f"key{n}": n}, merge=True) for n, app in enumerate(apps)))
         assert 2 + 10 == len(await one.app.effective_config("load"))
         assert 10 == len(await two.app.config_history("load"))
+
+
+async def test_a_retry_by_hand_keeps_the_version_unless_the_latest_is_asked_for(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    seen: list[object] = []
+
+    @app.job("load")
+    async def load(ctx: JobContext) -> None:
+        seen.append(ctx.config.get("rows"))
+        if len(seen) < 5:
+            raise ValueError("no luck")
+
+    async def retry(run_id: str, *, latest_config: bool = False) -> str:
+        return (await app.retry(run_id, latest_config=latest_config)).run_id
+
+    async with running(app):
+        without = await app.run_job(load)
+        await app.put_config(load, {"rows": 1})
+        first = await app.run_job(load)
+        await app.put_config(load, {"rows": 2})
+        for run_id, latest in ((without.run_id, False), (first.run_id, False), (without.run_id, True)):
+            await app.wait_for_run(await retry(run_id, latest_config=latest))
+    assert [None, 1, None, 1, 2] == seen
