@@ -6,7 +6,8 @@ already has and answers the same.
 
 What every run passes through is a msgspec Struct and not a dataclass: a frozen dataclass of 29 fields takes 4 us to
 make, its Struct 0.7 us, which saves 15 us of CPU in the life of a run (`benchmarks/bench_jobs.py`). Those that hold
-plain values only are kept out of the garbage collector's sight.
+plain values only are kept out of the garbage collector's sight. The others are Structs because a dataclass costs ten
+times as much to define, in every start of a program; some are dataclasses for `dataclasses.replace`.
 """
 
 from dataclasses import dataclass
@@ -130,8 +131,7 @@ class EnqueueAnswer(Struct, frozen=True, kw_only=True):
     record: RunRecord | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(Struct, frozen=True, kw_only=True):
     """Take up to `limit` runs whose time has come for the node of `epoch`.
 
     Highest priority first, then fair between jobs (their queues' heads in turn), then by `available_at`.
@@ -144,8 +144,7 @@ class Claim:
     queues: tuple[str, ...] = ("default",)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimAnswer:
+class ClaimAnswer(Struct, frozen=True, kw_only=True):
     """The claimed runs, those that a full limit skipped, and the earliest future `available_at` (None: nothing is
     timed)."""
 
@@ -178,8 +177,7 @@ class Finish(Struct, frozen=True, kw_only=True):
     log: bytes | None = None  # JSON of a RunLog, what the attempt said
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptLog:
+class AttemptLog(Struct, frozen=True, kw_only=True):
     """What one claim of a run logged, as its finish brought it; lives as long as the run's record."""
 
     run_id: str
@@ -188,8 +186,7 @@ class AttemptLog:
     log: bytes  # JSON of a RunLog
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeartbeatAnswer:
+class HeartbeatAnswer(Struct, frozen=True, kw_only=True):
     """`cancelled`: runs of this node whose cancel was asked for. `version` grows with every change of jobs,
     pauses, configs and backfills, made by any node."""
 
@@ -245,8 +242,7 @@ class Advance:
     skipped: tuple[tuple[int, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdvanceAnswer:
+class AdvanceAnswer(Struct, frozen=True, kw_only=True):
     """`row` is the job after (or, when it was not applied, as another node left it)."""
 
     applied: bool
@@ -318,8 +314,7 @@ class BackfillStep:
     planned: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoneRange:
+class DoneRange(Struct, frozen=True, kw_only=True):
     """A half-open range of a job's done-set."""
 
     state: Literal["succeeded", "skipped", "failed"]
@@ -327,8 +322,7 @@ class DoneRange:
     end: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeRow:
+class NodeRow(Struct, frozen=True, kw_only=True):
     """A node's epoch as the store knows it: one that died is `alive` until somebody rescues its runs."""
 
     epoch: int
@@ -339,8 +333,7 @@ class NodeRow:
     running_count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueRow:
+class QueueRow(Struct, frozen=True, kw_only=True):
     """A queue in which runs wait that could be claimed; `oldest_at` is since when the oldest of them could."""
 
     queue: str
@@ -351,8 +344,7 @@ ID_CLOCKS_APART = 86_400_000_000
 """Microseconds by which the time in a run's id may differ from its `created_at`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFilter:
+class RunFilter(Struct, frozen=True, kw_only=True):
     """Which runs to list, newest first (by run id, which grows with time); `before` is the last id seen.
 
     `created_from` and `created_to` are the ends of a half-open range of `created_at`.

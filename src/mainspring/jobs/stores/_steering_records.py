@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
+
 from mainspring.jobs.model import RunState
 
 Origin = Literal["code", "override", "reset", "sql"]
@@ -22,8 +24,7 @@ class ConfigRow:
     rollback_of: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetSchedule:
+class SetSchedule(Struct, frozen=True, kw_only=True):
     """Put a schedule over that of the code, or with None take it away.
 
     A job keeps its cursor, so that the first interval of the new schedule begins where the old one ended; one
