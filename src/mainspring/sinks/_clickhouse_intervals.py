@@ -45,6 +45,7 @@ class ClickHouseIntervals:
     """A table of ClickHouse in which a run replaces what its interval had before.
 
     It is read through a view of the table's name; the rows lie in `TABLE_rows`, and what counts in `TABLE_commits`.
+    Values are written as by `ClickHouseTable`.
 
     Args:
         table: the name of the view: letters, digits and `_`.

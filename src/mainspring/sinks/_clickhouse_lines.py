@@ -26,6 +26,7 @@ _TYPES: Final[tuple[tuple[type, str], ...]] = (
     (date, "Date32"),
 )
 _NULL: Final = b"null"
+_MOST_SHAPES: Final = 10_000  # rows whose columns are none of so many sets are checked each time
 
 
 class RowLines:
@@ -41,21 +42,21 @@ class RowLines:
         self.nulls: set[str] = set()
         """Those in which there was a None: where none may be, ClickHouse would make a zero of it."""
         self._sink = sink
+        self._last: tuple[str, ...] = ()  # rows mostly have the columns of the one before
         self._shapes: set[tuple[str, ...]] = set()
         self._untyped: set[str] = set()
 
     def line(self, item: Any, tail: bytes = b"}") -> bytes:
-        """Return an item as a JSON object, with a tail in place of its last brace.
+        """Return an item as a JSON object, with a tail in place of its last brace; bytes become base64 text.
 
         Raises:
             InvalidItemError: it has no columns, or a value without a form.
             TableSchemaError: a column cannot be one.
         """
         row = as_row(item, sink=self._sink)
-        if self._untyped or tuple(row) not in self._shapes:
-            self._learn(row)
-        if bytes in map(type, row.values()):
-            raise InvalidItemError(sink=self._sink, reason="bytes have no form in JSON", hint="emit text")
+        names = tuple(row)
+        if names != self._last or self._untyped or not names:
+            self._look_at(row, names)
         try:
             data = encode_json(row)
         except EncodeError as error:
@@ -65,22 +66,21 @@ class RowLines:
             data = _with_infinities(row, data)
         return data[:-1] + tail
 
-    def _learn(self, row: Mapping[str, Any]) -> None:
+    def _look_at(self, row: Mapping[str, Any], names: tuple[str, ...]) -> None:
         """Note the columns of a row that are new, or whose type is not known yet."""
-        bad = next((name for name in row if not is_plain(str(name))), None)
-        if bad is not None:
-            raise TableSchemaError(table=self._sink, reason=f"cannot have a column {bad!r}")
-        if not row:
+        if not names:
             raise InvalidItemError(sink=self._sink, reason="it has no columns")
-        self._shapes.add(tuple(row))
-        for name, value in row.items():
-            if name in self.columns:
-                continue
-            if value is None:
-                self._untyped.add(name)
-            else:
-                self._untyped.discard(name)
-                self.columns[name] = type_of(value)
+        if names not in self._shapes:
+            bad = next((name for name in names if not is_plain(str(name))), None)
+            if bad is not None:
+                raise TableSchemaError(table=self._sink, reason=f"cannot have a column {bad!r}")
+            self._untyped.update(name for name in names if name not in self.columns)
+            if len(self._shapes) < _MOST_SHAPES:
+                self._shapes.add(names)
+        for name in [name for name in self._untyped if row.get(name) is not None]:
+            self._untyped.discard(name)
+            self.columns[name] = type_of(row[name])
+        self._last = names
 
 
 def type_of(value: object) -> str:

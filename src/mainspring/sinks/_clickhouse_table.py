@@ -23,6 +23,9 @@ DELIVERY: Final = Delivery(
 class ClickHouseTable(ResultSink):
     """A table of ClickHouse as a sink for dicts, dataclasses and named tuples.
 
+    Bytes become base64 text; what is neither a number, a text, a date nor a time becomes JSON text, unless the column
+    has a type of its own.
+
     Rows of all runs and services share large blocks. A block that is repeated after an error, and a run that is
     repeated, bring rows again: with `key` or `item_key` the last row of each key counts, once. Then the rows lie in
     `TABLE_rows`, and `TABLE` is a view of those that count.

@@ -67,7 +67,13 @@ def test_floats_that_json_does_not_know_are_written_as_text_and_none_stays_null(
     assert {"a": "nan", "b": "-inf", "c": None, "d": 1.5, "e": "null"} == found
 
 
-@pytest.mark.parametrize("item", [{"a": b"x"}, {"a": object()}, {}, 7])
+def test_bytes_are_written_as_base64() -> None:
+    lines = RowLines("t")
+    assert b'{"a":"eA=="}' == lines.line({"a": b"x"})
+    assert {"a": "String"} == lines.columns
+
+
+@pytest.mark.parametrize("item", [{"a": object()}, {}, 7])
 def test_items_without_a_form_are_refused(item: object) -> None:
     with pytest.raises(InvalidItemError, match="'t'"):
         RowLines("t").line(item)
