@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from mainspring.tools._secrets import MASK as MASK
     from mainspring.tools._secrets import is_secret as is_secret
     from mainspring.tools._secrets import masked as masked
+    from mainspring.tools._secrets import secret_texts as secret_texts
+    from mainspring.tools._secrets import without_secrets as without_secrets
     from mainspring.tools._sigv4 import UNSIGNED_PAYLOAD as UNSIGNED_PAYLOAD
     from mainspring.tools._sigv4 import SignatureV4 as SignatureV4
     from mainspring.tools._sigv4 import signing_key as signing_key
@@ -71,7 +73,7 @@ else:
         },
         house={
             "_frame": ("caption_line", "ensure_frame_level", "frame_texts"),
-            "_secrets": ("MASK", "is_secret", "masked"),
+            "_secrets": ("MASK", "is_secret", "masked", "secret_texts", "without_secrets"),
             "_sigv4": ("signing_key",),
         },
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple  # Any: what stores keep may be anything
 
 from mainspring.errors import CredentialFormatError
-from mainspring.tools._secrets import MASK
+from mainspring.tools._secrets import MASK, remember_secrets
 
 
 class Credential(NamedTuple):
@@ -35,4 +35,6 @@ def make_credential(
                 return str(folded[name.lower()])
         raise CredentialFormatError(where=where, reason=f"{names[0]} is missing")
 
-    return Credential(first(access), first(secret), str(folded.get("passphrase", "")), str(folded.get("uid", "0")))
+    made = Credential(first(access), first(secret), str(folded.get("passphrase", "")), str(folded.get("uid", "0")))
+    remember_secrets(made.access_key, made.secret_key, made.passphrase)
+    return made

@@ -2,7 +2,14 @@
 
 import pytest
 
-from mainspring.tools._secrets import is_secret, masked, snake_case
+from mainspring.tools._secrets import (
+    is_secret,
+    masked,
+    remember_secrets,
+    secret_texts,
+    snake_case,
+    without_secrets,
+)
 
 
 @pytest.mark.parametrize(
@@ -36,3 +43,30 @@ def test_secrets_are_masked_at_any_depth() -> None:
     value = {"db": {"password": "a", "port": 1, "url": "redis://me:b@host/0"}, "list": [{"token": "c"}, 2]}
     expected = {"db": {"password": "***", "port": 1, "url": "redis://me:***@host/0"}, "list": [{"token": "***"}, 2]}
     assert expected == masked("", value)
+
+
+def test_the_texts_of_secrets_are_found_in_tables() -> None:
+    values = {
+        "host": "db.example",
+        "password": "open sesame",
+        "numbers": [1, 2],
+        "nested": {"api_key": "abcdefgh", "name": "innocent"},
+        "tokens": ["token-one", {"value": "token-two"}, 12345678, None, True, "short"],
+    }
+    assert {"open sesame", "abcdefgh", "token-one", "token-two", "12345678"} == secret_texts(values)
+    assert {"db.example"} == secret_texts(values, lambda key: key == "host")
+    assert {"innocent"} == secret_texts(values, lambda key: key == "nested.name")
+
+
+def test_secrets_are_replaced_the_longest_first() -> None:
+    secrets = {"sesame", "open sesame"}
+    assert "say *** or ***, not open" == without_secrets("say open sesame or sesame, not open", secrets)
+    assert "postgres://me:***@db/x" == without_secrets("postgres://me:hidden@db/x")
+    assert "nothing" == without_secrets("nothing")
+
+
+def test_of_very_many_secrets_the_newest_are_remembered() -> None:
+    remember_secrets("first-secret", "short")
+    assert "*** short" == without_secrets("first-secret short")
+    remember_secrets(*(f"another-secret-{number}" for number in range(1_000)))
+    assert "first-secret ***" == without_secrets("first-secret another-secret-999")

@@ -13,9 +13,11 @@ import logging
 import sys
 import threading
 from collections import deque
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from contextvars import ContextVar
 from typing import Any, Final  # Any: arguments of log calls
+
+from msgspec.structs import replace
 
 from mainspring.base import encode_json
 from mainspring.jobs.model import LogLine, RunLog
@@ -65,10 +67,16 @@ class LogTail:
             return None
         return RunLog(lines=(*self._first, *self._last), dropped_count=self._dropped, first_count=len(self._first))
 
-    def encoded(self) -> bytes | None:
-        """Return the lines as the store keeps them, None when there are none."""
+    def encoded(self, hide: Callable[[str], str] = str) -> bytes | None:
+        """Return the lines as the store keeps them, None when there are none.
+
+        Args:
+            hide: returns what may be kept of a message.
+        """
         log = self.log()
-        return None if log is None else encode_json(log)
+        if log is None:
+            return None
+        return encode_json(replace(log, lines=tuple(replace(one, message=hide(one.message)) for one in log.lines)))
 
     def begin(self) -> None:
         """Take what the running context, and what it starts, logs from now on."""

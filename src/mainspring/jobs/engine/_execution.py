@@ -32,6 +32,7 @@ from mainspring.jobs.stores import Finish, JobStore, RunRecord
 from mainspring.resilience import timeout as time_limit
 from mainspring.runtime import ResourceBinding
 from mainspring.sinks import SinkRun, SinkSession, SinkSet, TransactionalWrite
+from mainspring.tools import is_secret, secret_texts, without_secrets
 
 if TYPE_CHECKING:
     from mainspring.jobs.engine._app import JobApp
@@ -72,7 +73,7 @@ class Work:
 class Execution:
     """One attempt of one run. `run()` never raises what the handler raised: it ends in the record."""
 
-    __slots__ = ("_cancel_grace", "_context", "_phase", "_stop", "_tail", "_work", "record", "task")
+    __slots__ = ("_cancel_grace", "_context", "_phase", "_secrets", "_stop", "_tail", "_work", "record", "task")
 
     def __init__(self, work: Work, record: RunRecord, *, cancel_grace: float) -> None:
         self.record = record
@@ -83,6 +84,7 @@ class Execution:
         self._phase: Literal["new", "handling", "recording"] = "new"
         self._stop: StopReason | None = None
         self._context: JobContext | None = None
+        self._secrets: set[str] | None = None
         self._tail = LogTail()
 
     def stop(self, reason: StopReason) -> bool:
@@ -264,15 +266,22 @@ class Execution:
             value=value,
             item_count=item_count,
             writes=writes,
-            log=self._tail.encoded(),
+            log=self._tail.encoded(self._hide),
         )
+
+    def _hide(self, text: str) -> str:
+        """Return a text without the secrets of the run's config, of credentials and of addresses."""
+        if self._secrets is None:
+            schema, config = self._work.definition.schema, {} if self._context is None else self._context.config
+            self._secrets = secret_texts(config, is_secret if schema is None else schema.hides)
+        return without_secrets(text, self._secrets)
 
     def _failed(self, error: BaseException) -> Finish:
         """Return the end of a failed attempt: the next one has a time, or the run has failed for good."""
         retry = self._work.definition.retry
         finish = replace(
             self._finish(RunState.FAILED),
-            **describe_error(error),
+            **describe_error(error, self._hide),
         )
         if retry is None or self.record.attempt >= (retry.max_tries or 1):
             return finish
@@ -285,7 +294,7 @@ class Execution:
         if self._stop is StopReason.CANCEL:
             finish = replace(self._finish(RunState.CANCELLED), error_message=StopReason.CANCEL.value)
             if error is not None:
-                finish = replace(finish, **describe_error(error))
+                finish = replace(finish, **describe_error(error, self._hide))
                 message = f"{StopReason.CANCEL.value}; the handler then raised: {finish.error_message}"
                 return replace(finish, error_message=message)
             return replace(finish, error_message=f"{finish.error_message}; {THREAD_LEFT}") if thread_left else finish

@@ -2,6 +2,7 @@
 
 import logging
 import traceback
+from collections.abc import Callable
 from typing import Final, TypedDict
 
 from mainspring.base import encode_json
@@ -29,16 +30,20 @@ class ErrorFacts(TypedDict):
     error_detail: str
 
 
-def describe_error(error: BaseException) -> ErrorFacts:
-    """Return what the record keeps of an error, as text that any store takes."""
+def describe_error(error: BaseException, hide: Callable[[str], str] = str) -> ErrorFacts:
+    """Return what the record keeps of an error, as text that any store takes.
+
+    Args:
+        hide: returns what may be kept of a text.
+    """
     told = traceback.TracebackException.from_exception(error)
     kind = type(error).__qualname__
     notes = getattr(error, "__notes__", ())
     message = "\n".join((str(told) or kind, *(str(note) for note in notes)))
     return {
         "error_type": kind[:128],
-        "error_message": _storable(message)[:MESSAGE_LIMIT],
-        "error_detail": _storable("".join(told.format()))[-DETAIL_LIMIT:],
+        "error_message": hide(_storable(message))[:MESSAGE_LIMIT],
+        "error_detail": hide(_storable("".join(told.format())))[-DETAIL_LIMIT:],
     }
 
 

@@ -13,6 +13,7 @@ from mainspring.jobs import JobApp, JobContext, RunInfo, RunLog
 from mainspring.jobs.engine._capture import MAX_BYTES, MAX_LINES, LogTail, RunLogger
 from mainspring.resilience import Backoff
 from mainspring.runtime import basic_config
+from mainspring.tools._credential import make_credential
 
 library = logging.getLogger("a_library")
 
@@ -213,3 +214,23 @@ def test_a_bound_logger_keeps_what_the_configuration_does_not_want(
         assert "ValueError: given" in messages[1]
         assert "OSError: raised" in messages[2]
     assert sys.exc_info() == (None, None, None)
+
+
+async def test_no_secret_comes_into_a_record(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    make_credential({"key": "account-key", "secret": "account-secret"}, ["key"], ["secret"], where="a test")
+
+    @app.job("leaky", config={"api_key": "key-of-the-api", "host": "db.example"})
+    async def leaky(ctx: JobContext) -> None:
+        ctx.log.info("asking %s with %s", ctx.config["host"], ctx.config["api_key"])
+        ctx.log.info("as account-key at postgres://me:password@db.example/x")
+        raise ValueError(f"refused {ctx.config['api_key']} of account-secret")
+
+    async with running(app):
+        result = await app.run_job(leaky)
+        said = [message for _, _, message in await lines_of(app, result.run_id)]
+        record = await app.run(result.run_id)
+    assert ["asking db.example with ***", "as *** at postgres://me:***@db.example/x"] == said
+    assert "ValueError: refused *** of ***" == result.error
+    assert record is not None
+    assert "ValueError: refused *** of ***" in (record.error_detail or "")
