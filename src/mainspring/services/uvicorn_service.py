@@ -26,7 +26,7 @@ UvicornApplication: TypeAlias = Callable[..., Any] | str
 
 # Options of uvicorn.Config that are about processes of its own, or that the program decides.
 _NOT_OURS: Final = frozenset({
-    "app", "host", "port", "loop", "lifespan", "log_config", "workers", "env_file",
+    "app", "host", "port", "fd", "loop", "lifespan", "log_config", "workers", "env_file",
     "reload", "reload_dirs", "reload_delay", "reload_includes", "reload_excludes", "access_log",
     "limit_max_requests", "limit_max_requests_jitter", "callback_notify", "timeout_notify",
     "timeout_worker_healthcheck",
@@ -63,6 +63,8 @@ class UvicornService(Service):
     """0 for a free one; after the start, the real one."""
     sock: socket | None = None
     """A bound socket to serve in place of `host` and `port`; it is closed on stop."""
+    fd: int | None = None
+    """The descriptor of a bound socket to serve instead; it stays open for whoever gave it."""
     uds: str | None = None
     """The path of a Unix socket to make in place of `host` and `port`; it is removed on stop."""
     lifespan: LifespanMode = "auto"
@@ -87,9 +89,10 @@ class UvicornService(Service):
         lived = Lifespan(loaded, service=type(self).__qualname__, mode=self.lifespan)
         await lived.start()
         sockets: list[socket] | None = None
-        place = _Place(self.host, self.port, self.sock)
+        given = self.sock if self.fd is None else socket(fileno=os.dup(self.fd))
+        place = _Place(self.host, self.port, given)
         try:
-            if self.uds is None and getattr(self, "fd", None) is None:
+            if self.uds is None:
                 sockets = [await open_socket(place, "https" if server.config.is_ssl else "http")]
             server.lifespan = server.config.lifespan_class(server.config)
             server.lifespan.state = lived.state

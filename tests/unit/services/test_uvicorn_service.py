@@ -12,7 +12,8 @@ from tests.unit.services.support_asgi import Recorder, fetch, without_lifespan
 from tests.unit.services.support_programs import program
 
 from mainspring.errors import ApplicationFailedError, BindError, MissingExtraError, MisuseError
-from mainspring.services import UvicornApplication, UvicornService
+from mainspring.runtime import Entrypoint
+from mainspring.services import ASGIReceiveType, ASGIScopeType, ASGISendType, UvicornApplication, UvicornService
 from mainspring.testing import PythonChild
 
 pytestmark = pytest.mark.extras
@@ -112,6 +113,37 @@ async def test_a_bound_socket_is_served_and_closed() -> None:
         assert port == service.port
         assert "plain" == await fetch(url(service))
     assert -1 == sock.fileno()
+
+
+async def test_a_descriptor_is_served_and_stays_open() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        service = Web(app=without_lifespan(), fd=sock.fileno())
+        async with program(service):
+            assert sock.getsockname()[1] == service.port
+            assert "plain" == await fetch(url(service))
+        assert sock.getsockname()[1] == service.port
+
+
+async def test_a_stream_may_end_by_itself_when_the_program_begins_to_stop() -> None:
+    events: list[str] = []
+    begun = asyncio.Event()
+
+    async def app(scope: ASGIScopeType, receive: ASGIReceiveType, send: ASGISendType) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"begin ", "more_body": True})
+        begun.set()
+        await Entrypoint.get_current().closing()
+        await send({"type": "http.response.body", "body": b"end"})
+        events.append("ended")
+
+    service = Web(app=app, timeout_graceful_shutdown=30)
+    async with program(service):
+        answer = asyncio.create_task(fetch(url(service)))
+        await begun.wait()
+    assert ["ended"] == events
+    assert "begin end" == await answer
 
 
 async def test_a_unix_socket_is_served_and_removed(tmp_path: Path) -> None:
