@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from tests.meta.support_tree import ROOT, SRC
 
-NEEDS_EXTRAS = {"candles"}
+NEEDS_EXTRAS = {"candles", "echo_numbers"}
 EXAMPLES = [
     pytest.param(path, id=path.stem, marks=[pytest.mark.extras] * (path.stem in NEEDS_EXTRAS))
     for path in sorted((ROOT / "examples").glob("*.py"))
@@ -67,3 +67,10 @@ def test_candles_are_those_of_seven_days_however_often_they_are_made(tmp_path: P
         lines = run_example(ROOT / "examples" / "candles.py", tmp_path).splitlines()
         assert 7 == len(lines)
         assert "2024-01-07  open 100.00  high 243.90  low 100.00  close 243.90" == lines[-1]
+
+
+@pytest.mark.extras
+def test_replies_to_numbers_come_odd_and_even(tmp_path: Path) -> None:
+    said = run_example(ROOT / "examples" / "echo_numbers.py", tmp_path)
+    assert "only lists of numbers are accepted" in said
+    assert "odd: [3, 5] even: [2, 4, 6]" in said

@@ -25,6 +25,7 @@ SUPERVISORS = {
     "mainspring.concurrency.dask_executor": 1,
     "mainspring.concurrency._worker_main": 5,
     "mainspring.concurrency._worker_task": 1,
+    "mainspring.dataflow._handler": 3,
     "mainspring.jobs.stores._sqlite_writes": 1,
     "mainspring.resilience._breaker": 1,
     "mainspring.resilience._global_limiter": 1,

@@ -85,6 +85,7 @@ The tree (each class also inherits the standard class in brackets)::
     ├── SignalReceivedError [RuntimeError]     why services stop when a signal came
     ├── NoEntrypointError [RuntimeError]       no program runs around the caller
     ├── ApplicationFailedError [RuntimeError]  what a server serves did not start or stop as it should
+    ├── StageFailedError [RuntimeError]        a worker of a dataflow died again and again
     └── JobError                               what jobs raise
         ├── UnknownJobError [KeyError]         no job of this id
         ├── UnknownBackfillError [KeyError]    no backfill of this id
@@ -187,6 +188,7 @@ from mainspring.errors._work import JobTimeoutError as JobTimeoutError
 from mainspring.errors._work import LeaseLostError as LeaseLostError
 from mainspring.errors._work import NeedsError as NeedsError
 from mainspring.errors._work import RunFailedError as RunFailedError
+from mainspring.errors._work import StageFailedError as StageFailedError
 from mainspring.errors._work import StaleFenceError as StaleFenceError
 from mainspring.errors._work import UnknownBackfillError as UnknownBackfillError
 from mainspring.errors._work import UnknownJobError as UnknownJobError
@@ -253,6 +255,7 @@ __all__ = [
     "SinkError",
     "SinkWriteError",
     "SpoolFullError",
+    "StageFailedError",
     "StaleFenceError",
     "StorageError",
     "StoreBusyError",

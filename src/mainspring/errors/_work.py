@@ -121,3 +121,27 @@ class ApplicationFailedError(MainspringError, RuntimeError):
         super().__init__(
             f"the application of {service} did not {action}: {reason}", service=service, action=action, reason=reason
         )
+
+
+class StageFailedError(MainspringError, RuntimeError):
+    """A worker of a dataflow died again and again, so the dataflow has ended."""
+
+    flow: str
+    stage: str
+    worker: str
+    exit_code: int | None
+    tries: int
+    reason: str
+
+    def __init__(self, *, flow: str, stage: str, worker: str, exit_code: int | None, tries: int, reason: str) -> None:
+        because = f": {reason}" if reason else ""
+        super().__init__(
+            f"worker {worker} ({stage}) of {flow!r} died {tries} times, last with exit code {exit_code}{because}",
+            hint="its traceback is on standard error; restart= says how often a worker is restarted",
+            flow=flow,
+            stage=stage,
+            worker=worker,
+            exit_code=exit_code,
+            tries=tries,
+            reason=reason,
+        )

@@ -1,0 +1,211 @@
+"""A worker of a topology: its callback, the ways to it and from it, and the line to its supervisor."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable
+from typing import Final
+
+from mainspring.dataflow._callbacks import Callback, MessageCallback, send_all
+from mainspring.dataflow._control import Control, Note, NoteKind
+from mainspring.dataflow._handler import Handler
+from mainspring.dataflow._ledger import Ledger, current_token
+from mainspring.dataflow._link import Inbound, Link, connect
+from mainspring.dataflow._network import Network
+from mainspring.dataflow._outbound import Outbound
+from mainspring.dataflow._plan import WorkerPlan
+from mainspring.dataflow._process import Process
+from mainspring.dataflow._routing import make_router
+from mainspring.dataflow._topology import Runner
+
+_REPORT_SECONDS: Final = 0.5
+_PROGRESS_SECONDS: Final = 0.005
+_TURN_MESSAGES: Final = 256
+_COUNTED: Final = ("sent_count", "sent_bytes", "acknowledged_count", "dropped_count", "lost_count", "redelivered_count")
+
+
+async def run_worker(plan: WorkerPlan, end: socket.socket) -> None:
+    """Be a worker until the supervisor says that it is enough, or is gone."""
+    worker = Worker(plan, Control(end))
+    try:
+        await worker.run()
+    finally:
+        worker.close()
+
+
+class Worker:
+    """One worker. `run` it once, then `close` it."""
+
+    def __init__(self, plan: WorkerPlan, control: Control) -> None:
+        self._plan = plan
+        self._control = control
+        self._links: list[Link] = []
+        self._inbound: dict[int, Inbound] = {}
+        self._readers: dict[int, asyncio.Task[None]] = {}
+        self._network: Network | None = None
+        self._finish = asyncio.Event()
+        self._progress = plan.acknowledged
+        self._progress_is_due = False
+        self._outbound = _make_outbound(plan)
+        router = make_router(plan.following, self._outbound)
+        process = Process(plan, self._outbound, router)
+        chooses_itself = plan.following is None or (
+            plan.following.route == "manual" and plan.following.edge.key is None
+        )
+        self._handler = Handler(plan, process, _ignore if chooses_itself else router)
+        self._callback = self._make_callback()
+
+    async def run(self) -> None:
+        """Work until there is nothing more to do."""
+        listening = asyncio.create_task(self._listen(), name="dataflow-control")
+        reporting = asyncio.create_task(self._report_often(), name="dataflow-report")
+        working = asyncio.create_task(self._work(), name=f"dataflow-worker-{self._plan.id}")
+        try:
+            await asyncio.wait([listening, working], return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+        except Exception as error:
+            self._control.send(Note(NoteKind.FAILED, text=f"{type(error).__name__}: {error}"))
+            await self._control.flush()
+            raise
+        finally:
+            tasks = [listening, reporting, working, *self._readers.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._network is not None:
+                await self._network.close()
+
+    def close(self) -> None:
+        """Close every way."""
+        for link in [*self._links, *(one.link for one in self._inbound.values())]:
+            link.close()
+        self._control.close()
+
+    def _make_callback(self) -> MessageCallback:
+        stage = self._plan.stage
+        if isinstance(stage, Runner):
+            return MessageCallback.inspect(stage.target)
+        network = stage.networks[self._plan.index]
+        self._network = Network(network, self._handler)
+        return MessageCallback.inspect(network.forward_from_internal or self._network.forward)
+
+    async def _work(self) -> None:
+        stage, process = self._plan.stage, self._handler.process
+        address = "" if self._network is None else await self._network.open()
+        startup = stage.startup if isinstance(stage, Runner) else stage.networks[self._plan.index].startup
+        await _call_startup(startup, process)
+        self._control.send(Note(NoteKind.READY, text=address))
+        if isinstance(stage, Runner) and self._plan.level == 0 and stage.read_pipes is None:
+            await self._run_source(stage.target)
+        else:
+            await self._finish.wait()
+        if self._network is not None and self._plan.level == 0:
+            await self._network.close()
+        await asyncio.gather(*self._readers.values())
+        await process.until_done()
+        self._report()
+        self._control.send(Note(NoteKind.DONE))
+        await self._control.flush()
+
+    async def _run_source(self, target: Callback) -> None:
+        """Send what a source yields; end with it, or when told to finish."""
+        producing = asyncio.create_task(self._produce(target), name="dataflow-source")
+        finishing = asyncio.create_task(self._finish.wait())
+        try:
+            await asyncio.wait([producing, finishing], return_when=asyncio.FIRST_COMPLETED)
+            if producing.done():
+                producing.result()
+        finally:
+            producing.cancel()
+            finishing.cancel()
+            await asyncio.gather(producing, finishing, return_exceptions=True)
+
+    async def _produce(self, target: Callback) -> None:
+        ledger, process, send_result = Ledger(self._note_progress), self._handler.process, self._handler.send_result
+        countdown = _TURN_MESSAGES
+
+        def send(message: object) -> None:
+            token = ledger.open()
+            current_token.set(token)
+            send_result(message)
+            token.release()
+
+        async def pause() -> None:
+            nonlocal countdown
+            countdown -= 1
+            if not countdown:
+                countdown = _TURN_MESSAGES
+                await asyncio.sleep(0)
+            if process.is_congested:
+                await process.drain()
+
+        await send_all(target(process), send, pause)
+
+    async def _listen(self) -> None:
+        while (received := await self._control.receive()) is not None:
+            note, end = received
+            if note.kind == NoteKind.FINISH:
+                self._finish.set()
+            elif end is not None and note.kind == NoteKind.OUTBOUND:
+                self._links = [one for one in self._links if one.is_open]
+                self._links.append(await connect(self._outbound[note.index], end))
+            elif end is not None:
+                await self._open_inbound(note.index, end)
+
+    async def _open_inbound(self, index: int, end: socket.socket) -> None:
+        inbound = Inbound()
+        await inbound.link.open(end)
+        before = self._readers.get(index)
+        self._inbound[index] = inbound
+        self._readers[index] = asyncio.create_task(self._read(index, inbound, before), name=f"dataflow-from-{index}")
+
+    async def _read(self, index: int, inbound: Inbound, before: "asyncio.Task[None] | None") -> None:
+        if before is not None:
+            await before  # what the sender's predecessor has sent comes first
+        sender = f"{self._plan.level - 1}.{index}"
+        while payloads := await inbound.take():
+            await self._handler.handle_many(payloads, self._callback, inbound.ledger, sender)
+            await asyncio.sleep(0)
+
+    def _note_progress(self, done_count: int) -> None:
+        self._progress = self._plan.acknowledged + done_count
+        if not self._progress_is_due:
+            self._progress_is_due = True
+            asyncio.get_running_loop().call_later(_PROGRESS_SECONDS, self._report)
+
+    async def _report_often(self) -> None:
+        while True:
+            await asyncio.sleep(_REPORT_SECONDS)
+            self._report()
+
+    def _report(self) -> None:
+        self._progress_is_due = False
+        counts = dict(self._handler.counts)
+        for name in _COUNTED:
+            counts[name.removesuffix("_count")] = sum(getattr(one, name) for one in self._outbound)
+        counts["in_flight"] = sum(one.load for one in self._outbound)
+        self._control.send(Note(NoteKind.REPORT, acknowledged=self._progress, counts=counts))
+
+
+def _make_outbound(plan: WorkerPlan) -> list[Outbound]:
+    """Return the ways to the workers of the next stage, not yet open."""
+    following = plan.following
+    if following is None:
+        return []
+    filters = [
+        following.filter if isinstance(following, Runner) else following.networks[index].filter
+        for index in range(following.width)
+    ]
+    redelivers = plan.delivery == "at-least-once"
+    return [Outbound(edge=following.edge, accepts=accepts, redelivers=redelivers) for accepts in filters]
+
+
+async def _call_startup(startup: Callback | None, process: Process) -> None:
+    if startup is not None:
+        started = startup(process)
+        if isinstance(started, Awaitable):
+            await started
+
+
+def _ignore(message: object) -> None:
+    """Callbacks send by themselves: what they return is not for the next stage."""

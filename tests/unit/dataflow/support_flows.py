@@ -1,0 +1,39 @@
+"""Callbacks and topologies for the tests of dataflows; of a module, so that they travel to any process."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mainspring.dataflow import Process
+
+
+def count_to_100(p: Process) -> Iterator[int]:
+    """Yield 0 to 99, from where the last one in this place got to."""
+    yield from range(p.acknowledged, 100)
+
+
+def double(p: Process, number: int) -> int:
+    """Return twice the number."""
+    return number * 2
+
+
+class Collector:
+    """A last stage: writes each message to a file that its worker has for itself."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self, p: Process, message: Any) -> None:
+        """Write one line."""
+        with open(self._folder / f"{p.id}-{os.getpid()}-{p.restart_count}", "a") as file:
+            file.write(f"{message}\n")
+
+    def lines(self) -> list[str]:
+        """Return everything that was written, by any worker."""
+        return [line for path in self._folder.iterdir() for line in path.read_text().splitlines()]
+
+    def lines_of(self, worker: str) -> list[str]:
+        """Return what the worker in one place has written."""
+        paths = [path for path in self._folder.iterdir() if path.name.startswith(f"{worker}-")]
+        return [line for path in paths for line in path.read_text().splitlines()]
