@@ -23,6 +23,7 @@ from mainspring.jobs.stores import (
     DoneRange,
     Enqueue,
     EnqueueAnswer,
+    EventRow,
     Finish,
     HeartbeatAnswer,
     JobRegistration,
@@ -279,6 +280,9 @@ class FaultyStore:
     async def settle_waiting(self, *, released: Sequence[str] = (), blocked: Sequence[tuple[str, str]] = ()) -> None:
         await self._call(lambda: self.inner.settle_waiting(released=released, blocked=blocked))
 
+    async def note_late(self, job_id: str, *, scheduled_before: int, ended: Sequence[str] = ()) -> Sequence[RunRecord]:
+        return await self._call(lambda: self.inner.note_late(job_id, scheduled_before=scheduled_before, ended=ended))
+
     # ---- reads ---------------------------------------------------------------------------------------------
 
     async def run(self, run_id: str) -> RunRecord | None:
@@ -292,6 +296,9 @@ class FaultyStore:
 
     async def logs(self, run_id: str) -> Sequence[AttemptLog]:
         return await self._call(lambda: self.inner.logs(run_id))
+
+    async def events(self, run_id: str) -> Sequence[EventRow]:
+        return await self._call(lambda: self.inner.events(run_id))
 
     async def jobs(self) -> Sequence[JobRow]:
         return await self._call(self.inner.jobs)

@@ -178,6 +178,7 @@ class Scheduler:
             next_fire_at=due_after(definition, to_us(plan.cursor)),
             runs=tuple(self._runs_of(definition, plan, now)),
             skipped=tuple((to_us(skipped.start), to_us(skipped.end)) for skipped in plan.skipped),
+            why=f"missed={definition.missed.value!r}",
         )
 
     def _plan(self, definition: JobDefinition, row: JobRow, now: int) -> MissedPlan:

@@ -3,6 +3,10 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.jobs.stores._events import EventKind as EventKind
+    from mainspring.jobs.stores._events import EventRow as EventRow
+    from mainspring.jobs.stores._events import Happened as Happened
+    from mainspring.jobs.stores._events import happened as happened
     from mainspring.jobs.stores._memory import MemoryStore as MemoryStore
     from mainspring.jobs.stores._memory_data import MemoryData as MemoryData
     from mainspring.jobs.stores._protocol import CatalogStore as CatalogStore
@@ -44,6 +48,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
+            "_events": ("EventKind", "EventRow", "Happened", "happened"),
             "_memory": ("MemoryStore",),
             "_memory_data": ("MemoryData",),
             "_protocol": ("CatalogStore", "JobStore", "ReadStore", "RunStore", "StoreReader"),

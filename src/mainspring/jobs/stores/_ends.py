@@ -8,8 +8,10 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
+from mainspring.base import from_us
 from mainspring.errors import StaleFenceError
 from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._events import WORDS_KEPT, EventKind, Happened, happened
 from mainspring.jobs.stores._records import BackfillRow, BackfillState, Finish, RunRecord, ran_in
 
 R = TypeVar("R")
@@ -38,6 +40,7 @@ class Change(Struct, Generic[R], frozen=True, kw_only=True):
     error_detail: str | None = None
     value: bytes | None = None
     item_count: int = 0
+    events: tuple[Happened, ...] = ()
 
 
 def finished(run: R, command: Finish, *, attempt: int, rescues: int, cancel_requested: bool) -> Change[R]:
@@ -46,6 +49,9 @@ def finished(run: R, command: Finish, *, attempt: int, rescues: int, cancel_requ
     if cancel_requested and not state.terminal:
         state = RunState.CANCELLED
         message = ON_REQUEST if message is None else f"{ON_REQUEST}; its attempt failed: {message}"
+    events = command.events
+    if state is RunState.RETRYING and command.available_at is not None:
+        events = (*events, _retried(command, command.available_at))
     return Change(
         run=run,
         state=state,
@@ -58,6 +64,14 @@ def finished(run: R, command: Finish, *, attempt: int, rescues: int, cancel_requ
         error_detail=command.error_detail,
         value=command.value,
         item_count=command.item_count,
+        events=events,
+    )
+
+
+def _retried(command: Finish, available_at: int) -> Happened:
+    said = ": ".join(part for part in (command.error_type, command.error_message) if part)
+    return happened(
+        EventKind.RETRIED, attempt=command.attempt, error=said[:WORDS_KEPT] or None, again_at=from_us(available_at)
     )
 
 
@@ -66,6 +80,7 @@ def rescued(
     *,
     attempt: int,
     rescues: int,
+    epoch: int | None,
     cancel_requested: bool,
     trouble: Trouble,
     max_rescues: int | None,
@@ -89,6 +104,7 @@ def rescued(
         error_type=kind,
         error_message=message,
         error_detail=detail,
+        events=() if max_rescues is None else (happened(EventKind.LEASE_LOST, epoch=epoch, rescues=rescues),),
     )
 
 

@@ -19,6 +19,7 @@ from mainspring.jobs.stores._memory_configs import put_config
 from mainspring.jobs.stores._memory_data import LiveNode, MemoryData
 from mainspring.jobs.stores._memory_ends import cancel, finish
 from mainspring.jobs.stores._memory_enqueue import enqueue, enqueue_all
+from mainspring.jobs.stores._memory_events import note_late
 from mainspring.jobs.stores._memory_prune import prune
 from mainspring.jobs.stores._memory_reads import MemoryReads, MemoryStoreReader
 from mainspring.jobs.stores._memory_schedules import set_paused, set_schedule
@@ -185,6 +186,13 @@ class MemoryStore(MemoryReads):
     ) -> Awaitable[None]:
         """Make `released` runs AVAILABLE and note why those in `blocked` still wait."""
         return self._answer(partial(catalog.settle_waiting, released=released, blocked=blocked, now=now_us()))
+
+    def note_late(
+        self, job_id: str, *, scheduled_before: int, ended: Sequence[str] = ()
+    ) -> Awaitable[Sequence[RunRecord]]:
+        """Note which runs of a job are late; see `CatalogStore`."""
+        late = partial(note_late, job_id=job_id, scheduled_before=scheduled_before, ended=ended, now=now_us())
+        return self._answer(late)
 
     # ---- inside --------------------------------------------------------------------------------------------
 

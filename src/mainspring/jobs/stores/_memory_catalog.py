@@ -9,9 +9,11 @@ from mainspring.base import new_id
 from mainspring.errors import UnknownBackfillError
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._ends import OPEN_BACKFILL
+from mainspring.jobs.stores._events import EventKind, happened
 from mainspring.jobs.stores._memory_data import MemoryData
 from mainspring.jobs.stores._memory_ends import close_backfill, end_backfill
 from mainspring.jobs.stores._memory_enqueue import create
+from mainspring.jobs.stores._memory_events import keep_events
 from mainspring.jobs.stores._memory_schedules import remember_schedule
 from mainspring.jobs.stores._records import (
     Advance,
@@ -96,7 +98,10 @@ def _advance(data: MemoryData, command: Advance, now: int) -> AdvanceAnswer:
     data.jobs[command.job_id] = row
     created = sum(create(data, run, now).outcome == "created" for run in command.runs)
     for start, end in command.skipped:
-        data.add_ended(_skip_record(command.job_id, start, end, now))
+        record = _skip_record(command.job_id, start, end, now)
+        data.add_ended(record)
+        why = happened(EventKind.SKIPPED, why=command.why or None)
+        keep_events(data, [(now, command.job_id, record.run_id, why)])
     data.paint((command.job_id, *span, "skipped") for span in command.skipped)
     return AdvanceAnswer(applied=True, row=row, created_count=created)
 

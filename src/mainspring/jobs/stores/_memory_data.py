@@ -12,6 +12,7 @@ from msgspec import structs
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._done import Range, joined_marks, painted
 from mainspring.jobs.stores._ends import CLAIMABLE, REMEMBERED
+from mainspring.jobs.stores._events import EventRow
 from mainspring.jobs.stores._memory_index import ParkedRuns, ReadyRuns, RunHeap
 from mainspring.jobs.stores._memory_rows import SinkRows
 from mainspring.jobs.stores._records import AttemptLog, BackfillRow, JobRow, NewRun, RunKind, RunRecord
@@ -105,6 +106,7 @@ class MemoryData:
         self.version = 1
         self.live: dict[str, LiveRun] = {}
         self.ended: dict[str, RunRecord] = {}
+        self.events: dict[str, list[EventRow]] = {}  # by run
         self.logs: dict[str, list[AttemptLog]] = {}  # by run
         self.run_ids: list[str] = []  # of both, sorted
         self.tally: Counter[tuple[str, str]] = Counter()

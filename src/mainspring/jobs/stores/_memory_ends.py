@@ -20,6 +20,7 @@ from mainspring.jobs.stores._ends import (
     ran_marks,
 )
 from mainspring.jobs.stores._memory_data import LiveRun, MemoryData
+from mainspring.jobs.stores._memory_events import keep_events
 from mainspring.jobs.stores._records import AttemptLog, BackfillRow, BackfillState, Finish, RunKind, RunRecord
 
 
@@ -81,6 +82,9 @@ def settle(data: MemoryData, changes: Sequence[Change[LiveRun]], now: int) -> li
     if held:
         lower_counters(data, held, now)
     _count_backfills(data, [change for change in changes if change.state.terminal], now)
+    for change in changes:
+        record = change.run.record
+        keep_events(data, [(change.finished_at, record.job_id, record.run_id, event) for event in change.events])
     return records
 
 

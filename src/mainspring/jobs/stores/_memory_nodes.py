@@ -41,7 +41,7 @@ def rescue(data: MemoryData, max_rescues: int, *, monotonic: int, now: int) -> l
 def _free_orphans(data: MemoryData, now: int, *, max_rescues: int | None) -> list[RunRecord]:
     dead = [epoch for epoch in data.held if epoch not in data.nodes]
     runs = [data.live[run_id] for epoch in sorted(dead) for run_id in sorted(data.held[epoch])]
-    changes = [_rescued(run, max_rescues, now) for run in runs]
+    changes = [_rescued(run, max_rescues, now) for run in runs]  # while their records still name their epochs
     for run in runs:
         # a late finish of the dead node must not find its epoch in the record and take it for its own
         data.change(run, structs.replace(run.record, epoch=None), run.place)
@@ -54,6 +54,7 @@ def _rescued(run: LiveRun, max_rescues: int | None, now: int) -> Change[LiveRun]
         run,
         attempt=record.attempt,
         rescues=record.rescues,
+        epoch=record.epoch,
         cancel_requested=record.cancel_requested,
         trouble=(record.error_type, record.error_message, record.error_detail),
         max_rescues=max_rescues,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.stores._done import unbroken_end
+from mainspring.jobs.stores._events import EventRow
 from mainspring.jobs.stores._instants import now_us
 from mainspring.jobs.stores._memory_configs import list_configs
 from mainspring.jobs.stores._memory_data import MemoryData, Place
@@ -74,6 +75,10 @@ class MemoryReads:
     async def logs(self, run_id: str) -> Sequence[AttemptLog]:
         """Return what the attempts of a run logged, oldest first."""
         return list(self._data.logs.get(run_id, ()))
+
+    async def events(self, run_id: str) -> Sequence[EventRow]:
+        """Return what befell a run and its record cannot say, oldest first."""
+        return list(self._data.events.get(run_id, ()))
 
     async def jobs(self) -> Sequence[JobRow]:
         """List every job ever registered."""

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
+from mainspring.jobs.stores._events import EventRow
 from mainspring.jobs.stores._records import (
     Advance,
     AdvanceAnswer,
@@ -154,6 +155,16 @@ class CatalogStore(Protocol):
         """Make `released` runs AVAILABLE and note for (run id, reason) in `blocked` why they still wait."""
         ...
 
+    def note_late(
+        self, job_id: str, *, scheduled_before: int, ended: Sequence[str] = ()
+    ) -> Awaitable[Sequence[RunRecord]]:
+        """Note, once for each run, which are late; return those that were not noted before.
+
+        Late are the scheduled runs of the job that have not ended and whose fire time is at most `scheduled_before`,
+        and those in `ended`.
+        """
+        ...
+
 
 class ReadStore(Protocol):
     """What web, command line and handles list. Never waits for the writer."""
@@ -174,6 +185,10 @@ class ReadStore(Protocol):
 
     async def logs(self, run_id: str) -> Sequence[AttemptLog]:
         """Return what the attempts of a run logged, oldest first; those that died with their node are missing."""
+        ...
+
+    async def events(self, run_id: str) -> Sequence[EventRow]:
+        """Return what befell a run and its record cannot say, oldest first."""
         ...
 
     async def jobs(self) -> Sequence[JobRow]:

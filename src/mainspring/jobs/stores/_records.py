@@ -17,6 +17,7 @@ from typing import Literal
 from msgspec import Struct
 
 from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._events import Happened
 from mainspring.sinks import TransactionalWrite
 
 
@@ -174,6 +175,7 @@ class Finish(Struct, frozen=True, kw_only=True):
     value: bytes | None = None
     item_count: int = 0
     writes: tuple[TransactionalWrite, ...] = ()
+    events: tuple[Happened, ...] = ()
     log: bytes | None = None  # JSON of a RunLog, what the attempt said
 
 
@@ -240,6 +242,7 @@ class Advance:
     next_fire_at: int | None
     runs: tuple[NewRun, ...] = ()
     skipped: tuple[tuple[int, int], ...] = ()
+    why: str = ""  # they are skipped
 
 
 class AdvanceAnswer(Struct, frozen=True, kw_only=True):

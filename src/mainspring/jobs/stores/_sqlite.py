@@ -33,6 +33,7 @@ from mainspring.jobs.stores._sqlite_catalog import advance, register, settle_wai
 from mainspring.jobs.stores._sqlite_claim import Turns, claim
 from mainspring.jobs.stores._sqlite_configs import put_config
 from mainspring.jobs.stores._sqlite_enqueue import Intake
+from mainspring.jobs.stores._sqlite_events import note_late
 from mainspring.jobs.stores._sqlite_finish import finish
 from mainspring.jobs.stores._sqlite_heart import Heart
 from mainspring.jobs.stores._sqlite_nodes import RENEWED_FROM, Nodes
@@ -261,6 +262,12 @@ class SqliteStore(SqliteReads):
     ) -> Awaitable[None]:
         """Make `released` runs AVAILABLE and note why those in `blocked` still wait."""
         return self._write(lambda connection: settle_waiting(connection, released, blocked, now_us()))
+
+    def note_late(
+        self, job_id: str, *, scheduled_before: int, ended: Sequence[str] = ()
+    ) -> Awaitable[Sequence[RunRecord]]:
+        """Note which runs of a job are late; see `CatalogStore`."""
+        return self._write(lambda connection: note_late(connection, job_id, scheduled_before, ended, now_us()))
 
     # ---- inside of a group ---------------------------------------------------------------------------------
 

@@ -3,9 +3,11 @@
 import sqlite3
 from collections.abc import Sequence
 
+from mainspring.jobs.stores._events import EventKind, happened
 from mainspring.jobs.stores._records import Advance, AdvanceAnswer, JobRegistration, JobRow
 from mainspring.jobs.stores._sqlite_done import paint_all
 from mainspring.jobs.stores._sqlite_enqueue import Intake
+from mainspring.jobs.stores._sqlite_events import keep_events
 from mainspring.jobs.stores._sqlite_rows import Row, job_row
 from mainspring.jobs.stores._sqlite_schedules import remember_schedule
 from mainspring.jobs.stores._sqlite_sql import statements
@@ -88,6 +90,8 @@ def _advance(
         parameters = (command.job_id, "skipped", len(command.skipped))
         connection.execute(statements("runs")["add_tally"], parameters)
         paint_all(connection, [(command.job_id, *span, "skipped") for span in command.skipped])
+        why = happened(EventKind.SKIPPED, why=command.why or None)
+        keep_events(connection, [(now, command.job_id, row[0], why) for row in rows])
     return AdvanceAnswer(applied=True, row=row, created_count=created)
 
 

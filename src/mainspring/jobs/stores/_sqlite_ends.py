@@ -9,6 +9,7 @@ from mainspring.jobs.stores._ends import ON_REQUEST, REMEMBERED, cancelled, end_
 from mainspring.jobs.stores._ends import Change as Ending
 from mainspring.jobs.stores._records import BackfillRow, BackfillState, RunRecord
 from mainspring.jobs.stores._sqlite_done import paint_all
+from mainspring.jobs.stores._sqlite_events import keep_events
 from mainspring.jobs.stores._sqlite_rows import (
     ATTEMPT,
     AVAILABLE_AT,
@@ -49,6 +50,8 @@ def settle(connection: sqlite3.Connection, changes: Sequence[Change], now: int) 
     _give_back(connection, changes, now)
     if ended:
         _count_backfills(connection, ended, now)
+    events = [(c.finished_at, c.run[1], c.run[0], event) for c in changes if c.events for event in c.events]
+    keep_events(connection, events)
     return [_record(change) for change in changes]
 
 

@@ -124,7 +124,7 @@ class Nodes:
             return []
         # a late finish of the dead node must not find its epoch in the record and take it for its own
         connection.execute(statements("runs")["clear_epoch"], (id_list([row[0] for row in rows]),))
-        changes = [_rescued([*row[:EPOCH], None, *row[EPOCH + 1 :]], max_rescues, now) for row in rows]
+        changes = [_rescued(row, max_rescues, now) for row in rows]
         connection.execute(statements("runs")["drop_stage"], (id_list([row[0] for row in rows]),))
         return settle(connection, changes, now)
 
@@ -145,7 +145,8 @@ class Nodes:
 
 def _rescued(row: Row, max_rescues: int | None, now: int) -> Change:
     return rescued(
-        row,
+        [*row[:EPOCH], None, *row[EPOCH + 1 :]],
+        epoch=row[EPOCH],
         attempt=row[ATTEMPT],
         rescues=row[RESCUES],
         cancel_requested=bool(row[CANCEL_REQUESTED]),

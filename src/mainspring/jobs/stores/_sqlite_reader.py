@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.stores import _sqlite_overview as overview
 from mainspring.jobs.stores import _sqlite_reads as reads
+from mainspring.jobs.stores._events import EventRow
 from mainspring.jobs.stores._instants import now_us
 from mainspring.jobs.stores._records import (
     AttemptLog,
@@ -23,6 +24,7 @@ from mainspring.jobs.stores._records import (
     RunRecord,
 )
 from mainspring.jobs.stores._sqlite_configs import list_configs
+from mainspring.jobs.stores._sqlite_events import events_of
 from mainspring.jobs.stores._sqlite_logs import logs_of
 from mainspring.jobs.stores._sqlite_schedules import list_schedules
 from mainspring.jobs.stores._sqlite_sql import script
@@ -70,6 +72,10 @@ class SqliteReads(ABC):
     async def logs(self, run_id: str) -> Sequence[AttemptLog]:
         """Return what the attempts of a run logged, oldest first."""
         return await self._read(lambda c: logs_of(c, run_id))
+
+    async def events(self, run_id: str) -> Sequence[EventRow]:
+        """Return what befell a run and its record cannot say, oldest first."""
+        return await self._read(lambda c: events_of(c, run_id))
 
     async def jobs(self) -> Sequence[JobRow]:
         """List every job ever registered."""
