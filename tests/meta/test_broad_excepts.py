@@ -55,6 +55,7 @@ SUPERVISORS = {
     "mainspring.tools._dispatch_args": 1,
     "mainspring.transport._proxy": 2,
     "mainspring.transport._serve": 1,
+    "mainspring.jobs.engine._alerts": 1,
     "mainspring.jobs.engine._capture": 1,
     "mainspring.jobs.engine._execution": 2,
     "mainspring.jobs.engine._steady": 1,

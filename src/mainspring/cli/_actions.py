@@ -14,10 +14,12 @@ from mainspring.base import decode_json
 from mainspring.cli._errors import ExitCode
 from mainspring.cli._output import (
     backfill_facts,
+    event_rows,
     job_row,
     log_rows,
     plan_row,
     run_row,
+    write_events,
     write_facts,
     write_json,
     write_log,
@@ -92,6 +94,7 @@ async def show_run(app: JobApp, run_id: str, *, as_json: bool) -> None:
     async with app.reading() as reader:
         record = await reader.run(run_id)
         logs = () if record is None else await reader.logs(record.run_id)
+        events = () if record is None else await reader.events(record.run_id)
     if record is None:
         raise InvalidArgumentError(
             argument="RUN",
@@ -101,9 +104,10 @@ async def show_run(app: JobApp, run_id: str, *, as_json: bool) -> None:
         )
     lines = log_rows(logs)
     if as_json:
-        write_json({**run_row(record), "log": lines})
+        write_json({**run_row(record), "events": event_rows(events), "log": lines})
     else:
         write_facts(run_row(record), as_json=False)
+        write_events(event_rows(events))
         write_log(lines)
 
 

@@ -10,7 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from mainspring.base import encode_json, from_us
-from mainspring.jobs import BackfillProgress, JobDefinition, JobRow, PlannedFire, RunLog, RunRecord
+from mainspring.jobs import BackfillProgress, EventRow, JobDefinition, JobRow, PlannedFire, RunLog, RunRecord
 from mainspring.runtime import escape_controls
 
 Row = Mapping[str, Any]
@@ -129,6 +129,19 @@ def run_facts(record: RunRecord) -> Row:
     row = run_row(record)
     names = ("run", "job", "state", "interval_start", "interval_end", "generation", "previous_run", "error", "note")
     return {name: row[name] for name in names} | {"cancel_requested": record.cancel_requested or None}
+
+
+def event_rows(events: Sequence[EventRow]) -> list[Row]:
+    """Return what befell a run, oldest first."""
+    return [{"at": from_us(event.happened_at), "event": str(event.kind), **event.detail} for event in events]
+
+
+def write_events(rows: Sequence[Row]) -> None:
+    """Write a line for each event: when, what, and its facts."""
+    for row in rows:
+        told = (f"{name}={value}" for name, value in row.items() if name not in ("at", "event"))
+        facts = escape_controls(" ".join(told))
+        sys.stdout.write(f"{_cell(row['at'])}  {row['event']}  {facts}".rstrip() + "\n")
 
 
 def log_rows(logs: Sequence[tuple[int, RunLog]]) -> list[Row]:

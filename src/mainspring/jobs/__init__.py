@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.jobs.engine import Alert as Alert
+    from mainspring.jobs.engine import AlertChannel as AlertChannel
     from mainspring.jobs.engine import Backfill as Backfill
     from mainspring.jobs.engine import BackfillProgress as BackfillProgress
     from mainspring.jobs.engine import EmittedItem as EmittedItem
@@ -11,12 +13,14 @@ if TYPE_CHECKING:
     from mainspring.jobs.engine import JobApp as JobApp
     from mainspring.jobs.engine import JobContext as JobContext
     from mainspring.jobs.engine import JobDefinition as JobDefinition
+    from mainspring.jobs.engine import JobEvent as JobEvent
     from mainspring.jobs.engine import JobReader as JobReader
     from mainspring.jobs.engine import RunInfo as RunInfo
     from mainspring.jobs.engine import RunMetrics as RunMetrics
     from mainspring.jobs.engine import RunResult as RunResult
     from mainspring.jobs.engine import ScheduleVersion as ScheduleVersion
     from mainspring.jobs.engine import SpawnedRun as SpawnedRun
+    from mainspring.jobs.engine import Subscription as Subscription
     from mainspring.jobs.engine import config_changes as config_changes
     from mainspring.jobs.engine import job as job
     from mainspring.jobs.engine import job_runner as job_runner
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
     from mainspring.jobs.model import shown as shown
     from mainspring.jobs.stores import BackfillRow as BackfillRow
     from mainspring.jobs.stores import BackfillState as BackfillState
+    from mainspring.jobs.stores import EventKind as EventKind
+    from mainspring.jobs.stores import EventRow as EventRow
     from mainspring.jobs.stores import JobRow as JobRow
     from mainspring.jobs.stores import NodeRow as NodeRow
     from mainspring.jobs.stores import QueueRow as QueueRow
@@ -54,15 +60,19 @@ else:
         __name__,
         {
             "mainspring.jobs.engine": (
+                "Alert",
+                "AlertChannel",
                 "Backfill",
                 "BackfillProgress",
                 "JobApp",
                 "JobContext",
                 "JobDefinition",
+                "JobEvent",
                 "RunInfo",
                 "RunResult",
                 "ScheduleVersion",
                 "SpawnedRun",
+                "Subscription",
                 "job",
                 "job_runner",
             ),
@@ -84,7 +94,7 @@ else:
                 "Retention",
                 "RunState",
             ),
-            "mainspring.jobs.stores": ("BackfillState", "RunRecord"),
+            "mainspring.jobs.stores": ("BackfillState", "EventKind", "EventRow", "RunRecord"),
             "mainspring.runtime": ("Resource", "resource"),
         },
         house={

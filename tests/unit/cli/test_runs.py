@@ -23,6 +23,11 @@ async def once(config):
     if broken.exists():
         raise ValueError("no luck")
     return config.get("n")
+
+@app.job("flaky", retry=1)
+async def flaky(ctx):
+    if ctx.attempt == 1:
+        raise ValueError("not yet")
 """
 
 
@@ -51,6 +56,15 @@ def test_a_failed_run_is_done_again(app: Path, command: Command) -> None:
     assert ("succeeded", 3) == (again["state"], again["generation"])
     shown = command.json("show", str(app), again["run"])
     assert (3, again["previous_run"]) == (shown["generation"], shown["previous_run"])
+
+
+def test_show_prints_what_befell_a_run(app: Path, command: Command) -> None:
+    assert 0 == command("trigger", str(app), "flaky", "--wait")
+    (ended,) = command.json("runs", str(app))
+    (event,) = command.json("show", str(app), ended["run"])["events"]
+    assert ("retried", 1, "ValueError: not yet") == (event["event"], event["attempt"], event["error"])
+    assert 0 == command("show", str(app), ended["run"])
+    assert "  retried  attempt=1 error=ValueError: not yet again_at=" in command.out
 
 
 def test_without_wait_a_retry_is_left_to_a_running_app(app: Path, command: Command) -> None:

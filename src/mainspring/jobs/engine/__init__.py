@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.jobs.engine._alert import Alert as Alert
+    from mainspring.jobs.engine._alert import AlertChannel as AlertChannel
     from mainspring.jobs.engine._app import JobApp as JobApp
     from mainspring.jobs.engine._backfill import Backfill as Backfill
     from mainspring.jobs.engine._context import JobContext as JobContext
@@ -10,6 +12,8 @@ if TYPE_CHECKING:
     from mainspring.jobs.engine._default import job as job
     from mainspring.jobs.engine._default import job_runner as job_runner
     from mainspring.jobs.engine._definition import JobDefinition as JobDefinition
+    from mainspring.jobs.engine._events import JobEvent as JobEvent
+    from mainspring.jobs.engine._events import Subscription as Subscription
     from mainspring.jobs.engine._following import SpawnedRun as SpawnedRun
     from mainspring.jobs.engine._metrics import Histogram as Histogram
     from mainspring.jobs.engine._metrics import RunMetrics as RunMetrics
@@ -27,11 +31,13 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
+            "_alert": ("Alert", "AlertChannel"),
             "_app": ("JobApp",),
             "_backfill": ("Backfill",),
             "_context": ("JobContext", "RunInfo"),
             "_default": ("job", "job_runner"),
             "_definition": ("JobDefinition",),
+            "_events": ("JobEvent", "Subscription"),
             "_following": ("SpawnedRun",),
             "_metrics": ("Histogram", "RunMetrics"),
             "_reader": ("JobReader",),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar
 from mainspring.errors import ClosedError, InvalidArgumentError, NoEntrypointError, UnknownBackfillError
 from mainspring.jobs.engine._calls import new_call
 from mainspring.jobs.engine._declarations import Job
+from mainspring.jobs.engine._events import EventStream
 from mainspring.jobs.engine._following import FollowUps
 from mainspring.jobs.engine._metrics import RunMetrics
 from mainspring.jobs.engine._results import RunResult
@@ -100,6 +101,7 @@ class JobApp(Steering, FollowUps, Sight, Service):
             raise InvalidArgumentError(argument="spool_bytes", value=spool_bytes, expected="at least 1")
         self.label = label
         self.metrics = RunMetrics()
+        self.stream = EventStream()
         self._store_given = store
         self._spool_given = None if spool is None else Path(spool)
         self._spool_bytes = spool_bytes

@@ -9,6 +9,7 @@ from typing import Any, Literal  # Any: handlers have any signature
 
 from mainspring.base import Backoff
 from mainspring.errors import JobDefinitionError
+from mainspring.jobs.engine._alert import Alerting
 from mainspring.jobs.model import ON_TIME, ConfigSchema, Missed, Need, RunState, Schedule
 from mainspring.resilience import Limiter
 from mainspring.runtime import Provider
@@ -65,6 +66,8 @@ class JobDefinition:
     was: tuple[str, ...] = ()
     depends_on_past: bool = False
     cancel_grace: float | None = None
+    alert: Alerting | None = None
+    sla: float | None = None
 
     @property
     def timezone(self) -> str:

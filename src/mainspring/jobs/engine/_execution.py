@@ -26,9 +26,9 @@ from mainspring.jobs.engine._configs import JobConfigs, RunConfig
 from mainspring.jobs.engine._context import JobContext
 from mainspring.jobs.engine._definition import JobDefinition
 from mainspring.jobs.engine._handler import THREAD_LEFT, HandlerThreads, call_handler
-from mainspring.jobs.engine._outcome import describe_error, encode_value, retry_after
+from mainspring.jobs.engine._outcome import describe_error, encode_value, retry_after, sink_failures
 from mainspring.jobs.model import DataInterval, RunState
-from mainspring.jobs.stores import Finish, JobStore, RunRecord
+from mainspring.jobs.stores import EventKind, Finish, JobStore, RunRecord, happened
 from mainspring.resilience import timeout as time_limit
 from mainspring.runtime import ResourceBinding
 from mainspring.sinks import SinkRun, SinkSession, SinkSet, TransactionalWrite
@@ -139,7 +139,10 @@ class Execution:
         if session is None or not session.spooled:
             return finish
         parts = (f"{count} of sink {sink!r}" for sink, count in session.spooled.items())
-        return replace(finish, error_message=f"items are spooled: {', '.join(parts)}")
+        events = tuple(
+            happened(EventKind.SINK_FAILED, sink=sink, spooled=count) for sink, count in session.spooled.items()
+        )
+        return replace(finish, error_message=f"items are spooled: {', '.join(parts)}", events=events)
 
     def _say_stuck(self, why: str) -> None:
         if self._phase == "handling":
@@ -282,6 +285,7 @@ class Execution:
         finish = replace(
             self._finish(RunState.FAILED),
             **describe_error(error, self._hide),
+            events=sink_failures(error),
         )
         if retry is None or self.record.attempt >= (retry.max_tries or 1):
             return finish
@@ -299,7 +303,7 @@ class Execution:
                 return replace(finish, error_message=message)
             return replace(finish, error_message=f"{finish.error_message}; {THREAD_LEFT}") if thread_left else finish
         if thread_left or error is not None:
-            problem = THREAD_LEFT if thread_left else repr(error)
+            problem = THREAD_LEFT if thread_left else self._hide(repr(error))
             log.warning("run %s of %s is left to another claim: %s", self.record.run_id, self.record.job_id, problem)
         return self._handed_back() if self._stop is not None and self._stop.hands_back else None
 

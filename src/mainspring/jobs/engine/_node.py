@@ -41,6 +41,7 @@ class Node:
         poll_interval: seconds between heartbeats, and between claims when nothing woke the node.
         cancel_grace: seconds that a handler may take to stop before that is said.
         metrics: what the node counts.
+        on_start: called with the record of each attempt that begins here.
         on_end: called with the record of each run that ended here (terminal, retrying or handed back).
         on_change: called when a heartbeat tells that another node changed the catalogue.
     """
@@ -55,6 +56,7 @@ class Node:
         poll_interval: float,
         cancel_grace: float,
         metrics: RunMetrics,
+        on_start: Callable[[RunRecord], None],
         on_end: Callable[[RunRecord], None],
         on_change: Callable[[], None],
     ) -> None:
@@ -65,6 +67,7 @@ class Node:
         self._poll_interval = poll_interval
         self._cancel_grace = cancel_grace
         self._metrics = metrics
+        self._on_start = on_start
         self._on_end = on_end
         self._on_change = on_change
         self._running: set[Execution] = set()  # invariant: the holders of the slots
@@ -154,6 +157,7 @@ class Node:
     def begin(self, record: RunRecord) -> None:
         """Run a claimed run in a task of its own."""
         execution = Execution(self._works[record.job_id], record, cancel_grace=self._cancel_grace)
+        self._on_start(record)
         self._running.add(execution)
         self._slots.holders.add(execution)
         self._latest[record.run_id] = execution

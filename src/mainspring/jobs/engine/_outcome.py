@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Final, TypedDict
 
 from mainspring.base import encode_json
-from mainspring.errors import MainspringError
+from mainspring.errors import MainspringError, SinkWriteError
+from mainspring.jobs.stores import EventKind, Happened, happened
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,13 @@ def describe_error(error: BaseException, hide: Callable[[str], str] = str) -> Er
         "error_message": hide(_storable(message))[:MESSAGE_LIMIT],
         "error_detail": hide(_storable("".join(told.format())))[-DETAIL_LIMIT:],
     }
+
+
+def sink_failures(error: BaseException) -> tuple[Happened, ...]:
+    """Return what is to be noted of an error: that a sink did not take items."""
+    if not isinstance(error, SinkWriteError):
+        return ()
+    return (happened(EventKind.SINK_FAILED, sink=error.sink, items=error.items),)
 
 
 def _storable(text: str) -> str:

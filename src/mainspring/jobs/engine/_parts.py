@@ -3,9 +3,13 @@
 import asyncio
 import inspect
 from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any  # Any: what a resource gives may be anything
 
 from mainspring.concurrency import ThreadPoolExecutor, WorkerPool
+from mainspring.errors import InvalidArgumentError
+from mainspring.jobs.engine._alert import AlertChannel
+from mainspring.jobs.engine._alerts import Alerts
 from mainspring.jobs.engine._capture import install_capture, remove_capture
 from mainspring.jobs.engine._configs import JobConfigs
 from mainspring.jobs.engine._definition import SUPPLIED, JobDefinition
@@ -96,6 +100,7 @@ class OpenApp:
         self._tasks: list[asyncio.Task[None]] = []
         self._hears = False
         self._metrics = app.metrics
+        self._stream = app.stream
         self._definitions = definitions = app.jobs
         self._declared = registry.declared
         works = {job_id: self._work_of(app, one) for job_id, one in definitions.items()}
@@ -108,6 +113,7 @@ class OpenApp:
             poll_interval=poll_interval,
             cancel_grace=cancel_grace,
             metrics=app.metrics,
+            on_start=app.stream.started,
             on_end=self._run_ended,
             on_change=self._catalogue_changed,
         )
@@ -115,6 +121,10 @@ class OpenApp:
         self.planner = BackfillPlanner(store, definitions, poll_interval=poll_interval, on_created=self._runs_made)
         self._pruner = None if retention is None else Pruner(store, retention, definitions.keys())
         self._overrides = Overrides(registry, works)
+        self._names = app.resource_names
+        for one in definitions.values():
+            self._check_alert(one)
+        self.alerts = Alerts(store, definitions, app.stream, resource=self._alert_resource, threads=self.threads)
         self.scheduler = Scheduler(
             store,
             definitions,
@@ -130,6 +140,17 @@ class OpenApp:
         instance = definition.takes_instance
         return Work(definition, binding, supplied, app, self.store, self.sinks, self.configs, instance)
 
+    def _check_alert(self, definition: JobDefinition) -> None:
+        """Refuse an alert that goes to a resource which nobody offers."""
+        target = definition.alert.to if isinstance(definition.alert, AlertChannel) else definition.alert
+        known = {**self._names, **definition.names}
+        if isinstance(target, str) and target not in known:
+            expected = f"a resource of job {definition.job_id!r}: {', '.join(known) or 'it has none'}"
+            raise InvalidArgumentError(argument="alert", value=target, expected=expected)
+
+    def _alert_resource(self, definition: JobDefinition, name: str) -> AbstractAsyncContextManager[Any]:
+        return self._resources.container.use({**self._names, **definition.names}[name])
+
     async def start_runner(self) -> None:
         """Register the jobs and begin to claim; backfills and waiting runs are looked after too."""
         self._hears = True
@@ -137,6 +158,7 @@ class OpenApp:
         await self.register()
         await self.sinks.open(_Stage(self.store))
         await self.node.start()
+        self.alerts.start()
         self._start(self.scheduler.follow(), "mainspring-schedules")
         self._start(self.planner.run(), "mainspring-backfills")
         if self._pruner is not None:
@@ -170,6 +192,7 @@ class OpenApp:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             if self.node.epoch:
                 await self.node.close(drain_timeout=drain_timeout)
+            await self.alerts.close(timeout=drain_timeout)
             self.planner.close()
             await self.waiters.close()
             await self.sinks.close()
@@ -206,6 +229,7 @@ class OpenApp:
 
     def _run_ended(self, record: RunRecord) -> None:
         self._metrics.ended(record)
+        self._stream.ended(record)
         self.waiters.ended(record)
         self.planner.ended(record)
         self.needs.ended(record)

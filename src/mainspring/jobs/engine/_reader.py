@@ -12,7 +12,7 @@ from mainspring.jobs.engine._registry import Registry
 from mainspring.jobs.engine._results import ScheduleVersion
 from mainspring.jobs.engine._steering import schedule_version
 from mainspring.jobs.model import ConfigVersion, RangeSet, RunLog, RunState
-from mainspring.jobs.stores import BackfillRow, JobRow, NodeRow, QueueRow, ReadStore, RunFilter, RunRecord
+from mainspring.jobs.stores import BackfillRow, EventRow, JobRow, NodeRow, QueueRow, ReadStore, RunFilter, RunRecord
 
 _FIRST: Final = -(2**62)
 _LAST: Final = 2**62
@@ -33,6 +33,10 @@ class JobReader:
     async def run(self, run_id: str) -> RunRecord | None:
         """Return one run by its id, or an unambiguous beginning of it."""
         return await self._store.run(run_id)
+
+    async def events(self, run_id: str) -> Sequence[EventRow]:
+        """Return what befell a run and its record cannot say, oldest first."""
+        return await self._store.events(run_id)
 
     async def runs(
         self,

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, TypedDict, TypeVar  # Any: handlers have
 
 from mainspring.base import Backoff
 from mainspring.errors import InvalidArgumentError, JobDefinitionError, MainspringError, UnknownJobError
+from mainspring.jobs.engine._alert import Alerting, check_alert
 from mainspring.jobs.engine._definition import (
     Executor,
     JobDefinition,
@@ -106,6 +107,9 @@ class JobKeywords(TypedDict, total=False):
         These three, and all about time, are refused for a job without a schedule: they would do nothing.
     priority: higher goes first. queue: which nodes take it. executor: "loop", "thread" or "process".
     cancel_grace: as that of the app, for this job's coroutines and threads.
+    alert: told when a run has failed for good or is late: a function, async or not, that takes an `Alert`; a Notifier
+        or an AlertChannel of one; or the name of a resource that is one of these.
+    sla: seconds after its fire time within which a scheduled run has to end; later it is late.
     deterministic: a repeated run emits the same items in the same order, so that each gets a key from its place.
     tags: for lists. was: earlier ids of this job.
     """
@@ -139,6 +143,8 @@ class JobKeywords(TypedDict, total=False):
     queue: str
     executor: Executor
     cancel_grace: float | None
+    alert: Alerting | None
+    sla: float | None
     deterministic: bool
     tags: Sequence[str]
     was: Sequence[str]
@@ -160,6 +166,7 @@ _OF_SCHEDULES: Final = (
     "max_instances",
     "overlap",
     "concurrency_key",
+    "sla",
 )
 _TAKEN_AS_THEY_ARE: Final = (
     "start_at",
@@ -176,6 +183,8 @@ _TAKEN_AS_THEY_ARE: Final = (
     "deterministic",
     "depends_on_past",
     "cancel_grace",
+    "alert",
+    "sla",
 )
 
 
@@ -254,6 +263,8 @@ def check_numbers(options: Mapping[str, Any]) -> None:
     for name in ("delay", "jitter"):
         _check(options, name, lambda value: value >= 0, "seconds >= 0")
     _check(options, "timeout", lambda value: value is None or value > 0, "seconds > 0, or None")
+    _check(options, "sla", lambda value: value is None or value > 0, "seconds > 0, or None")
+    check_alert(options.get("alert"))
     _check(options, "cancel_grace", lambda value: value is None or value >= 0, "seconds >= 0, or None")
     _check(options, "max_instances", lambda value: value >= 1, "an int >= 1")
     _check(options, "overlap", lambda value: value in ("queue", "skip", "allow"), "'queue', 'skip' or 'allow'")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mainspring.base import current_clock
+from mainspring.jobs.engine._events import EventStream, Subscription
 from mainspring.jobs.engine._metrics import RunMetrics
 from mainspring.jobs.engine._settings import SettingsSource
 from mainspring.jobs.engine._store_url import spool_folder, state_directory
@@ -20,6 +21,7 @@ class Sight(ABC):
     """The showing half of a `JobApp`."""
 
     metrics: RunMetrics
+    stream: EventStream
     _open: "OpenApp | None"
     _settings: SettingsSource
     _store_given: JobStore | str | Path | None
@@ -36,6 +38,14 @@ class Sight(ABC):
         if self._spool_given is not None:
             return self._spool_given
         return spool_folder(self._store_given, settings=self._settings.load())
+
+    def events(self, *, most: int = 1000) -> Subscription:
+        """Return a subscription to what happens to runs in this process: `async with app.events() as events`.
+
+        Args:
+            most: events that wait to be read; the oldest of more are dropped, and counted.
+        """
+        return self.stream.subscribe(most=most)
 
     @property
     def is_open(self) -> bool:

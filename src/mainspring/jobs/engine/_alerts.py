@@ -1,0 +1,183 @@
+"""Tells people when a job has failed for good, or is late: bounded, and never at the cost of a run."""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, Literal, cast  # Any: what a resource gives may be anything
+
+from mainspring.base import from_us, to_us
+from mainspring.concurrency import ThreadPoolExecutor
+from mainspring.jobs.engine._alert import Alert, AlertChannel, Notifies, check_alert
+from mainspring.jobs.engine._definition import JobDefinition
+from mainspring.jobs.engine._events import EventStream, JobEvent
+from mainspring.jobs.engine._steady import keep_doing
+from mainspring.jobs.model import DataInterval, RunState
+from mainspring.jobs.stores import JobStore, RunKind, RunRecord
+
+log = logging.getLogger(__name__)
+
+ALERT_TIMEOUT: Final = 30.0
+"""Seconds that the delivery of one alert may take."""
+
+MOST_WAITING: Final = 100
+"""Alerts that wait to be delivered; more are dropped, with a line in the log."""
+
+_AT_ONCE: Final = 4
+_LONGEST_PAUSE: Final = 3600.0
+
+
+class Alerts:
+    """Watches what happens to the runs of an app and delivers alerts, a few at once.
+
+    Args:
+        resource: enters the resource of (job, name).
+        threads: where functions that are not async run.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        definitions: Mapping[str, JobDefinition],
+        stream: EventStream,
+        *,
+        resource: Callable[[JobDefinition, str], AbstractAsyncContextManager[Any]],  # Any: as above
+        threads: ThreadPoolExecutor,
+    ) -> None:
+        self._store = store
+        self._definitions = {job_id: one for job_id, one in definitions.items() if one.alert is not None or one.sla}
+        self._stream = stream
+        self._resource = resource
+        self._threads = threads
+        self._ended_late: dict[str, list[str]] = {}
+        self._next_look: dict[str, int] = {job_id: 0 for job_id, one in self._definitions.items() if one.sla}
+        self._waiting: asyncio.Queue[tuple[JobDefinition, Alert]] = asyncio.Queue(MOST_WAITING)
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._end: Callable[[], None] | None = None
+
+    def start(self) -> None:
+        """Begin to listen, watch and deliver; nothing is done for an app without alerts."""
+        if not self._definitions:
+            return
+        self._end = self._stream.listen(self._happened)
+        watching = keep_doing(self._look, self._wake, what="look for late runs")
+        self._tasks = [asyncio.create_task(watching, name="mainspring-late")]
+        self._tasks += [asyncio.create_task(self._deliver(), name="mainspring-alerts") for _ in range(_AT_ONCE)]
+
+    async def close(self, *, timeout: float) -> None:
+        """Deliver what waits, for `timeout` seconds at most, and end."""
+        if self._end is not None:
+            self._end()
+            self._end = None
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._waiting.join()
+            except TimeoutError:
+                log.error("%d alerts were not delivered before the end", self._waiting.qsize())
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _happened(self, event: JobEvent) -> None:
+        record = event.record
+        definition = self._definitions.get(record.job_id)
+        if definition is None or not record.state.terminal or event.name == "late":
+            return
+        if record.state is RunState.FAILED:
+            self._put(definition, "failed", record)
+        if definition.sla is not None and record.kind is RunKind.SCHEDULE and record.state is not RunState.SKIPPED:
+            due = (record.scheduled_at or record.created_at) + int(definition.sla * 1e6)
+            if (record.finished_at or 0) > due:
+                self._ended_late.setdefault(record.job_id, []).append(record.run_id)
+                self._wake.set()
+
+    async def _look(self) -> float:
+        """Note which runs have become late; asked when the next one could, and when one has ended late."""
+        now = self._store.now()
+        for job_id, at in self._next_look.items():
+            if at > now and job_id not in self._ended_late:
+                continue
+            definition = self._definitions[job_id]
+            sla = int((definition.sla or 0) * 1e6)
+            ended = self._ended_late.get(job_id, [])
+            for record in await self._store.note_late(job_id, scheduled_before=now - sla, ended=tuple(ended)):
+                self._stream.publish("late", record)
+                self._put(definition, "late", record)
+            self._ended_late.pop(job_id, None)
+            self._next_look[job_id] = _next_late(definition, now - sla) + sla
+        soonest = min(self._next_look.values(), default=now + int(_LONGEST_PAUSE * 1e6))
+        return min(max((soonest - self._store.now()) / 1e6, 0.001), _LONGEST_PAUSE)
+
+    def _put(self, definition: JobDefinition, kind: Literal["failed", "late"], record: RunRecord) -> None:
+        if definition.alert is None:
+            return
+        try:
+            self._waiting.put_nowait((definition, _alert_of(definition, kind, record)))
+        except asyncio.QueueFull:
+            log.error("an alert is dropped, %d others wait: run %s of %s is %s", MOST_WAITING, *_named(record), kind)
+
+    async def _deliver(self) -> None:
+        while True:
+            definition, alert = await self._waiting.get()
+            try:
+                async with asyncio.timeout(ALERT_TIMEOUT):
+                    await self._send(definition, alert)
+            except Exception:  # supervisor: an alert that fails must not end those that follow
+                log.exception("an alert was not delivered: %s", alert.text)
+            finally:
+                self._waiting.task_done()
+
+    async def _send(self, definition: JobDefinition, alert: Alert) -> None:
+        route = definition.alert if isinstance(definition.alert, AlertChannel) else None
+        channel = "alerts" if route is None else route.channel
+        target = definition.alert if route is None else route.to
+        if isinstance(target, str):
+            async with self._resource(definition, target) as found:
+                await self._call(found, channel, alert)
+        else:
+            await self._call(target, channel, alert)
+
+    async def _call(self, target: object, channel: str, alert: Alert) -> None:
+        if isinstance(target, Notifies):
+            await target.notify(channel, alert.text)
+            return
+        check_alert(target)
+        function = cast("Callable[[Alert], object]", target)  # cast: checked where the job was declared
+        if inspect.iscoroutinefunction(function):
+            await function(alert)
+            return
+        result = await self._threads.run(function, alert)
+        if inspect.isawaitable(result):
+            waits: Awaitable[object] = result
+            await waits
+
+
+def _named(record: RunRecord) -> tuple[str, str]:
+    return record.run_id, record.job_id
+
+
+def _next_late(definition: JobDefinition, before: int) -> int:
+    """Return the first fire time after `before`: the next one that can be late."""
+    schedule = definition.schedule
+    fire = None if schedule is None else schedule.next_fire(from_us(before))
+    return before + int(_LONGEST_PAUSE * 1e6) if fire is None else to_us(fire)
+
+
+def _alert_of(definition: JobDefinition, kind: Literal["failed", "late"], record: RunRecord) -> Alert:
+    interval = None
+    if record.interval_start is not None and record.interval_end is not None:
+        interval = DataInterval(from_us(record.interval_start), from_us(record.interval_end), definition.timezone)
+    error = ": ".join(part for part in (record.error_type, record.error_message) if part) or None
+    return Alert(
+        kind=kind,
+        job_id=record.job_id,
+        run_id=record.run_id,
+        state=record.state,
+        attempt=record.attempt,
+        scheduled_at=None if record.scheduled_at is None else from_us(record.scheduled_at),
+        data_interval=interval,
+        error=error,
+        sla=definition.sla,
+    )

@@ -1,0 +1,223 @@
+"""Alerts: after the last attempt and on lateness, once each, bounded, and never at the cost of a run."""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.jobs.engine.support_engine import START, at, make_app, running
+
+from mainspring.errors import InvalidArgumentError, JobDefinitionError
+from mainspring.jobs import Alert, AlertChannel, JobApp, RunState
+from mainspring.jobs.engine import _alerts
+from mainspring.testing import VirtualClock
+
+
+class Channel:
+    """A notifier that keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str]] = []
+
+    async def notify(self, channel: str, msg: Any, /) -> bool:
+        self.sent.append((channel, msg))
+        return True
+
+
+async def fails() -> None:
+    raise OSError("disk is full")
+
+
+async def test_only_the_last_attempt_alerts(tmp_path: Path) -> None:
+    app, told = make_app(tmp_path), list[Alert]()
+
+    async def tell(alert: Alert) -> None:
+        told.append(alert)
+
+    app.job("load", retry=1, alert=tell)(fails)
+    async with running(app):
+        result = await app.run_job("load")
+    (alert,) = told
+    assert (alert.kind, alert.job_id, alert.run_id, alert.state) == ("failed", "load", result.run_id, RunState.FAILED)
+    assert (alert.attempt, alert.error, alert.data_interval) == (2, "OSError: disk is full", None)
+    assert alert.text == f"load failed after 2 attempts: OSError: disk is full (run {result.run_id})"
+
+
+async def test_a_plain_function_runs_in_a_thread_and_may_return_an_awaitable(tmp_path: Path) -> None:
+    app, threads, waited = make_app(tmp_path), list[str](), list[str]()
+
+    async def later(alert: Alert) -> None:
+        waited.append(alert.job_id)
+
+    def tell(alert: Alert) -> Any:
+        threads.append(threading.current_thread().name)
+        return later(alert)
+
+    app.job("load", alert=tell)(fails)
+    async with running(app):
+        await app.run_job("load")
+    assert threads[0] != threading.main_thread().name
+    assert waited == ["load"]
+
+
+@pytest.mark.parametrize("form", ["itself", "channel", "name", "channel by name", "function by name"])
+async def test_a_channel_is_a_notifier_one_of_its_channels_or_a_resource(tmp_path: Path, form: str) -> None:
+    app, channel = make_app(tmp_path), Channel()
+    told: list[Alert] = []
+
+    @app.resource
+    async def people() -> AsyncGenerator[Any]:
+        yield told.append if form == "function by name" else channel
+
+    options: dict[str, Any] = {
+        "itself": channel,
+        "channel": AlertChannel(channel, "ops"),
+        "name": "people",
+        "channel by name": AlertChannel("people", "ops"),
+        "function by name": "people",
+    }
+    app.job("load", alert=options[form])(fails)
+    async with running(app):
+        await app.run_job("load")
+    if form == "function by name":
+        assert [alert.job_id for alert in told] == ["load"]
+    else:
+        ((where, text),) = channel.sent
+        assert where == ("ops" if "channel" in form else "alerts")
+        assert text.startswith("load failed after 1 attempt: OSError: disk is full")
+
+
+async def test_what_no_alert_can_go_to_is_refused(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    wrong: Any = 5
+    with pytest.raises(JobDefinitionError, match="a function, a Notifier"):
+        app.job("wrong", alert=wrong)(fails)
+    with pytest.raises(JobDefinitionError, match="sla"):
+        app.job("wrong", every=1, sla=0)(fails)
+    with pytest.raises(JobDefinitionError, match="sla"):
+        app.job("wrong", sla=5)(fails)
+    app.job("load", alert="nobody")(fails)
+    with pytest.raises(InvalidArgumentError, match="a resource of job 'load': it has none"):
+        await app.open()
+
+
+async def test_an_alert_that_fails_or_hangs_harms_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_alerts, "ALERT_TIMEOUT", 0.05)
+    app = make_app(tmp_path)
+
+    async def breaks(alert: Alert) -> None:
+        raise ValueError("no line")
+
+    async def hangs(alert: Alert) -> None:
+        await asyncio.Event().wait()
+
+    app.job("one", alert=breaks)(fails)
+    app.job("two", alert=hangs)(fails)
+    async with running(app):
+        results = [await app.run_job(job) for job in ("one", "two", "one")]
+    assert {result.state for result in results} == {RunState.FAILED}
+    assert caplog.text.count("an alert was not delivered") == 3
+
+
+def test_more_than_can_wait_are_dropped_and_the_end_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture) -> None:
+    app = JobApp("t", store="memory", drain_timeout=2.0)
+
+    async def hangs(alert: Alert) -> None:
+        await asyncio.Event().wait()
+
+    app.job("load", alert=hangs)(fails)
+
+    async def main() -> None:
+        async with running(app):
+            await asyncio.gather(*(app.run_job("load") for _ in range(_alerts.MOST_WAITING + 10)))
+
+    with VirtualClock(START) as clock:
+        clock.run(main())
+        assert clock.monotonic() < 10
+    assert "an alert is dropped, 100 others wait" in caplog.text
+    assert "alerts were not delivered before the end" in caplog.text
+
+
+class Nightly:
+    """A job that fires each hour and takes as long as it is told; notes when it was said to be late."""
+
+    def __init__(self, **options: Any) -> None:
+        self.seconds = 0.0
+        self.late: list[tuple[float, RunState]] = []
+        self.app = JobApp("t", store="memory", **options)
+        self.app.job("nightly", every=3600, sla=600, alert=self._tell, **options)(self._handle)
+
+    async def _handle(self) -> None:
+        await asyncio.sleep(self.seconds)
+
+    async def _tell(self, alert: Alert) -> None:
+        assert alert.scheduled_at is not None
+        assert alert.kind == "late"
+        assert f"is late: it had 600 s and is {alert.state}" in alert.text
+        self.late.append((asyncio.get_running_loop().time(), alert.state))
+
+    def live(self, hours: float) -> list[tuple[float, RunState]]:
+        async def main() -> None:
+            async with running(self.app) as app:
+                await asyncio.sleep(hours * 3600)
+                for run in await app.runs(limit=100):
+                    events = await app.store.events(run.run_id)
+                    assert len(events) <= 1
+
+        with VirtualClock(at(0.5)) as clock:
+            clock.run(main())
+        return self.late
+
+
+def test_a_run_that_has_not_ended_in_time_is_late_once_when_its_time_is_over() -> None:
+    nightly = Nightly()
+    nightly.seconds = 3000
+    late = nightly.live(3)
+    assert [round(when - 1800) % 3600 for when, _ in late] == [600, 600, 600]
+    assert {state for _, state in late} == {RunState.RUNNING}
+
+
+def test_a_run_that_ended_in_time_is_not_late() -> None:
+    nightly = Nightly()
+    nightly.seconds = 500
+    assert nightly.live(3) == []
+
+
+def test_a_run_that_came_and_ended_late_is_late() -> None:
+    """The app was away when its time came: it starts when it is over, and ends before anybody looks."""
+    app, late = JobApp("t", store="memory"), list[Alert]()
+
+    async def tell(alert: Alert) -> None:
+        late.append(alert)
+
+    @app.job("hours", every=3600, start_at=START, missed="all", sla=600, alert=tell)
+    async def hours() -> None: ...
+
+    async def main() -> None:
+        async with running(app):
+            await asyncio.sleep(60)
+
+    with VirtualClock(at(3.5)) as clock:
+        clock.run(main())
+    assert [alert.scheduled_at for alert in sorted(late, key=lambda one: one.run_id)] == [at(1), at(2), at(3)]
+    assert RunState.SUCCEEDED in {alert.state for alert in late}
+
+
+async def test_calls_and_backfills_are_never_late(tmp_path: Path) -> None:
+    app, late = make_app(tmp_path), list[Alert]()
+
+    async def tell(alert: Alert) -> None:
+        late.append(alert)
+
+    @app.job("hours", every=3600, sla=1, alert=tell)
+    async def hours() -> None: ...
+
+    async with running(app):
+        await (await app.backfill("hours", START, START + timedelta(hours=3))).wait()
+        await app.run_job("hours", scheduled_time=START)
+    assert late == []
