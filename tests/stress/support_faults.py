@@ -321,8 +321,8 @@ class FaultyStore:
     async def queues(self) -> Sequence[QueueRow]:
         return await self._call(self.inner.queues)
 
-    async def watermarks(self) -> Sequence[tuple[str, int]]:
-        return await self._call(self.inner.watermarks)
+    async def watermarks(self, jobs: Sequence[str] | None = None) -> Sequence[tuple[str, int]]:
+        return await self._call(lambda: self.inner.watermarks(jobs))
 
     async def backfills(
         self,

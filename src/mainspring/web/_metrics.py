@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import (
@@ -24,12 +24,14 @@ from prometheus_client.registry import Collector
 
 from mainspring.base import current_clock, get_statistics
 from mainspring.errors import StorageError
-from mainspring.jobs import Histogram, JobApp, NodeRow, QueueRow
+from mainspring.jobs import Histogram, JobApp, NodeRow, QueueRow, RunMetrics
 from mainspring.sinks import SpoolStats
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _STORE_SECONDS: Final = 5.0  # that a slow store may delay the page; then its gauges are left out
 _JOB: Final = ("job",)
+JOBS_SHOWN: Final = 500  # jobs with histograms of their own, which are 28 series each
+OTHER_JOBS: Final = "(others)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ async def metrics_page(app: JobApp) -> bytes:
             numbers = await _ask(app)
     registry = CollectorRegistry()
     registry.register(_Numbers(app, numbers))
-    return generate_latest(registry)
+    return await asyncio.to_thread(generate_latest, registry)  # a second of work for an app of ten thousand jobs
 
 
 async def _ask(app: JobApp) -> StoreNumbers:
@@ -85,10 +87,9 @@ class _Numbers(Collector):
             items.add_metric((job,), numbers.items)
         yield items
         what = "From the start of the last attempt to the end of the run."
-        durations = {job: numbers.durations for job, numbers in jobs}
-        yield _histograms("mainspring_run_duration_seconds", what, "job", durations)
+        yield _histograms("mainspring_run_duration_seconds", what, "job", busiest(metrics, "durations"))
         what = "For how long an attempt could have begun before it did."
-        yield _histograms("mainspring_run_lag_seconds", what, "job", {job: numbers.lags for job, numbers in jobs})
+        yield _histograms("mainspring_run_lag_seconds", what, "job", busiest(metrics, "lags"))
         yield _histograms("mainspring_store_seconds", "What the job store took.", "call", metrics.store)
         yield _counter("mainspring_claims", "Questions for runs.", metrics.claim_calls)
         yield _counter("mainspring_claimed_runs", "Runs that this process took.", metrics.claim_count)
@@ -110,6 +111,18 @@ class _Numbers(Collector):
             marks.add_metric((job,), max(0.0, (now - end).total_seconds()))
         yield marks
         yield _gauge("mainspring_nodes", "Nodes of the store that live.", sum(one.alive for one in store.nodes))
+
+
+def busiest(metrics: RunMetrics, name: Literal["durations", "lags"]) -> dict[str, Histogram]:
+    """Return the histograms of the jobs with the most runs by id; those of all others are added up."""
+    found: list[tuple[str, Histogram]] = [(job, getattr(one, name)) for job, one in list(metrics.jobs.items())]
+    if len(found) <= JOBS_SHOWN:
+        return dict(found)
+    found.sort(key=lambda pair: pair[1].count, reverse=True)
+    others = Histogram(found[0][1].bounds)
+    for _, one in found[JOBS_SHOWN:]:
+        others.add(one)
+    return {**dict(found[:JOBS_SHOWN]), OTHER_JOBS: others}
 
 
 def _of_spool(stats: SpoolStats) -> Iterator[Metric]:

@@ -54,7 +54,8 @@ class JobRoutes:
         found = [one for _, one in sorted(self._app.jobs.items()) if _fits(one, text=text, tag=tag, after=after)]
         page, more = found[:limit], len(found) > limit
         async with self._app.reading() as reader:
-            rows, counts, marks = await reader.rows(), await reader.counts(), await reader.watermarks()
+            rows, counts = await reader.rows(), await reader.counts()
+            marks = await reader.watermarks([one.job_id for one in page])
         views = [
             JobView.of(one, rows.get(one.job_id), counts.get(one.job_id, {}), marks.get(one.job_id)) for one in page
         ]

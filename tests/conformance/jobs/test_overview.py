@@ -69,6 +69,7 @@ async def test_a_watermark_stops_at_the_first_gap_or_failure(stores: StoreFactor
             await finish_hour(store, epoch, hour, RunState.SUCCEEDED, "gap")
         await finish_hour(store, epoch, 1, RunState.FAILED, "failed")
         assert [("failed", HOUR), ("gap", 2 * HOUR), ("job", 4 * HOUR)] == await store.watermarks()
+        assert [("job", 4 * HOUR), ("gap", 2 * HOUR)] == await store.watermarks(["job", "never", "gap", "unknown"])
 
 
 async def test_runs_are_listed_by_when_they_were_made(stores: StoreFactory) -> None:

@@ -97,6 +97,20 @@ async def test_a_store_out_of_reach_costs_its_own_numbers_only(monkeypatch: pyte
     assert not [name for name, _ in found if name == "mainspring_nodes"]
 
 
+async def test_an_app_of_many_jobs_has_histograms_for_the_busiest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mainspring.web._metrics.JOBS_SHOWN", 1)
+    app = make_shop()
+    async with opened(app):
+        for name in ("boom", "greet", "greet", "hourly"):
+            await app.run_job(name, {"name": "x"})
+        await eventually(lambda: app.metrics.ended_count == 4)
+        found = await samples(app)
+    assert 2 == value(found, "mainspring_run_duration_seconds_count", job="greet")
+    assert 2 == value(found, "mainspring_run_duration_seconds_count", job="(others)")
+    assert 2 == value(found, "mainspring_run_lag_seconds_bucket", job="(others)", le="+Inf")
+    assert 1 == value(found, "mainspring_runs_total", job="hourly", state="succeeded")
+
+
 async def test_many_readers_share_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
     made = 0
 

@@ -32,6 +32,11 @@ class Histogram:
         else:
             self.counts[0] += 1
 
+    def add(self, other: "Histogram") -> None:
+        """Count the values of another one, of the same bounds, too."""
+        self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
+        self.total += other.total
+
     @property
     def count(self) -> int:
         """Values so far."""

@@ -104,9 +104,9 @@ class JobReader:
         """List the queues in which runs wait for a claim."""
         return await self._store.queues()
 
-    async def watermarks(self) -> dict[str, datetime]:
-        """Return how far each job has come that has run intervals, by id."""
-        return {job_id: from_us(end) for job_id, end in await self._store.watermarks()}
+    async def watermarks(self, jobs: Sequence[str] | None = None) -> dict[str, datetime]:
+        """Return how far these jobs have come (by default all) that have run intervals, by id."""
+        return {job_id: from_us(end) for job_id, end in await self._store.watermarks(jobs)}
 
     async def rows(self) -> Mapping[str, JobRow]:
         """Return what the store knows of each job: its cursor, whether it is paused, its schedule."""

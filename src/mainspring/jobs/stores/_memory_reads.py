@@ -163,9 +163,10 @@ class MemoryReads:
             records = (run.record for run in self._data.live.values() if run.place is Place.TIMED)
             yield from ((one.queue, one.available_at) for one in records if one.available_at <= now)
 
-    async def watermarks(self) -> Sequence[tuple[str, int]]:
-        """Return how far each job has come; see `ReadStore`."""
-        ends = ((job_id, unbroken_end(self._data.done.get(job_id, ()))) for job_id in sorted(self._data.jobs))
+    async def watermarks(self, jobs: Sequence[str] | None = None) -> Sequence[tuple[str, int]]:
+        """Return how far these jobs have come; see `ReadStore`."""
+        wanted = sorted(self._data.jobs) if jobs is None else jobs
+        ends = ((job_id, unbroken_end(self._data.done.get(job_id, ()))) for job_id in wanted)
         return [(job_id, end) for job_id, end in ends if end is not None]
 
     def __repr__(self) -> str:

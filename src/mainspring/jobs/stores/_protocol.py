@@ -251,8 +251,8 @@ class ReadStore(Protocol):
         """List the queues in which runs wait for a claim, by name."""
         ...
 
-    async def watermarks(self) -> Sequence[tuple[str, int]]:
-        """Return (job id, end of the unbroken beginning of what succeeded or was skipped), by job id.
+    async def watermarks(self, jobs: Sequence[str] | None = None) -> Sequence[tuple[str, int]]:
+        """Return (job id, end of the unbroken beginning of what succeeded or was skipped), of all jobs by default.
 
         Jobs without a done-set are missing; one whose first range failed has its start.
         """

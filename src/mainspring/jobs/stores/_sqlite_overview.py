@@ -1,6 +1,7 @@
 """What tells how a whole SQLite store is: its nodes, its queues, how far its jobs have come."""
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Final
 
 from mainspring.jobs.stores._done import unbroken_end
@@ -43,11 +44,12 @@ def list_queues(connection: sqlite3.Connection, now: int) -> list[QueueRow]:
     return [QueueRow(queue=queue, oldest_at=oldest[queue]) for queue in sorted(oldest)]
 
 
-def list_watermarks(connection: sqlite3.Connection) -> list[tuple[str, int]]:
-    """Return how far each job has come; reads each done-set up to its first gap."""
+def list_watermarks(connection: sqlite3.Connection, jobs: Sequence[str] | None) -> list[tuple[str, int]]:
+    """Return how far these jobs have come, or all; reads each done-set up to its first gap."""
     sql = statements("overview")
     found: list[tuple[str, int]] = []
-    for (job_id,) in connection.execute(sql["job_ids"]).fetchall():
+    wanted = [row[0] for row in connection.execute(sql["job_ids"])] if jobs is None else jobs
+    for job_id in wanted:
         end = unbroken_end(connection.execute(sql["done_from_start"], (job_id,)))
         if end is not None:
             found.append((job_id, end))

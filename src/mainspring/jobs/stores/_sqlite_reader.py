@@ -132,9 +132,9 @@ class SqliteReads(ABC):
         """List the queues in which runs wait for a claim, by name."""
         return await self._read(lambda c: overview.list_queues(c, now_us()))
 
-    async def watermarks(self) -> Sequence[tuple[str, int]]:
-        """Return how far each job has come; see `ReadStore`."""
-        return await self._read(overview.list_watermarks)
+    async def watermarks(self, jobs: Sequence[str] | None = None) -> Sequence[tuple[str, int]]:
+        """Return how far these jobs have come; see `ReadStore`."""
+        return await self._read(lambda c: overview.list_watermarks(c, jobs))
 
 
 class SqliteStoreReader(SqliteReads):
