@@ -81,7 +81,9 @@ class ProcessService(Service):
         process = self._process
         if process is None or self._ear is None:
             return
-        if process.is_running:
+        if not self._ear.started.done():
+            process.kill()  # it has not begun, so it has nothing to finish
+        elif process.is_running:
             await process.stop(grace=self.process_stop_timeout, signal_number=signal.SIGINT)
             if process.exit_code == -signal.SIGKILL:
                 log.warning("%r did not end within %.3g s of SIGINT and was killed", self, self.process_stop_timeout)

@@ -6,7 +6,7 @@ import threading
 from contextlib import suppress
 from typing import Any, Final
 
-from mainspring.base import FrameDecoder, Speaker, child_talk, encode_frame
+from mainspring.base import Flush, FrameDecoder, Speaker, child_talk, encode_frame
 
 _STARTED: Final = b"S"
 _TALK: Final = b"T"
@@ -21,15 +21,17 @@ def be_process(service: Any, arguments: dict[str, Any], data: socket.socket, spe
         with lock, suppress(OSError):  # nobody listens any more
             data.sendall(b"".join(encode_frame(kind, payload)))
 
-    flush = speaker(lambda payload: say(_TALK, payload)) if speaker is not None else None
-    say(_STARTED)
+    flush: Flush | None = None
     try:
-        service.in_process(**arguments)
-    except KeyboardInterrupt:
+        try:
+            flush = speaker(lambda payload: say(_TALK, payload)) if speaker is not None else None
+            say(_STARTED)
+            service.in_process(**arguments)
+        finally:
+            if flush is not None:
+                flush()
+    except KeyboardInterrupt:  # how the program ends it, at whatever moment
         raise SystemExit(INTERRUPTED) from None
-    finally:
-        if flush is not None:
-            flush()
 
 
 class ProcessEar(asyncio.Protocol):

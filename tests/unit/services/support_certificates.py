@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import trustme
-
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
@@ -28,6 +26,8 @@ class Certificates:
 
 def make_certificates(folder: Path) -> Certificates:
     """Make all of them."""
+    import trustme  # not there without extras
+
     ca, other = trustme.CA(), trustme.CA()
     ca.cert_pem.write_to_path(str(folder / "ca.pem"))
     made = {
