@@ -38,7 +38,7 @@ class Async(UDPServer):
 
 async def ask(sock: socket.socket, server: UDPServer, data: bytes) -> bytes:
     loop = asyncio.get_running_loop()
-    await loop.sock_sendto(sock, data, (server.address, server.port))
+    sock.sendto(data, (server.address, server.port))
     return await loop.sock_recv(sock, 100)
 
 
@@ -57,7 +57,7 @@ async def test_each_datagram_is_handled_and_failures_are_logged(
     with client_socket() as sock:
         async with program(server):
             assert server.healthy()
-            await asyncio.get_running_loop().sock_sendto(sock, b"bad", (server.address, server.port))
+            sock.sendto(b"bad", (server.address, server.port))
             assert b"good" == await ask(sock, server, b"good")
             assert f"<{kind.__name__} 127.0.0.1:{server.port} tasks=" in repr(server)
     assert not server.healthy()
@@ -72,7 +72,7 @@ async def test_datagrams_beyond_the_bound_are_dropped_and_counted(caplog: pytest
     with client_socket() as sock:
         async with program(server):
             for _ in range(5):
-                await loop.sock_sendto(sock, b"x", (server.address, server.port))
+                sock.sendto(b"x", (server.address, server.port))
             await eventually(lambda: server.dropped_count == 3)
             gate.set()
             assert [b"x", b"x"] == [await loop.sock_recv(sock, 9) for _ in range(2)]
@@ -98,7 +98,7 @@ async def test_handlers_are_cancelled_at_the_stop() -> None:
     server = Async(address="127.0.0.1", port=0, gate=asyncio.Event())
     with client_socket() as sock:
         async with program(server):
-            await asyncio.get_running_loop().sock_sendto(sock, b"x", (server.address, server.port))
+            sock.sendto(b"x", (server.address, server.port))
             await eventually(lambda: "tasks=1" in repr(server))
         assert "tasks=0" in repr(server)
 
