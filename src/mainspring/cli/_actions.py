@@ -42,6 +42,7 @@ class BackfillAsked:
     parallel: int
     reprocess: Literal["missing", "failed", "all"]
     order: Literal["asc", "desc"]
+    config_at: Literal["now", "interval"] = "now"
     downstream: bool = False
 
 
@@ -171,6 +172,7 @@ async def backfill_job(app: JobApp, asked: BackfillAsked, *, detach: bool, as_js
             order=asked.order,
             max_parallel=asked.parallel,
             downstream=asked.downstream,
+            config_at=asked.config_at,
         )
         all_progress = [
             await (one.progress() if detach else _watch(one, app)) for one in (backfill, *await backfill.downstream())

@@ -52,6 +52,13 @@ class Reprocess(StrEnum):
     ALL = "all"
 
 
+class ConfigAt(StrEnum):
+    """Whose stored config the runs of a backfill get."""
+
+    NOW = "now"
+    INTERVAL = "interval"
+
+
 @cli.command()
 def run(
     app: App,
@@ -119,13 +126,21 @@ def backfill(
     parallel: Annotated[int, typer.Option(help="runs at once")] = 8,
     reprocess: Annotated[Reprocess, typer.Option(help="which intervals")] = Reprocess.MISSING,
     order: Annotated[Order, typer.Option(help="oldest or newest first")] = Order.ASC,
+    config_at: Annotated[ConfigAt, typer.Option(help="the stored config of today, or of each interval")] = ConfigAt.NOW,
     downstream: Annotated[bool, typer.Option("--downstream", help="afterwards also the jobs that need these")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="store it for a running app, and return")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the intervals of a job between two instants. Ctrl-C leaves it in the store, to be gone on with."""
     asked = actions.BackfillAsked(
-        job, start, end, parallel=parallel, reprocess=reprocess.value, order=order.value, downstream=downstream
+        job,
+        start,
+        end,
+        parallel=parallel,
+        reprocess=reprocess.value,
+        order=order.value,
+        config_at=config_at.value,
+        downstream=downstream,
     )
     loaded = load_app(app)
     if dry_run:
@@ -164,6 +179,7 @@ cli.command()(spools.replay)
 cli.command()(bench)
 cli.command()(steering.pause)
 cli.command()(steering.resume)
+cli.command()(steering.schedule)
 cli.add_typer(config_commands, name="config")
 cli.add_typer(db_commands, name="db")
 

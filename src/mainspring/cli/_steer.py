@@ -1,10 +1,24 @@
-"""`mainspring pause` and `resume`: what people do to a job's schedule."""
+"""`mainspring pause`, `resume` and `schedule`: what people do to a job's schedule."""
 
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from mainspring.base import parse_duration
 from mainspring.cli._actions import opened
 from mainspring.cli._load import load_app
-from mainspring.cli._options import App, AsJson, Job, run_action
-from mainspring.cli._output import write_facts
-from mainspring.jobs import JobApp
+from mainspring.cli._options import App, AsJson, Job, instant_of, run_action
+from mainspring.cli._output import write_facts, write_rows
+from mainspring.errors import InvalidArgumentError, StoreMissingError
+from mainspring.jobs import JobApp, ScheduleVersion
+
+Cron = Annotated[str | None, typer.Option("--cron", help="let it fire as a cron expression says")]
+Every = Annotated[str | None, typer.Option("--every", help="let it fire on a fixed grid, as 90s or 10m")]
+At = Annotated[str | None, typer.Option("--at", help="let it fire once, at an instant with its offset")]
+Zone = Annotated[str | None, typer.Option("--timezone", help="of its wall clock; the job's own unless given")]
+Reset = Annotated[bool, typer.Option("--reset", help="let it go by the schedule of its code again")]
 
 
 def pause(app: App, job: Job, as_json: AsJson = False) -> None:
@@ -17,8 +31,68 @@ def resume(app: App, job: Job, as_json: AsJson = False) -> None:
     run_action(_set_paused(load_app(app), job, paused=False, as_json=as_json))
 
 
+def schedule(
+    app: App,
+    job: Job,
+    cron: Cron = None,
+    every: Every = None,
+    at: At = None,
+    timezone: Zone = None,
+    reset: Reset = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put another schedule over that of a job's code; without options, list the versions that there were."""
+    seconds = None if every is None else parse_duration(every, source="--every")
+    instant = instant_of(at, option="--at")
+    given = [value for value in (cron, seconds, instant) if value is not None]
+    if reset and (given or timezone is not None):
+        raise InvalidArgumentError(argument="--reset", value=True, expected="no other option beside it")
+    loaded = load_app(app)
+    if reset or given or timezone is not None:
+        run_action(_steer(loaded, job, cron=cron, every=seconds, at=instant, timezone=timezone, reset=reset))
+    run_action(_list_versions(loaded, job, as_json=as_json))
+
+
 async def _set_paused(app: JobApp, job: str, *, paused: bool, as_json: bool) -> None:
     async with opened(app, runner=False):
         await (app.pause(job) if paused else app.resume(job))
     state = "paused" if paused else "resumed"
     write_facts({"job": job, "paused": paused} if as_json else {"job": job, "state": state}, as_json=as_json)
+
+
+async def _steer(
+    app: JobApp,
+    job: str,
+    *,
+    cron: str | None,
+    every: float | None,
+    at: datetime | None,
+    timezone: str | None,
+    reset: bool,
+) -> None:
+    async with opened(app, runner=False):
+        if reset:
+            await app.reset_schedule(job)
+        else:
+            await app.set_schedule(job, cron=cron, every=every, at=at, timezone=timezone)
+
+
+async def _list_versions(app: JobApp, job: str, *, as_json: bool) -> None:
+    versions: Sequence[ScheduleVersion] = []
+    try:
+        async with app.reading() as reader:
+            versions = await reader.schedule_history(job)
+    except StoreMissingError:
+        app.definition(job)  # an unknown one is an error all the same
+    rows = [
+        {
+            "version": one.version,
+            "schedule": one.problem or ("" if one.schedule is None else one.schedule.describe()),
+            "origin": one.origin,
+            "since": one.since,
+            "created_at": one.created_at,
+        }
+        for one in versions
+    ]
+    columns = ("version", "schedule", "origin", "since", "created_at")
+    write_rows(rows, columns=columns, as_json=as_json, empty="the store has none yet")

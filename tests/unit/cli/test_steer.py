@@ -1,6 +1,5 @@
-"""`mainspring pause` and `resume`, and what the listings say of jobs that somebody steers."""
+"""`mainspring pause`, `resume` and `schedule`, and what the listings say of jobs that somebody steers."""
 
-import asyncio
 import sqlite3
 import sys
 from contextlib import closing
@@ -11,8 +10,6 @@ import pytest
 pytest.importorskip("typer")
 
 from tests.unit.cli.support_commands import Command
-
-from mainspring.cli._load import load_app
 
 pytestmark = pytest.mark.extras
 
@@ -57,21 +54,41 @@ def test_unknown_jobs_are_wrong_input(app: str, command: Command) -> None:
     assert "hint: known jobs: hourly" in command.err
 
 
-def test_listings_go_by_the_schedule_that_the_store_has(app: str, command: Command) -> None:
-    loaded = load_app(app)
-
-    async def steer() -> None:
-        await loaded.open(runner=False)
-        await loaded.set_schedule("hourly", every=60)
-        await loaded.close()
-
-    asyncio.run(steer())
+def test_a_schedule_is_put_over_that_of_the_code_and_taken_away(app: str, command: Command) -> None:
+    assert ["the store has none yet"] == list(command.lines("schedule", app, "hourly"))
+    assert ["every 60 s", "minute 0 of every hour (UTC)"] == [
+        row["schedule"] for row in command.json("schedule", app, "hourly", "--every", "1m")
+    ]
     (row,) = command.json("jobs", app)
     assert ("every 60 s", True) == (row["schedule"], row["overridden"])
     fires = command.json("plan", app, "hourly", "--after", "2013-01-01T00:00:00Z", "--count", "2")
     assert ["2013-01-01T00:01:00Z", "2013-01-01T00:02:00Z"] == [fire["fire"] for fire in fires]
-    hour = ("--from", "2013-01-01T00:00Z", "--to", "2013-01-01T01:00Z", "--dry-run")
-    assert 60 == command.json("backfill", app, "hourly", *hour)["intervals"]
+    hour = ("--from", "2013-01-01T00:00Z", "--to", "2013-01-01T01:00Z")
+    assert 60 == command.json("backfill", app, "hourly", *hour, "--dry-run")["intervals"]
+    assert 60 == command.json("backfill", app, "hourly", *hour, "--config-at", "interval")["succeeded"]
+    rows = command.json("schedule", app, "hourly", "--reset")
+    assert [(3, "reset"), (2, "override"), (1, "code")] == [(row["version"], row["origin"]) for row in rows]
+    assert 0 == command("schedule", app, "hourly", "--cron", "0 0 * * *", "--timezone", "Europe/Berlin")
+    assert "Europe/Berlin" in command.out
+    assert 0 == command("schedule", app, "hourly", "--at", "2100-01-01T00:00:00Z")
+    assert "once at 2100-01-01T00:00:00Z" in command.out
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["hourly", "--reset", "--every", "5"], "no other option beside it"),
+        (["hourly", "--every", "5", "--cron", "* * * * *"], "only one of them"),
+        (["hourly", "--timezone", "UTC"], "one of cron=, every=, at="),
+        (["hourly", "--cron", "often"], "cron"),
+        (["nobody"], "hint: known jobs: hourly"),
+    ],
+)
+def test_what_cannot_be_a_schedule_is_said_in_a_sentence(
+    app: str, command: Command, argv: list[str], said: str
+) -> None:
+    assert 2 == command("schedule", app, *argv)
+    assert said in command.err
 
 
 def test_a_store_that_cannot_be_read_leaves_the_schedules_of_the_code(app: str, command: Command) -> None:

@@ -86,11 +86,11 @@ class JobConfigs:
             ConfigError: it does not fit the job's schema.
         """
         while True:
-            version = make(await history_of(self._store, definition.job_id, limit=look_back))
+            row = _row_of(definition.job_id, make(await history_of(self._store, definition.job_id, limit=look_back)))
+            version = _version_of(row)  # as it will be read: plain JSON
             file = self._settings.of_job(definition.job_id)
             values = effective_config(declared=definition.config, file=file, stored=version)
             check_config(definition, values, version)
-            row = _row_of(definition.job_id, version)
             if await self._store.put_config(row) == row:
                 self.changed()
                 return version

@@ -90,6 +90,7 @@ class Scheduler:
 
     async def follow(self) -> None:
         """Read the rows whenever they change, also for an app that advances none; ends by cancellation."""
+        await self._reload.wait()  # the registration has just told how they stand
         await keep_doing(self._read, self._reload, what="read schedules")
 
     async def _read(self) -> float:

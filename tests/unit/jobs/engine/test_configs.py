@@ -22,6 +22,10 @@ class Page(msgspec.Struct):
     rows: int = 1
 
 
+def rows_of(config: Page) -> int:
+    return config.rows
+
+
 class Pages:
     """An app whose job `load` keeps the config of each of its runs."""
 
@@ -196,9 +200,11 @@ async def test_a_handler_may_take_the_instance_of_the_schema(tmp_path: Path) -> 
     async def plain(config: dict[str, object]) -> None:
         seen.append(config)
 
+    app.job("process", schema=Page, config={"rows": 9}, executor="process")(rows_of)
     async with running(app):
-        for job in app.jobs:
+        for job in ("struct", "text", "dict"):
             (await app.run_job(job)).check()
+        assert 9 == (await app.run_job("process")).value
     assert [Page(4), Page(1), Page(1), {}, {}] == seen
 
 
