@@ -55,7 +55,7 @@ class SegmentedLRU(Generic[K]):
     ['b']
     """
 
-    __slots__ = ("_downwards", "_levels", "_nodes", "_share", "_sizes", "_top", "capacity", "size")
+    __slots__ = ("_downwards", "_levels", "_nodes", "_share", "_sizes", "_top", "_uneven", "capacity", "size")
 
     size: int
     """The sum of the sizes of all keys."""
@@ -73,6 +73,7 @@ class SegmentedLRU(Generic[K]):
         self._nodes: dict[K, list[int]] = {}
         self._levels: tuple[OrderedDict[K, None], ...] = tuple(OrderedDict() for _ in range(level_count))
         self._sizes = [0] * level_count
+        self._uneven = False  # whether an upper level may have grown since the last eviction
 
     def increment(self, key: K, size: int) -> bool:
         """Note one access of `key`, whose size is now `size`; return whether it was known.
@@ -104,6 +105,7 @@ class SegmentedLRU(Generic[K]):
         node[0] = level = level + 1
         levels[level][key] = None
         sizes[level] += size
+        self._uneven = True
         return True
 
     def increment_boost(self, key: K, size: int) -> bool:
@@ -130,6 +132,7 @@ class SegmentedLRU(Generic[K]):
         get, levels, sizes, top = self._nodes.get, self._levels, self._sizes, self._top
         to_head = levels[top].move_to_end
         unknown: list[K] = []
+        self._uneven = True
         for key in keys:
             node = get(key)
             if node is None:
@@ -155,10 +158,12 @@ class SegmentedLRU(Generic[K]):
 
     def evict(self) -> list[K]:
         """Forget keys until the rest fits, no more than needed; return them in the order of their going."""
-        sizes, share = self._sizes, self._share
-        for level in self._downwards:
-            if sizes[level] > share:
-                self._shrink(level)
+        sizes = self._sizes
+        if self._uneven:  # after most misses it is not, and to look at each level would cost a fifth of the eviction
+            self._uneven = False
+            for level in self._downwards:
+                if sizes[level] > self._share:
+                    self._shrink(level)
         # invariant: now all levels above 0 fit into the capacity, so level 0 holds whatever is too much
         evicted: list[K] = []
         pop_oldest, pop_node, over = self._levels[0].popitem, self._nodes.pop, self.size - self.capacity
@@ -244,6 +249,7 @@ class SegmentedLRU(Generic[K]):
     def _insert(self, key: K, size: int, level: int) -> list[int]:
         if size < 0:
             raise InvalidArgumentError(argument="size", value=size, expected="at least 0")
+        self._uneven = True
         node = self._nodes[key] = [level, size, 0, -1]
         self._levels[level][key] = None
         self._sizes[level] += size
@@ -253,11 +259,13 @@ class SegmentedLRU(Generic[K]):
     def _resize(self, node: list[int], size: int) -> None:
         if size < 0:
             raise InvalidArgumentError(argument="size", value=size, expected="at least 0")
+        self._uneven = True
         self._sizes[node[_LEVEL]] += size - node[_SIZE]
         self.size += size - node[_SIZE]
         node[_SIZE] = size
 
     def _move(self, key: K, node: list[int], level: int) -> None:
+        self._uneven = True
         del self._levels[node[_LEVEL]][key]
         self._sizes[node[_LEVEL]] -= node[_SIZE]
         self._levels[level][key] = None

@@ -6,6 +6,7 @@ The same works are run by `SQLShard` in the caller's thread and by `AsyncSQLShar
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar, cast
 
@@ -110,28 +111,31 @@ def change_handler(layout: ShardLayout) -> Callable[[sqlite3.Connection, Sequenc
     return carry_out
 
 
-def find_many(layout: ShardLayout, keys: Sequence[Key]) -> Work[list[tuple[Key, bytes]]]:
-    """Return a work that reads the keys that are there, with their data.
+def find_many(layout: ShardLayout, keys: Sequence[Key], places: Sequence[int]) -> Work[list[tuple[int, bytes]]]:
+    """Return a work that reads the keys at some places in `keys`; of those that are there, it gives place and data.
 
     A join with a hundred keys is some four times as fast as a hundred look-ups.
     """
     size = min(FIND_GROUP, MAX_PARAMETERS // layout.keylen)
 
-    def work(connection: sqlite3.Connection) -> list[tuple[Key, bytes]]:
-        found: list[tuple[Key, bytes]] = []
-        for start in range(0, len(keys), size):
-            some = keys[start : start + size]
-            rows = connection.execute(_joined(layout, len(some)), [part for key in some for part in key])
+    def work(connection: sqlite3.Connection) -> list[tuple[int, bytes]]:
+        found: list[tuple[int, bytes]] = []
+        for start in range(0, len(places), size):
+            some = places[start : start + size]
+            rows = connection.execute(
+                _joined(layout.keylen, len(some)), [part for place in some for part in keys[place]]
+            )
             found += [(some[number], data) for number, data in rows]
         return found
 
     return work
 
 
-def _joined(layout: ShardLayout, count: int) -> str:
+@lru_cache(maxsize=256)
+def _joined(keylen: int, count: int) -> str:
     """Return the statement that finds so many keys; it tells which by their places."""
-    marks = ", ?" * layout.keylen
-    names = [f"w_{number}" for number in range(layout.keylen)]
+    marks = ", ?" * keylen
+    names = [f"w_{number}" for number in range(keylen)]
     same = " AND ".join(f"key_{number} = {name}" for number, name in enumerate(names))
     wanted = ", ".join(f"({place}{marks})" for place in range(count))
     # CROSS JOIN keeps the order: each wanted key is looked up in the index

@@ -150,10 +150,11 @@ class SQLShard(MutableMapping[Key, Any]):
     def get_many(self, keys: Iterable[Key]) -> dict[Key, Any]:
         """Return the values of the keys that are there, in the order of `keys`."""
         wanted = [check_key(key, self.layout.keylen) for key in keys]
-        found: dict[Key, bytes] = {}
-        for number, part in by_shard(self.layout, wanted, lambda key: key):
-            found.update(self._opened()[number].read(find_many(self.layout, part)))
-        return {key: decode_value(found[key]) for key in wanted if key in found}
+        found: list[bytes | None] = [None] * len(wanted)
+        for number, places in by_shard(self.layout, range(len(wanted)), wanted.__getitem__):
+            for place, data in self._opened()[number].read(find_many(self.layout, wanted, places)):
+                found[place] = data
+        return {key: decode_value(data) for key, data in zip(wanted, found, strict=True) if data is not None}
 
     @contextmanager
     def bulk(self) -> "Generator[Bulk]":

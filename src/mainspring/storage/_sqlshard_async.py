@@ -141,10 +141,11 @@ class AsyncSQLShard:
     async def get_many(self, keys: Iterable[Key]) -> dict[Key, Any]:
         """Return the values of the keys that are there, in the order of `keys`."""
         wanted = [self._checked(key) for key in keys]
-        parts = by_shard(self.layout, wanted, lambda key: key)
-        reads = [self._owners[number].read(_decoded(find_many(self.layout, part))) for number, part in parts]
-        found = {key: value for pairs in await asyncio.gather(*reads) for key, value in pairs}
-        return {key: found[key] for key in wanted if key in found}
+        parts = by_shard(self.layout, range(len(wanted)), wanted.__getitem__)
+        works = [(number, _decoded(find_many(self.layout, wanted, places))) for number, places in parts]
+        answers = await asyncio.gather(*(self._owners[number].read(work) for number, work in works))
+        found = {place: value for pairs in answers for place, value in pairs}
+        return {key: found[place] for place, key in enumerate(wanted) if place in found}
 
     async def set(self, key: Key, value: object) -> None:
         """Store a value; it is committed when the call returns."""
@@ -294,6 +295,6 @@ async def _prune(owner: SqliteOwner, before: Part, column: int) -> int:
     return removed
 
 
-def _decoded(find: Work[list[tuple[Key, bytes]]]) -> Callable[[sqlite3.Connection], list[tuple[Key, Any]]]:
+def _decoded(find: Work[list[tuple[int, bytes]]]) -> Callable[[sqlite3.Connection], list[tuple[int, Any]]]:
     """Return a work that finds and decodes: both off the loop."""
-    return lambda connection: [(key, decode_value(data)) for key, data in find(connection)]
+    return lambda connection: [(place, decode_value(data)) for place, data in find(connection)]
