@@ -9,6 +9,9 @@ from mainspring.base import decode_json
 
 Callback: TypeAlias = Callable[..., Any]
 
+PLAIN_TYPES: Final = frozenset({dict, list, str, int, float, bool, tuple})
+"""The types of results that are one message: nothing to await or to iterate."""
+
 _RAW: Final = (bytes, memoryview)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final  # Any: messages are what a program makes them
 
 from mainspring.base import current_clock
-from mainspring.dataflow._callbacks import MessageCallback, send_all
+from mainspring.dataflow._callbacks import PLAIN_TYPES, MessageCallback, send_all
 from mainspring.dataflow._ledger import Ledger, current_token
 from mainspring.dataflow._link import Payload
 from mainspring.dataflow._plan import BuriedMessage, WorkerPlan
@@ -34,7 +34,7 @@ class Handler:
         self, payloads: list[Payload], callback: MessageCallback, ledger: Ledger, sender: str
     ) -> None:
         """Handle what has arrived from one sender, one message after the other."""
-        process, counts = self.process, self.counts
+        process, counts, send = self.process, self.counts, self.send_result
         clock = current_clock().monotonic
         counts["received"] += len(payloads)
         turn_began = began = clock()
@@ -45,8 +45,10 @@ class Handler:
             try:
                 message = callback.decode(payload)
                 result = callback.call(process, message)
-                if result is not None:
-                    await send_all(result, self.send_result, process.drain)
+                if type(result) in PLAIN_TYPES:
+                    send(result)
+                elif result is not None:
+                    await send_all(result, send, process.drain)
             except Exception as error:  # noqa: BLE001  # supervisor: one bad message must not end the worker
                 await self._bury(message, f"{sender}#{ledger.done_count + ledger.open_count}", error)
             token.release()

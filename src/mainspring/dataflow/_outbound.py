@@ -68,6 +68,11 @@ class Outbound:
         return len(self._waiting) >= self._edge.max_waiting
 
     @property
+    def has_room(self) -> bool:
+        """Whether its worker is there and keeps up."""
+        return self.wire is not None and len(self._waiting) < self._edge.max_waiting
+
+    @property
     def load(self) -> int:
         """Messages that wait or are in flight."""
         return len(self._waiting) + len(self._in_flight)

@@ -70,13 +70,10 @@ class _RoundRobin:
         self._next = 0
 
     def __call__(self, message: object) -> None:
-        outbound, first = self._outbound, self._next
-        chosen = first
-        for step in range(len(outbound)):
-            candidate = (first + step) % len(outbound)
-            if outbound[candidate].is_attached and not outbound[candidate].is_full:
-                chosen = candidate
-                break
+        outbound, chosen = self._outbound, self._next
+        if not outbound[chosen].has_room:
+            candidates = (step % len(outbound) for step in range(chosen + 1, chosen + len(outbound)))
+            chosen = next((one for one in candidates if outbound[one].has_room), chosen)
         self._next = (chosen + 1) % len(outbound)
         outbound[chosen].send(message)
 
