@@ -7,12 +7,13 @@ no more gets a bounded queue and one task that empties it; the others never wait
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Self, TypeAlias, get_args
 
 from mainspring.errors import ClosedError, ConnectionClosedError, InvalidArgumentError
 from mainspring.transport._connection import Connection, Prepared
+from mainspring.transport._records import Bytes
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +52,12 @@ class Subscriber:
         dropped_count: messages that it missed.
     """
 
-    __slots__ = ("_numbers", "connection", "dropped_count", "task", "waiting", "waiting_bytes")
+    __slots__ = ("_numbers", "connection", "dropped_count", "encoding", "outbox", "task", "waiting", "waiting_bytes")
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.outbox = connection.link.outbox
+        self.encoding = connection.link.encoding
         self.waiting: OrderedDict[Hashable, Prepared] = OrderedDict()
         self.waiting_bytes = 0
         self.task: asyncio.Task[None] | None = None
@@ -151,16 +154,21 @@ class Broadcast:
             to: only these subscribers; all when None.
         """
         prepared = message if isinstance(message, Prepared) else Prepared(message, is_text=False)
-        sent = 0
+        sent, encoding = 0, ""
+        frame: Sequence[Bytes] = ()
         self._message_count += 1
         for subscriber in list(self._subscribers.values()) if to is None else to:
-            connection = subscriber.connection
-            if connection.is_closed:
+            outbox = subscriber.outbox
+            if outbox.error is not None:
                 continue  # it is removed when its link is gone
-            if subscriber.waiting or not connection.try_write_bytes(prepared):
+            if subscriber.waiting or subscriber.connection.is_full:
                 self._hold(subscriber, prepared, key)
-            else:
-                sent += 1
+                continue
+            if subscriber.encoding != encoding:
+                encoding, frame = subscriber.encoding, prepared.frame_for(subscriber.connection.link)
+            outbox.write(frame)
+            subscriber.connection.note_sent(len(prepared))
+            sent += 1
         self._delivery_count += sent
         return sent
 

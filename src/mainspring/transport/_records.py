@@ -10,13 +10,14 @@ The two highest lengths mean no record but "are you there" and "I am". Pure.
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from mainspring.base import encode_frame, length_reader, longest_payload
+from mainspring.base import length_reader, longest_payload
 from mainspring.errors import FrameTooLargeError, InvalidArgumentError
 
 PIECE_BYTES: Final = 1 << 20
 
 _RECEIVE_BYTES: Final = 1 << 16
 _LARGE_BYTES: Final = 1 << 17
+_JOIN_BYTES: Final = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +75,18 @@ class RecordCodec:
         self._filled = 0
         self._receive: memoryview | None = None
 
-    def encode(self, *parts: Bytes) -> list[Bytes]:
-        """Return one record as buffers to write.
+    def encode(self, payload: Bytes) -> list[Bytes]:
+        """Return one record as buffers to write: a large payload is not copied.
 
         Raises:
             FrameTooLargeError: the length has no room for its size.
         """
-        frame = encode_frame(*parts, header_bytes=self.header_bytes)
-        if frame[0][: self.header_bytes] in (self.ping, self.pong):
-            raise FrameTooLargeError(size=sum(map(len, parts)), max_bytes=self.longest)
-        return frame
+        # The hot path of every writer: `encode_frame` takes three times as long.
+        size = len(payload)
+        if size > self.longest:
+            raise FrameTooLargeError(size=size, max_bytes=self.longest)
+        header = size.to_bytes(self.header_bytes, "little")
+        return [header + payload] if size <= _JOIN_BYTES else [header, payload]
 
     def header(self, size: int) -> bytes:
         """Return what goes before a record of `size` bytes that are written in pieces.

@@ -2,15 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final, cast
+from typing import cast
 
 from mainspring.errors import ClosedError, ConnectionClosedError
 from mainspring.transport._inbox import Inbox
-from mainspring.transport._outbox import HIGH_WATER, Outbox
+from mainspring.transport._outbox import HIGH_WATER, Outbox, join_small
 from mainspring.transport._pulse import Pulse
 from mainspring.transport._records import Bytes, Item, RecordCodec
-
-_JOIN_BYTES: Final = 1 << 17
 
 
 class StreamLink(asyncio.BufferedProtocol):
@@ -95,6 +93,7 @@ class StreamLink(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self.pulse.was_heard = True
+        self.outbox.note_receipt()
         items = self.codec.buffer_updated(nbytes)
         if self.codec.pings:
             self._answer_pings()
@@ -127,10 +126,9 @@ class StreamLink(asyncio.BufferedProtocol):
             return  # the next write says why
         if len(parts) == 1:
             self.transport.write(parts[0])
-        elif sum(map(len, parts)) <= _JOIN_BYTES:
-            self.transport.write(b"".join(parts))
-        else:
-            self.transport.writelines(parts)
+            return
+        for part in join_small(parts):  # before 3.12 `writelines` would copy the large ones too
+            self.transport.write(part)
 
     def _end(self, error: Exception) -> None:
         """Nothing is written or received any more; the first reason counts."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from mainspring.errors import ClosedError
-from mainspring.transport._outbox import HIGH_WATER, Outbox
+from mainspring.transport._outbox import HIGH_WATER, Outbox, join_small
 from mainspring.transport._records import Bytes
 
 
@@ -31,6 +31,25 @@ async def test_the_first_of_a_turn_goes_at_once_and_the_rest_together() -> None:
     assert [b"d"] == sent[-1]
     outbox.flush()
     assert 3 == len(sent)
+
+
+async def test_an_answer_to_what_came_goes_at_once() -> None:
+    outbox, sent = _outbox()
+    for name in (b"a", b"b", b"c"):
+        outbox.note_receipt()
+        outbox.write([name])
+    assert [[b"a"], [b"b"], [b"c"]] == sent
+    outbox.write([b"d"])
+    outbox.note_receipt()  # what waits stays in its place
+    outbox.write([b"e"])
+    await asyncio.sleep(0)
+    assert [b"d", b"e"] == sent[-1]
+
+
+def test_small_neighbours_are_joined_and_large_ones_are_not_copied() -> None:
+    large = bytes(1 << 16)
+    assert [b"ab", large, b"c", large] == list(join_small([b"a", b"b", large, b"c", large]))
+    assert any(part is large for part in join_small([b"a", large]))
 
 
 async def test_a_full_turn_makes_writers_wait_for_its_end() -> None:
