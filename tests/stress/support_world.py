@@ -14,17 +14,18 @@ from pathlib import Path
 
 from tests.stress.support_faults import LEASE, Audit, FaultyStore
 from tests.stress.support_jobs import START, STEPS, make_app
+from tests.stress.support_judges import judge_backfills, judge_past
 
 from mainspring.base import current_random, decode_json, encode_json, new_id, to_us, use_random
 from mainspring.errors import MainspringError
 from mainspring.jobs import JobApp
 from mainspring.jobs.model import RangeSet, RunState
 from mainspring.jobs.stores import (
-    BackfillRow,
     BackfillState,
     Claim,
     ConfigRow,
     Enqueue,
+    EventKind,
     Finish,
     JobStore,
     MemoryData,
@@ -42,7 +43,6 @@ from mainspring.testing import VirtualClock
 TROUBLE = 40.0  # seconds in which things go wrong
 PEACE = 300.0  # seconds in which everything must come to its end after that
 NODES = 3
-SUM = 40_000_000  # microseconds of an interval of the job that needs others
 STRENGTH = {"skipped": 1, "failed": 2, "succeeded": 3}
 
 MakeStore = Callable[[], JobStore]
@@ -227,14 +227,25 @@ class World:
             records = list(await store.runs(RunFilter(limit=100_000)))
             problems = [*self.audit.problems]
             problems += [f"{one} did not come to its end" for one in await self.unfinished(store)]
-            problems += self.judge_occurrences(records) + self.judge_calls(records) + self.judge_past(records)
+            problems += self.judge_occurrences(records) + self.judge_calls(records) + judge_past(records)
             problems += await self.judge_cursors(store, records)
             problems += await self.judge_done(store, records) + await self.judge_rows(store, records)
             problems += self.judge_configs(records) + list(await store.check())
-            problems += self.judge_backfills(await store.backfills(limit=1000), records)
+            problems += judge_backfills(await store.backfills(limit=1000), records)
+            problems += await self.judge_events(store, records)
             return Story(problems, records)
         finally:
             await store.close()
+
+    async def judge_events(self, store: JobStore, records: list[RunRecord]) -> list[str]:
+        """What befell a run is in its rows: each time once, whatever was sent again."""
+        problems: list[str] = []
+        for record in records:
+            kinds = Counter(event.kind for event in await store.events(record.run_id))
+            wanted = (self.audit.retried[record.run_id], record.rescues)
+            if wanted != (kinds[EventKind.RETRIED], kinds[EventKind.LEASE_LOST]):
+                problems.append(f"the rows of {record.run_id} tell {kinds}, and it was {wanted}")
+        return problems
 
     def judge_occurrences(self, records: list[RunRecord]) -> list[str]:
         seen: dict[tuple[str, int, int], str] = {}
@@ -284,21 +295,6 @@ class World:
             problems += [f"interval {at} of {job_id} was lost" for at in fires if not spans.covers(at, at + step)]
         return problems
 
-    def judge_past(self, records: list[RunRecord]) -> list[str]:
-        """A run that depends on its past began when the interval before it was done."""
-        chain = [record for record in records if record.job_id == "chain"]
-        done_at: dict[int, int] = {}
-        for record in chain:
-            if record.state in (RunState.SUCCEEDED, RunState.SKIPPED):
-                end, at = record.interval_end or 0, record.finished_at or 0
-                done_at[end] = min(done_at.get(end, at), at)
-        return [
-            f"{record.run_id} of chain began before its past was done"
-            for record in chain
-            if record.started_at is not None and (record.interval_start or 0) > to_us(START)
-            if done_at.get(record.interval_start or 0, record.started_at + 1) > record.started_at
-        ]
-
     async def judge_done(self, store: JobStore, records: list[RunRecord]) -> list[str]:
         wanted: dict[tuple[int, int], str] = {}
         for record in records:
@@ -313,35 +309,6 @@ class World:
             for at in range(one.start, one.end, 20_000_000)
         }
         return [] if wanted == found else [f"the done-set differs from the records: {wanted.items() ^ found.items()}"]
-
-    def judge_backfills(self, rows: Sequence[BackfillRow], records: list[RunRecord]) -> list[str]:
-        """The counts add up, and what came after others has seen what they wrote."""
-        problems: list[str] = []
-        by_id = {row.backfill_id: row for row in rows}
-        for row in rows:
-            ended = row.succeeded_count + row.failed_count + row.cancelled_count
-            left = row.live_count if row.state is BackfillState.RUNNING else 0
-            if row.created_count != ended + row.live_count or row.live_count != left:
-                problems.append(f"the counts of backfill {row.backfill_id} do not add up")
-            for first in (by_id[backfill_id] for backfill_id in row.after):
-                if row.state is BackfillState.FINISHED:
-                    problems += self.judge_downstream(first, records)
-        return problems
-
-    def judge_downstream(self, first: BackfillRow, records: list[RunRecord]) -> list[str]:
-        done_at = first.finished_at or 0
-        seen = {
-            record.interval_start
-            for record in records
-            if record.job_id == "sum" and (record.started_at or record.finished_at or 0) >= done_at
-        }
-        ran = {
-            (record.interval_start or 0) // SUM * SUM
-            for record in records
-            if record.backfill_id == first.backfill_id and record.state is RunState.SUCCEEDED
-        }
-        stale = [at for at in ran if at >= to_us(START) and at + SUM <= done_at and at not in seen]
-        return [f"the sum of {at} is older than backfill {first.backfill_id}" for at in stale]
 
     async def judge_rows(self, store: JobStore, records: list[RunRecord]) -> list[str]:
         """The last success of an interval has its row, and nothing else has."""
