@@ -71,6 +71,9 @@ def without_lifespan(answer: str = "plain") -> ASGIApplicationType:
     return app
 
 
+named_app = without_lifespan("by its name")
+
+
 async def fetch(url: str, **options: Any) -> str:
     """GET a page on a connection of its own."""
     from aiohttp import ClientSession

@@ -5,7 +5,9 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.services.support_asgi import Recorder, fetch, without_lifespan
@@ -171,6 +173,32 @@ async def test_options_of_uvicorn_are_attributes() -> None:
         assert "data" == response.headers["X-Team"]
         assert "Server" not in response.headers
         assert "Date" in response.headers
+
+
+@pytest.mark.filterwarnings("ignore:Uvicorn's native WSGI implementation is deprecated:DeprecationWarning")
+async def test_wsgi_factories_and_names_are_served() -> None:
+    def wsgi(environ: dict[str, Any], start_response: Callable[..., object]) -> list[bytes]:
+        start_response("200 OK", [("Content-Length", "4")])
+        return [b"wsgi"]
+
+    services = {
+        "wsgi": Web(app=wsgi, interface="wsgi"),
+        "plain": Web(app=without_lifespan, factory=True),
+        "by its name": Web(app="tests.unit.services.support_asgi:named_app"),
+    }
+    async with program(*services.values()):
+        for answer, service in services.items():
+            assert answer == await fetch(url(service))
+
+
+async def test_a_start_that_fails_after_the_port_is_bound_gives_it_back() -> None:
+    sock = socket.create_server(("127.0.0.1", 0))
+    app = Recorder()
+    with pytest.raises(TypeError):
+        async with program(Web(app=app, sock=sock, backlog="many")):
+            pass
+    assert -1 == sock.fileno()
+    assert ["started", "stopped"] == app.events
 
 
 async def test_each_server_says_for_itself_whether_requests_are_logged(caplog: pytest.LogCaptureFixture) -> None:
