@@ -8,7 +8,7 @@ import gzip
 import logging
 
 from mainspring.runtime import entrypoint
-from mainspring.services import SentrySender, TCPServer
+from mainspring.services import RavenSender, SentrySender, TCPServer
 
 log = logging.getLogger("shop")
 
@@ -29,13 +29,17 @@ async def main() -> None:
     """Fail once."""
     server = Sentry(address="127.0.0.1", port=0)
     async with entrypoint(server, log_config=False) as program:
-        sender = SentrySender(sentry_dsn=f"http://key@127.0.0.1:{server.port}/1", tags={"shop": "corner"})
-        await program.start_services(sender)
+        dsn = f"http://key@127.0.0.1:{server.port}/1"
+        senders = (
+            SentrySender(sentry_dsn=dsn, tags={"shop": "corner"}),
+            RavenSender(sentry_dsn=dsn, client_options={"tags": {"shop": "corner"}}),  # as raven's client was told
+        )
+        await program.start_services(*senders)
         try:
             print(1 / 0)
         except ZeroDivisionError:
             log.exception("the till is broken")
-        await program.stop_services(sender)
+        await program.stop_services(*senders)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A server and a client over TLS, with certificates that OpenSSL's command makes.
+"""A server and clients over TLS, with certificates that OpenSSL's command makes.
 
 python examples/services/tls_echo.py
 """
@@ -8,7 +8,7 @@ import ssl
 import subprocess
 
 from mainspring.runtime import entrypoint
-from mainspring.services import TLSClient, TLSServer
+from mainspring.services import RobustTLSClient, TLSClient, TLSServer
 
 
 class Echo(TLSServer):
@@ -29,7 +29,22 @@ class Hello(TLSClient):
         answered.set()
 
 
+class Again(RobustTLSClient):
+    """Says hello in two connections."""
+
+    reconnect_timeout = 0.1
+    count = 0
+
+    async def handle_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hello again\n")
+        print((await reader.readline()).decode().strip())
+        self.count += 1
+        if self.count == 2:
+            enough.set()
+
+
 answered = asyncio.Event()
+enough = asyncio.Event()
 
 
 def make_certificate() -> None:
@@ -46,6 +61,10 @@ async def main() -> None:
     async with entrypoint(server, log_level="error") as program:
         await program.start_services(Hello(address="localhost", port=server.port, ca="cert.pem"))
         await answered.wait()
+        again = Again(address="localhost", port=server.port, ca="cert.pem")
+        await program.start_services(again)
+        await enough.wait()
+        await program.stop_services(again)
         try:
             await program.start_services(Hello(address="localhost", port=server.port))
         except ssl.SSLCertVerificationError as error:

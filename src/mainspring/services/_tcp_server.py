@@ -178,7 +178,7 @@ class TCPServer(SimpleServer):
         writer = asyncio.StreamWriter(transport, protocol, reader, self.loop)
         try:
             await self.handle_client(reader, writer)
-        except ConnectionError as error:
+        except (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError) as error:
             log.info("%r lost a client: %s", self, str(error) or type(error).__name__)
         except Exception as error:  # supervisor: one client's failure is not the others'
             log.error("%r failed to serve a client", self, exc_info=error)

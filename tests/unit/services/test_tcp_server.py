@@ -4,6 +4,7 @@ import asyncio
 import logging
 import pickle
 import socket
+import ssl
 from typing import ClassVar
 
 import pytest
@@ -98,12 +99,13 @@ async def test_the_connection_ends_with_the_handler(caplog: pytest.LogCaptureFix
     assert "no idea" == str(record.exc_info[1])
 
 
-async def test_a_client_that_leaves_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
-    server = Failing(address="127.0.0.1", port=0, error=ConnectionResetError())
+@pytest.mark.parametrize("error", [ConnectionResetError(), asyncio.IncompleteReadError(b"", 3), ssl.SSLEOFError()])
+async def test_a_client_that_leaves_is_no_failure(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    server = Failing(address="127.0.0.1", port=0, error=error)
     with caplog.at_level(logging.INFO, logger="mainspring.services"):
         async with program(server):
             await say(server, b"")
-    assert "lost a client: ConnectionResetError" in caplog.text
+    assert f"lost a client: {str(error) or type(error).__name__}" in caplog.text
     assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
 
 
