@@ -16,6 +16,7 @@ from mainspring.errors import StaleFenceError
 from mainspring.jobs.model import TRANSITIONS, RunState
 from mainspring.jobs.stores import (
     Claim,
+    ConfigRow,
     Enqueue,
     Finish,
     JobStore,
@@ -45,6 +46,7 @@ class RunStoreMachine(RuleBasedStateMachine):
         self.wait(self.store.open())
         self.known: dict[str, RunRecord] = {}
         self.limited: set[str] = set()
+        self.configs: dict[str, list[bool]] = {}  # of each version of a job, whether it is put ahead of its time
         self.stale: list[RunRecord] = []
         self.epoch = 0
 
@@ -58,6 +60,7 @@ class RunStoreMachine(RuleBasedStateMachine):
         return self.runner.run(body())
 
     def teardown(self) -> None:
+        assert [] == self.wait(self.store.check())
         self.wait(self.store.close())
         self.runner.close()
         self.folder.cleanup()
@@ -92,6 +95,7 @@ class RunStoreMachine(RuleBasedStateMachine):
             assert hot
             assert not limited
             record = answer
+            assert record.config_version == self.in_force(job)
         self.known[run.run_id] = record
         if limited:
             self.limited.add(run.run_id)
@@ -119,10 +123,29 @@ class RunStoreMachine(RuleBasedStateMachine):
             assert before.state in FREE
             assert record.fence > before.fence
             assert record.attempt == before.attempt + 1
+            first = before.started_at is None
+            assert record.config_version == (self.in_force(record.job_id) if first else before.config_version)
             self.known[record.run_id] = record
         if taken and len(taken) < startable:
             left = [r.priority for r in unlimited if self.known[r.run_id].state in FREE]
             assert max(left, default=0) <= min(r.priority for r in taken)
+
+    @rule(job=st.sampled_from(JOBS), ahead=st.booleans())
+    def put_config(self, job: str, ahead: bool) -> None:
+        versions = self.configs.setdefault(job, [])
+        versions.append(ahead)
+        since = 2**60 if ahead else 0
+        row = ConfigRow(job_id=job, version=len(versions), value=b"{}", effective_from=since, created_at=0)
+
+        async def body() -> ConfigRow:
+            return await self.store.put_config(row)
+
+        assert row == self.runner.run(body())
+
+    def in_force(self, job: str) -> int | None:
+        """Return the highest version of a job's config that is not put ahead of its time."""
+        numbers = [number for number, ahead in enumerate(self.configs.get(job, []), start=1) if not ahead]
+        return max(numbers, default=None)
 
     @precondition(lambda self: bool(self.running()))
     @rule(data=st.data(), state=st.sampled_from(ENDS), again=st.booleans())

@@ -6,8 +6,9 @@ schema is not used: the last good one stays, with a warning for each new reason.
 """
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Final  # Any: a config holds plain JSON
 
 from mainspring.base import decode_json, encode_json, from_us, to_us
@@ -62,17 +63,16 @@ class JobConfigs:
             return RunConfig(effective_config(declared=definition.config, file=file, call=call))
         problems: list[ConfigError] = []
         changes = self._changes
-        async for stored in self._candidates(record.job_id, record.config_version or 0, problems):
-            for layer in self._files(record.job_id, file):
+        for find in (self._wanted, self._older, _none):
+            found = await find(record.job_id, record.config_version or 0, problems)
+            for stored, layer in product(found, self._files(record.job_id, file)):
                 values = effective_config(declared=definition.config, file=layer, stored=stored, call=call)
                 try:
                     instance = check_config(definition, values, stored)
                 except ConfigError as error:
                     problems.append(error)
                     continue
-                self._remember(record.job_id, stored, layer)
-                if not problems and changes == self._changes and stored is not None:
-                    self._fresh.add((record.job_id, stored.version))
+                self._remember(record.job_id, stored, layer, is_fresh=not problems and changes == self._changes)
                 self._complain(record.job_id, problems)
                 return RunConfig(values, instance)
         raise problems[0]
@@ -95,44 +95,51 @@ class JobConfigs:
                 self.changed()
                 return version
 
-    async def _candidates(
-        self, job_id: str, number: int, problems: list[ConfigError]
-    ) -> AsyncGenerator[ConfigVersion | None]:
-        """Yield what may be a run's stored layer, the best first: its version, what that was before, older ones."""
+    async def _wanted(self, job_id: str, number: int, problems: list[ConfigError]) -> Sequence[ConfigVersion]:
+        """Return the version of a run as it is, and as it was when it could be used."""
         known = self._good.get((job_id, number))
         if known is not None and (job_id, number) in self._fresh:
-            yield known
-        elif number:
-            found = await history_of(self._store, job_id, before=number + 1, limit=1)
-            problem = _problem_of(found, job_id, number)
-            if problem is None:
-                yield found[0]
-            else:
-                problems.append(problem)
-            if found and found[0].version == number and known is not None:
-                yield known
-            async for one in self._older(job_id, number):
-                yield one
-        yield None
+            return (known,)
+        if not number:
+            return ()
+        found = await history_of(self._store, job_id, before=number + 1, limit=1)
+        problem = _problem_of(found, job_id, number)
+        if problem is None:
+            return (found[0],) if known is None else (found[0], known)
+        problems.append(problem)
+        is_there = bool(found) and found[0].version == number
+        return (known,) if known is not None and is_there else ()
 
-    async def _older(self, job_id: str, number: int) -> AsyncGenerator[ConfigVersion]:
-        now = from_us(self._store.now())
-        for one in await history_of(self._store, job_id, before=number, limit=_OLDER):
-            if one.problem is None and one.effective_from <= now:
-                yield one
+    async def _older(self, job_id: str, number: int, _: list[ConfigError]) -> Sequence[ConfigVersion]:
+        """Return the versions before it that can be read and were in force, the newest first."""
+        if not number:
+            return ()
+        now, before = from_us(self._store.now()), await history_of(self._store, job_id, before=number, limit=_OLDER)
+        return [one for one in before if one.problem is None and one.effective_from <= now]
 
     def _files(self, job_id: str, file: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:  # Any: as above
         good = self._good_files.get(job_id, file)
         return (file,) if good == file else (file, good)
 
-    def _remember(self, job_id: str, stored: ConfigVersion | None, file: Mapping[str, Any]) -> None:  # Any: as above
+    def _remember(
+        self,
+        job_id: str,
+        stored: ConfigVersion | None,
+        file: Mapping[str, Any],  # Any: as above
+        *,
+        is_fresh: bool,
+    ) -> None:
         self._good_files[job_id] = file
-        if stored is not None:
-            self._good[job_id, stored.version] = stored
-            while len(self._good) > _KEPT:
-                oldest = next(iter(self._good))
-                del self._good[oldest]
-                self._fresh.discard(oldest)
+        if stored is None:
+            return
+        key = (job_id, stored.version)
+        self._good[key] = stored
+        if is_fresh:
+            self._fresh.add(key)
+        if len(self._good) > _KEPT:
+            oldest = next(iter(self._good))
+            del self._good[oldest]
+            self._fresh.discard(oldest)
 
     def _complain(self, job_id: str, problems: Sequence[ConfigError]) -> None:
         said = str(problems[0]) if problems else ""
@@ -141,6 +148,11 @@ class JobConfigs:
                 "the config of job %s was changed and cannot be used; the last good one stays: %s", job_id, said
             )
         self._complaints[job_id] = said
+
+
+async def _none(job_id: str, number: int, problems: list[ConfigError]) -> Sequence[None]:
+    """Return that there is no stored layer."""
+    return (None,)
 
 
 def check_config(definition: JobDefinition, values: Mapping[str, object], stored: ConfigVersion | None) -> object:
