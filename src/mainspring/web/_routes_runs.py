@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from mainspring.base import decode_json
 from mainspring.jobs import JobApp, JobReader, RunRecord, RunState, shown
-from mainspring.web._views import AttemptLogView, Page, RunDetailView, RunView, error_of, json_of
+from mainspring.web._views import AttemptLogView, EventView, Page, RunDetailView, RunView, error_of, json_of
 
 _SCANNED: Final = 10_000  # runs that one request for a text looks at; the page then says where to go on
 _STEP: Final = 500
@@ -70,7 +70,7 @@ class RunRoutes:
             record = await reader.run(run_id)
             if record is None:
                 raise HTTPException(404, f"there is no run {run_id!r}")
-            logs = await reader.logs(record.run_id)
+            logs, events = await reader.logs(record.run_id), await reader.events(record.run_id)
         one = self._app.jobs.get(record.job_id)
         config: dict[str, Any] | None = None  # Any: a config holds plain JSON
         if record.config is not None:
@@ -83,6 +83,7 @@ class RunRoutes:
             config=config,
             value=json_of(record.value),
             traceback=record.error_detail,
+            events=[EventView.of(one) for one in events],
             log=[AttemptLogView.of(attempt, log) for attempt, log in logs],
         )
 

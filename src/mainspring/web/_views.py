@@ -15,6 +15,7 @@ from mainspring.jobs import (
     BackfillProgress,
     BackfillRow,
     ConfigVersion,
+    EventRow,
     JobDefinition,
     JobRow,
     RunLog,
@@ -262,8 +263,22 @@ class AttemptLogView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventView:
+    """Something that befell a run and its record cannot say: retried, lease_lost, skipped, sink_failed, late."""
+
+    at: datetime
+    kind: str
+    detail: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, row: EventRow) -> Self:
+        """Make it of a row."""
+        return cls(at=from_us(row.happened_at), kind=row.kind.value, detail=row.detail)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunDetailView:
-    """A run with its value, its traceback, what its call configured (without secrets), and what it logged."""
+    """A run with its value, its traceback, what its call configured (without secrets), its events and its log."""
 
     run: RunView
     fence: int
@@ -271,6 +286,7 @@ class RunDetailView:
     config: Mapping[str, Any] | None
     value: Any
     traceback: str | None
+    events: Sequence[EventView]
     log: Sequence[AttemptLogView]
 
 

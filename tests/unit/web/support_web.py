@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Scope
 
+from mainspring.base import Backoff
 from mainspring.jobs import JobApp, JobContext
 
 START = datetime(2013, 3, 10, tzinfo=UTC)
@@ -93,6 +94,11 @@ def make_shop(**options: Any) -> JobApp:
     @app.job("greet")
     async def greet(config: dict[str, str]) -> str:
         return f"hello {config['name']}"
+
+    @app.job("second_time", retry=Backoff.constant(0.0, max_tries=2))
+    async def second_time(ctx: JobContext) -> None:
+        if ctx.attempt == 1:
+            raise ValueError("not yet")
 
     @app.job("boom")
     async def boom() -> None:

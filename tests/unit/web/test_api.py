@@ -48,10 +48,11 @@ async def pages(client: Client, path: str, key: str) -> list[list[Any]]:
 
 async def test_jobs_are_listed_by_id_with_what_the_store_knows(client: Client, shop: JobApp) -> None:
     await shop.run_job("greet", {"name": "Ann"})
-    assert [["a/daily", "boom"], ["greet", "hourly"]] == await pages(client, "jobs?limit=2", "job_id")
+    found = await pages(client, "jobs?limit=2", "job_id")
+    assert [["a/daily", "boom"], ["greet", "hourly"], ["second_time"]] == found
     assert [["hourly"]] == await pages(client, "jobs?tag=prices", "job_id")
     assert [["hourly"]] == await pages(client, "jobs?text=PRICES", "job_id")
-    _, _, greet, hourly = (await client.get("/api/v1/jobs")).json["items"]
+    _, _, greet, hourly, _ = (await client.get("/api/v1/jobs")).json["items"]
     assert ({"succeeded": 1}, None) == (greet["runs"], greet["schedule"])
     assert ("Load the prices of an hour.", "America/New_York", False) == (
         hourly["what"],
@@ -119,6 +120,10 @@ async def test_a_run_is_shown_with_all_that_is_known_of_it(client: Client, shop:
     assert ("2013-03-10T00:00:00Z", "backfill") == (run["interval_start"], run["kind"])
     ((attempt,),) = [(await client.get(f"/api/v1/runs/{run['run_id']}")).json["log"]]
     assert (1, 0) == (attempt["attempt"], attempt["dropped_count"])
+    retried = await shop.run_job("second_time")
+    (event,) = (await client.get(f"/api/v1/runs/{retried.run_id}")).json["events"]
+    assert ("retried", True) == (event["kind"], event["at"].endswith("Z"))
+    assert "not yet" in str(event["detail"])
     missing = await client.get("/api/v1/runs/0123456789")
     assert (404, "there is no run '0123456789'") == (missing.status, missing.json["detail"])
 
@@ -169,7 +174,7 @@ async def test_the_program_is_shown(shop: JobApp) -> None:
     (node,) = (await client.get("/api/v1/nodes")).json["items"]
     assert (True, True, 0) == (node["alive"], node["here"], node["running"])
     app = (await client.get("/api/v1/app")).json
-    assert ("shop", 4, "memory", []) == (app["label"], app["jobs"], app["store"], app["queues"])
+    assert ("shop", 5, "memory", []) == (app["label"], app["jobs"], app["store"], app["queues"])
     found = (await client.get("/api/v1/statistics?kind=ThreadPoolStatistic")).json["items"]
     assert {"ThreadPoolStatistic"} == {one["kind"] for one in found}
     unready = await client.get("/readyz")
