@@ -54,7 +54,7 @@ def certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run_until(loop: asyncio.AbstractEventLoop, condition: Callable[[], object]) -> None:
     """Run for ever, but stop when the condition holds."""
-    watching = loop.create_task(eventually(condition))
+    watching = loop.create_task(eventually(condition, within=20))
     watching.add_done_callback(lambda _: loop.stop())
     loop.run_forever()
     watching.result()
@@ -155,7 +155,7 @@ def test_2_4_4_and_2_4_6_tcp_clients(kind: type[TCPClient], unused_port: int) ->
         EchoClient(address="localhost", port=unused_port, connect_retry_timeout=0.01, reconnect_timeout=0.01),
         log_config=False,
     ) as loop:
-        loop.run_until_complete(eventually(lambda: talks))
+        loop.run_until_complete(eventually(lambda: talks, within=20))
 
 
 @pytest.mark.extras
@@ -195,7 +195,7 @@ def test_2_4_5_and_2_4_7_tls_clients(kind: type[TLSClient], unused_port: int, ce
         ),
         log_config=False,
     ) as loop:
-        loop.run_until_complete(eventually(lambda: talks))
+        loop.run_until_complete(eventually(lambda: talks, within=20))
 
 
 def test_2_4_8_periodic_service() -> None:

@@ -19,7 +19,7 @@ async def test_what_grows_is_shown(group_by: GroupBy) -> None:
     async with program(tracer):
         assert tracemalloc.is_tracing()
         leak = [bytes(1000) for _ in range(1000)]
-        await eventually(lambda: any("test_memory_tracer.py" in one for one in reports[1:]))
+        await eventually(lambda: any("test_memory_tracer.py" in one for one in reports[1:]), within=20)
     assert not tracemalloc.is_tracing()
     heading, titles, *lines = reports[-1].splitlines()
     assert "Top memory usage:" == heading
@@ -33,7 +33,7 @@ async def test_the_file_holds_folded_stacks(tmp_path: Path) -> None:
     path = tmp_path / "memory.folded"
     async with program(MemoryTracer(interval=0.01, path=path, frames=5, logger=str)):
         leak = bytearray(1_000_000)
-        await eventually(path.exists)
+        await eventually(path.exists, within=20)
     stacks = [line.rpartition(" ") for line in path.read_text().splitlines()]
     assert [one for one in stacks if "test_memory_tracer.py" in one[0] and int(one[2]) >= len(leak)]
     assert ["memory.folded"] == os.listdir(tmp_path)

@@ -22,7 +22,7 @@ async def test_reports_come_again_and_again_and_at_the_end(tmp_path: Path) -> No
     async with program(Profiler(interval=0.01, top_results=50, path=path, order="ncalls", logger=reports.append)):
         for _ in range(20_000):
             work()
-        await eventually(lambda: any("(work)" in one for one in reports))
+        await eventually(lambda: any("(work)" in one for one in reports), within=20)
         before = len(reports)
     assert before < len(reports)
     assert "Ordered by: call count" in reports[-1]

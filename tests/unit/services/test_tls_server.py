@@ -119,6 +119,7 @@ async def test_a_client_that_never_shakes_hands_is_dropped(
             await eventually(lambda: server.connection_count == 1)
             assert b"" == await reader.read()
             writer.close()
+            server.handshake_timeout = 10.0
             assert b"hello\n" == await ask(server, ca=certificates.ca)
     assert "refused a client" in caplog.text
 
