@@ -1,9 +1,11 @@
 """The history of an app is pruned now and then, and when somebody asks for it."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from tests.unit.jobs.engine.support_engine import running
 
-from mainspring.jobs import JobApp, Keep, Retention
+from mainspring.jobs import DataInterval, JobApp, Keep, Retention
 from mainspring.jobs.engine import _retention
 from mainspring.jobs.engine._app import KEEP_MOST
 from mainspring.testing import VirtualClock
@@ -17,6 +19,9 @@ def make_app(retention: Retention | None = KEEP_MOST) -> JobApp:
         pass
 
     return app
+
+
+START = datetime(2013, 1, 1, tzinfo=UTC)  # of the virtual clock
 
 
 async def kept(app: JobApp) -> int:
@@ -51,3 +56,24 @@ async def test_pruning_on_request_goes_on_until_nothing_is_left_to_do(
         assert 7 == await app.prune(Retention(succeeded=Keep(age=6600)))
         assert 10 == await app.prune(Retention(succeeded=Keep(count=0)))
         assert 1 == await kept(app)  # it ended in the last ten minutes
+
+
+async def test_what_failed_can_be_reprocessed_when_its_records_are_gone(virtual_clock: VirtualClock) -> None:
+    app = JobApp("kept", store="memory", poll_interval=600)
+    seen: list[datetime] = []
+
+    @app.job("load", every=600)
+    async def load(data_interval: DataInterval) -> None:
+        seen.append(data_interval.start)
+        if data_interval.start == START and len(seen) < 7:
+            raise ValueError("no luck")
+
+    async with running(app):
+        await virtual_clock.advance(3600 + 300)
+        await virtual_clock.advance(600)
+        assert START == seen[0]
+        gone = Retention(succeeded=Keep(count=0), failed=Keep(count=0))
+        assert 6 == await app.prune(gone)
+        backfill = await app.backfill("load", START, START + timedelta(hours=1), reprocess="failed")
+        assert 1 == (await backfill.wait()).succeeded
+        assert START == seen[-1]
