@@ -72,6 +72,27 @@ async def test_a_watermark_stops_at_the_first_gap_or_failure(stores: StoreFactor
         assert [("job", 4 * HOUR), ("gap", 2 * HOUR)] == await store.watermarks(["job", "never", "gap", "unknown"])
 
 
+async def test_runs_of_several_states_are_listed_newest_first(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        ids: dict[RunState, list[str]] = {}
+        for state in (RunState.FAILED, RunState.SUCCEEDED, RunState.CANCELLED) * 3:
+            run = new_run(store)
+            await enqueue(store, run)
+            await store.finish(ending(await claim_one(store, epoch), state))
+            ids.setdefault(state, []).append(run.run_id)
+        waiting = new_run(store)
+        await enqueue(store, waiting)
+        wanted = frozenset({RunState.FAILED, RunState.CANCELLED, RunState.AVAILABLE})
+        newest = sorted([*ids[RunState.FAILED], *ids[RunState.CANCELLED], waiting.run_id], reverse=True)
+        first = await store.runs(RunFilter(states=wanted, limit=4))
+        assert newest[:4] == [one.run_id for one in first]
+        rest = await store.runs(RunFilter(states=wanted, before=first[-1].run_id, limit=4))
+        assert newest[4:] == [one.run_id for one in rest]
+        succeeded = await store.runs(RunFilter(states=frozenset({RunState.SUCCEEDED}), job_id="job"))
+        assert sorted(ids[RunState.SUCCEEDED], reverse=True) == [one.run_id for one in succeeded]
+
+
 async def test_runs_are_listed_by_when_they_were_made(stores: StoreFactory) -> None:
     async with stores() as store:
         epoch = await store.open_node("a")

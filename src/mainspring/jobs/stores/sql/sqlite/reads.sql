@@ -7,6 +7,9 @@ SELECT {ended} FROM history WHERE run_id >= ? AND run_id < ? LIMIT 2
 -- name: live_page
 SELECT {live} FROM run WHERE {where} ORDER BY run_id DESC LIMIT :limit
 
+-- name: running_page
+SELECT {live} FROM run INDEXED BY run_held WHERE {where} ORDER BY run_id DESC LIMIT :limit
+
 -- name: ended_page
 SELECT {ended} FROM history WHERE {where} ORDER BY run_id DESC LIMIT :limit
 
