@@ -13,7 +13,7 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, Final
 
-from mainspring.errors import InvalidArgumentError
+from mainspring.errors import BindError, InvalidArgumentError
 from mainspring.services._listening import Socket, check_place, given, open_socket, take_name
 from mainspring.services._simple_server import SimpleServer
 from mainspring.transport import SocketOption
@@ -105,9 +105,14 @@ class TCPServer(SimpleServer):
     async def start(self) -> None:
         """Listen, and return."""
         self._context = await self.make_context()
-        self._socket = await open_socket(self, "tcp" if self._context is None else "tls")
-        take_name(self, self._socket)
-        self._socket.listen(self.backlog)
+        sock = await open_socket(self, "tcp" if self._context is None else "tls")
+        take_name(self, sock)
+        try:
+            sock.listen(self.backlog)
+        except OSError as error:  # another socket was bound to the same address, and was faster
+            sock.close()
+            raise BindError(where=f"{self.address}:{self.port}", reason=error.strerror or str(error)) from error
+        self._socket = sock
         self._resume()
 
     async def make_context(self) -> ssl.SSLContext | None:

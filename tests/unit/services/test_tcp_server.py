@@ -206,6 +206,17 @@ async def test_a_port_that_is_taken_is_a_clear_error() -> None:
         assert b"x\n" == await say(server, b"x\n")
 
 
+async def test_a_socket_that_may_not_listen_is_closed() -> None:
+    with bind_socket(address="127.0.0.1") as faster:
+        port = faster.getsockname()[1]
+        sock = bind_socket(address="127.0.0.1", port=port)
+        faster.listen()
+        with pytest.raises(BindError, match=rf"cannot listen on 127\.0\.0\.1:{port}: Address already in use"):
+            async with program(Echo(sock=sock)):
+                raise NotImplementedError
+        assert -1 == sock.fileno()
+
+
 async def test_many_clients_at_once_are_accepted() -> None:
     server = Echo(address="127.0.0.1", port=0)
     async with program(server):
