@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, Final, cast  # Any: what the child says
 
 from mainspring.base import current_clock, decode_json, encode_json, new_id
-from mainspring.errors import StoreOpenError
+from mainspring.errors import MissingExtraError, StoreOpenError
 
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 20.0
@@ -49,10 +50,14 @@ class EngineProcess:
         """Start it, on the port that it had before, and wait until it answers; does nothing while it runs.
 
         Raises:
-            StoreOpenError: the folder cannot be used, another process has it, or the extra is not installed.
+            StoreOpenError: the folder cannot be used, or another process has it.
+            MissingExtraError: the engine is not installed.
         """
         if self.alive:
             return
+        for module in ("chdb", "aiohttp"):  # which are for the child to import
+            if find_spec(module) is None:
+                raise MissingExtraError(feature="an embedded ClickHouse engine", module=module, extra="chdb")
         self.stop()
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._process = subprocess.Popen(

@@ -21,7 +21,8 @@ class ClickHouseServer:
         path: where it keeps its data; a folder that is deleted at the end unless given.
 
     Raises:
-        StoreOpenError: (from `start`) the extra is not installed, or the folder cannot be used.
+        StoreOpenError: (from `start`) the folder cannot be used.
+        MissingExtraError: (from `start`) the extra is not installed.
     """
 
     def __init__(self, path: str | Path | None = None) -> None:

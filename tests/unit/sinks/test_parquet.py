@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ from mainspring.sinks import Parquet, SinkSet, parquet
 
 pytestmark = pytest.mark.extras
 
-arrow: Any = import_module("pyarrow")  # Any: it has no types of its own
-read_table: Any = import_module("pyarrow.parquet").read_table
-ParquetFile: Any = import_module("pyarrow.parquet").ParquetFile
+arrow: Any = pytest.importorskip("pyarrow")  # Any: it has no types of its own
+read_table: Any = pytest.importorskip("pyarrow.parquet").read_table
+ParquetFile: Any = pytest.importorskip("pyarrow.parquet").ParquetFile
 
 
 class Side(Enum):

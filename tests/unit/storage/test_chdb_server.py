@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import socket
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -127,3 +128,24 @@ def test_a_client_that_leaves_in_the_middle_frees_its_connection(clickhouse_serv
         with urllib.request.urlopen(request, timeout=60) as answer:
             assert answer.read(1000)
     assert b"1\n" == ask(clickhouse_server, b"SELECT 1")[2]
+
+
+def test_a_statement_without_end_is_refused_and_a_long_one_is_read_whole(clickhouse_server: ClickHouseServer) -> None:
+    assert 200 == ask(clickhouse_server, b"SELECT 1" + b" " * (3 << 20))[0]
+    status, headers, _ = ask(clickhouse_server, b"SELECT 1" + b" " * (66 << 20))
+    assert (500, "36") == (status, headers["X-ClickHouse-Exception-Code"])
+
+
+def test_an_insert_whose_first_piece_is_only_its_statement_is_read_whole(clickhouse_server: ClickHouseServer) -> None:
+    ask(clickhouse_server, b"CREATE TABLE server_pieces (a String) ENGINE = Memory")
+    with socket.create_connection(("127.0.0.1", clickhouse_server.port), timeout=60) as connection:
+        head = (
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+            f"X-ClickHouse-Key: {clickhouse_server.options['password']}\r\n\r\n"
+        )
+        connection.sendall(head.encode())
+        for piece in (b"INSERT INTO server_pieces ", b"FORMAT CSV\n", b"one\n", b"two\n"):
+            connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+        connection.sendall(b"0\r\n\r\n")
+        assert b"200 OK" in connection.recv(1000)
+    assert b"one\ntwo\n" == ask(clickhouse_server, b"SELECT a FROM server_pieces ORDER BY a")[2]

@@ -1,7 +1,6 @@
 """DataFrames on their way into a table."""
 
 from datetime import UTC, datetime
-from importlib import import_module
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from mainspring.storage._clickhouse_values import converter
 
 pytestmark = pytest.mark.extras
 
-pd: Any = import_module("pandas")  # Any: it has no types of its own
+pd: Any = pytest.importorskip("pandas")  # Any: it has no types of its own
 
 
 def test_only_texts_in_columns_of_dates_are_changed_and_the_frame_stays_as_it_was() -> None:

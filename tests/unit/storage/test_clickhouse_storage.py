@@ -1,7 +1,6 @@
 """Tables and inserts on a real engine, over a server's HTTP interface."""
 
 import asyncio
-from importlib import import_module
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from mainspring.testing import ClickHouseServer, TCPProxy
 
 pytestmark = pytest.mark.extras
 
-pd: Any = import_module("pandas")  # Any: it has no types of its own
+pd: Any = pytest.importorskip("pandas")  # Any: it has no types of its own
 
 ROWS = [(1, "Alice", "2024-01-01", "2024-01-01 10:00:00"), (2, "Bob", None, "2024-01-02T12:00:00+01:00")]
 PER_ATTEMPT = 2  # the driver tries once more by itself when the server closes a connection under it

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mainspring.errors import StoreOpenError
+from mainspring.errors import MissingExtraError, StoreOpenError
 from mainspring.storage import EngineProcess
 from mainspring.testing import PythonChild, eventually
 
@@ -82,6 +82,15 @@ def test_a_child_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest
     engine.start()
     engine.stop()
     assert not engine.alive
+
+
+def test_without_the_extra_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_found(name: str) -> None:
+        return None
+
+    monkeypatch.setattr("mainspring.storage._engine_process.find_spec", not_found)
+    with pytest.raises(MissingExtraError, match=r"mainspring\[chdb\]"):
+        EngineProcess(tmp_path / "data").start()
 
 
 def _runs(pid: int) -> bool:
