@@ -63,14 +63,18 @@ class Alerts:
             return
         self._end = self._stream.listen(self._happened)
         watching = keep_doing(self._look, self._wake, what="look for late runs")
-        self._tasks = [asyncio.create_task(watching, name="mainspring-late")]
-        self._tasks += [asyncio.create_task(self._deliver(), name="mainspring-alerts") for _ in range(_AT_ONCE)]
+        self._tasks = [asyncio.create_task(watching, name="mainspring-late"), *self._deliverers()]
+
+    def _deliverers(self) -> "list[asyncio.Task[None]]":
+        return [asyncio.create_task(self._deliver(), name="mainspring-alerts") for _ in range(_AT_ONCE)]
 
     async def close(self, *, timeout: float) -> None:
         """Deliver what waits, for `timeout` seconds at most, and end."""
         if self._end is not None:
             self._end()
             self._end = None
+            if all(task.done() for task in self._tasks):  # by a loop that is shut down before the app
+                self._tasks = self._deliverers()
             try:
                 async with asyncio.timeout(timeout):
                     await self._waiting.join()
@@ -111,12 +115,14 @@ class Alerts:
         return min(max((soonest - self._store.now()) / 1e6, 0.001), _LONGEST_PAUSE)
 
     def _put(self, definition: JobDefinition, kind: Literal["failed", "late"], record: RunRecord) -> None:
-        if definition.alert is None:
-            return
+        if definition.alert is not None:
+            self._enqueue(definition, _alert_of(definition, kind, record))
+
+    def _enqueue(self, definition: JobDefinition, alert: Alert) -> None:
         try:
-            self._waiting.put_nowait((definition, _alert_of(definition, kind, record)))
+            self._waiting.put_nowait((definition, alert))
         except asyncio.QueueFull:
-            log.error("an alert is dropped, %d others wait: run %s of %s is %s", MOST_WAITING, *_named(record), kind)
+            log.error("an alert is dropped, %d others wait: %s", MOST_WAITING, alert.text)
 
     async def _deliver(self) -> None:
         while True:
@@ -126,6 +132,9 @@ class Alerts:
                     await self._send(definition, alert)
             except Exception:  # supervisor: an alert that fails must not end those that follow
                 log.exception("an alert was not delivered: %s", alert.text)
+            except asyncio.CancelledError:
+                self._enqueue(definition, alert)  # for those who take over
+                raise
             finally:
                 self._waiting.task_done()
 
@@ -152,10 +161,6 @@ class Alerts:
         if inspect.isawaitable(result):
             waits: Awaitable[object] = result
             await waits
-
-
-def _named(record: RunRecord) -> tuple[str, str]:
-    return record.run_id, record.job_id
 
 
 def _next_late(definition: JobDefinition, before: int) -> int:

@@ -143,6 +143,23 @@ def test_more_than_can_wait_are_dropped_and_the_end_does_not_wait_for_ever(caplo
     assert "alerts were not delivered before the end" in caplog.text
 
 
+def test_a_bare_loop_that_ends_at_once_still_tells(tmp_path: Path) -> None:
+    """`asyncio.run` cancels every task before it lets the app close itself."""
+    app, told = make_app(tmp_path, drain_timeout=30.0), list[str]()
+
+    async def tell(alert: Alert) -> None:
+        await asyncio.sleep(0.01)
+        told.append(alert.job_id)
+
+    app.job("load", alert=tell)(fails)
+
+    async def main() -> None:
+        await asyncio.gather(*(app.run_job("load") for _ in range(7)))
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+    assert told == ["load"] * 7
+
+
 class Nightly:
     """A job that fires each hour and takes as long as it is told; notes when it was said to be late."""
 
