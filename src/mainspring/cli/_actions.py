@@ -19,6 +19,7 @@ from mainspring.cli._output import (
     log_rows,
     plan_row,
     run_row,
+    why_of,
     write_events,
     write_facts,
     write_json,
@@ -86,8 +87,9 @@ async def list_runs(app: JobApp, *, job: str | None, states: Sequence[RunState],
     """List runs, newest first."""
     async with app.reading() as reader:
         records = await reader.runs(job, states=states, limit=limit)
-    columns = ("run", "state", "job", "interval_start", "error", "attempt", "items")
-    write_rows([run_row(one) for one in records], columns=columns, as_json=as_json, empty="there are no such runs")
+    columns = ("run", "state", "job", "interval_start", "why", "attempt", "items")
+    rows = [{**run_row(one), "why": why_of(one)} for one in records]
+    write_rows(rows, columns=columns, as_json=as_json, empty="there are no such runs")
 
 
 async def show_run(app: JobApp, run_id: str, *, as_json: bool) -> None:

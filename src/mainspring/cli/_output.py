@@ -124,6 +124,14 @@ def run_row(record: RunRecord) -> Row:
     }
 
 
+def why_of(record: RunRecord) -> str | None:
+    """Return why a run is in its state: what it waits for, its error, or what skipped or cancelled it."""
+    if record.blocked_by is not None and not record.state.terminal:
+        return record.blocked_by
+    said = (record.error_type, record.error_message)
+    return ": ".join(part for part in said if part) or None
+
+
 def run_facts(record: RunRecord) -> Row:
     """Return what the commands that change a run say of it."""
     row = run_row(record)

@@ -190,6 +190,8 @@ def test_a_backfill_leaves_what_is_blocked_downstream(app: str, command: Command
     assert "daily: 0 succeeded, 1 left, running" in command.out
     (waiting,) = command.json("runs", app, "--state", "waiting")
     assert "blocked by hourly 2013-02-01T01:00Z" == waiting["blocked_by"]
+    assert 0 == command("runs", app, "--state", "waiting")
+    assert "blocked by hourly 2013-02-01T01:00Z" in command.out
 
 
 def test_a_backfill_with_failures_is_exit_code_one(app: str, command: Command) -> None:

@@ -1,11 +1,15 @@
 """Whatever a handler returns or raises, the record can hold it."""
 
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from tests.unit.jobs.engine.support_engine import eventually, make_app, running
 
-from mainspring.jobs import RunState
+from mainspring.base import Backoff
+from mainspring.jobs import EventKind, RunState
+from mainspring.sinks import Delivery
 
 
 class Unprintable(Exception):
@@ -74,3 +78,30 @@ async def test_a_value_that_is_not_json_or_too_large_is_left_out(
         assert (await app.run_job("large")).check().value is None
     assert "which is not kept" in caplog.text
     assert "more than are kept" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("on_failure", "state", "facts"),
+    [
+        ("fail", RunState.FAILED, {"sink": "broken", "items": 1}),
+        ("spool", RunState.SUCCEEDED, {"sink": "broken", "spooled": 1}),
+    ],
+)
+async def test_a_sink_that_takes_no_items_leaves_a_row(
+    tmp_path: Path, on_failure: Literal["fail", "spool"], state: RunState, facts: dict[str, object]
+) -> None:
+    app = make_app(tmp_path)
+    delivery = Delivery(retry=Backoff.constant(0.0, max_tries=1), on_failure=on_failure)
+
+    @app.sink(int, name="broken", delivery=delivery)
+    async def broken(items: Sequence[int]) -> None:
+        raise OSError("down")
+
+    @app.job("emits")
+    async def emits() -> AsyncGenerator[int]:
+        yield 1
+
+    async with running(app):
+        result = await app.run_job("emits")
+        (event,) = await app.store.events(result.run_id)
+    assert (result.state, event.kind, event.detail) == (state, EventKind.SINK_FAILED, facts)
