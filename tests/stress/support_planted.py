@@ -1,7 +1,7 @@
 """Bugs that a store or an engine could have, each as a patch that puts it in."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -190,7 +190,7 @@ def downstream_too_early(patch: pytest.MonkeyPatch) -> None:
 def past_ignored(patch: pytest.MonkeyPatch) -> None:
     """Runs that depend on their past do not wait for it."""
 
-    async def free(self: PastGuard, waiting: Sequence[RunRecord], before: RunRecord | None) -> dict[str, str]:
+    async def free(self: PastGuard, waiting: Sequence[RunRecord], ends: Mapping[str, int | None]) -> dict[str, str]:
         return {}
 
     patch.setattr(PastGuard, "blocked", free)

@@ -72,7 +72,7 @@ class NeedsKeeper:
         if now < self._next_look:
             for job_id in ended:
                 jobs = frozenset({job_id})
-                await self._settle(await self._store.waiting(jobs=jobs, limit=_IN_A_CHAIN), None)
+                await self._settle(await self._store.waiting(jobs=jobs, limit=_IN_A_CHAIN), {})
             return max(self._next_look - current_clock().monotonic(), 0.001)
         self._next_look = now + self._interval
         await self._look_at_all()
@@ -81,16 +81,18 @@ class NeedsKeeper:
 
     async def _look_at_all(self) -> None:
         after: RunRecord | None = None
+        ends: dict[str, int | None] = {}  # by job, of the last one seen on earlier pages
         while True:  # page by page: thousands that are blocked must not hide one that is free
             waiting = await self._store.waiting(jobs=self._jobs, limit=_BATCH, after=after)
-            await self._settle(waiting, after)
+            await self._settle(waiting, ends)
+            ends.update((record.job_id, record.interval_end) for record in waiting)
             if len(waiting) < _BATCH:
                 break
             after = waiting[-1]
 
-    async def _settle(self, waiting: Sequence[RunRecord], before: RunRecord | None) -> None:
+    async def _settle(self, waiting: Sequence[RunRecord], ends: Mapping[str, int | None]) -> None:
         covered = await self._coverage(waiting)
-        by_past = await self._past.blocked(waiting, before)
+        by_past = await self._past.blocked(waiting, ends)
         released: list[str] = []
         blocked: list[tuple[str, str]] = []
         for record in waiting:

@@ -30,14 +30,17 @@ class PastGuard:
         """The jobs with `depends_on_past`."""
         return self._jobs.keys()
 
-    async def blocked(self, waiting: Sequence[RunRecord], before: RunRecord | None) -> dict[str, str]:
-        """Return reasons by run id, for those of `waiting` (oldest first, behind `before`) that are not free."""
+    async def blocked(self, waiting: Sequence[RunRecord], ends: Mapping[str, int | None]) -> dict[str, str]:
+        """Return reasons by run id, for those of `waiting` (oldest first) that are not free.
+
+        Args:
+            ends: by job, where the interval of the last run ends that waits and is older than these.
+        """
         reasons: dict[str, str] = {}
         for job_id in self.jobs & {record.job_id for record in waiting}:
             of_job = [record for record in waiting if record.job_id == job_id]
-            alive = {record.interval_end for record in of_job}
-            if before is not None and before.job_id == job_id:
-                alive.add(before.interval_end)
+            alive: set[int | None] = {record.interval_end for record in of_job}
+            alive.add(ends.get(job_id))
             reasons |= await self._blocked(self._jobs[job_id], of_job, alive)
         return reasons
 

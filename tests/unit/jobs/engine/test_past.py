@@ -11,6 +11,7 @@ from tests.unit.jobs.engine.support_engine import START, at, eventually, make_ap
 
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs import DataInterval, JobApp, RunState
+from mainspring.jobs.engine import _needs
 from mainspring.testing import VirtualClock
 
 
@@ -109,6 +110,32 @@ def test_a_backfill_behind_a_failure_waits_for_it() -> None:
 
     simulate(4.5, main())
     assert chain.ran[-3:] == hours(1, 4)
+
+
+def test_a_chain_keeps_its_order_among_others_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run before may stand in the middle of an earlier page of all that waits."""
+    monkeypatch.setattr(_needs, "_BATCH", 3)
+    chain = Chain(JobApp("t", store="memory"))
+    for number in range(2):
+
+        @chain.app.job(f"stuck {number}", every=3600, needs=["never"])
+        async def stuck() -> None: ...
+
+    @chain.app.job("never", every=3600)
+    async def never() -> None: ...
+
+    async def main() -> None:
+        async with running(chain.app) as app:
+            await (await app.backfill("chain", START, at(12))).wait()
+            for number in range(2):
+                await app.backfill(f"stuck {number}", START, at(12))
+            await asyncio.sleep(5)
+            chain.ran.clear()
+            await (await app.backfill("chain", START, at(12), reprocess="all")).wait()
+            assert chain.ran == hours(0, 12)
+
+    simulate(0, main())
+    assert chain.most == 1
 
 
 async def test_a_chain_goes_on_after_a_restart(tmp_path: Path) -> None:
