@@ -23,16 +23,7 @@ def load_app(name: str) -> JobApp:
     Raises:
         InvalidArgumentError: there is no such file, module or app, or more than one, or its code raises.
     """
-    place, attribute = _split(name)
-    try:
-        module = _import(place, name)
-    except MainspringError:
-        raise
-    except Exception as error:  # supervisor: whatever a user's module raises, the command says in a sentence
-        expected = f"a module that can be imported; {_place_of(error)}: {type(error).__name__}: {error}"
-        raise InvalidArgumentError(
-            argument="APP", value=name, expected=expected, hint="run it with python to see the whole traceback"
-        ) from error
+    module, place, attribute = load_module(name)
     if attribute:
         found = getattr(module, attribute, None)
         if not isinstance(found, JobApp):
@@ -54,6 +45,25 @@ def load_app(name: str) -> JobApp:
     raise InvalidArgumentError(
         argument="APP", value=name, expected="a module with a JobApp or jobs", hint="name it `app`, or give module:name"
     )
+
+
+def load_module(name: str) -> tuple[ModuleType, str, str]:
+    """Import what `name` says; return the module, its place in words, and the attribute, "" when none is named.
+
+    Raises:
+        InvalidArgumentError: there is no such file or module, or its code raises.
+    """
+    place, attribute = _split(name)
+    try:
+        module = _import(place, name)
+    except MainspringError:
+        raise
+    except Exception as error:  # supervisor: whatever a user's module raises, the command says in a sentence
+        expected = f"a module that can be imported; {_place_of(error)}: {type(error).__name__}: {error}"
+        raise InvalidArgumentError(
+            argument="APP", value=name, expected=expected, hint="run it with python to see the whole traceback"
+        ) from error
+    return module, place, attribute
 
 
 def _place_of(error: Exception) -> str:

@@ -16,6 +16,7 @@ from mainspring.cli._bench import bench
 from mainspring.cli._config import config_commands
 from mainspring.cli._db import db_commands
 from mainspring.cli._errors import ExitCode, say_error
+from mainspring.cli._flow import flow
 from mainspring.cli._load import load_app
 from mainspring.cli._options import App, AsJson, Job, instant_of
 from mainspring.cli._options import run_action as _run
@@ -171,6 +172,7 @@ def services(
 
 
 cli.command()(proxy)
+cli.command()(flow)
 cli.command()(cancel)
 cli.command()(retry)
 cli.command()(spools.spool)

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from mainspring.dataflow._plan import BuriedMessage as BuriedMessage
     from mainspring.dataflow._process import Process as Process
     from mainspring.dataflow._routing import stable_hash as stable_hash
+    from mainspring.dataflow._service import DataflowService as DataflowService
     from mainspring.dataflow._statistics import DataflowStats as DataflowStats
     from mainspring.dataflow._statistics import EdgeStatistic as EdgeStatistic
     from mainspring.dataflow._statistics import EdgeStats as EdgeStats
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mainspring.dataflow._topology import NetworkMode as NetworkMode
     from mainspring.dataflow._topology import NetworkRunner as NetworkRunner
     from mainspring.dataflow._topology import Runner as Runner
+    from mainspring.dataflow._topology import Scheme as Scheme
     from mainspring.dataflow._topology import Topology as Topology
     from mainspring.dataflow._topology import WebSocketCxn as WebSocketCxn
     from mainspring.errors import StageFailedError as StageFailedError
@@ -32,6 +34,7 @@ else:
             "_plan": ("BuriedMessage",),
             "_process": ("Process",),
             "_routing": ("stable_hash",),
+            "_service": ("DataflowService",),
             "_statistics": ("DataflowStats", "EdgeStatistic", "EdgeStats", "StageStatistic", "StageStats"),
             "_topology": (
                 "Edge",
@@ -39,6 +42,7 @@ else:
                 "NetworkMode",
                 "NetworkRunner",
                 "Runner",
+                "Scheme",
                 "Topology",
                 "WebSocketCxn",
             ),

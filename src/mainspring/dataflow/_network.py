@@ -3,14 +3,15 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
+from contextlib import contextmanager
 from typing import Any, Final  # Any: callbacks of any form
 
 from mainspring.base import Backoff
 from mainspring.dataflow._handler import Handler
 from mainspring.dataflow._topology import NetworkCxn, NetworkMode
 from mainspring.errors import ConnectionClosedError, HandshakeError
-from mainspring.transport import Connection, Server, connect, prepare, serve
+from mainspring.transport import Broadcast, Connection, Server, TextPayload, connect, prepare, serve
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ _LOSSES: Final = (ConnectionClosedError, HandshakeError, OSError)
 class Network:
     """Listens for clients, or connects to a server again and again.
 
-    The clients that are connected lie in `p.state["clients"]`, a dict whose keys are Connections.
+    Those who are connected are the keys of the dict `p.state["clients"]`: Connections, or what `client_for` gives.
     """
 
     def __init__(self, network: NetworkCxn, handler: Handler) -> None:
@@ -29,6 +30,7 @@ class Network:
         self._handler = handler
         self._process = handler.process
         self._process.state["clients"] = {}
+        self._broadcast = Broadcast()
         self._server: Server | None = None
         self._connecting: asyncio.Task[None] | None = None
         callback = network.forward_from_client
@@ -41,13 +43,13 @@ class Network:
             self._connecting = asyncio.create_task(self._connect(), name="dataflow-connect")
             return ""
         self._server = serve(
-            f"ws://{network.host}:{network.port}",
+            f"{network.scheme}://{network.host}:{network.port}",
             self._serve,
-            auth_key=None,
+            auth_key=network.auth_key,
             allow_unauthenticated=network.allow_unauthenticated,
         )
         await self._server.start()
-        host, _, port = self._server.address.removeprefix("ws://").rstrip("/").rpartition(":")
+        host, _, port = self._server.address.partition("://")[2].rstrip("/").rpartition(":")
         self._process.address = (host, int(port))
         return f"{host}:{port}"
 
@@ -56,60 +58,65 @@ class Network:
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
+        await self._broadcast.close()
         if self._server is not None:
             await self._server.close()
 
     def forward(self, process: object, message: object) -> None:
-        """Send a message to all clients as JSON: what a last stage does when no callback is given."""
-        prepared = prepare(message)
-        for client in self._clients:
-            client.try_write_bytes(prepared)
+        """Send a message to all clients as JSON: what a last stage does when no callback is given.
 
-    @property
-    def _clients(self) -> dict[Connection, None]:
-        clients: dict[Connection, None] = self._process.state["clients"]
-        return clients
+        A client that does not keep up misses messages and harms nobody.
+        """
+        self._broadcast.send(prepare(message))
 
-    async def _serve(self, client: Connection) -> None:
-        self._clients[client] = None
-        try:
-            async for blob in client:
-                await self._take(blob, client)
-        except ConnectionClosedError as error:
-            log.debug("a client was cut off: %s", error)
-        finally:
-            self._clients.pop(client, None)
+    async def _serve(self, connection: Connection) -> None:
+        with self._present(connection) as client:
+            try:
+                async for blob in connection:
+                    await self._take(blob, client)
+            except ConnectionClosedError as error:
+                log.debug("a client was cut off: %s", error)
 
-    async def _take(self, blob: bytes | memoryview, client: Connection) -> None:
+    async def _take(self, blob: bytes | memoryview, client: Any) -> None:
         callback = self._network.forward_from_client
         if callback is not None:
-            message = _text_if_it_is(bytes(blob))
+            message = bytes(blob).decode() if isinstance(blob, TextPayload) else bytes(blob)
             await self._handler.handle_client(callback, message, *((client,) if self._takes_client else ()))
 
     async def _connect(self) -> None:
         """Keep a connection; the callback owns it until it returns, and returns True to have no other."""
-        delays = _RECONNECT.delays()
+        network, delays = self._network, _RECONNECT.delays()
         while True:
             try:
-                async with connect(self._network.url, auth_key=None, allow_unauthenticated=True) as client:
+                async with connect(network.url, auth_key=network.auth_key, allow_unauthenticated=True) as connection:
                     delays = _RECONNECT.delays()
-                    if await self._own(client):
+                    if await self._own(connection):
                         return
             except _LOSSES as error:
-                log.debug("%s: %s", self._network.url, error)
+                log.debug("%s: %s", network.url, error)
             await asyncio.sleep(next(delays))
 
-    async def _own(self, client: Connection) -> bool:
-        self._clients[client] = None
+    async def _own(self, connection: Connection) -> bool:
         callback = self._network.forward_from_client
-        try:
+        with self._present(connection) as client:
             if callback is None:
-                await client.wait_closed()
+                await connection.wait_closed()
                 return False
             result = callback(self._process, client)
             return (await result if isinstance(result, Awaitable) else result) is True
+
+    @contextmanager
+    def _present(self, connection: Connection) -> Generator[Any]:
+        """Let a connection be one of the clients."""
+        clients: dict[Any, None] = self._process.state["clients"]
+        client = self._network.client_for(connection)
+        clients[client] = None
+        self._broadcast.add(connection)
+        try:
+            yield client
         finally:
-            self._clients.pop(client, None)
+            clients.pop(client, None)
+            self._broadcast.remove(connection)
 
 
 def _counts_parameters(callback: Any) -> int:
@@ -117,11 +124,3 @@ def _counts_parameters(callback: Any) -> int:
         return len(inspect.signature(callback).parameters)
     except (TypeError, ValueError):
         return 2
-
-
-def _text_if_it_is(blob: bytes) -> str | bytes:
-    """Return a client's message as text; one that is no UTF-8 is bytes."""
-    try:
-        return blob.decode()
-    except UnicodeDecodeError:
-        return blob

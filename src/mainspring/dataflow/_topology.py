@@ -8,12 +8,16 @@ from typing import Any, Final, Literal, TypeAlias, get_args  # Any: messages are
 
 from mainspring.dataflow._checks import accepts, check_callable, check_choice, check_int, check_pipes, is_loopback
 from mainspring.errors import InvalidArgumentError
+from mainspring.transport import Connection
 
 Route: TypeAlias = Literal["round-robin", "least-loaded", "broadcast", "manual"]
 """Who gets a message: the next worker, the one with the least in flight, all, or whom the callback says."""
 
 Overflow: TypeAlias = Literal["block", "drop-oldest", "drop-newest"]
 """What happens when a worker does not keep up: its senders wait, or messages are dropped and counted."""
+
+Scheme: TypeAlias = Literal["ws", "tcp"]
+"""What a network talks: WebSocket, or records over TCP (`mainspring.transport.connect`)."""
 
 Callback: TypeAlias = Callable[..., Any]
 
@@ -137,6 +141,8 @@ class NetworkCxn:
         startup: `startup(p)`, once, when the worker listens.
         uri: where to connect to, in place of host, port and path.
         allow_unauthenticated: listen beyond this machine although anybody may connect.
+        scheme: "ws", or "tcp" for records over TCP.
+        auth_key: what both ends of a connection must have; None for clients that know no key, as browsers.
 
     Raises:
         InvalidArgumentError: an argument cannot work; it says which.
@@ -152,14 +158,17 @@ class NetworkCxn:
     startup: Callback | None = None
     uri: str | None = None
     allow_unauthenticated: bool = False
+    scheme: Scheme = field(default="ws", kw_only=True)
+    auth_key: str | bytes | None = field(default=None, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
         check_choice("mode", self.mode, tuple(NetworkMode))
+        check_choice("scheme", self.scheme, get_args(Scheme))
         check_int("port", self.port, 0, 65535)
         for name in ("forward_from_client", "forward_from_internal", "filter", "startup"):
             check_callable(name, getattr(self, name), optional=True)
         if self.mode == NetworkMode.LISTEN:
-            if not self.allow_unauthenticated and not is_loopback(self.host):
+            if self.auth_key is None and not self.allow_unauthenticated and not is_loopback(self.host):
                 raise InvalidArgumentError(
                     argument="host",
                     value=self.host,
@@ -172,7 +181,12 @@ class NetworkCxn:
     @property
     def url(self) -> str:
         """Where it connects to, or listens."""
-        return self.uri or f"ws://{self.host}:{self.port}{self.path}"
+        path = self.path if self.scheme == "ws" else ""
+        return self.uri or f"{self.scheme}://{self.host}:{self.port}{path}"
+
+    def client_for(self, connection: Connection) -> Any:
+        """Return what callbacks get for a connection: the connection. Subclasses may give something else."""
+        return connection
 
 
 class WebSocketCxn(NetworkCxn):

@@ -1,7 +1,8 @@
 """Callbacks and topologies for the tests of dataflows; of a module, so that they travel to any process."""
 
+import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,15 @@ from mainspring.dataflow import Process
 def count_to_100(p: Process) -> Iterator[int]:
     """Yield 0 to 99, from where the last one in this place got to."""
     yield from range(p.acknowledged, 100)
+
+
+async def count_forever(p: Process) -> AsyncIterator[int]:
+    """Yield numbers without an end, and let others have their turns."""
+    number = p.acknowledged
+    while True:
+        yield number
+        number += 1
+        await asyncio.sleep(0)
 
 
 def double(p: Process, number: int) -> int:

@@ -1,0 +1,64 @@
+"""`mainspring flow` draws a dataflow, or runs it and says what it did."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("typer")
+
+from mainspring.cli import run_command_line
+
+pytestmark = pytest.mark.extras
+
+CODE = """
+from mainspring.dataflow import Dataflow, Runner
+
+def numbers(p):
+    yield from range(10)
+
+def take(p, number): ...
+
+flow = Dataflow("small", [Runner(numbers), Runner(take, 2)], mode="inline")
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    path = tmp_path / "a_small_flow.py"
+    path.write_text(CODE)
+    sys.modules.pop("a_small_flow", None)
+    return str(path)
+
+
+def test_it_is_drawn_in_words_and_for_mermaid(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == run_command_line(["flow", file, "--draw", "text"])
+    assert capsys.readouterr().out.startswith("small\n  0 numbers: 1 worker, source\n")
+    assert 0 == run_command_line(["flow", f"{file}:flow", "--draw", "mermaid"])
+    assert capsys.readouterr().out.startswith("flowchart LR\n")
+
+
+def test_it_runs_to_its_end(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == run_command_line(["flow", file, "--json"])
+    said = json.loads(capsys.readouterr().out)
+    assert [0, 10] == [stage["handled_count"] for stage in said["stages"]]
+
+
+def test_what_it_did_is_shown_as_a_table(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == run_command_line(["flow", file])
+    assert "small: 1 take" in capsys.readouterr().out
+
+
+def test_a_module_must_have_one_dataflow(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 2 == run_command_line(["flow", f"{file}:numbers"])
+    assert "'numbers' to be a Dataflow" in capsys.readouterr().err
+    Path(file).write_text(CODE + "other = Dataflow('other', [Runner(numbers)])\n")
+    sys.modules.pop("a_small_flow", None)
+    assert 2 == run_command_line(["flow", file])
+    assert "one of flow, other" in capsys.readouterr().err
+    Path(file).write_text("flow = 3\n")
+    sys.modules.pop("a_small_flow", None)
+    assert 2 == run_command_line(["flow", file])
+    assert "top level" in capsys.readouterr().err
