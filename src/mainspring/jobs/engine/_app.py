@@ -8,6 +8,7 @@ its way out does it, so that a plain `asyncio.run(main())` leaves nothing behind
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar
@@ -352,6 +353,7 @@ class JobApp(Steering, FollowUps, Sight, Service):
         max_parallel: int = 8,
         on_failure: Literal["continue", "stop"] = "continue",
         downstream: bool = False,
+        dry_run: bool = False,
         config: Mapping[str, object] | None = None,
         config_at: Literal["now", "interval"] = "now",
     ) -> "Backfill":
@@ -360,7 +362,8 @@ class JobApp(Steering, FollowUps, Sight, Service):
         Ends are aware datetimes or dates (midnight in the job's zone). With `downstream` the intervals of the jobs
         that need those which succeeded here are run again afterwards, and so on down the needs: each job is a
         backfill of its own, listed by `Backfill.downstream()`. Runs get the stored config that is in force when they
-        start, or with `config_at="interval"` the one that was when their interval began.
+        start, or with `config_at="interval"` the one that was when their interval began. With `dry_run` nothing is
+        stored: the `progress()` of what is returned says how many intervals would run now.
 
         Raises:
             InvalidArgumentError: start is not before end, a naive datetime, or a job without intervals.
@@ -381,6 +384,9 @@ class JobApp(Steering, FollowUps, Sight, Service):
         options.check(definition)
         opened = await self.open()
         row = options.row(definition, low, high, opened.store.now())
+        if dry_run:
+            total = await opened.planner.count(row)
+            return Backfill.dry(self, replace(row, total=total, total_exact=True, state=BackfillState.FINISHED))
         row, *later = with_downstream(row, self.jobs, options) if downstream else [row]
         await opened.store.create_backfill(row, downstream=later)
         opened.planner.changed()

@@ -17,13 +17,21 @@ _MOST_LISTED: Final = 1_000
 class Backfill:
     """Steers one backfill; made by `JobApp.backfill()` and `JobApp.backfill_by_id()`."""
 
-    __slots__ = ("_app", "_first", "backfill_id", "job_id")
+    __slots__ = ("_app", "_dry", "_first", "backfill_id", "job_id")
 
     def __init__(self, app: "JobApp", row: BackfillRow) -> None:
         self._app = app
+        self._dry: BackfillRow | None = None
         self.backfill_id = row.backfill_id
         self.job_id = row.job_id
         self._first = (current_clock().monotonic(), _ended_count(row))
+
+    @classmethod
+    def dry(cls, app: "JobApp", row: BackfillRow) -> "Backfill":
+        """Return the handle of a backfill that is not stored and will not run."""
+        backfill = cls(app, row)
+        backfill._dry = row
+        return backfill
 
     async def progress(self) -> BackfillProgress:
         """Return how far it is."""
@@ -72,7 +80,7 @@ class Backfill:
         return found
 
     async def _row(self) -> BackfillRow:
-        row = await self._app.store.backfill(self.backfill_id)
+        row = self._dry or await self._app.store.backfill(self.backfill_id)
         if row is None:
             raise UnknownBackfillError(backfill_id=self.backfill_id)
         return row

@@ -31,6 +31,7 @@ BACKFILL_PRIORITY: Final = -10  # below live work of the same job
 _AHEAD_MIN: Final = 64  # runs that are kept alive at least, so that a claim always finds some
 _AHEAD_MAX: Final = 512
 _OPEN: Final = (BackfillState.RUNNING, BackfillState.PAUSED)
+_COUNTED_AT_ONCE: Final = 1_000
 _QUIET: Final = 0.05  # seconds between two looks at one backfill
 
 
@@ -134,7 +135,7 @@ class BackfillPlanner:
         )
 
     async def _next_step(self, definition: JobDefinition, row: BackfillRow, limit: int) -> BackfillStep:
-        wanted = await self._wanted(definition, row)
+        wanted = await self.wanted(definition, row)
         intervals = list(islice(wanted, limit))
         planned = len(intervals) < limit
         ascending = row.order == "asc"
@@ -147,7 +148,16 @@ class BackfillPlanner:
             backfill_id=row.backfill_id, cursor_from=row.cursor, cursor_to=cursor, runs=runs, planned=planned
         )
 
-    async def _wanted(self, definition: JobDefinition, row: BackfillRow) -> Iterator[DataInterval]:
+    async def count(self, row: BackfillRow) -> int:
+        """Return how many intervals a backfill would run now; leaves room to others between many of them."""
+        count = 0
+        for _ in await self.wanted(self._definitions[row.job_id], row):
+            count += 1
+            if count % _COUNTED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return count
+
+    async def wanted(self, definition: JobDefinition, row: BackfillRow) -> Iterator[DataInterval]:
         """Return the intervals still to be handled, lazily, in the backfill's order."""
         start, end = (row.cursor, row.end) if row.order == "asc" else (row.start, row.cursor)
         ranges = [(start, end)]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 from tests.unit.jobs.engine.support_engine import START, at, eventually, make_app, running
 
-from mainspring.errors import ClosedError
+from mainspring.errors import ClosedError, UnknownBackfillError
 from mainspring.jobs import BackfillState, DataInterval, JobApp, RunState
 
 
@@ -252,3 +252,21 @@ async def test_the_config_of_a_backfill_reaches_its_runs(tmp_path: Path, config:
         assert (progress.total, progress.exact) == (2, True)
         await backfill.wait()
     assert seen == ["none" if config is None else "A"] * 2
+
+
+@pytest.mark.parametrize(("reprocess", "would_run"), [("missing", 2991), ("failed", 1), ("all", 3000)])
+async def test_a_dry_run_counts_what_would_run_and_stores_nothing(
+    tmp_path: Path, reprocess: Literal["missing", "failed", "all"], would_run: int
+) -> None:
+    job = Recorder(tmp_path)
+    job.failing = {at(4)}
+    async with running(job.app) as app:
+        await (await app.backfill("hourly", START, at(10))).wait()
+        job.seen.clear()
+        dry = await app.backfill("hourly", START, at(3000), reprocess=reprocess, dry_run=True)
+        outcome = await dry.wait()
+        assert (outcome.total, outcome.exact, outcome.running, outcome.done) == (would_run, True, 0, True)
+        assert len(await app.store.backfills()) == 1
+        with pytest.raises(UnknownBackfillError):
+            await dry.cancel()
+    assert job.seen == []
