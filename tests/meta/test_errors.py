@@ -20,6 +20,7 @@ SEED_NAMES = {
     "ChannelClosed",
     "ChannelTimeout",
     "CircuitBroken",
+    "ConnectionClosedOK",
     "StrategyException",
     "StrategySkip",
     "StrategyStop",

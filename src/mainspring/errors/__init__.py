@@ -13,6 +13,7 @@ The tree (each class also inherits the standard class in brackets)::
     ├── FrameTooLargeError [ValueError]        a frame is longer than the limit of this side
     ├── FetchError [ConnectionError]           a page could not be fetched
     ├── ConnectionClosedError [ConnectionError, EOFError]  the other end is gone, or this end was closed
+    │   └── ConnectionClosedOK                 it closed between two records (a name of the seed)
     ├── HandshakeError [ConnectionError]       two ends did not come to an understanding
     │   └── AuthenticationError [PermissionError]  one of them has not shown that it knows the key
     ├── InsecureTransportError [ValueError]    others could read the link, take it over or use it unasked
@@ -178,6 +179,7 @@ from mainspring.errors._resilience import TooManyWaitersError as TooManyWaitersE
 from mainspring.errors._root import MainspringError as MainspringError
 from mainspring.errors._transport import AuthenticationError as AuthenticationError
 from mainspring.errors._transport import ConnectionClosedError as ConnectionClosedError
+from mainspring.errors._transport import ConnectionClosedOK as ConnectionClosedOK
 from mainspring.errors._transport import HandshakeError as HandshakeError
 from mainspring.errors._transport import InsecureTransportError as InsecureTransportError
 from mainspring.errors._work import ApplicationFailedError as ApplicationFailedError
@@ -212,6 +214,7 @@ __all__ = [
     "CommandLineError",
     "ConfigError",
     "ConnectionClosedError",
+    "ConnectionClosedOK",
     "CoroutineFunctionError",
     "CredentialFormatError",
     "CredentialNotFoundError",

@@ -18,6 +18,10 @@ class ConnectionClosedError(MainspringError, ConnectionError, EOFError):
         super().__init__(f"{what}: {reason}", what=what, reason=reason, is_clean=is_clean)
 
 
+class ConnectionClosedOK(ConnectionClosedError):
+    """The other end closed between two records, while a streaming read of `compat.mutil` waited."""
+
+
 class HandshakeError(MainspringError, ConnectionError):
     """Two ends did not come to an understanding: the exchange was cut, late, garbled or of another version."""
 

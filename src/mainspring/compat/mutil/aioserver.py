@@ -15,7 +15,7 @@ from typing import Any
 
 from mainspring.base import encode_json
 from mainspring.compat.mutil._sockets import Socket
-from mainspring.errors import ConnectionClosedError
+from mainspring.errors import ConnectionClosedError, ConnectionClosedOK
 from mainspring.transport import Connection, Prepared, Server, connect, prepare, serve
 
 __all__ = (
@@ -35,10 +35,6 @@ _RETRY_SECONDS = 0.1
 
 _Starting = Coroutine[Any, Any, Server]
 _Running = Coroutine[Any, Any, None]
-
-
-class ConnectionClosedOK(Exception):
-    """The other end closed between two records, while a streaming read waited."""
 
 
 class PickleCxn:
@@ -91,7 +87,7 @@ class PickleCxn:
                 yield size, chunk
         except ConnectionClosedError as error:
             if error.is_clean:
-                raise ConnectionClosedOK from error
+                raise ConnectionClosedOK(what=error.what, reason=error.reason, is_clean=True) from error
             raise
 
     async def readIntoFile(self, path: str | Path) -> int:
