@@ -16,7 +16,7 @@ from mainspring.storage import Querier
 _KEY: Final = "_key"
 _AT_A_TIME: Final = 2_000  # rows encoded before others get their turn
 DELIVERY: Final = Delivery(
-    max_count=50_000, max_bytes=8 << 20, max_seconds=1.0, max_queue=200_000, max_queue_bytes=32 << 20
+    max_count=25_000, max_bytes=8 << 20, max_seconds=1.0, max_queue=50_000, max_queue_bytes=32 << 20
 )
 
 
