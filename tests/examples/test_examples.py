@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from tests.meta.support_tree import ROOT, SRC
 
-NEEDS_EXTRAS = {"candles", "echo_numbers"}
+NEEDS_EXTRAS = {"candles", "echo_numbers", "market_bars"}
 EXAMPLES = [
     pytest.param(path, id=path.stem, marks=[pytest.mark.extras] * (path.stem in NEEDS_EXTRAS))
     for path in sorted((ROOT / "examples").glob("*.py"))
@@ -74,3 +74,10 @@ def test_replies_to_numbers_come_odd_and_even(tmp_path: Path) -> None:
     said = run_example(ROOT / "examples" / "echo_numbers.py", tmp_path)
     assert "only lists of numbers are accepted" in said
     assert "odd: [3, 5] even: [2, 4, 6]" in said
+
+
+@pytest.mark.extras
+def test_bars_are_made_of_trades_from_pipes(tmp_path: Path) -> None:
+    said = run_example(ROOT / "examples" / "market_bars.py", tmp_path)
+    assert 2 == said.count("{'symbol': 'ACME'")
+    assert "sum of the highest prices: 162" in said

@@ -1,0 +1,44 @@
+"""Workers that are tasks end as processes do: with a code, or killed."""
+
+import asyncio
+import threading
+
+import pytest
+from tests.unit.dataflow.support_flows import count_to_100
+
+from mainspring.base import Backoff
+from mainspring.dataflow import Dataflow, Process, Runner, StageFailedError
+from mainspring.dataflow._launch import choose_start_method
+
+
+async def test_a_task_that_fails_is_logged_and_restarted(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(p: Process) -> None:
+        raise OSError("no such table")
+
+    flow = Dataflow("f", [Runner(count_to_100, startup=broken)], mode="inline", restart=Backoff(0.0, max_tries=2))
+    with pytest.raises(StageFailedError, match="exit code 1: OSError: no such table"):
+        await flow.__aenter__()
+    assert "worker 0.0 has failed" in caplog.text
+
+
+async def test_a_task_that_does_not_end_is_cancelled(caplog: pytest.LogCaptureFixture) -> None:
+    began = asyncio.Event()
+
+    async def stuck(p: Process, number: int) -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    async with Dataflow("f", [Runner(count_to_100), Runner(stuck)], mode="inline", stop_timeout=0.05):
+        await began.wait()
+    assert "killed: 0.0, 1.0" in caplog.text
+
+
+def test_no_fork_beside_a_thread() -> None:
+    enough = threading.Event()
+    thread = threading.Thread(target=enough.wait)
+    thread.start()
+    try:
+        assert choose_start_method() is None
+    finally:
+        enough.set()
+        thread.join()
