@@ -126,7 +126,8 @@ async def connect(outbound: Outbound, end: socket.socket) -> Link:
     """Open a way over a socket; what comes back are counts of what is done."""
 
     def take(payloads: Sequence[Payload]) -> None:
-        outbound.acknowledge(int.from_bytes(payloads[-1], "little"))
+        if outbound.wire is link:  # not the late word of a worker whose place is taken
+            outbound.acknowledge(int.from_bytes(payloads[-1], "little"))
 
     def lose() -> None:
         if outbound.wire is link:

@@ -117,6 +117,8 @@ class Outbound:
 
     def attach(self, wire: Wire) -> None:
         """Take the way to a new worker; what the last one has not acknowledged is sent again, in order."""
+        if self.wire is not None:  # its end has not been heard yet
+            self.detach()
         self.wire = wire
         self._acknowledged = 0
         if self._in_flight:

@@ -43,6 +43,22 @@ async def test_a_frame_that_is_too_long_ends_the_way() -> None:
     start.close()
 
 
+async def test_a_late_acknowledgement_of_a_worker_that_was_replaced_does_not_count() -> None:
+    (old_start, old_end), (new_start, new_end) = socket.socketpair(), socket.socketpair()
+    outbound = Outbound()
+    old = await connect(outbound, old_start)
+    outbound.send("a")
+    await eventually(lambda: 1 == outbound.sent_count)
+    new = await connect(outbound, new_start)
+    old_end.send(b"\x08\0\0\0" + (1).to_bytes(8, "little"))
+    old_end.close()
+    await eventually(lambda: not old.is_open)
+    assert (0, 1, 1) == (outbound.acknowledged_count, outbound.redelivered_count, outbound.load)
+    new.close()
+    await eventually(lambda: not outbound.is_attached)
+    new_end.close()
+
+
 async def test_the_end_of_an_old_way_does_not_end_the_new_one() -> None:
     pairs = [socket.socketpair() for _ in range(2)]
     outbound = Outbound()

@@ -106,6 +106,15 @@ async def test_at_most_once_drops_and_counts_what_a_dead_worker_had() -> None:
     assert (1, 0) == (outbound.lost_count, outbound.redelivered_count)
 
 
+async def test_at_most_once_repeats_nothing_when_the_new_worker_comes_before_the_end_of_the_old_one_is_heard() -> None:
+    outbound, first, second = Outbound(redelivers=False), Wire(), Wire()
+    outbound.attach(first)
+    outbound.send(0)
+    await turn()
+    outbound.attach(second)
+    assert ([], 1, 0) == (second.got, outbound.lost_count, outbound.load)
+
+
 async def test_the_message_that_is_worked_on_is_held_until_what_came_of_it_is_acknowledged() -> None:
     done: list[int] = []
     ledger = Ledger(done.append)
