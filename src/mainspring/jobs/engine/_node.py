@@ -70,7 +70,7 @@ class Node:
         self._on_start = on_start
         self._on_end = on_end
         self._on_change = on_change
-        self._running: set[Execution] = set()  # invariant: the holders of the slots
+        self._running: dict[Execution, None] = {}  # invariant: the holders of the slots, oldest first
         self._latest: dict[str, Execution] = {}  # by run: one that lost its lease may run beside the next
         self._wake = asyncio.Event()
         self._renewing = asyncio.Lock()
@@ -158,7 +158,7 @@ class Node:
         """Run a claimed run in a task of its own."""
         execution = Execution(self._works[record.job_id], record, cancel_grace=self._cancel_grace)
         self._on_start(record)
-        self._running.add(execution)
+        self._running[execution] = None
         self._slots.holders.add(execution)
         self._latest[record.run_id] = execution
         self._idle.clear()
@@ -185,7 +185,7 @@ class Node:
 
     def _ended(self, execution: Execution, task: "asyncio.Task[RunRecord | None]") -> None:
         run_id = execution.record.run_id
-        self._running.discard(execution)
+        self._running.pop(execution, None)
         self._slots.leave(execution)
         self._slots.settle()
         if self._latest.get(run_id) is execution:
