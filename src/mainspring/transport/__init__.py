@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from mainspring.transport._bind_socket import SocketOption as SocketOption
     from mainspring.transport._bind_socket import bind_socket as bind_socket
     from mainspring.transport._broadcast import Broadcast as Broadcast
+    from mainspring.transport._broadcast import BroadcastStatistic as BroadcastStatistic
     from mainspring.transport._broadcast import BroadcastStats as BroadcastStats
     from mainspring.transport._broadcast import SlowPolicy as SlowPolicy
     from mainspring.transport._broadcast import Subscriber as Subscriber
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mainspring.transport._records import TextPayload as TextPayload
     from mainspring.transport._serve import Handler as Handler
     from mainspring.transport._serve import Server as Server
+    from mainspring.transport._serve import ServerStatistic as ServerStatistic
     from mainspring.transport._serve import serve as serve
     from mainspring.transport._stats import TransportStats as TransportStats
 else:
@@ -37,14 +39,14 @@ else:
         {
             "_bind_socket": ("SocketOption", "bind_socket"),
             "mainspring.errors": ("BindError",),
-            "_broadcast": ("Broadcast", "BroadcastStats", "SlowPolicy", "Subscriber"),
+            "_broadcast": ("Broadcast", "BroadcastStatistic", "BroadcastStats", "SlowPolicy", "Subscriber"),
             "_connect": ("Dialling", "OnConnect", "connect"),
             "_connection": ("Connection", "Prepared", "prepare"),
             "_pipe": ("AsyncPipe", "make_pipe"),
             "_proxy": ("ProxyStats", "RouterKeys", "UpdateSubscribe", "WebSocketProxy", "row_keys"),
             "_records": ("TextPayload",),
             "_reconnect": ("ReconnectingConnection",),
-            "_serve": ("Handler", "Server", "serve"),
+            "_serve": ("Handler", "Server", "ServerStatistic", "serve"),
             "_stats": ("TransportStats",),
         },
     )

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Self, TypeAlias, get_args
 
+from mainspring.base import Statistic
 from mainspring.errors import ClosedError, ConnectionClosedError, InvalidArgumentError
 from mainspring.transport._connection import Connection, Prepared
 from mainspring.transport._records import Bytes
@@ -22,6 +23,16 @@ SlowPolicy: TypeAlias = Literal["drop-oldest", "drop-client", "conflate"]
 latest message of each key."""
 
 _WAIT_SECONDS: Final = 5.0
+
+
+class BroadcastStatistic(Statistic):
+    """Counters of one broadcast: subscribers now, messages in and out, what slow ones missed, who was cut off."""
+
+    subscribers: int
+    messages: int
+    deliveries: int
+    dropped: int
+    cut: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,30 +110,33 @@ class Broadcast:
         policy: what becomes of a subscriber that does not keep up; "conflate" needs messages with keys.
         max_waiting: messages that wait for one slow subscriber, besides the 256 KiB on their way.
         max_waiting_bytes: and their bytes.
+        name: of its statistic.
 
     Raises:
         InvalidArgumentError: an argument is outside of its range.
     """
 
     def __init__(
-        self, *, policy: SlowPolicy = "drop-oldest", max_waiting: int = 1000, max_waiting_bytes: int = 4 << 20
+        self,
+        *,
+        policy: SlowPolicy = "drop-oldest",
+        max_waiting: int = 1000,
+        max_waiting_bytes: int = 4 << 20,
+        name: str | None = None,
     ) -> None:
         if policy not in get_args(SlowPolicy):
             raise InvalidArgumentError(argument="policy", value=policy, expected=f"one of {get_args(SlowPolicy)}")
-        for name, value in (("max_waiting", max_waiting), ("max_waiting_bytes", max_waiting_bytes)):
+        for bound, value in (("max_waiting", max_waiting), ("max_waiting_bytes", max_waiting_bytes)):
             if value < 1:
-                raise InvalidArgumentError(argument=name, value=value, expected="1 or more")
+                raise InvalidArgumentError(argument=bound, value=value, expected="1 or more")
         self._policy = policy
         self._max_waiting = max_waiting
         self._max_waiting_bytes = max_waiting_bytes
         self._subscribers: dict[Connection, Subscriber] = {}
-        self._gone_dropped_count = 0
-        self._message_count = 0
-        self._delivery_count = 0
-        self._cut_count = 0
+        self._statistic = BroadcastStatistic(name)
 
     def __repr__(self) -> str:
-        return f"<Broadcast {self._policy} subscribers={len(self._subscribers)} messages={self._message_count}>"
+        return f"<Broadcast {self._policy} subscribers={len(self._subscribers)} messages={self._statistic.messages}>"
 
     def __len__(self) -> int:
         return len(self._subscribers)
@@ -132,6 +146,7 @@ class Broadcast:
         subscriber = self._subscribers.get(connection)
         if subscriber is None:
             subscriber = self._subscribers[connection] = Subscriber(connection)
+            self._statistic.subscribers += 1
             connection.link.closed.add_done_callback(lambda _: self.remove(connection))
         return subscriber
 
@@ -139,7 +154,8 @@ class Broadcast:
         """Let a connection take part no more; what waits for it is dropped. It stays open."""
         subscriber = self._subscribers.pop(connection, None)
         if subscriber is not None:
-            self._gone_dropped_count += subscriber.dropped_count + len(subscriber.waiting)
+            self._statistic.subscribers -= 1
+            self._statistic.dropped += len(subscriber.waiting)
             if subscriber.task is not None:
                 subscriber.task.cancel()
 
@@ -156,7 +172,7 @@ class Broadcast:
         prepared = message if isinstance(message, Prepared) else Prepared(message, is_text=False)
         sent, encoding = 0, ""
         frame: Sequence[Bytes] = ()
-        self._message_count += 1
+        self._statistic.messages += 1
         for subscriber in list(self._subscribers.values()) if to is None else to:
             outbox = subscriber.outbox
             if outbox.error is not None:
@@ -169,7 +185,7 @@ class Broadcast:
             outbox.write(frame)
             subscriber.connection.note_sent(len(prepared))
             sent += 1
-        self._delivery_count += sent
+        self._statistic.deliveries += sent
         return sent
 
     async def close(self) -> None:
@@ -192,13 +208,14 @@ class Broadcast:
         return BroadcastStats(
             subscriber_count=len(subscribers),
             slow_count=sum(1 for one in subscribers if one.task is not None),
-            message_count=self._message_count,
-            delivery_count=self._delivery_count,
-            dropped_count=self._gone_dropped_count + sum(one.dropped_count for one in subscribers),
-            cut_count=self._cut_count,
+            message_count=self._statistic.messages,
+            delivery_count=self._statistic.deliveries,
+            dropped_count=self._statistic.dropped,
+            cut_count=self._statistic.cut,
         )
 
     def _hold(self, subscriber: Subscriber, message: Prepared, key: Hashable | None) -> None:
+        before = subscriber.dropped_count
         subscriber.hold(message, key if self._policy == "conflate" else None)
         while len(subscriber.waiting) > self._max_waiting or (
             subscriber.waiting_bytes > self._max_waiting_bytes and len(subscriber.waiting) > 1
@@ -207,12 +224,13 @@ class Broadcast:
                 self._cut(subscriber)
                 return
             subscriber.drop_oldest()
+        self._statistic.dropped += subscriber.dropped_count - before
         if subscriber.task is None:
             name = f"broadcast to {subscriber.connection.peer}"
             subscriber.task = asyncio.get_running_loop().create_task(self._empty(subscriber), name=name)
 
     def _cut(self, subscriber: Subscriber) -> None:
-        self._cut_count += 1
+        self._statistic.cut += 1
         log.warning("%s did not keep up and is cut off", subscriber.connection.peer)
         self.remove(subscriber.connection)
         reason = "it did not keep up with what was sent to it"
@@ -225,7 +243,7 @@ class Broadcast:
                 await subscriber.connection.flush()
                 if subscriber.waiting:
                     await subscriber.connection.write_prepared(subscriber.next())
-                    self._delivery_count += 1
+                    self._statistic.deliveries += 1
         except (ConnectionClosedError, ClosedError) as error:
             log.debug("%s is gone while messages wait for it: %s", subscriber.connection.peer, error)
         finally:

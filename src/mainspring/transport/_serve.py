@@ -11,6 +11,7 @@ import stat
 from collections.abc import Awaitable, Callable, Collection
 from typing import Final, Self, TypeAlias
 
+from mainspring.base import Statistic
 from mainspring.errors import (
     BindError,
     ClosedError,
@@ -110,12 +111,16 @@ def serve(
     return Server(parsed, handler, options, max_connections=max_connections, origins=origins)
 
 
-class Server:
-    """Listens, and calls a handler with each connection. Made by `serve`; used from one loop.
+class ServerStatistic(Statistic):
+    """Counters of one server: connections open now, those that were served, those that were refused."""
 
-    Attributes:
-        refused_count: connections that were cut because there were too many, or whose handshake failed.
-    """
+    connections: int
+    served: int
+    refused: int
+
+
+class Server:
+    """Listens, and calls a handler with each connection. Made by `serve`; used from one loop."""
 
     def __init__(
         self,
@@ -134,7 +139,7 @@ class Server:
         self._server: asyncio.Server | None = None
         self._is_closing = False
         self._serving: dict[asyncio.Task[None], Link] = {}
-        self.refused_count = 0
+        self._statistic = ServerStatistic(str(address))
 
     def __repr__(self) -> str:
         state = "closed" if self._is_closing else "new" if self._server is None else "listening"
@@ -148,6 +153,11 @@ class Server:
             scheme = "wss" if self._address.is_websocket and self._options.ssl else self._address.scheme
             return str(Address(scheme, self._address.host, port, self._address.path))
         return str(self._address)
+
+    @property
+    def refused_count(self) -> int:
+        """The connections that were cut because there were too many, or whose handshake failed."""
+        return self._statistic.refused
 
     @property
     def connection_count(self) -> int:
@@ -234,24 +244,30 @@ class Server:
 
     def _on_connected(self, link: Link) -> None:
         if self._is_closing or len(self._serving) >= self._max_connections:
-            self.refused_count += 1
+            self._statistic.refused += 1
             link.abort()
             return
         task = asyncio.get_running_loop().create_task(self._serve_one(link), name=f"serve {link.peer}")
         self._serving[task] = link
-        task.add_done_callback(self._serving.pop)
+        self._statistic.connections += 1
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: "asyncio.Task[None]") -> None:
+        del self._serving[task]
+        self._statistic.connections -= 1
 
     async def _serve_one(self, link: Link) -> None:
         connection = Connection(link, max_bytes=self._options.max_bytes)
         try:
             if self._options.key is not None:
                 await admit_client(link, self._options.key, timeout=self._options.handshake_timeout)
+            self._statistic.served += 1
             await self._handler(connection)
         except asyncio.CancelledError:
             link.abort()
             raise
         except HandshakeError as error:
-            self.refused_count += 1
+            self._statistic.refused += 1
             log.warning("%s", error)
         except (ConnectionClosedError, ClosedError) as error:
             log.debug("%s: %s", link.peer, error)

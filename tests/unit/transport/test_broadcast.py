@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 from tests.unit.transport.support_links import KEY
 
+from mainspring.base import get_statistics
 from mainspring.errors import ConnectionClosedError, InvalidArgumentError
 from mainspring.testing import eventually
-from mainspring.transport import Broadcast, Connection, SlowPolicy, connect, prepare, serve
+from mainspring.transport import Broadcast, BroadcastStatistic, Connection, SlowPolicy, connect, prepare, serve
 
 LOCAL = "tcp://127.0.0.1:0"
 
@@ -40,7 +41,7 @@ async def _audience(broadcast: Broadcast, count: int, address: str = LOCAL) -> A
 
 @pytest.mark.parametrize("address", [LOCAL, pytest.param("ws://127.0.0.1:0", marks=pytest.mark.extras)])
 async def test_everybody_gets_every_message_in_order(address: str) -> None:
-    broadcast = Broadcast()
+    broadcast = Broadcast(name="prices")
     async with _audience(broadcast, 5, address) as clients:
         for number in range(20):
             assert 5 == broadcast.send(prepare(number))
@@ -49,6 +50,8 @@ async def test_everybody_gets_every_message_in_order(address: str) -> None:
             assert list(range(20)) == [await client.read_json() for _ in range(20)]
             assert b"raw" == await client.read_bytes()
         assert 105 == broadcast.stats().delivery_count
+        counted = {one.metric: one.value for one in get_statistics(BroadcastStatistic) if one.name == "prices"}
+        assert {"subscribers": 5, "messages": 21, "deliveries": 105, "dropped": 0, "cut": 0} == counted
         assert 5 == len(broadcast)
         assert "subscribers=5 messages=21" in repr(broadcast)
 

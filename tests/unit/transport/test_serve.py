@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from tests.unit.transport.support_links import KEY, contexts, descriptors, echo
 
+from mainspring.base import get_statistics
 from mainspring.errors import AuthenticationError, BindError, ConnectionClosedError, HandshakeError, MisuseError
 from mainspring.testing import eventually
-from mainspring.transport import Connection, Server, connect, serve
+from mainspring.transport import Connection, Server, ServerStatistic, connect, serve
 
 LOCAL = "tcp://127.0.0.1:0"
 
@@ -37,6 +38,8 @@ async def test_each_client_has_its_own_handler() -> None:
 
         for number in range(20):
             group.create_task(talk(number))
+    counted = {one.metric: one.value for one in get_statistics(ServerStatistic) if one.value}
+    assert 20 == counted["served"]
     assert 0 == server.connection_count
     assert "closed connections=0 refused=0" in repr(server)
 
