@@ -1,4 +1,4 @@
-"""Run worlds by their numbers and print what went wrong: python -m tests.stress memory 0 1000."""
+"""Run worlds by their numbers, print what went wrong: PYTHONHASHSEED=0 python -m tests.stress memory 0 1000."""
 
 import argparse
 import logging

@@ -43,7 +43,12 @@ def judge_backfills(rows: Sequence[BackfillRow], records: list[RunRecord]) -> li
 
 
 def judge_downstream(first: BackfillRow, records: list[RunRecord]) -> list[str]:
-    done_at = first.finished_at or 0
+    ends = [
+        record.finished_at or 0
+        for record in records
+        if record.backfill_id == first.backfill_id and record.state is RunState.SUCCEEDED
+    ]
+    done_at = max([first.finished_at or 0, *ends])
     seen = {
         record.interval_start
         for record in records

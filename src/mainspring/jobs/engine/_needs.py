@@ -70,7 +70,7 @@ class NeedsKeeper:
         ended, self._ended = frozenset(self._ended), set()
         now = current_clock().monotonic()
         if now < self._next_look:
-            for job_id in ended:
+            for job_id in sorted(ended):
                 jobs = frozenset({job_id})
                 await self._settle(await self._store.waiting(jobs=jobs, limit=_IN_A_CHAIN), {})
             return max(self._next_look - current_clock().monotonic(), 0.001)

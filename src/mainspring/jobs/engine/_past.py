@@ -37,7 +37,7 @@ class PastGuard:
             ends: by job, where the interval of the last run ends that waits and is older than these.
         """
         reasons: dict[str, str] = {}
-        for job_id in self.jobs & {record.job_id for record in waiting}:
+        for job_id in sorted(self.jobs & {record.job_id for record in waiting}):
             of_job = [record for record in waiting if record.job_id == job_id]
             alive: set[int | None] = {record.interval_end for record in of_job}
             alive.add(ends.get(job_id))

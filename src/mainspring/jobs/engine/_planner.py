@@ -125,14 +125,22 @@ class BackfillPlanner:
             return True
         found = [await self._store.backfill(backfill_id) for backfill_id in row.after]
         before = [one for one in found if one is not None]
-        if any(one.state in _OPEN for one in before):
+        if any(one.state in _OPEN or one.live_count > 0 for one in before):
             return False
-        ended_at = max((one.finished_at or 0 for one in before), default=0)
+        ended_at = max([await self._ended_at(one) for one in before], default=0)
         running = RunFilter(job_id=row.job_id, states=frozenset({RunState.RUNNING}), limit=10_000)
         return not any(
             (run.started_at or 0) <= ended_at and row.start <= (run.interval_start or row.end) < row.end
             for run in await self._store.runs(running)
         )
+
+    async def _ended_at(self, row: BackfillRow) -> int:
+        """Return when the last run of a backfill ended: one that was stopped leaves those to their end that run."""
+        ended_at = row.finished_at or 0
+        if row.state is not BackfillState.FINISHED:
+            newest = await self._store.runs(RunFilter(backfill_id=row.backfill_id, limit=2 * _AHEAD_MAX))
+            ended_at = max([ended_at, *(run.finished_at or 0 for run in newest)])
+        return ended_at
 
     async def _next_step(self, definition: JobDefinition, row: BackfillRow, limit: int) -> BackfillStep:
         wanted = await self.wanted(definition, row)

@@ -20,6 +20,8 @@ class Family:
         self.gate = asyncio.Event()
         self.gate.set()
         self.gates: dict[str, asyncio.Event] = {}
+        self.slow: set[datetime] = set()
+        self.slow_gate = asyncio.Event()
         self.ran: list[tuple[str, datetime]] = []
         self.failing: set[datetime] = set()
         self._add("hours", cron="0 * * * *")
@@ -32,6 +34,8 @@ class Family:
         async def handle(data_interval: DataInterval) -> None:
             await self.gate.wait()
             await self.gates.get(job_id, self.gate).wait()
+            if job_id == "hours" and data_interval.start in self.slow:
+                await self.slow_gate.wait()
             self.ran.append((job_id, data_interval.start))
             if job_id == "hours" and data_interval.start in self.failing:
                 raise OSError("broken hour")
@@ -121,6 +125,28 @@ async def test_a_run_that_began_before_the_end_of_its_needs_is_not_taken_for_one
         for one in (before, days):
             assert (await one.wait()).succeeded == 1
     assert family.of("days") == [START, START]
+
+
+async def test_what_still_runs_of_a_stopped_backfill_is_waited_for(tmp_path: Path) -> None:
+    family = Family(tmp_path)
+    async with running(family.app) as app:
+        await fill(app, 1)
+        family.ran.clear()
+        family.failing = {at(1)}
+        family.slow = {at(0)}
+        first = await app.backfill("hours", START, at(2), reprocess="all", on_failure="stop", downstream=True)
+        days = next(one for one in await first.downstream() if one.job_id == "days")
+
+        async def stopped() -> bool:
+            return (await first.progress()).state is BackfillState.STOPPED
+
+        await eventually(stopped)
+        for _ in range(2):
+            await asyncio.shield(app.next_backfill_change())
+        assert (await days.progress()).state is BackfillState.RUNNING
+        family.slow_gate.set()
+        assert (await days.wait()).succeeded == 1
+    assert family.of("days") == [START]
 
 
 async def is_running(app: JobApp, job_id: str) -> bool:
