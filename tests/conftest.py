@@ -1,9 +1,14 @@
 """What every test of the suite leaves as it found it."""
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
+
+# Read when gRPC is loaded. Its fork handlers open a descriptor in the parent, which looks like a leak of the test
+# that forked, and no child of a test uses gRPC of its parent.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 
 
 @pytest.fixture(autouse=True)

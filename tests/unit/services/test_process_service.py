@@ -28,12 +28,7 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-FORK = pytest.param(
-    "fork", marks=pytest.mark.allow_leaks("descriptors", reason="gRPC, once loaded, opens some at a fork")
-)
-
-
-@pytest.mark.parametrize("method", ["forkserver", "spawn", FORK])
+@pytest.mark.parametrize("method", ["forkserver", "spawn", "fork"])
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
 async def test_a_process_begins_and_ends_at_sigint(method: str, tmp_path: Path) -> None:
     service = made.Waiting(path=str(tmp_path / "pid"), start_method=method)
