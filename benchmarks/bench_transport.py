@@ -18,10 +18,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast  # Any: rivals come without types
 
-from benchmarks.support_rounds import Case, Run, options, report, rival, run_case
-from benchmarks.support_transport_peers import END
+from benchmarks.support_rounds import Case, Run, limit, options, report, rival, run_case
+from benchmarks.support_transport_peers import DELAY, END
 
-from mainspring.transport import AsyncPipe, Broadcast, Connection, connect, serve
+from mainspring.transport import AsyncPipe, Broadcast, Connection, SlowPolicy, connect, serve
 
 Send = Callable[[bytes], Any]
 JSON_TARGET = 165_000.0
@@ -34,7 +34,7 @@ async def peer(*words: str) -> AsyncGenerator[tuple[int, subprocess.Popen[bytes]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as program:  # noqa: ASYNC220  # before anything is measured
         assert program.stdout is not None
         try:
-            if words[0] in ("websocket-clients", "json-pipe"):
+            if words[0] in ("websocket-clients", "websocket-delays", "json-pipe"):
                 yield 0, program
             else:
                 yield int(await asyncio.to_thread(program.stdout.readline)), program
@@ -214,6 +214,25 @@ async def fan_out(count: int, burst: int, target: float, rounds: int) -> list[di
         return await run_case(case, rounds)
 
 
+async def delays(count: int) -> list[dict[str, object]]:
+    """Return the 99th percentile of deliveries to 100 clients, one of which does not read."""
+    async with AsyncExitStack() as stack:
+        port, send = await our_audience(stack, "drop-oldest")
+        stalled = await stack.enter_async_context(connect(f"ws://127.0.0.1:{port}", auth_key=None, heartbeat=None))
+        _, program = await stack.enter_async_context(peer("websocket-delays", str(port), "99"))
+        assert program.stdout is not None
+        assert b"in\n" == await asyncio.to_thread(program.stdout.readline)
+        while not stalled.link.inbox.is_paused:  # what it does not read fills its side first
+            send(bytes(10_000))
+            await asyncio.sleep(0.001)
+        for _ in range(count):
+            send(DELAY.pack(time.monotonic()) + bytes(92))
+            await asyncio.sleep(0.01)
+        send(END)
+        p99 = float(await asyncio.to_thread(program.stdout.readline))
+        return [limit("delivery to 100, one of them stalled, p99", "ours", p99, "ms", 20.0)]
+
+
 def broadcasting(send: Send, line: Callable[[], bytes], message: bytes, count: int, burst: int, clients: int) -> Run:
     async def run() -> float:
         for number in range(count):
@@ -227,8 +246,9 @@ def broadcasting(send: Send, line: Callable[[], bytes], message: bytes, count: i
     return run
 
 
-async def our_audience(stack: AsyncExitStack) -> tuple[int, Send]:
-    broadcast = Broadcast(max_waiting=1_000_000, max_waiting_bytes=1 << 30)
+async def our_audience(stack: AsyncExitStack, policy: SlowPolicy | None = None) -> tuple[int, Send]:
+    """Return the port of a server whose clients hear what is sent; without a policy none of them misses anything."""
+    broadcast = Broadcast(policy=policy) if policy else Broadcast(max_waiting=1_000_000, max_waiting_bytes=1 << 30)
 
     async def handler(connection: Connection) -> None:
         broadcast.add(connection)
@@ -283,6 +303,7 @@ async def main() -> None:
     measures += await json_pipe(50_000 * scale)
     measures += await fan_out(200 * scale, 1, 0.95, rounds)
     measures += await fan_out(500 * scale, 10, 3.0, rounds)
+    measures += await delays(100 * scale)
     report(measures, chosen.json)
 
 

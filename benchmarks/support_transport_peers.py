@@ -7,7 +7,9 @@ back what comes.
 import asyncio
 import multiprocessing.connection
 import sys
+import time
 from collections.abc import Awaitable, Callable
+from struct import Struct
 from typing import Any  # Any: rivals come without types
 
 from benchmarks.support_rounds import rival
@@ -15,6 +17,7 @@ from benchmarks.support_rounds import rival
 from mainspring.transport import AsyncPipe, Connection, serve
 
 END = b"end"
+DELAY = Struct("<d")
 
 
 def say(port: int) -> None:
@@ -104,6 +107,29 @@ async def websocket_clients(port: str, count: str) -> None:
     await forever()
 
 
+async def websocket_delays(port: str, count: str) -> None:
+    """Connect so many clients; print the 99th percentile, in ms, of the time that messages took to them."""
+    picows = rival("picows")
+    base: type[Any] = picows.WSListener
+    delays: list[float] = []
+    ended = 0
+
+    class Listener(base):  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues, reportUntypedBaseClass]  # Any
+        def on_ws_frame(self, transport: Any, frame: Any) -> None:
+            nonlocal ended
+            if frame.payload_size == len(END):
+                ended += 1
+                if ended == int(count):
+                    print(sorted(delays)[len(delays) * 99 // 100] * 1e3, flush=True)
+            elif frame.payload_size == 100:
+                delays.append(time.monotonic() - DELAY.unpack_from(frame.get_payload_as_bytes())[0])
+
+    for _ in range(int(count)):
+        await picows.ws_connect(Listener, f"ws://127.0.0.1:{port}/")
+    print("in", flush=True)
+    await forever()
+
+
 async def json_pipe(count: str) -> None:
     """Write JSON documents to standard output."""
     document = {"sym": "AAPL", "price": 187.25, "size": 100, "flags": ["a", "b"]}
@@ -121,6 +147,7 @@ PEERS: dict[str, Callable[..., Any]] = {
     "zmq-sink": zmq_sink,
     "connection-sink": connection_sink,
     "websocket-clients": lambda *words: asyncio.run(websocket_clients(*words)),
+    "websocket-delays": lambda *words: asyncio.run(websocket_delays(*words)),
     "json-pipe": lambda *words: asyncio.run(json_pipe(*words)),
 }
 
