@@ -70,7 +70,9 @@ async def test_a_server_without_descriptors_serves_again_when_there_are_some() -
                 return False
 
         assert await eventually(is_served, within=20)
-    assert {failure for failure in failures if "out of system resource" not in failure} == set()
+    # asyncio says that it cannot accept, and tries again after a second, also when the server is closed by then.
+    known = ("out of system resource", "_start_serving")
+    assert [] == [failure for failure in failures if not any(one in failure for one in known)]
 
 
 async def test_one_stalled_client_delays_nobody(mainspring_count: Callable[[int, int], int]) -> None:
