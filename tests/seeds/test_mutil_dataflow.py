@@ -65,7 +65,7 @@ Outbound = [
 
 topology = [
     dataflow.NetworkRunner(networks=Inbound),
-    dataflow.Runner(target=processingLast, howMany=WORKERS),
+    dataflow.Runner(target=processingLast, howMany=64),
     dataflow.NetworkRunner(networks=Outbound),
 ]
 
@@ -134,9 +134,9 @@ print("ended")
 
 
 @asynccontextmanager
-async def program(code, ports, pipes=(), workers=4):
-    """Run a program of the seed; its ports, pipes and number of workers are the prelude."""
-    prelude = f"PORTS, pipes, WORKERS = {ports}, {list(pipes)}, {workers}\n"
+async def program(code, ports, pipes=()):
+    """Run a program of the seed; its ports and pipes are the prelude."""
+    prelude = f"PORTS, pipes = {ports}, {list(pipes)}\n"
     env = os.environ | {"PYTHONPATH": str(SRC)}
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-W", "error", "-c", prelude + code, env=env, stdout=PIPE, stderr=PIPE, pass_fds=pipes
@@ -166,7 +166,7 @@ async def client(port):
 
 async def test_echo_server_of_numbers(unused_ports):
     ports = unused_ports(3)
-    async with program(ECHO, ports, workers=8):
+    async with program(ECHO, ports):
         inbound, odd, even = [await client(port) for port in ports]
         async with inbound, odd, even:
             await inbound.write_text("hello")
