@@ -106,7 +106,7 @@ def weighed(run: Callable[[int], Awaitable[float]], count: int, cpu: list[float]
 async def main() -> None:
     chosen = options(__doc__)
     count, rounds = (60_000, 3) if chosen.quick else (200_000, 5)
-    case = Case(f"1-{WORKERS}-1, JSON of 100 bytes", "msg/s", "multiprocessing.Queue", 2, by_cpu=False)
+    case = Case(f"1-{WORKERS}-1, JSON of 100 bytes", "msg/s", "multiprocessing.Queue", 1, by_cpu=False)
     cpu: dict[str, list[float]] = {"ours": [], "multiprocessing.Queue": []}
     case.subjects = {
         name: weighed(run, count, cpu[name]) for name, run in zip(cpu, (run_ours, run_queues), strict=True)
