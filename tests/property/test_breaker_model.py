@@ -17,6 +17,11 @@ RATIO, PASSING_TIME, BROKEN_TIME, RECOVERY_TIME = 0.5, 10.0, 4.0, 6.0
 SLOW_TIME, SLOW_RATIO = 1.5, 0.4
 
 
+def bucket_of(at: float) -> int:
+    """Return the number of the bucket, of a tenth of PASSING_TIME, that a moment lies in."""
+    return math.floor(at * 10 / PASSING_TIME)
+
+
 class Model:
     """The rules of the states, over the full list of calls."""
 
@@ -24,7 +29,7 @@ class Model:
         self.state = PASSING
         self.since = 0.0
         self.broken_for = BROKEN_TIME
-        self.calls: list[tuple[float, bool, bool]] = []
+        self.calls: list[tuple[float, int, bool, bool]] = []  # when, in which bucket, failed, slow
         self.min_calls = min_calls
         self.lots = lots
 
@@ -44,17 +49,20 @@ class Model:
 
     def share(self, at: float) -> tuple[float, float, int]:
         window = self.calls
-        if self.state is PASSING:  # ten whole buckets of a second, and the current one
-            window = [call for call in self.calls if call[0] // 1.0 >= at // 1.0 - 10]
+        if self.state is PASSING:
+            newest = bucket_of(at)
+            counted = set(range(newest - 9, newest + 1))  # ten buckets, the current one among them
+            window = [call for call in self.calls if call[1] in counted]
+            assert all(at - call[0] < PASSING_TIME for call in window)
         count = len(window)
-        failed, slow = sum(call[1] for call in window), sum(call[2] for call in window)
+        failed, slow = sum(call[2] for call in window), sum(call[3] for call in window)
         return failed / (count or 1), slow / (count or 1), count
 
     def enter(self, state: CircuitBreakerStates, at: float) -> None:
         self.state, self.since, self.calls, self.broken_for = state, at, [], BROKEN_TIME
 
     def admits(self, at: float) -> bool:
-        if self.state is PASSING and not any(failed or slow for _, failed, slow in self.calls):
+        if self.state is PASSING and not any(failed or slow for _, _, failed, slow in self.calls):
             return True  # nothing to look at
         self.look(at)
         if self.state is RECOVERING:
@@ -63,7 +71,7 @@ class Model:
 
     def ended(self, at: float, *, failed: bool, slow: bool = False) -> None:
         if self.state is not BROKEN:
-            self.calls.append((at, failed, slow))
+            self.calls.append((at, bucket_of(at), failed, slow))
             if failed or slow:
                 self.look(at)
 

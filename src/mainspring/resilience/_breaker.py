@@ -63,7 +63,7 @@ class CircuitBreaker:
             did not fail; cancelled calls and CircuitBroken (also of an inner breaker) do not count at all.
         recovery_time: seconds of RECOVERING.
         broken_time: seconds of BROKEN.
-        passing_time: seconds of the window that judges PASSING.
+        passing_time: seconds of the window that judges PASSING; a tenth of it is forgotten at a time.
         exception_inspector: called with each failure; a false answer means that it was none.
         statistic_name: the name of its counters in `get_statistics()`.
         min_calls: None judges PASSING once it has lasted `passing_time`; a number judges it as soon as the

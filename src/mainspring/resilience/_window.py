@@ -18,8 +18,9 @@ class _Bucket:
 class OutcomeWindow:
     """How many calls ended within the last `span` seconds, and how many of them failed or were slow.
 
-    Time is cut into buckets of a tenth of the span; the window is ten whole buckets and the current one, so
-    that it misses nothing of the span. With an infinite span nothing is ever forgotten.
+    Time is cut into buckets of a tenth of the span; the window is ten of them, the current one included. So
+    nothing counts that is older than the span, and everything that is not older than nine tenths of it. With an
+    infinite span nothing is ever forgotten.
     """
 
     __slots__ = ("_buckets", "_width", "bad", "current", "end", "since")
@@ -54,7 +55,7 @@ class OutcomeWindow:
         index = now // self._width
         if self.end == -math.inf:
             self.since = now
-        while buckets and buckets[0].index < index - BUCKET_COUNT:
+        while buckets and buckets[0].index <= index - BUCKET_COUNT:
             buckets.popleft()
         self.current = _Bucket(index)
         buckets.append(self.current)

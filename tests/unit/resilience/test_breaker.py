@@ -56,16 +56,29 @@ async def test_passing_is_judged_when_it_lasted_passing_time() -> None:
 
 
 @virtual
+async def test_failures_older_than_passing_time_do_not_count() -> None:
+    breaker = CircuitBreaker(0.5, 1, passing_time=10)
+    for _ in range(2):
+        with pytest.raises(OSError, match="down"):
+            breaker.call(_fail)
+    await asyncio.sleep(10.9)
+    assert breaker.state is PASSING
+    assert breaker.stats().total_count == 0
+
+
+@virtual
 async def test_share_at_the_ratio_keeps_passing_and_above_it_breaks() -> None:
     for failed, expected in ((5, PASSING), (6, BROKEN)):
         breaker = CircuitBreaker(0.5, 10)
+        breaker.call(_pass)  # from here on passing_time runs; ten seconds later this call is forgotten
+        await asyncio.sleep(1)
         for number in range(10):
             if number < failed:
                 with pytest.raises(OSError, match="down"):
                     breaker.call(_fail)
             else:
                 breaker.call(_pass)
-        await asyncio.sleep(9.5)
+        await asyncio.sleep(8.5)
         assert breaker.state is PASSING
         await asyncio.sleep(0.5)
         assert breaker.state is expected
