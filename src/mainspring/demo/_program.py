@@ -62,8 +62,9 @@ async def run_demo(asked: Asked, console: Console) -> tuple[Report, int]:
     app = make_app(asked.state, api)
     await app.open()
     try:
-        ended = await _backfill_all(app, asked, console)
-        report = await _report(app, api, asked, ended, current_clock().monotonic() - began)
+        tally = _Tally(asked.state, api)
+        ended = await _backfill_all(app, asked, console, tally)
+        report = await _report(app, api, tally, asked, ended, current_clock().monotonic() - began)
         failed = sum(one.failed + one.cancelled for one in ended)
         _tell(report, failed, asked, console)
         if failed:
@@ -102,28 +103,55 @@ def _make_state(asked: Asked) -> None:
                 hint="choose another directory, or leave --fresh out",
             )
         shutil.rmtree(asked.state)
-    asked.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in reversed((asked.state, *asked.state.parents)):  # parents=True would leave the others open to all
+        if not folder.exists():
+            folder.mkdir(mode=0o700, exist_ok=True)
+    asked.state.mkdir(exist_ok=True)  # says so if it is no directory
 
 
-async def _backfill_all(app: JobApp, asked: Asked, console: Console) -> list[BackfillProgress]:
+class _Tally:
+    """Adds what this run sees to the figures of those before, and keeps the sum where a kill cannot reach it."""
+
+    def __init__(self, state: Path, api: FlightsApi) -> None:
+        self._state = state
+        self._api = api
+        self._before = self._kept = load_figures(state)
+
+    async def keep(self, runs_per_second: float | None = None) -> Figures:
+        """Save the figures if they have changed; return them."""
+        before, stats = self._before, await self._api.stats()
+        figures = Figures(
+            runs_per_second=self._kept.runs_per_second if runs_per_second is None else runs_per_second,
+            retries=before.retries + self._api.retries,
+            rejected=before.rejected + stats.rejected,
+            breaker_opened=before.breaker_opened + self._api.opened_count,
+        )
+        if figures != self._kept:
+            save_figures(self._state, figures)
+            self._kept = figures
+        return figures
+
+
+async def _backfill_all(app: JobApp, asked: Asked, console: Console, tally: _Tally) -> list[BackfillProgress]:
     """Run what is still missing of both jobs; runs that a killed demo left are joined, not made again."""
     start, end = asked.range
     parallel = _PARALLEL.items()
     backfills = [await app.backfill(job, start, end, max_parallel=most) for job, most in parallel]
-    return await _watch(backfills, console)
+    return await _watch(backfills, console, tally)
 
 
 async def _ends(backfills: list[Backfill]) -> list[BackfillProgress]:
     return [await one.wait() for one in backfills]
 
 
-async def _watch(backfills: list[Backfill], console: Console) -> list[BackfillProgress]:
-    """Wait for the end of all, showing how far they are."""
+async def _watch(backfills: list[Backfill], console: Console, tally: _Tally) -> list[BackfillProgress]:
+    """Wait for the end of all, showing how far they are and keeping what was seen."""
     whole = asyncio.ensure_future(_ends(backfills))
     display = make_display(console)
     try:
         while not (await asyncio.wait({whole}, timeout=_LOOK_INTERVAL))[0]:
             display.show(await _look(backfills))
+            await tally.keep()
         return await whole
     finally:
         display.close()
@@ -135,19 +163,11 @@ async def _look(backfills: list[Backfill]) -> dict[str, BackfillProgress]:
 
 
 async def _report(
-    app: JobApp, api: FlightsApi, asked: Asked, ended: Sequence[BackfillProgress], seconds: float
+    app: JobApp, api: FlightsApi, tally: _Tally, asked: Asked, ended: Sequence[BackfillProgress], seconds: float
 ) -> Report:
     stats = await api.stats()
     runs = sum(one.succeeded for one in ended)
-    figures = load_figures(asked.state)
-    if runs:
-        figures = Figures(
-            runs_per_second=round(runs / seconds, 1),
-            retries=figures.retries + api.retries,
-            rejected=figures.rejected + stats.rejected,
-            breaker_opened=figures.breaker_opened + api.opened_count,
-        )
-        save_figures(asked.state, figures)
+    figures = await tally.keep(round(runs / seconds, 1) if runs else None)
     flights, days = count_rows(asked.state, *asked.range)
     return Report(
         intervals=await _count_hours(app, asked),

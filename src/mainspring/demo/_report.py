@@ -15,7 +15,10 @@ _KEPT: Final = "figures.json"
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What it took to get there, over all runs of the demo on one state directory. Seconds of the latest work."""
+    """What it took to get there, over all runs of the demo on one state directory, killed ones included.
+
+    Only `runs_per_second` is that of the latest run.
+    """
 
     runs_per_second: float = 0.0
     retries: int = 0

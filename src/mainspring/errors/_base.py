@@ -26,10 +26,10 @@ class ClosedError(MainspringError, RuntimeError):
 class MissingExtraError(MainspringError, ImportError):
     """A feature needs an optional dependency that is not installed."""
 
-    def __init__(self, *, feature: str, module: str, extra: str) -> None:
+    def __init__(self, *, feature: str, module: str, extra: str, hint: str | None = None) -> None:
         super().__init__(
             f"{feature} needs the module {module!r}, which is not installed",
-            hint=f'pip install "mainspring[{extra}]"',
+            hint=hint or f'pip install "mainspring[{extra}]"',
             feature=feature,
             module=module,
             extra=extra,

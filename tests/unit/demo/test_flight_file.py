@@ -55,8 +55,9 @@ def test_the_file_is_unpacked_once(archive: Path, tmp_path: Path) -> None:
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mainspring.demo._flight_file._PACKAGE", "no_such_package")
-    with pytest.raises(MissingExtraError, match="no_such_package"):
+    with pytest.raises(MissingExtraError, match="no_such_package") as caught:
         find_archive()
+    assert "pip install --no-deps no_such_package" in str(caught.value.hint)
 
 
 @pytest.mark.extras

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ import pytest
 pytest.importorskip("aiohttp")
 
 from mainspring.demo.__main__ import main
+from mainspring.demo._report import load_figures
+from mainspring.testing import PythonChild, eventually
 
 pytestmark = pytest.mark.extras
 
@@ -95,6 +98,15 @@ def test_json_is_the_one_line_on_standard_output(tmp_path: Path, capsys: pytest.
         "breaker_opened",
     ] == list(json.loads(line))
     assert "24 hours, 842 flights and 1 days" in written.err
+
+
+async def test_what_a_killed_run_saw_is_counted(tmp_path: Path) -> None:
+    state = tmp_path / "deep" / "state"
+    async with PythonChild("-m", "mainspring.demo", "--days", "300", "--state", str(state)) as child:
+        await eventually(lambda: load_figures(state).retries > 0, within=50.0)
+        await child.kill()
+    assert load_figures(state).retries > 0
+    assert {0o700} == {stat.S_IMODE(folder.stat().st_mode) for folder in (state, state.parent)}
 
 
 def test_ctrl_c_in_the_middle_leaves_no_traceback(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The API's misbehaviour: decided by the seed, bounded by the rate."""
 
+import pytest
+
 from mainspring.base import use_random
 from mainspring.demo._misbehaviour import RATE, Misbehaviour, Verdict
 
@@ -43,4 +45,13 @@ def test_the_minimum_counts_what_was_answered_and_the_time_down() -> None:
     assert 0.0 == api.minimum_seconds
     for index in range(9_000):
         api.judge(index / 100)
-    assert (api.counts[200] + api.counts[500]) / RATE + 3.0 == api.minimum_seconds
+    assert (api.counts[200] + api.counts[500]) / RATE + 0.9 + 3.0 == pytest.approx(api.minimum_seconds)
+
+
+@pytest.mark.parametrize("per_second", [30, 100, 199, 205])
+def test_a_client_of_any_speed_is_refused_and_sees_the_outage(per_second: int) -> None:
+    """So that the figures of a year are above zero on any machine."""
+    api = make()
+    for index in range(9_000):
+        api.judge(index / per_second)
+    assert min(api.counts[429], api.counts[500], api.counts[503]) > 0
