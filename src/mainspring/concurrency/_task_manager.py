@@ -24,7 +24,8 @@ class TaskManager:
 
     What a task's failure means is its policy: "fail_all" cancels the others and lets `run()` raise an
     ExceptionGroup, "isolate" is logged only, and a `Backoff` starts it again after a delay until the backoff has
-    no further one, which is "fail_all" then. Tasks see the context variables of the place they were added at.
+    no further one, which is "fail_all" then. A function that raises instead of returning its coroutine is a failed
+    task, too. Tasks see the context variables of the place they were added at.
     Use it from one loop.
 
     Example:
@@ -85,7 +86,12 @@ class TaskManager:
         given = self._free_name(wanted)
         entry = self._entries[given] = _Entry(given, coro, policy)
         if self._loop is not None:
-            self._start(entry)
+            try:
+                self._start(entry)
+            except BaseException:
+                entry.drop()
+                self._forget(entry)
+                raise
         log.info("task %s added", given)
         return given
 
@@ -213,7 +219,7 @@ class _Entry:
 
     def coroutine(self) -> Coroutine[Any, Any, Any]:
         """Return what the task runs."""
-        return self._work() if callable(self._work) else self._work
+        return _call(self._work) if callable(self._work) else self._work
 
     def next_delay(self, now: float) -> float | None:
         """Return the seconds until the next start; None when there is none. A run that was long begins afresh."""
@@ -229,6 +235,14 @@ class _Entry:
         if self.timer is not None:
             self.timer.cancel()
         _discard(self._work)
+
+
+async def _call(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Call the function inside its task, so that what it raises is the failure of that task."""
+    coroutine = work()
+    if not inspect.isawaitable(coroutine):
+        raise InvalidArgumentError(argument="coro", value=work, expected="a function that returns a coroutine")
+    return await coroutine
 
 
 def _discard(work: object) -> None:

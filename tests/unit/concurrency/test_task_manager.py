@@ -3,7 +3,8 @@
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any  # Any: what coroutines send and receive
 
 import pytest
 
@@ -243,6 +244,69 @@ async def test_what_cannot_run_is_refused() -> None:
         manager.add_task(3)  # type: ignore[arg-type]
     with pytest.raises(InvalidArgumentError, match="runs only once"):
         manager.add_task(asyncio.sleep(0), policy=Backoff())
+
+
+def refuse() -> Coroutine[Any, Any, None]:
+    raise LookupError("no work here")
+
+
+async def test_a_function_that_raises_is_a_failed_task(virtual_clock: VirtualClock) -> None:
+    """run() raised it bare, and the sibling went on."""
+    manager = TaskManager()
+    manager.add_task(asyncio.sleep(60), name="sibling")
+    manager.add_task(refuse)
+    with pytest.raises(ExceptionGroup) as caught:
+        await manager.run()
+    assert [LookupError] == [type(error) for error in caught.value.exceptions]
+    assert {} == manager.tasks
+    assert 0.0 == virtual_clock.monotonic()
+
+
+async def test_a_function_without_a_coroutine_fails_while_the_manager_runs(virtual_clock: VirtualClock) -> None:
+    """run() never returned."""
+    manager = TaskManager()
+    manager.add_task(asyncio.sleep(60))
+    running = asyncio.ensure_future(manager.run())
+    await virtual_clock.advance(1)
+    manager.add_task(lambda: 5)  # type: ignore[arg-type, return-value]
+    with pytest.raises(ExceptionGroup) as caught:
+        await running
+    assert "a function that returns a coroutine" in str(caught.value.exceptions[0])
+
+
+async def test_an_isolated_function_that_raises_leaves_the_others_alone(virtual_clock: VirtualClock) -> None:
+    manager = TaskManager()
+    manager.add_task(asyncio.sleep(3))
+    manager.add_task(refuse, policy="isolate")
+    await manager.run()
+    assert 3.0 == virtual_clock.monotonic()
+
+
+async def test_a_function_that_raises_when_started_again_is_started_once_more(virtual_clock: VirtualClock) -> None:
+    """It raised inside a timer of the loop, and run() never returned."""
+    manager = TaskManager()
+    starts: list[float] = []
+
+    def work() -> Coroutine[Any, Any, None]:
+        starts.append(virtual_clock.monotonic())
+        return fail(LookupError("first")) if len(starts) == 1 else refuse()
+
+    manager.add_task(work, policy=Backoff(1.0, factor=1.0, max_tries=3))
+    with pytest.raises(ExceptionGroup, match="failed"):
+        await manager.run()
+    assert [0.0, 1.0, 2.0] == starts
+
+
+async def test_a_refused_task_leaves_nothing(virtual_clock: VirtualClock) -> None:
+    """A task added from another thread is refused; run() never returned after that."""
+    manager = TaskManager()
+    manager.add_task(asyncio.sleep(3))
+    running = asyncio.ensure_future(manager.run())
+    await asyncio.sleep(0)
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        await asyncio.to_thread(manager.add_task, asyncio.sleep(0))
+    assert "tasks=1" in repr(manager)
+    await running
 
 
 @pytest.mark.stress
