@@ -21,7 +21,7 @@ class DaskExecutor:
     not begun; one that runs goes on, and its result is dropped. Needs the extra `dask`. Use it from one loop.
 
     Args:
-        address: of the scheduler, as `tls://host:8786`, or a cluster object of Dask.
+        address: of the scheduler, as `tls://host:8786`, or a cluster object of Dask, whose address is checked, too.
         security: a `distributed.Security` for `tls://`.
         insecure: accept an unencrypted address that is not on this machine. Dask runs pickles from whoever
             connects, so its port is a shell for everybody who reaches it.
@@ -33,11 +33,13 @@ class DaskExecutor:
     """
 
     def __init__(self, address: Any, *, security: Any = None, insecure: bool = False, timeout: float = 30.0) -> None:
-        if isinstance(address, str):
-            _check_address(address, insecure)
-        elif address is None:
+        if address is None:
             raise InvalidArgumentError(argument="address", value=address, expected="an address or a cluster")
-        self._address = address
+        known = address if isinstance(address, str) else getattr(address, "scheduler_address", None)
+        if isinstance(known, str) and "<" not in known:  # a cluster that was not started says <Not Connected>
+            _check_address(known, insecure)
+        self._insecure = insecure
+        self._address: Any = address
         self._security = security
         self._timeout = timeout
         self._client: Any = None
@@ -60,9 +62,14 @@ class DaskExecutor:
 
         Raises:
             MissingExtraError: Dask is not installed.
+            UnsafeAddressError: the cluster, now that it has an address, is on another machine and not encrypted.
             OSError: the scheduler does not answer.
         """
         distributed = load_extra("distributed", feature="DaskExecutor", extra="dask")
+        if getattr(self._address, "asynchronous", False):
+            await self._address  # only a cluster that was started has an address
+        if isinstance(address := getattr(self._address, "scheduler_address", None), str):
+            _check_address(address, self._insecure)
         client = distributed.Client(
             self._address, asynchronous=True, security=self._security, timeout=self._timeout, set_as_default=False
         )

@@ -1,7 +1,7 @@
 """DaskExecutor on a cluster of this machine."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from importlib import import_module
 from typing import Any
 
@@ -76,6 +76,35 @@ def test_open_addresses_of_other_machines_are_refused(address: str) -> None:
 )
 def test_safe_addresses_are_accepted(address: str) -> None:
     assert address in repr(DaskExecutor(address))
+
+
+class FarCluster:
+    """A cluster on another machine, which has an address once it was started."""
+
+    asynchronous = True
+
+    def __init__(self, address: str) -> None:
+        self.scheduler_address = address
+
+    def __await__(self) -> Generator[Any, Any, "FarCluster"]:  # Any: nothing is sent
+        self.scheduler_address = "tcp://10.0.0.7:8786"
+        yield from asyncio.sleep(0).__await__()
+        return self
+
+
+async def test_clusters_on_other_machines_are_refused() -> None:
+    """Only addresses given as text were looked at."""
+    with pytest.raises(UnsafeAddressError, match=r"tcp://10\.0\.0\.7:8786 is not on this machine"):
+        DaskExecutor(FarCluster("tcp://10.0.0.7:8786"))
+    assert "closed" in repr(DaskExecutor(FarCluster("tcp://10.0.0.7:8786"), insecure=True))
+    later = DaskExecutor(FarCluster("<Not Connected>"))
+    with pytest.raises(UnsafeAddressError, match=r"10\.0\.0\.7"):
+        await later.start()
+
+
+async def test_a_cluster_of_this_machine_is_accepted(cluster: Any) -> None:
+    async with DaskExecutor(cluster) as dask:
+        assert 4 == await dask.create_task(tasks.double, 2)
 
 
 def test_an_address_is_needed() -> None:
