@@ -144,7 +144,9 @@ class WorkerPool:
         self._state = "open"
         try:
             await self._crew.start()
-        except BaseException:
+        except BaseException as error:
+            if self._state == "open" and isinstance(error, Exception):
+                self._broken_by = error  # tasks were given meanwhile, and there is no other reason for their end
             await self.close()
             raise
 

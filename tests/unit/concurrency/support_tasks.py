@@ -110,6 +110,14 @@ def die_in_second_set_up(mark: str) -> None:
         os._exit(9)
 
 
+def fail_in_second_set_up(mark: str) -> None:
+    """Live in the first process, raise in all later ones."""
+    try:
+        Path(mark).touch(exist_ok=False)
+    except FileExistsError:
+        raise LookupError("no second model") from None
+
+
 def echo(value: Any) -> Any:
     return value
 

@@ -259,6 +259,36 @@ async def test_a_failing_initializer_is_raised_by_start() -> None:
     assert any("raised by the initializer" in note for note in caught.value.__notes__)
 
 
+async def test_tasks_given_while_the_pool_starts_get_what_the_initializer_raised() -> None:
+    """They got a WorkerPoolClosedError that did not say why."""
+    pool = WorkerPool(1, initializer=tasks.fail_set_up)
+    starting = asyncio.create_task(pool.start())
+    await asyncio.sleep(0)
+    early = pool.submit(tasks.double, 1)
+    with pytest.raises(LookupError, match="no model here"):
+        await starting
+    with pytest.raises(LookupError, match="no model here"):
+        await early
+    with pytest.raises(WorkerPoolClosedError) as caught:
+        _ = pool.submit(tasks.double, 1)
+    assert isinstance(caught.value.__cause__, LookupError)
+
+
+async def test_an_initializer_that_fails_in_a_replacement_closes_the_pool(tmp_path: Path) -> None:
+    async with WorkerPool(
+        1, initializer=tasks.fail_in_second_set_up, initializer_args=(str(tmp_path / "mark"),)
+    ) as pool:
+        with pytest.raises(WorkerCrashedError):
+            await pool.submit(tasks.kill_self)
+        pending = [pool.submit(tasks.double, n) for n in range(3)]
+        for task in pending:
+            with pytest.raises(LookupError, match="no second model"):
+                await task
+        with pytest.raises(WorkerPoolClosedError) as caught:
+            _ = pool.submit(tasks.double, 1)
+        assert isinstance(caught.value.__cause__, LookupError)
+
+
 async def test_an_initializer_that_cannot_travel_is_refused() -> None:
     with pytest.raises(TaskNotPicklableError):
         await WorkerPool(1, initializer=lambda: None).start()
