@@ -180,11 +180,13 @@ def threaded(  # type: ignore[overload-overlap]  # the first that fits is meant
 def threaded(func: Callable[P, Coroutine[Any, Any, Any]]) -> NoReturn: ...
 @overload
 def threaded(func: Callable[P, T]) -> Threaded[P, T]: ...
-def threaded(func: Callable[..., Any]) -> Any:  # Any: the overloads say it
+@overload
+def threaded(func: None = None) -> "_ThreadedDecorator": ...
+def threaded(func: Callable[..., Any] | None = None) -> Any:  # Any: the overloads say it
     """Make a blocking function awaitable: it runs in a thread of the loop's default executor.
 
-    A generator function becomes a `threaded_iterable`. `.sync_call()` calls the function itself. Works on
-    methods, and above `@staticmethod` and `@classmethod`.
+    Use it bare or as `@threaded()`. A generator function becomes a `threaded_iterable`. `.sync_call()` calls the
+    function itself. Works on methods, and above `@staticmethod` and `@classmethod`.
 
     Raises:
         CoroutineFunctionError: `func` is a coroutine function.
@@ -198,10 +200,26 @@ def threaded(func: Callable[..., Any]) -> Any:  # Any: the overloads say it
         >>> add.sync_call(2, 3)
         5
     """
+    if func is None:
+        return _ThreadedDecorator()
     if _is_generator_function(func):
         return threaded_iterable(func)
     _refuse_coroutine_function(func)
     return Threaded(func)
+
+
+class _ThreadedDecorator:
+    """`threaded()`, waiting for its function."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # the first that fits is meant
+        self,
+        func: Callable[P, Generator[T, Any, Any]],  # pyright: ignore[reportOverlappingOverload]
+    ) -> ThreadedIterable[P, T]: ...
+    @overload
+    def __call__(self, func: Callable[P, T]) -> Threaded[P, T]: ...
+    def __call__(self, func: Callable[..., Any]) -> Any:  # Any: the overloads say it
+        return threaded(func)
 
 
 @overload

@@ -176,6 +176,35 @@ async def test_it_stands_above_static_and_class_methods() -> None:
     assert "Shelf" == await shelf.under()
 
 
+async def test_all_four_work_with_empty_arguments() -> None:
+    """`@threaded()` was a TypeError."""
+
+    @threaded()
+    def double(value: int) -> int:
+        return 2 * value
+
+    @threaded_separate()
+    def triple(value: int) -> int:
+        return 3 * value
+
+    @threaded()
+    def pages(end: int) -> Generator[int]:
+        yield from range(end)
+
+    @threaded_iterable()
+    def lines(end: int) -> Iterator[int]:
+        yield from range(end)
+
+    @threaded_iterable_separate()
+    def words(end: int) -> Iterator[int]:
+        yield from range(end)
+
+    assert [4, 6] == [await double(2), await triple(2)]
+    assert "double" == double.__name__
+    for iterable in (pages, lines, words):
+        assert [0, 1] == [n async for n in iterable(2)]
+
+
 async def test_separate_takes_a_thread_of_its_own() -> None:
     thread, other = await asyncio.gather(apart(), apart())
     assert thread is not other
@@ -228,7 +257,8 @@ async def test_iterables_take_a_size_and_a_thread() -> None:
 
 
 @pytest.mark.parametrize(
-    "decorator", [threaded, threaded_separate, threaded_iterable, threaded_iterable_separate, threaded_separate(True)]
+    "decorator",
+    [threaded, threaded_separate, threaded_iterable, threaded_iterable_separate, threaded(), threaded_separate(True)],
 )
 def test_coroutine_functions_are_refused(decorator: Any) -> None:
     async def coroutine_function() -> None: ...
