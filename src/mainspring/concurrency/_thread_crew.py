@@ -28,10 +28,17 @@ _crew_numbers = itertools.count(1)
 
 
 class ThreadPoolStatistic(Statistic):
-    """What a ThreadPoolExecutor did: threads alive, calls submitted and done, seconds in the functions."""
+    """What a ThreadPoolExecutor did: threads alive, calls by fate, seconds in the functions.
+
+    Every call that was submitted is waiting, running, done or cancelled. One that was cancelled while it waited
+    counts as waiting until a thread comes to it.
+    """
 
     threads: int
     submitted: int
+    waiting: int
+    running: int
+    cancelled: int  # before they began
     done: int
     success: int
     error: int
@@ -79,6 +86,7 @@ class ThreadCrew:
                 raise ClosedError(what="this ThreadPoolExecutor")
             self._unfinished += 1
             self.statistic.submitted += 1
+            self.statistic.waiting += 1
             self._jobs.put(job)
             if self._unfinished > len(self.threads) < self.max_workers:
                 self._start_thread()
@@ -136,16 +144,20 @@ class ThreadCrew:
 
     def _do(self, job: Job) -> None:
         inbox, future, context, function, args, kwargs = job
+        self.statistic.waiting -= 1
         if inbox is None:
             if not future.set_running_or_notify_cancel():
                 self._unfinished -= 1
+                self.statistic.cancelled += 1
                 return
         else:
             if future.cancelled():
                 self._unfinished -= 1
+                self.statistic.cancelled += 1
                 inbox.deliver(future, None, None)
                 return
             here.future = future
+        self.statistic.running += 1
         result, error = None, None
         monotonic = current_clock().monotonic
         started = monotonic()
@@ -170,6 +182,7 @@ class ThreadCrew:
     def _count(self, seconds: float, error: BaseException | None) -> None:
         statistic = self.statistic
         statistic.sum_time += seconds
+        statistic.running -= 1
         statistic.done += 1
         if error is None:
             statistic.success += 1
@@ -179,6 +192,8 @@ class ThreadCrew:
     def _cancel(self, job: Job) -> None:
         inbox, future = job[0], job[1]
         self._unfinished -= 1
+        self.statistic.waiting -= 1
+        self.statistic.cancelled += 1
         if inbox is not None:
             inbox.deliver(future, None, asyncio.CancelledError())
         elif isinstance(future, concurrent.futures.Future):

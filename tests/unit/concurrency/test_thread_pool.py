@@ -261,7 +261,43 @@ async def test_statistics_move(pool: ThreadPoolExecutor) -> None:
     numbers = {result.metric: result.value for result in get_statistics(ThreadPoolStatistic) if result.name == "unit"}
     assert numbers.pop("sum_time") > 0
     assert 1 <= numbers.pop("threads") <= 2
-    assert numbers == {"submitted": 2, "done": 2, "success": 1, "error": 1}
+    assert numbers == {"submitted": 2, "waiting": 0, "running": 0, "cancelled": 0, "done": 2, "success": 1, "error": 1}
+
+
+async def test_every_submitted_call_is_counted_somewhere() -> None:
+    """There was no length of the queue, and cancelled calls were counted nowhere."""
+    gate = Gate()
+    pool = ThreadPoolExecutor(1, statistic_name="fates")
+
+    def fates() -> dict[str, float]:
+        found = {one.metric: one.value for one in get_statistics(ThreadPoolStatistic) if one.name == "fates"}
+        assert found["submitted"] == sum(found[fate] for fate in ("waiting", "running", "cancelled", "done"))
+        return found
+
+    held = pool.run(gate)
+    await asyncio.to_thread(gate.entered.acquire)
+    taken_back = pool.run(int), pool.submit(int)
+    dropped = pool.run(int), pool.submit(int)
+    assert (4, 1, 0) == (fates()["waiting"], fates()["running"], fates()["cancelled"])
+    for call in taken_back:
+        call.cancel()
+    kept = pool.run(int)
+    gate.opened.set()
+    await asyncio.gather(held, kept)
+    assert (0, 0, 2, 4) == tuple(fates()[fate] for fate in ("waiting", "running", "cancelled", "done"))
+    assert [0, 0] == [await dropped[0], dropped[1].result()]
+    gate.opened.clear()
+    held = pool.run(gate)
+    await asyncio.to_thread(gate.entered.acquire)
+    left = pool.run(int), pool.submit(int)
+    pool.shutdown(wait=False, cancel_futures=True)
+    assert (0, 1, 4) == (fates()["waiting"], fates()["running"], fates()["cancelled"])
+    gate.opened.set()
+    await held
+    with pytest.raises(asyncio.CancelledError):
+        await left[0]
+    assert left[1].cancelled()
+    await asyncio.to_thread(pool.shutdown)
 
 
 def test_bad_numbers_are_refused() -> None:
