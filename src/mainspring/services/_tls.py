@@ -2,7 +2,9 @@
 
 import logging
 import os
+import re
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -12,7 +14,9 @@ log = logging.getLogger(__name__)
 
 PathOrStr: TypeAlias = str | os.PathLike[str]
 
-_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; all of TLS 1.3 are good
+Ciphers: TypeAlias = str | Sequence[str]
+
+CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; all of TLS 1.3 are good
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +36,10 @@ class SSLOptions:
         purpose: whom the context checks.
         minimum_version: oldest protocol, at least TLS 1.2.
         maximum_version: newest protocol.
-        ciphers: those of TLS 1.2, in OpenSSL's form.
+        ciphers: those of TLS 1.2, one text in OpenSSL's form or several names; TLS 1.3 has its own.
 
     Raises:
-        InvalidArgumentError: a version older than TLS 1.2, or a key without certificate.
+        InvalidArgumentError: a version older than TLS 1.2, a key without certificate, or an unknown cipher.
     """
 
     cert: PathOrStr | None = None
@@ -46,7 +50,7 @@ class SSLOptions:
     purpose: ssl.Purpose = ssl.Purpose.CLIENT_AUTH
     minimum_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
     maximum_version: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED
-    ciphers: str = _CIPHERS
+    ciphers: Ciphers = CIPHERS
 
     def __post_init__(self) -> None:
         if self.minimum_version not in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
@@ -54,6 +58,8 @@ class SSLOptions:
             raise InvalidArgumentError(argument="minimum_version", value=self.minimum_version, expected=expected)
         if self.key is not None and self.cert is None:
             raise InvalidArgumentError(argument="cert", value=None, expected="the certificate of the key")
+        if self.ciphers != CIPHERS:
+            _check_ciphers(self.ciphers)
 
     def create_context(self) -> ssl.SSLContext:
         """Read the files and make the context; blocks for the time that the disk takes.
@@ -69,7 +75,7 @@ class SSLOptions:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT if is_client else ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = self.minimum_version
         context.maximum_version = self.maximum_version
-        context.set_ciphers(self.ciphers)
+        context.set_ciphers(_as_text(self.ciphers))
         if self.cert is not None:
             context.load_cert_chain(self.cert, self.key)
         self._set_trust(context, is_client)
@@ -91,6 +97,22 @@ class SSLOptions:
             context.load_default_certs(self.purpose)
 
 
+def _as_text(ciphers: Ciphers) -> str:
+    return ciphers if isinstance(ciphers, str) else ":".join(ciphers)
+
+
+def _check_ciphers(ciphers: Ciphers) -> None:
+    """Look at each by itself: OpenSSL passes over a name that it does not know when it knows another."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    wanted = [name for name in re.split("[:, ]+", _as_text(ciphers)) if name and name[0] not in "!-+@"]
+    for name in wanted or [""]:  # only what is left out is nothing to choose from
+        try:
+            context.set_ciphers(name)
+        except ssl.SSLError as error:
+            expected = f"ciphers of TLS 1.2 that OpenSSL knows, which {name!r} is not"
+            raise InvalidArgumentError(argument="ciphers", value=ciphers, expected=expected) from error
+
+
 def get_ssl_context(
     cert: PathOrStr | None,
     key: PathOrStr | None,
@@ -99,14 +121,22 @@ def get_ssl_context(
     verify: bool = True,
     require_client_cert: bool = False,
     purpose: ssl.Purpose = ssl.Purpose.CLIENT_AUTH,
+    ciphers: Ciphers = CIPHERS,
 ) -> ssl.SSLContext:
     """Make a TLS context, see `SSLOptions`; blocks for the time that the disk takes.
 
     Raises:
+        InvalidArgumentError: a key without certificate, or an unknown cipher.
         FileNotFoundError: a file is not there.
         ssl.SSLError: a file is not what it should be, or the key is another's.
     """
     options = SSLOptions(
-        cert=cert, key=key, ca=ca, verify=verify, require_client_cert=require_client_cert, purpose=purpose
+        cert=cert,
+        key=key,
+        ca=ca,
+        verify=verify,
+        require_client_cert=require_client_cert,
+        purpose=purpose,
+        ciphers=ciphers,
     )
     return options.create_context()

@@ -5,7 +5,7 @@ from typing import Any
 
 from mainspring.concurrency import threaded
 from mainspring.services._tcp_client import RobustTCPClient, TCPClient
-from mainspring.services._tls import PathOrStr, SSLOptions
+from mainspring.services._tls import CIPHERS, Ciphers, PathOrStr, SSLOptions
 
 
 class TLSClient(TCPClient):
@@ -19,10 +19,11 @@ class TLSClient(TCPClient):
         server_hostname: the name that the server must prove; None for `address`.
         minimum_version: oldest protocol, at least TLS 1.2.
         maximum_version: newest protocol.
+        ciphers: those of TLS 1.2, which needs `minimum_version`; one text in OpenSSL's form or several names.
 
     Raises:
         MisuseError: address or port is missing.
-        InvalidArgumentError: a version older than TLS 1.2.
+        InvalidArgumentError: a version older than TLS 1.2, or an unknown cipher.
         FileNotFoundError: (from the start) a file is not there.
         ssl.SSLCertVerificationError: (from the start) the server has not proved its name.
     """
@@ -34,6 +35,7 @@ class TLSClient(TCPClient):
     server_hostname: str | None = None
     minimum_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
     maximum_version: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED
+    ciphers: Ciphers = CIPHERS
 
     def __init__(self, address: str | None = None, port: int | None = None, **kwargs: Any) -> None:
         super().__init__(address, port, **kwargs)
@@ -49,6 +51,7 @@ class TLSClient(TCPClient):
             purpose=ssl.Purpose.SERVER_AUTH,
             minimum_version=self.minimum_version,
             maximum_version=self.maximum_version,
+            ciphers=self.ciphers,
         )
 
     async def make_context(self) -> ssl.SSLContext | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from mainspring.concurrency import threaded
 from mainspring.services._tcp_server import TCPServer
-from mainspring.services._tls import PathOrStr, SSLOptions
+from mainspring.services._tls import CIPHERS, Ciphers, PathOrStr, SSLOptions
 
 
 class TLSServer(TCPServer):
@@ -21,10 +21,11 @@ class TLSServer(TCPServer):
         verify: check the certificates that clients send when `ca` is given.
         minimum_version: oldest protocol, at least TLS 1.2.
         maximum_version: newest protocol.
+        ciphers: those of TLS 1.2, which needs `minimum_version`; one text in OpenSSL's form or several names.
         handshake_timeout: seconds that a client has for its handshake.
 
     Raises:
-        InvalidArgumentError: a version older than TLS 1.2.
+        InvalidArgumentError: a version older than TLS 1.2, or an unknown cipher.
         FileNotFoundError: (from the start) a file is not there.
     """
 
@@ -37,6 +38,7 @@ class TLSServer(TCPServer):
     verify: bool = True
     minimum_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
     maximum_version: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED
+    ciphers: Ciphers = CIPHERS
     handshake_timeout: float = 10.0
 
     def __init__(self, address: str | None = None, port: int | None = None, **kwargs: Any) -> None:
@@ -53,6 +55,7 @@ class TLSServer(TCPServer):
             require_client_cert=self.require_client_cert,
             minimum_version=self.minimum_version,
             maximum_version=self.maximum_version,
+            ciphers=self.ciphers,
         )
 
     async def make_context(self) -> ssl.SSLContext | None:

@@ -11,7 +11,7 @@ from mainspring.concurrency import threaded
 from mainspring.errors import MisuseError
 from mainspring.runtime import Service
 from mainspring.services._listening import Socket, check_place, given, open_socket, take_name
-from mainspring.services._tls import PathOrStr, SSLOptions
+from mainspring.services._tls import CIPHERS, Ciphers, PathOrStr, SSLOptions
 from mainspring.transport import SocketOption
 
 if TYPE_CHECKING:
@@ -140,9 +140,10 @@ class AIOHTTPSSLService(AIOHTTPService):
         verify: check the certificates that clients send when `ca` is given.
         minimum_version: oldest protocol, at least TLS 1.2.
         maximum_version: newest protocol.
+        ciphers: those of TLS 1.2, which needs `minimum_version`; one text in OpenSSL's form or several names.
 
     Raises:
-        InvalidArgumentError: a version older than TLS 1.2.
+        InvalidArgumentError: a version older than TLS 1.2, or an unknown cipher.
         FileNotFoundError: (from the start) a file is not there.
     """
 
@@ -155,6 +156,7 @@ class AIOHTTPSSLService(AIOHTTPService):
     verify: bool = True
     minimum_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
     maximum_version: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED
+    ciphers: Ciphers = CIPHERS
 
     def __init__(
         self,
@@ -178,6 +180,7 @@ class AIOHTTPSSLService(AIOHTTPService):
             require_client_cert=self.require_client_cert,
             minimum_version=self.minimum_version,
             maximum_version=self.maximum_version,
+            ciphers=self.ciphers,
         )
 
     async def make_context(self) -> ssl.SSLContext | None:

@@ -114,6 +114,24 @@ async def test_old_protocols_are_refused(made: type[AIOHTTPSSLService], certific
             await ask(server, old)
 
 
+@pytest.mark.parametrize("made", [Plain, ASGI])
+async def test_ciphers_are_those_that_were_chosen(made: type[AIOHTTPSSLService], certificates: Certificates) -> None:
+    files = {"cert": certificates.server, "key": certificates.server_key}
+    with pytest.raises(InvalidArgumentError, match="'NO-SUCH' is not"):
+        made(port=0, ciphers=("ECDHE+AESGCM", "NO-SUCH"), **files)
+    wanted, other = "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES256-GCM-SHA384"
+    older = ssl.TLSVersion.TLSv1_2
+    server = made(address="127.0.0.1", port=0, minimum_version=older, ciphers=(wanted,), **files)
+    context = ssl.create_default_context(cafile=certificates.ca)
+    context.maximum_version = older
+    async with program(server):
+        context.set_ciphers(wanted)
+        assert "https 1" == await ask(server, context)
+        context.set_ciphers(other)
+        with pytest.raises(OSError):  # they have none in common
+            await ask(server, context)
+
+
 async def test_a_missing_file_is_an_error_of_the_start(tmp_path: Path) -> None:
     server = Plain(str(tmp_path / "no.pem"), str(tmp_path / "no.key"), port=0)
     with pytest.raises(FileNotFoundError, match=r"no\.pem"):

@@ -11,6 +11,7 @@ from mainspring.services import SSLOptions, get_ssl_context
 pytestmark = pytest.mark.extras
 
 CLIENT = ssl.Purpose.SERVER_AUTH
+ONE, TWO = "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305"
 
 
 def test_a_client_checks_chain_and_name(certificates: Certificates) -> None:
@@ -64,3 +65,16 @@ def test_what_cannot_work_is_refused_at_once(certificates: Certificates) -> None
         SSLOptions(key=certificates.server_key)
     with pytest.raises(ssl.SSLError, match=r"(?i)mismatch"):
         get_ssl_context(certificates.server, certificates.client_key)
+
+
+@pytest.mark.parametrize("ciphers", [f"{ONE}:{TWO}", (ONE, TWO), [ONE, TWO], f"ECDHE+AESGCM:!AES128,{TWO}"])
+def test_ciphers_are_a_text_or_names(certificates: Certificates, ciphers: str | list[str]) -> None:
+    context = get_ssl_context(certificates.server, certificates.server_key, ciphers=ciphers)
+    assert {ONE, TWO} <= {one["name"] for one in context.get_ciphers()}
+    assert not any("AES128" in one["name"] for one in context.get_ciphers() if one["protocol"] == "TLSv1.2")
+
+
+@pytest.mark.parametrize("ciphers", ["NO-SUCH", f"{ONE}:NO-SUCH", (ONE, "NO-SUCH"), "", (), "!AES128"])
+def test_ciphers_that_openssl_does_not_know_are_refused_at_once(ciphers: str | tuple[str, ...]) -> None:
+    with pytest.raises(InvalidArgumentError, match="that OpenSSL knows, which"):
+        SSLOptions(ciphers=ciphers)

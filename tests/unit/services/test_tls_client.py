@@ -27,3 +27,8 @@ async def test_a_missing_authority_is_said_at_the_start() -> None:
 def test_a_weak_protocol_is_refused_at_once() -> None:
     with pytest.raises(InvalidArgumentError, match="older protocols are broken"):
         Silent("localhost", 1, minimum_version=ssl.TLSVersion.TLSv1_1)
+
+
+def test_an_unknown_cipher_is_refused_at_once() -> None:
+    with pytest.raises(InvalidArgumentError, match="'NO-SUCH' is not"):
+        Silent("localhost", 1, ciphers=("ECDHE+AESGCM", "NO-SUCH"))

@@ -10,6 +10,7 @@ from tests.unit.services.support_programs import program
 
 from mainspring.errors import InvalidArgumentError
 from mainspring.services import RobustTLSClient, TLSClient, TLSServer
+from mainspring.services._tls import CIPHERS
 from mainspring.testing import eventually
 
 pytestmark = pytest.mark.extras
@@ -37,8 +38,10 @@ class AskingAgain(RobustTLSClient):
     """Keeps the answer to one line of each connection."""
 
     answers = 0
+    cipher = ""
 
     async def handle_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.cipher = writer.get_extra_info("cipher")[0]
         writer.write(b"hello\n")
         self.answers += await reader.readline() == b"hello\n"
 
@@ -142,6 +145,28 @@ async def test_an_old_protocol_is_refused(certificates: Certificates) -> None:
     async with program(server):
         with pytest.raises(OSError):  # an alert, or just the end of the connection
             await ask(server, ca=certificates.ca, **newest)
+
+
+@pytest.mark.parametrize("side", ["server", "client"])
+async def test_each_side_may_choose_the_ciphers(certificates: Certificates, side: str) -> None:
+    wanted = "ECDHE-ECDSA-CHACHA20-POLY1305"  # which nobody prefers
+    older = ssl.TLSVersion.TLSv1_2
+    of_server, of_client = (wanted, CIPHERS) if side == "server" else (CIPHERS, [wanted])
+    server = server_of(certificates, minimum_version=older, ciphers=of_server)
+    async with program(server):
+        client = AskingAgain(
+            "localhost",
+            server.port,
+            ca=certificates.ca,
+            minimum_version=older,
+            maximum_version=older,
+            ciphers=of_client,
+        )
+        async with program(client):
+            await eventually(lambda: client.answers >= 1)
+    assert wanted == client.cipher
+    with pytest.raises(InvalidArgumentError, match="'NO-SUCH' is not"):
+        server_of(certificates, ciphers="NO-SUCH")
 
 
 async def test_a_robust_client_comes_again_over_tls(certificates: Certificates) -> None:
