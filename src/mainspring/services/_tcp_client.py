@@ -116,9 +116,10 @@ class TCPClient(Service):
 class RobustTCPClient(TCPClient):
     """A TCP client that connects again whenever the connection ends, for ever; see `TCPClient`.
 
-    It is ready after the first connection, and healthy while it is connected. Pauses between connections grow
-    up to `reconnect_timeout`, with chance, and begin anew after a connection that lasted longer; a server that
-    hangs up at once is not asked without a pause.
+    It is ready after the first connection, and healthy while it is connected. Each new reason for which it cannot
+    connect is logged as a warning; a certificate that is refused before the first connection is raised. Pauses
+    between connections grow up to `reconnect_timeout`, with chance, and begin anew after a connection that lasted
+    longer; a server that hangs up at once is not asked without a pause.
 
     Attributes:
         reconnect_timeout: the longest pause in seconds.
@@ -147,18 +148,20 @@ class RobustTCPClient(TCPClient):
         longest = self.reconnect_timeout
         backoff = self.reconnect_backoff or Backoff(min(_FIRST_PAUSE, longest), maximum=longest, jitter="full")
         pauses = backoff.delays()
-        failures = 0
+        said = ""
         while True:
             failure: OSError | None = None
             try:
                 reader, writer = await self._open(context)
             except OSError as error:
+                if isinstance(error, ssl.SSLCertVerificationError) and not self.start_event.is_set():
+                    raise  # the program is told, rather than left to wait for ever
                 failure = error
-                failures += 1
-                level = logging.WARNING if failures == 1 else logging.DEBUG
-                log.log(level, "%r cannot connect, it tries on: %s", self, _said(error))
+                before, said = said, _said(error)
+                level = logging.DEBUG if said == before else logging.WARNING
+                log.log(level, "%r cannot connect, it tries on: %s", self, said)
             else:
-                failures = 0
+                said = ""
                 began = self.loop.time()
                 await self._while_connected(reader, writer)
                 if self.loop.time() - began > max(_WELL_SECONDS, backoff.maximum):

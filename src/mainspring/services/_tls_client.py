@@ -68,4 +68,8 @@ class TLSClient(TCPClient):
 
 
 class RobustTLSClient(TLSClient, RobustTCPClient):
-    """A TLS client that connects again whenever the connection ends; see `TLSClient` and `RobustTCPClient`."""
+    """A TLS client that connects again whenever the connection ends; see `TLSClient` and `RobustTCPClient`.
+
+    A server that has not proved its name is an error of the start, as that of `TLSClient`; once there was a
+    connection, the client tries on.
+    """

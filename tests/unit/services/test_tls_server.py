@@ -1,6 +1,7 @@
 """Servers and clients over TLS: who cannot prove its name is refused, unless it is told not to matter."""
 
 import asyncio
+import contextlib
 import logging
 import ssl
 
@@ -46,9 +47,9 @@ class AskingAgain(RobustTLSClient):
         self.answers += await reader.readline() == b"hello\n"
 
 
-def server_of(certificates: Certificates, name: str = "server", **options: object) -> Echo:
+def server_of(certificates: Certificates, name: str = "server", port: int | None = 0, **options: object) -> Echo:
     cert, key = getattr(certificates, name), getattr(certificates, f"{name}_key")
-    return Echo(address="localhost", port=0, cert=cert, key=key, **options)
+    return Echo(address="localhost", cert=cert, key=key, port=port, **options)
 
 
 async def ask(server: TLSServer, **options: object) -> bytes:
@@ -175,6 +176,48 @@ async def test_a_robust_client_comes_again_over_tls(certificates: Certificates) 
         client = AskingAgain("localhost", server.port, ca=certificates.ca, reconnect_timeout=0.01)
         async with program(client):
             await eventually(lambda: client.answers >= 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("elsewhere", "Hostname mismatch"),
+        ("expired", "certificate has expired"),
+        ("self_signed", "unable to get local"),
+    ],
+)
+async def test_a_robust_client_that_refuses_its_first_server_does_not_start(
+    certificates: Certificates, name: str, reason: str
+) -> None:
+    server = server_of(certificates, name)
+    async with program(server):
+        client = AskingAgain("localhost", server.port, ca=certificates.ca, reconnect_timeout=0.01)
+        with pytest.raises(ssl.SSLCertVerificationError, match=reason):
+            async with asyncio.timeout(30), program(client):
+                raise NotImplementedError
+        await eventually(lambda: server.connection_count == 0)
+
+
+async def test_a_robust_client_that_was_connected_waits_for_a_better_certificate(
+    certificates: Certificates, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refusals(reason: str) -> int:
+        return sum(r.levelno == logging.WARNING and reason in r.getMessage() for r in caplog.records)
+
+    caplog.set_level(logging.DEBUG, logger="mainspring.services")
+    first = server_of(certificates)
+    async with contextlib.AsyncExitStack() as stack:
+        async with program(first):
+            client = AskingAgain("localhost", first.port, ca=certificates.ca, reconnect_timeout=0.01)
+            await stack.enter_async_context(program(client))
+            await eventually(lambda: client.answers >= 1)
+        for name, reason in (("expired", "has expired"), ("elsewhere", "Hostname mismatch")):
+            async with program(server_of(certificates, name, port=first.port)):
+                await eventually(lambda: caplog.text.count(reason) >= 3)  # noqa: B023  # called here
+            assert 1 == refusals(reason)
+        before = client.answers
+        async with program(server_of(certificates, port=first.port)):
+            await eventually(lambda: client.answers > before)
 
 
 def test_certificate_and_key_must_be_given() -> None:
