@@ -148,14 +148,21 @@ class GlobalAsyncLimiter:
         """
         check_count("cost", cost, at_most=self._limit)
         self._enter_loop()
-        async with self._asking:
-            waiting = self._line.weights()
-            if waiting:
+        while True:
+            async with self._asking:
+                waiting = self._line.weights()
+                if not waiting:
+                    reply = await self._ask([cost])
+                    self._statistic.granted += cost * len(reply.tickets)
+                    wait = reply.wait
+                    break
                 wait = await self._plan([*waiting, cost])
-            else:
-                reply = await self._ask([cost])
-                wait = reply.wait
-                self._statistic.granted += cost * len(reply.tickets)
+                if wait:
+                    break
+            # All of it fits, but nobody asked for those in line yet: they go first.
+            if self._sleep is not None:
+                _end(self._sleep)
+            await asyncio.sleep(0)
         if wait:
             self._statistic.refused += 1
         return wait or None
@@ -178,7 +185,7 @@ class GlobalAsyncLimiter:
         await self._bucket.close()
 
     def stats(self) -> LimiterStats:
-        """Return the counters of this moment; `used` is what the server said last."""
+        """Return the counters of this moment; `used` is what the server, or the local limit in its place, said last."""
         counted = self._statistic
         return LimiterStats(
             limit=self._limit,
@@ -234,6 +241,8 @@ class GlobalAsyncLimiter:
     def _give_back(self, ticket: Ticket) -> None:
         if ticket.request != _NOWHERE:
             self._bucket.give_back(ticket)
+        elif self._on_error == "local":
+            self._local.take_back(ticket.cost, ticket.here_at)
 
     async def _run(self) -> None:
         """Ask for the line, one call after the other, as long as anybody waits or anything is to give back."""
@@ -310,16 +319,19 @@ class GlobalAsyncLimiter:
 
     def _substitute(self, costs: list[int]) -> Reply:
         """Answer in place of the server."""
-        tickets = [Ticket(_NOWHERE, cost) for cost in costs]
-        if self._on_error == "local":
-            kernel = self._local
-            for index, cost in enumerate(costs):
-                now = kernel.now()
-                due = kernel.fits_at(cost, now)
-                if due > now:
-                    return Reply(tuple(tickets[:index]), due - now)
-                kernel.record(cost, now)
-        return Reply(tuple(tickets), 0.0)
+        if self._on_error == "allow":
+            return Reply([Ticket(_NOWHERE, cost) for cost in costs], 0.0)
+        tickets: list[Ticket] = []
+        kernel, wait = self._local, 0.0
+        now = kernel.now()
+        for cost in costs:
+            wait = max(0.0, kernel.fits_at(cost, now) - now)
+            if wait:
+                break
+            kernel.record(cost, now)
+            tickets.append(Ticket(_NOWHERE, cost, here_at=now))
+        self._used = kernel.used(now)
+        return Reply(tickets, wait, self._used)
 
 
 _NOWHERE: Final = -1

@@ -34,6 +34,8 @@ class Ticket(NamedTuple):
     """The server's time of the grant, in microseconds since 1970."""
     mark: str = ""
     """The pace as it was after the grant; the sliding log does without."""
+    here_at: float = 0.0
+    """The moment of a grant by the limit of this process, while the server is away."""
 
 
 @dataclass(frozen=True, slots=True)

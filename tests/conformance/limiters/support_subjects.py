@@ -8,6 +8,7 @@ from tests.unit.resilience.support_bucket import plain_limiter
 
 from mainspring.base import current_clock
 from mainspring.resilience import GCRA, Bulkhead, CombinedLimit, FixedWindow, Limiter, RateLimit
+from mainspring.resilience.redis_limiter import Algorithm
 
 PERIOD = 8.0
 WHOLE_SECONDS = 1356998400  # where the virtual clock starts, a multiple of PERIOD
@@ -77,6 +78,17 @@ def _combined() -> Limiter:
     return CombinedLimit(RateLimit(2, 1.0), FixedWindow(6, PERIOD), GCRA(10, PERIOD, burst=4), RateLimit(5, PERIOD))
 
 
+def _paced() -> Limiter:
+    return plain_limiter(5, PERIOD, algorithm="gcra", burst=4)[0]
+
+
+def _local(algorithm: Algorithm = "log", burst: int = 1) -> Limiter:
+    """Return a global limiter whose server is away from the start, so that the process limits itself."""
+    limiter, bucket = plain_limiter(5, PERIOD, algorithm=algorithm, burst=burst, on_error="local")
+    bucket.fails = True
+    return limiter
+
+
 def _excess_of_combined(grants: Sequence[Grant]) -> int:
     return max(
         largest_sum(grants, 1.0) - 2,
@@ -93,5 +105,10 @@ SUBJECTS = [
     Subject("FixedWindow", lambda: FixedWindow(5, PERIOD), 5, lambda g: max(0, largest_aligned_sum(g, PERIOD) - 5)),
     Subject("CombinedLimit", _combined, 2, _excess_of_combined),
     Subject("GlobalAsyncLimiter", lambda: plain_limiter(5, PERIOD)[0], 5, lambda g: max(0, largest_sum(g, PERIOD) - 5)),
+    Subject("GlobalAsyncLimiter-gcra", _paced, 4, lambda g: max(0, largest_sum(g, PERIOD) - 8)),
+    Subject("GlobalAsyncLimiter-local", _local, 5, lambda g: max(0, largest_sum(g, PERIOD) - 5)),
+    Subject(
+        "GlobalAsyncLimiter-local-gcra", lambda: _local("gcra", 4), 4, lambda g: max(0, largest_sum(g, PERIOD) - 8)
+    ),
     Subject("Bulkhead", lambda: Bulkhead(5), 5, lambda g: max(0, largest_crowd(g) - 5), holds=True),
 ]

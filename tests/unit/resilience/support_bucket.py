@@ -5,25 +5,26 @@ from collections.abc import Callable, Sequence
 
 from mainspring.errors import LimiterUnavailableError
 from mainspring.resilience import GlobalAsyncLimiter
-from mainspring.resilience._limit_kernels import SlidingLog, seconds_until
-from mainspring.resilience.redis_limiter import RedisBucket, Reply, Ticket
+from mainspring.resilience._limit_kernels import Kernel, PacedKernel, SlidingLog, seconds_until
+from mainspring.resilience.redis_limiter import Algorithm, RedisBucket, Reply, Ticket
 
 
 class PlainBucket(RedisBucket):
-    """Counts in a plain sliding log; `calls` notes how often and for what it was asked."""
+    """Counts in a kernel of this process; `calls` notes how often and for what it was asked."""
 
-    def __init__(self, limit: int, period: float) -> None:
+    def __init__(self, limit: int, period: float, *, algorithm: Algorithm = "log", burst: int = 1) -> None:
+        paced = algorithm == "gcra"
         super().__init__(
             "redis://nowhere",
             client=None,
             name="plain",
-            algorithm="log",
-            limit=limit,
+            algorithm=algorithm,
+            limit=burst if paced else limit,
             rate=limit,
             period=period,
             timeout=5.0,
         )
-        self.kernel = SlidingLog(limit, period)
+        self.kernel: Kernel = PacedKernel(limit, period, burst) if paced else SlidingLog(limit, period)
         self.calls: list[list[int]] = []
         self.running = 0
         self.latency: Callable[[], float] = lambda: 0.0
@@ -69,7 +70,13 @@ class PlainBucket(RedisBucket):
 
 
 def plain_limiter(
-    limit: int, period: float, *, on_error: str = "raise", max_waiters: int = 10_000
+    limit: int,
+    period: float,
+    *,
+    algorithm: Algorithm = "log",
+    burst: int = 1,
+    on_error: str = "raise",
+    max_waiters: int = 10_000,
 ) -> tuple[GlobalAsyncLimiter, PlainBucket]:
     """Return a limiter over such a bucket, and the bucket."""
     limiter = GlobalAsyncLimiter(
@@ -77,9 +84,11 @@ def plain_limiter(
         "key",
         limit,
         period,
+        algorithm=algorithm,
+        burst=burst,
         on_error=on_error,  # type: ignore[arg-type]  # tests pass each mode as text
         max_waiters=max_waiters,
     )
-    bucket = PlainBucket(limit, period)
+    bucket = PlainBucket(limit, period, algorithm=algorithm, burst=burst)
     limiter._bucket = bucket
     return limiter, bucket

@@ -170,6 +170,50 @@ async def test_local_limits_the_process_by_itself_and_counts_what_the_server_gra
 
 
 @virtual
+async def test_waiter_of_a_local_limit_cancelled_right_after_its_grant_is_uncounted() -> None:
+    limiter, bucket = plain_limiter(1, 10.0, on_error="local")
+    bucket.fails = True
+    victim = asyncio.create_task(limiter.acquire())
+    for _ in range(20):
+        await asyncio.sleep(0)
+        if limiter.stats().granted_count:
+            break
+    assert not victim.done()
+    victim.cancel()
+    await asyncio.wait([victim])
+    assert victim.cancelled()
+    assert limiter.stats().granted_count == 0
+    assert await limiter.try_acquire() is None
+    assert limiter.stats().used == 1
+
+
+@virtual
+async def test_try_acquire_beside_waiters_for_whom_nobody_asked_yet_is_counted_after_them() -> None:
+    limiter, bucket = plain_limiter(3, 10.0)
+    waiters = [asyncio.create_task(limiter.acquire()) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert limiter.stats().waiting_count == 2
+    assert await limiter.try_acquire() is None
+    await asyncio.gather(*waiters)
+    assert (bucket.kernel.used(now()), limiter.stats().granted_count) == (3, 3)
+    assert 10.0 == await limiter.try_acquire()
+
+
+@virtual
+async def test_try_acquire_lets_a_sleeping_waiter_go_first_when_another_process_gave_back() -> None:
+    limiter, bucket = plain_limiter(2, 10.0)
+    granted_at = now()
+    await limiter.acquire(2)
+    waiter = asyncio.create_task(limiter.acquire())
+    await asyncio.sleep(1)
+    bucket.kernel.take_back(2, granted_at)
+    assert await limiter.try_acquire() is None
+    await waiter
+    assert granted_at + 1.0 == now()
+    assert (bucket.kernel.used(now()), limiter.stats().granted_count) == (2, 4)
+
+
+@virtual
 async def test_waiters_of_a_local_limit_go_back_to_the_server_when_it_is_there() -> None:
     limiter, bucket = plain_limiter(1, 100.0, on_error="local")
     bucket.fails = True
