@@ -14,6 +14,7 @@ from mainspring.errors import (
     InvalidArgumentError,
     MainspringError,
 )
+from mainspring.resilience import retry
 from mainspring.storage._clickhouse_text import gives_rows
 from mainspring.storage.clickhouse_pool import SharedClient, driver_failures, mapped, may_try_again, shared_client
 
@@ -95,15 +96,15 @@ class BaseClient:
         Raises:
             ClickHouseError: it failed for good.
         """
-        delays = iter(self._retry)
-        while True:
-            try:
-                return await self._attempt(operation)
-            except ClickHouseError as error:
-                delay = next(delays, None) if may_try_again(error, harmless=harmless) else None
-                if delay is None:
-                    raise
-            await asyncio.sleep(delay)
+
+        def passes(error: Exception) -> bool:
+            return isinstance(error, ClickHouseError) and may_try_again(error, harmless=harmless)
+
+        @retry(on=passes, backoff=self._retry)
+        async def attempt() -> T:
+            return await self._attempt(operation)
+
+        return await attempt()
 
     async def _attempt(self, operation: Callable[[Any], Awaitable[T]]) -> T:
         sent = False

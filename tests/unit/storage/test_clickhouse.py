@@ -15,6 +15,7 @@ from mainspring.errors import (
     ClickHouseUnavailableError,
     InvalidArgumentError,
 )
+from mainspring.resilience import timeout
 from mainspring.storage import BaseClient, Querier
 from mainspring.testing import ClickHouseServer
 
@@ -96,6 +97,12 @@ async def test_nobody_there_is_an_error_after_the_last_attempt(unused_port: int)
         assert not caught.value.sent
         with pytest.raises(ConnectionError):
             await querier.query("DROP TABLE t")
+
+
+async def test_no_attempt_is_waited_for_that_could_only_start_after_the_deadline(unused_port: int) -> None:
+    async with Querier(host="127.0.0.1", port=unused_port, retry=Backoff.constant(3600.0)) as querier, timeout(30.0):
+        with pytest.raises(ClickHouseUnavailableError):
+            await querier.query("SELECT 1")
 
 
 async def test_a_server_that_hangs_is_given_up_in_time() -> None:
