@@ -1,6 +1,7 @@
 """The names of aiomisc that are about running a program, and what is adapted in them."""
 
 import asyncio
+import contextvars
 import importlib
 import logging
 import sys
@@ -13,16 +14,18 @@ import pytest
 from mainspring import runtime
 from mainspring.compat import aiomisc, aiomisc_log
 from mainspring.compat.aiomisc import compat, utils
-from mainspring.compat.aiomisc.context_vars import EVENT_LOOP, StrictContextVar
+from mainspring.compat.aiomisc.context_vars import CURRENT_ENTRYPOINT, EVENT_LOOP, StrictContextVar
+from mainspring.concurrency import ThreadPoolExecutor
 from mainspring.errors import MisuseError
 
 NAMES = {
     "aiomisc": "Context Entrypoint Service Signal Statistic basic_config bind_socket entrypoint get_context"
-    " get_statistics log new_event_loop plugins receiver run service version",
+    " get_statistics log new_event_loop plugins receiver run service version CURRENT_ENTRYPOINT"
+    " version_info",
     "aiomisc.compat": "EVENT_LOOP EventLoopMixin LoopFactoryType default_loop_factory event_loop_policy"
     " get_current_loop set_current_loop sock_set_nodelay sock_set_reuseport",
     "aiomisc.context": "Context ContextStatistic get_context",
-    "aiomisc.context_vars": "EVENT_LOOP StrictContextVar",
+    "aiomisc.context_vars": "CURRENT_ENTRYPOINT EVENT_LOOP StrictContextVar",
     "aiomisc.counters": "Statistic StatisticResult get_statistics",
     "aiomisc.entrypoint": "Entrypoint entrypoint get_context run",
     "aiomisc.log": "LogFormat LogLevel ThreadedHandler ThreadedHandlerStatistic basic_config wrap_logging_handler",
@@ -124,6 +127,65 @@ def test_the_size_of_the_log_buffer_has_two_names(name: str, monkeypatch: pytest
         raise NotImplementedError
 
 
+@pytest.mark.parametrize(
+    ("variable", "text", "value"),
+    [
+        ("AIOMISC_LOG_LEVEL", "error", "error"),
+        ("AIOMISC_LOG_FORMAT", "json", "json"),
+        ("AIOMISC_LOG_DATE_FORMAT", "%H", "%H"),
+        ("AIOMISC_LOG_FLUSH", "7.5", 7.5),
+        ("AIOMISC_LOG_BUFFERING", "no", False),
+        ("AIOMISC_POOL_SIZE", "3", 3),
+        ("AIOMISC_DEBUG", "yes", True),
+        ("AIOMISC_NO_PLUGINS", "1", False),
+    ],
+)
+def test_each_variable_changes_what_a_program_does(
+    variable: str, text: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = what_a_program_does(monkeypatch)
+    monkeypatch.setenv(variable, text)
+    after = what_a_program_does(monkeypatch)
+    assert {**before, variable: value} == after
+    assert before[variable] != value
+
+
+def what_a_program_does(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """Run a program and return, by the variable that decides it, what it did."""
+    logged: list[dict[str, object]] = []
+    pools: list[int | None] = []
+    searched: list[object] = []
+
+    def configured(level: object, log_format: object, **rest: object) -> None:
+        logged.append({"log_level": level, "log_format": log_format, **rest})
+
+    def found(names: object, *, groups: object) -> None:
+        searched.append(groups)
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, max_workers: int | None = None, **rest: Any) -> None:
+            super().__init__(max_workers, **rest)
+            pools.append(max_workers)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mainspring.runtime._log_program.basic_config", configured)
+        patch.setattr("mainspring.runtime._loops.ThreadPoolExecutor", Pool)
+        patch.setattr("mainspring.runtime._entrypoint.load_plugins", found)
+        with aiomisc.entrypoint() as loop:
+            running = logged[-1]  # what was configured at the start; at the making nothing is buffered
+            debug = loop.get_debug()
+    return {
+        "AIOMISC_LOG_LEVEL": running["log_level"],
+        "AIOMISC_LOG_FORMAT": running["log_format"],
+        "AIOMISC_LOG_DATE_FORMAT": running["date_format"],
+        "AIOMISC_LOG_FLUSH": running["flush_interval"],
+        "AIOMISC_LOG_BUFFERING": running["buffered"],
+        "AIOMISC_POOL_SIZE": pools[0],
+        "AIOMISC_DEBUG": debug,
+        "AIOMISC_NO_PLUGINS": bool(searched),
+    }
+
+
 def test_both_entrypoints_share_the_signals_and_the_current_program() -> None:
     async def main() -> Any:
         current = aiomisc.entrypoint.get_current()
@@ -220,7 +282,7 @@ def test_the_policy_and_the_factory_make_the_same_loops() -> None:
 
 def test_the_current_loop_is_the_running_one_or_the_one_that_was_set() -> None:
     with pytest.raises(RuntimeError, match="no current event loop is set"):
-        compat.get_current_loop()
+        contextvars.Context().run(compat.get_current_loop)
     loop = asyncio.new_event_loop()
     token = EVENT_LOOP.set(loop)
     assert loop is compat.get_current_loop()
@@ -235,6 +297,43 @@ def test_the_current_loop_is_the_running_one_or_the_one_that_was_set() -> None:
 
     assert loop.run_until_complete(running())
     loop.close()
+
+
+def test_a_program_sets_its_loop_and_itself_and_puts_back_what_was_there() -> None:
+    seen: list[object] = []
+
+    class Looking(aiomisc.Service):
+        async def start(self) -> None:
+            seen.extend((EVENT_LOOP.get(), CURRENT_ENTRYPOINT.get()))
+
+    async def main() -> tuple[object, object]:
+        return EVENT_LOOP.get(), CURRENT_ENTRYPOINT.get()
+
+    def programs() -> None:
+        program = aiomisc.entrypoint(Looking(), log_config=False)
+        with program as loop:
+            assert (loop, program) == loop.run_until_complete(main()) == (EVENT_LOOP.get(), CURRENT_ENTRYPOINT.get())
+            assert [loop, program] == seen
+        for variable, said in ((EVENT_LOOP, "event loop"), (CURRENT_ENTRYPOINT, "entrypoint")):
+            with pytest.raises(RuntimeError, match=f"no current {said} is set"):
+                variable.get()
+        loop = aiomisc.new_event_loop(1)
+        assert loop is EVENT_LOOP.get()
+        with aiomisc.entrypoint(log_config=False):
+            assert loop is not EVENT_LOOP.get()
+        assert loop is EVENT_LOOP.get()
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+    contextvars.Context().run(programs)
+
+
+async def test_a_program_may_be_left_in_another_context() -> None:
+    program = aiomisc.entrypoint(log_config=False)
+    await program.__aenter__()
+    assert (asyncio.get_running_loop(), program) == (EVENT_LOOP.get(), CURRENT_ENTRYPOINT.get())
+    await asyncio.create_task(program.__aexit__(None, None, None))
+    assert program.exit.closing.is_set()
 
 
 def test_a_strict_variable_raises_a_fresh_error_each_time() -> None:

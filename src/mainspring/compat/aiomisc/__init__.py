@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mainspring.compat.aiomisc.circuit_breaker import CircuitBreaker as CircuitBreaker
     from mainspring.compat.aiomisc.circuit_breaker import CircuitBroken as CircuitBroken
     from mainspring.compat.aiomisc.circuit_breaker import cutout as cutout
+    from mainspring.compat.aiomisc.context_vars import CURRENT_ENTRYPOINT as CURRENT_ENTRYPOINT
     from mainspring.compat.aiomisc.entrypoint import Entrypoint as Entrypoint
     from mainspring.compat.aiomisc.entrypoint import entrypoint as entrypoint
     from mainspring.compat.aiomisc.entrypoint import run as run
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from mainspring.compat.aiomisc.utils import new_event_loop as new_event_loop
     from mainspring.compat.aiomisc.utils import select as select
     from mainspring.compat.aiomisc.utils import shield as shield
+    from mainspring.compat.aiomisc.version import version_info as version_info
     from mainspring.concurrency import CronCallback as CronCallback
     from mainspring.concurrency import PeriodicCallback as PeriodicCallback
     from mainspring.concurrency import ProcessPoolExecutor as ProcessPoolExecutor
@@ -105,6 +107,8 @@ else:
                 "StrategyStop",
                 "WorkerPool",
             ),
+            "context_vars": ("CURRENT_ENTRYPOINT",),
+            "version": ("version_info",),
             "entrypoint": ("Entrypoint", "entrypoint", "run"),
             "log": ("basic_config",),
             "mainspring.compat.aiomisc": ("io", "log", "plugins", "service", "version"),

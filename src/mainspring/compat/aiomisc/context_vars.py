@@ -5,7 +5,9 @@ from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import Final, Generic, TypeVar
 
-__all__ = ("EVENT_LOOP", "StrictContextVar")
+from mainspring.runtime import Entrypoint
+
+__all__ = ("CURRENT_ENTRYPOINT", "EVENT_LOOP", "StrictContextVar")
 
 T = TypeVar("T")
 
@@ -45,4 +47,7 @@ class StrictContextVar(Generic[T]):
 
 EVENT_LOOP: Final[StrictContextVar[asyncio.AbstractEventLoop]] = StrictContextVar(
     "EVENT_LOOP", RuntimeError("no current event loop is set")
+)
+CURRENT_ENTRYPOINT: Final[StrictContextVar[Entrypoint]] = StrictContextVar(
+    "CURRENT_ENTRYPOINT", RuntimeError("no current entrypoint is set")
 )

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from mainspring.compat.aiomisc._environment import settings
+from mainspring.compat.aiomisc.context_vars import EVENT_LOOP
 from mainspring.concurrency import (
     SelectResult,
     ThreadPoolExecutor,
@@ -34,13 +35,15 @@ def create_default_event_loop(
     policy: Any = None,  # Any: an event loop policy, a type that newer Pythons deprecate
     debug: bool = False,
 ) -> tuple[asyncio.AbstractEventLoop, ThreadPoolExecutor]:
-    """Make an event loop and its default executor, and set it as the thread's current one.
+    """Make an event loop and its default executor, and set it as the thread's current one and as `EVENT_LOOP`.
 
     Raises:
         MisuseError: a loop runs in this thread.
     """
     made = OwnLoop(None, policy, pool_size, debug, settings(), max_queue=0)
-    return made.open(), made.pool
+    loop = made.open()
+    EVENT_LOOP.set(loop)
+    return loop, made.pool
 
 
 def new_event_loop(pool_size: int | None = None, policy: Any = None) -> asyncio.AbstractEventLoop:  # Any: see above
