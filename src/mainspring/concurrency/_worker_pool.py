@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final, Literal, ParamSpec, Self, TypeVar  # Any: tasks of any result
 
@@ -23,6 +23,7 @@ from mainspring.errors import (
 P = ParamSpec("P")
 T = TypeVar("T")
 
+DEFAULT_MAX_OVERFLOW: Final = 1024
 _REBALANCE_DELAY: Final = 0.002  # seconds that an idle worker leaves short tasks to where they were sent
 
 
@@ -52,7 +53,8 @@ class WorkerPool:
 
     Args:
         workers: processes; default: as many as processors, at least 4.
-        max_overflow: tasks that may wait for a worker; 0 is unbounded.
+        max_overflow: tasks that may wait for a worker; then `create_task()` waits for room, and `submit()`, which
+            never waits, raises WorkQueueFullError. 0 is unbounded.
         initializer: called in each worker before its first task; when it raises, the pool closes.
         initializer_args: its positional arguments.
         initializer_kwargs: its keyword arguments.
@@ -75,7 +77,7 @@ class WorkerPool:
     def __init__(
         self,
         workers: int | None = None,
-        max_overflow: int = 0,
+        max_overflow: int = DEFAULT_MAX_OVERFLOW,
         *,
         initializer: Callable[..., object] | None = None,
         initializer_args: tuple[object, ...] = (),
@@ -106,7 +108,8 @@ class WorkerPool:
         self._state: Literal["new", "open", "closed"] = "new"
         self._broken_by: BaseException | None = None
         self._queue: OrderedDict[Task, None] = OrderedDict()
-        self._room: asyncio.Future[None] | None = None
+        self._turns: deque[asyncio.Future[None]] = deque()  # of those who wait for room in the queue
+        self._woken = 0  # of those, who have been given room and did not use it yet
         self._closing: asyncio.Task[None] | None = None
         self._rebalancing: asyncio.TimerHandle | None = None
 
@@ -174,15 +177,13 @@ class WorkerPool:
             WorkerPoolClosedError: the pool is not open.
         """
         self._check_open()
-        if not callable(fn):
-            raise InvalidArgumentError(argument="fn", value=fn, expected="a callable")
         if self._is_full:
             raise WorkQueueFullError(
                 what=f"the worker pool {self._name!r}",
                 limit=self._max_overflow,
                 hint="use create_task(), which waits for room",
             )
-        return self._submit_packed(pack_call(fn, args, kwargs))
+        return self._add(fn, args, kwargs)
 
     async def create_task(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `fn` in a worker and wait for its result, before that for room in the queue.
@@ -194,12 +195,13 @@ class WorkerPool:
             Exception: what the function raised.
         """
         self._check_open()
-        while self._is_full:
-            if self._room is None or self._room.done():
-                self._room = self._loop.create_future()
-            await asyncio.shield(self._room)  # shielded: all who wait share it
-            self._check_open()
-        return await self.submit(fn, *args, **kwargs)
+        if self._is_full or self._turns:
+            await self._until_room()
+        try:
+            future = self._add(fn, args, kwargs)
+        finally:
+            self._wake()  # there may still be room, as when the call could not be pickled
+        return await future
 
     # What workers and tasks say.
 
@@ -260,9 +262,14 @@ class WorkerPool:
         if self._state == "open":
             self._broken_by = error
             self._begin_closing(0.0)
-            self._state = "closed"
 
     # Tasks on their way to workers.
+
+    def _add(self, fn: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, Any]) -> "asyncio.Future[T]":
+        self._check_open()
+        if not callable(fn):
+            raise InvalidArgumentError(argument="fn", value=fn, expected="a callable")
+        return self._submit_packed(pack_call(fn, args, kwargs))
 
     def _submit_packed(self, call: PackedCall) -> "asyncio.Future[Any]":
         self._check_open()
@@ -273,7 +280,7 @@ class WorkerPool:
 
     @property
     def _is_full(self) -> bool:
-        return 0 < self._max_overflow <= len(self._queue)
+        return 0 < self._max_overflow <= len(self._queue) + self._woken
 
     def _place(self, task: Task, *, first: bool = False) -> None:
         """Give the task to the worker with the least to do, or let it wait."""
@@ -320,12 +327,34 @@ class WorkerPool:
 
     def _queue_moved(self) -> None:
         self._statistic.queue_size = len(self._queue)
-        if self._room is not None and not self._room.done() and not self._is_full:
-            self._room.set_result(None)
+        self._wake()
+
+    async def _until_room(self) -> None:
+        """Wait in line for room in the queue, or for its end."""
+        turn: asyncio.Future[None] = self._loop.create_future()
+        self._turns.append(turn)
+        self._wake()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                self._woken -= 1
+                self._wake()
+            raise
+        self._woken -= 1
+
+    def _wake(self) -> None:
+        """Give the room that there is to those who wait longest; each gets a place, so nobody wakes in vain."""
+        while self._turns and (self._state == "closed" or not self._is_full):
+            turn = self._turns.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                self._woken += 1
 
     # The end.
 
     def _begin_closing(self, grace: float) -> None:
+        self._state = "closed"
         if self._rebalancing is not None:
             self._rebalancing.cancel()
         waiting = [*self._queue, *(task for worker in self._crew.alive for task in worker.in_flight.values())]

@@ -70,6 +70,12 @@ async def test_queues_are_unbounded() -> None:
         assert 0 == wrapper._buffer._max_size
 
 
+async def test_a_worker_pool_takes_any_number_of_tasks() -> None:
+    async with aiomisc.WorkerPool(1) as pool:
+        assert 3000 == sum(await asyncio.gather(*(pool.submit(int, "1") for _ in range(3000))))
+    assert "0/2" in repr(aiomisc.WorkerPool(2, 5, statistic_name="compat"))
+
+
 def test_the_default_pool_is_unbounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIOMISC_USE_UVLOOP", "0")
 

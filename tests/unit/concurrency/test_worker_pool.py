@@ -367,6 +367,57 @@ async def test_a_pool_that_was_never_started_says_so_and_closes() -> None:
         await pool.start()
 
 
+async def test_a_queue_without_a_size_is_bounded() -> None:
+    """It was unbounded."""
+    async with WorkerPool(1) as pool:
+        taken: list[asyncio.Future[int]] = []
+        with pytest.raises(WorkQueueFullError, match="1024 calls wait"):
+            taken.extend(pool.submit(tasks.double, 1) for _ in range(3000))
+        assert len(taken) > 1024
+        assert 2 * 3000 == sum(await asyncio.gather(*(pool.create_task(tasks.double, 1) for _ in range(3000))))
+        assert 2 * len(taken) == sum(await asyncio.gather(*taken))
+
+
+async def test_who_waits_for_room_gets_it_in_order(tmp_path: Path) -> None:
+    order: list[int] = []
+
+    async def call(pool: WorkerPool, number: int) -> None:
+        order.append(await pool.create_task(tasks.echo, number))
+
+    async with open_holds(tmp_path) as holds, WorkerPool(1, 2) as pool:
+        running = pool.submit(tasks.hold, holds.path, "a")
+        held = await holds.next()
+        calls = [asyncio.create_task(call(pool, number)) for number in range(30)]
+        unpicklable = asyncio.create_task(pool.create_task(tasks.echo, asyncio.get_running_loop()))
+        last = asyncio.create_task(call(pool, 30))
+        await until(lambda: len(pool._turns) == 30)
+        calls[20].cancel()
+        with pytest.raises(WorkQueueFullError):
+            _ = pool.submit(tasks.double, 1)
+        held.release()
+        await running
+        await asyncio.wait([*calls, last, unpicklable])
+        assert [number for number in range(31) if number != 20] == order
+        with pytest.raises(TaskNotPicklableError):
+            await unpicklable
+
+
+async def test_room_of_a_cancelled_call_goes_to_the_next(tmp_path: Path) -> None:
+    async with open_holds(tmp_path) as holds, WorkerPool(1, 1) as pool:
+        running = pool.submit(tasks.hold, holds.path, "a")
+        held = await holds.next()
+        queued = pool.submit(tasks.double, 1)
+        first, second = (asyncio.create_task(pool.create_task(tasks.double, n)) for n in (2, 3))
+        await until(lambda: len(pool._turns) == 2)
+        queued.cancel()  # there is room now, and the first has it
+        first.cancel()
+        await until(lambda: not pool._turns and pool._woken == 0)
+        held.release()
+        await running
+        assert 6 == await second
+        assert first.cancelled()
+
+
 def test_bad_arguments_are_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="workers=0"):
         WorkerPool(0)

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from mainspring.compat.aiomisc.utils import select as select
     from mainspring.compat.aiomisc.utils import shield as shield
     from mainspring.compat.aiomisc.version import version_info as version_info
+    from mainspring.compat.aiomisc.worker_pool import WorkerPool as WorkerPool
     from mainspring.concurrency import CronCallback as CronCallback
     from mainspring.concurrency import PeriodicCallback as PeriodicCallback
     from mainspring.concurrency import ProcessPoolExecutor as ProcessPoolExecutor
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
     from mainspring.concurrency import StrategyException as StrategyException
     from mainspring.concurrency import StrategySkip as StrategySkip
     from mainspring.concurrency import StrategyStop as StrategyStop
-    from mainspring.concurrency import WorkerPool as WorkerPool
     from mainspring.runtime import Context as Context
     from mainspring.runtime import Service as Service
     from mainspring.runtime import Signal as Signal
@@ -105,10 +105,10 @@ else:
                 "StrategyException",
                 "StrategySkip",
                 "StrategyStop",
-                "WorkerPool",
             ),
             "context_vars": ("CURRENT_ENTRYPOINT",),
             "version": ("version_info",),
+            "worker_pool": ("WorkerPool",),
             "entrypoint": ("Entrypoint", "entrypoint", "run"),
             "log": ("basic_config",),
             "mainspring.compat.aiomisc": ("io", "log", "plugins", "service", "version"),
