@@ -328,6 +328,13 @@ def test_a_program_sets_its_loop_and_itself_and_puts_back_what_was_there() -> No
     contextvars.Context().run(programs)
 
 
+def test_no_loop_is_the_current_one_after_a_program_was_left() -> None:
+    with aiomisc.entrypoint(log_config=False) as loop:
+        assert loop is asyncio.get_event_loop()
+    with pytest.raises(RuntimeError, match="no current event loop"):
+        asyncio.get_event_loop()
+
+
 async def test_a_program_may_be_left_in_another_context() -> None:
     program = aiomisc.entrypoint(log_config=False)
     await program.__aenter__()
