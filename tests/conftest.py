@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from mainspring.base import _random
+
 # Read when gRPC is loaded. Its fork handlers open a descriptor in the parent, which looks like a leak of the test
 # that forked, and no child of a test uses gRPC of its parent.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
@@ -23,3 +25,9 @@ def logging_as_before() -> Iterator[None]:
     logging._levelToName.update(names)
     logging._nameToLevel.clear()
     logging._nameToLevel.update(numbers)
+
+
+@pytest.fixture(autouse=True)
+def ids_of_its_own_time() -> None:
+    """Ids never go back within a process, so those made under one test's virtual clock would date the next one's."""
+    _random._system_source.last_id = 0

@@ -1,6 +1,7 @@
 """What a service's process says to the program: that it has begun, and its log records. Frames over a socket."""
 
 import asyncio
+import signal
 import socket
 import threading
 from contextlib import suppress
@@ -15,6 +16,8 @@ INTERRUPTED: Final = 130  # the exit code of who was ended by SIGINT
 
 def be_process(service: Any, arguments: dict[str, Any], data: socket.socket, speaker: Speaker | None) -> None:
     """Be the process of a service: say that it has begun, do its work, send the last log records."""
+    # A program that a shell has started in the background ignores SIGINT, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     lock = threading.Lock()
 
     def say(kind: bytes, payload: bytes = b"") -> None:

@@ -43,6 +43,20 @@ async def test_a_process_begins_and_ends_at_sigint(method: str, tmp_path: Path) 
     assert "<Waiting exit_code=130>" == repr(service)
 
 
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
+async def test_a_program_that_ignores_sigint_ends_its_process_with_it(method: str, tmp_path: Path) -> None:
+    """As one does that a shell has started in the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        service = made.Waiting(path=str(tmp_path / "pid"), start_method=method)
+        async with program(service):
+            await soon((tmp_path / "pid").exists)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert 130 == service.exit_code
+
+
 async def test_a_deaf_process_is_killed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     service = made.Deaf(path=str(tmp_path / "pid"), process_stop_timeout=0.05)
     async with program(service):
