@@ -1,6 +1,7 @@
 """Scenario 3, CPU work in processes: the seed's program; the end starts one run and counts the loop's ticks."""
 
 import asyncio
+import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 
 from mainspring.jobs import Resource, job, job_runner
@@ -49,4 +50,6 @@ async def main():
 
 
 if __name__ == "__main__":
+    # A child that is forked beside threads, the default until Python 3.14, may wait for ever for a lock of theirs.
+    multiprocessing.set_start_method("forkserver")
     asyncio.run(main())
