@@ -10,6 +10,7 @@ from tests.unit.jobs.engine.support_engine import eventually, make_app, running
 from mainspring.jobs import JobContext, RunResult, RunState
 
 
+@pytest.mark.allow_leaks("descriptors", reason="the loop stays as long as a thread that was left works for it")
 async def test_a_thread_that_does_not_end_is_left_and_the_record_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
