@@ -1,14 +1,12 @@
 """TLSServer: a TCPServer whose connections are encrypted."""
 
-import ssl
 from typing import Any
 
-from mainspring.concurrency import threaded
 from mainspring.services._tcp_server import TCPServer
-from mainspring.services._tls import CIPHERS, Ciphers, PathOrStr, SSLOptions
+from mainspring.services._tls_settings import TLSSettings
 
 
-class TLSServer(TCPServer):
+class TLSServer(TLSSettings, TCPServer):
     """Serves clients over TLS. Subclass it and write `handle_client(reader, writer)`; see `TCPServer`.
 
     The files are read at each start. A client that does not end its handshake is dropped.
@@ -31,36 +29,11 @@ class TLSServer(TCPServer):
 
     __required__ = ("cert", "key")
 
-    cert: PathOrStr
-    key: PathOrStr
-    ca: PathOrStr | None = None
-    require_client_cert: bool = False
-    verify: bool = True
-    minimum_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
-    maximum_version: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED
-    ciphers: Ciphers = CIPHERS
     handshake_timeout: float = 10.0
 
     def __init__(self, address: str | None = None, port: int | None = None, **kwargs: Any) -> None:
         super().__init__(address, port, **kwargs)
         self.ssl_options()
-
-    def ssl_options(self) -> SSLOptions:
-        """Return what the context is made of; override it for more."""
-        return SSLOptions(
-            cert=self.cert,
-            key=self.key,
-            ca=self.ca,
-            verify=self.verify,
-            require_client_cert=self.require_client_cert,
-            minimum_version=self.minimum_version,
-            maximum_version=self.maximum_version,
-            ciphers=self.ciphers,
-        )
-
-    async def make_context(self) -> ssl.SSLContext | None:
-        """Read the files, in a thread."""
-        return await threaded(self.ssl_options().create_context)()
 
     def tls_timeouts(self) -> dict[str, float]:
         """Return the time limits of TLS, for the loop."""

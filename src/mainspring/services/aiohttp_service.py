@@ -7,11 +7,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar  # Any: options of aiohttp's runner
 
 from mainspring.base import load_extra
-from mainspring.concurrency import threaded
 from mainspring.errors import MisuseError
 from mainspring.runtime import Service
 from mainspring.services._listening import Socket, check_place, given, open_socket, take_name
-from mainspring.services._tls import CIPHERS, Ciphers, PathOrStr, SSLOptions
+from mainspring.services._tls import PathOrStr
+from mainspring.services._tls_settings import TLSSettings
 from mainspring.transport import SocketOption
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class AIOHTTPService(Service):
         return self.runner is not None and bool(self.runner.addresses)
 
 
-class AIOHTTPSSLService(AIOHTTPService):
+class AIOHTTPSSLService(TLSSettings, AIOHTTPService):
     """Serves an aiohttp application over TLS; see `AIOHTTPService`. The files are read at each start.
 
     Attributes:
@@ -149,15 +149,6 @@ class AIOHTTPSSLService(AIOHTTPService):
 
     __required__ = ("cert", "key")
 
-    cert: PathOrStr
-    key: PathOrStr
-    ca: PathOrStr | None = None
-    require_client_cert: bool = False
-    verify: bool = True
-    minimum_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
-    maximum_version: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED
-    ciphers: Ciphers = CIPHERS
-
     def __init__(
         self,
         cert: PathOrStr | None = None,
@@ -169,23 +160,6 @@ class AIOHTTPSSLService(AIOHTTPService):
     ) -> None:
         super().__init__(address, port, **given(cert=cert, key=key, ca=ca), **kwargs)
         self.ssl_options()
-
-    def ssl_options(self) -> SSLOptions:
-        """Return what the context is made of; override it for more."""
-        return SSLOptions(
-            cert=self.cert,
-            key=self.key,
-            ca=self.ca,
-            verify=self.verify,
-            require_client_cert=self.require_client_cert,
-            minimum_version=self.minimum_version,
-            maximum_version=self.maximum_version,
-            ciphers=self.ciphers,
-        )
-
-    async def make_context(self) -> ssl.SSLContext | None:
-        """Read the files, in a thread."""
-        return await threaded(self.ssl_options().create_context)()
 
 
 def new_application() -> "Application":
