@@ -3,7 +3,7 @@
 Usage: python -m benchmarks.bench_job_scale [--quick] [--json FILE]
 
 Each subject has a process of its own on a SQLite file of its own, level `process`. With --quick there are fewer runs,
-and the jobs fire every 20 s: what the burst costs is then set against a minute, as it is without.
+and the jobs fire every 12 s: what the burst costs is then set against a minute, as it is without.
 
 Burst: handlers that do nothing; lateness is from the fire time to the handler. Enqueued: memory of the process after
 `run_job(wait=False)`, none of which may start. Kill: from `kill -9` of the process that runs a handler to the start of
@@ -32,7 +32,7 @@ from mainspring.jobs.stores import Claim, Enqueue, Finish, JobStore, NewRun, Run
 
 # By whether it is to be quick.
 JOBS: Final = {False: 10_000, True: 2_000}
-PERIOD: Final = {False: 60.0, True: 20.0}
+PERIOD: Final = {False: 60.0, True: 12.0}
 RUNS: Final = {False: 100_000, True: 20_000}
 WAITING: Final = {False: 1_000_000, True: 100_000}
 FEW: Final = 1_000

@@ -72,10 +72,10 @@ async def run(processes: int, seconds: float) -> list[dict[str, object]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="four processes for three seconds")
+    parser.add_argument("--quick", action="store_true", help="four processes for two seconds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the measures there")
     options = parser.parse_args()
-    measures = asyncio.run(run(4, 3.0) if options.quick else run(8, 10.0))
+    measures = asyncio.run(run(4, 2.0) if options.quick else run(8, 10.0))
     if options.json:
         options.json.write_text(json.dumps(measures))
     for measure in sorted(measures, key=lambda measure: str(measure["metric"])):

@@ -20,6 +20,8 @@ from typing import Any  # Any: rivals come without types
 from benchmarks.support_rounds import limit, options, report
 
 SUBJECTS = ("ours", "aiomisc", "task and sleep")
+CASES = ((10_000, 1.0), (10_000, 5.0), (100_000, 10.0))  # callbacks and their interval
+QUICK_CASES = (CASES[0], CASES[2])
 Start = Callable[[Callable[[int], Any], int, float, float], object]
 
 
@@ -104,7 +106,7 @@ def in_own_process(subject: str, count: int, interval: float, seconds: float) ->
 
 def main(quick: bool) -> list[dict[str, object]]:
     measures: list[dict[str, object]] = []
-    for count, interval in ((10_000, 1.0), (10_000, 5.0), (100_000, 10.0)):
+    for count, interval in QUICK_CASES if quick else CASES:
         for subject in SUBJECTS:
             costs = in_own_process(subject, count, interval, 2.0 if quick else 10.0)
             if costs is None:
