@@ -1,6 +1,7 @@
 """Random numbers and ids come from one source, which a test may seed."""
 
-import os
+import subprocess
+import sys
 import uuid
 from datetime import UTC, datetime
 
@@ -50,14 +51,7 @@ def test_ids_ascend_when_the_clock_stands_still_or_steps_back() -> None:
 
 
 def test_a_forked_child_draws_other_numbers() -> None:
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.write(writer, new_id().encode())
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as stream:
-        other = stream.read().decode()
-    os.waitpid(child, 0)
-    assert len(other) == 36
-    assert other[24:] != new_id()[24:]
+    code = "import os; from mainspring.base import new_id; os.fork(); os.write(1, new_id().encode())"
+    drawn = subprocess.run([sys.executable, "-c", code], timeout=60, check=True, capture_output=True).stdout.decode()
+    assert len(drawn) == 2 * 36
+    assert drawn[24:36] != drawn[60:]

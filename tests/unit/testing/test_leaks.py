@@ -61,12 +61,10 @@ async def test_pending_tasks_are_those_that_were_not_there_before() -> None:
 
 def test_an_ended_child_that_nobody_waited_for_is_still_one() -> None:
     before = Holdings.take()
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0)
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    assert [f"children: process {pid} (ended, not waited for)"] == Holdings.take().grown_since(before)
-    os.waitpid(pid, 0)
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert [f"children: process {child.pid} (ended, not waited for)"] == Holdings.take().grown_since(before)
+    assert 0 == child.wait()
 
 
 def test_what_went_in_the_meantime_and_systems_without_proc_count_as_nothing(
