@@ -91,7 +91,7 @@ async def idle(folder: Path, quick: bool) -> dict[str, float]:
         app.job(f"job-{number}", cron="0 0 1 1 *")(noop)
     await app.start()
     await asyncio.sleep(1.0)
-    seconds = 5.0 if quick else 30.0
+    seconds = 3.0 if quick else 30.0
     cpu = time.process_time()
     await asyncio.sleep(seconds)
     cpu = time.process_time() - cpu
@@ -245,7 +245,7 @@ def row(metric: str, subject: str, value: float, unit: str, most: float = 0.0) -
 def rows(quick: bool) -> list[Row]:
     """Measure everything, one after the other."""
     fired, quiet, memory, claimed = (measured(name, quick) for name in ("burst", "idle", "enqueued", "claims"))
-    kills = 2 if quick else 7
+    kills = 1 if quick else 7
     jobs = f"mainspring, {JOBS[quick]:,} jobs"
     runs = f"mainspring, {RUNS[quick]:,} runs"
     waiting = f"mainspring, {WAITING[quick]:,} waiting"

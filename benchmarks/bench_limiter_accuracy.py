@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/bench_limiter_accuracy.py [--quick] [--json FILE]
 
-Eight processes (four with --quick) with ten callers each ask as often as they may for one limit of 100 a second.
+Eight processes (two with --quick) with ten callers each ask as often as they may for one limit of 100 a second.
 An admission is stamped by its process when it comes; on a busy machine that is late by up to a tenth of a second, so
 the clock of the callers shows up to a dozen too many also where the server was exact. Ours tell the server's instant
 too, which decides.
@@ -72,10 +72,10 @@ async def run(processes: int, seconds: float) -> list[dict[str, object]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="four processes for two seconds")
+    parser.add_argument("--quick", action="store_true", help="two processes for two seconds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the measures there")
     options = parser.parse_args()
-    measures = asyncio.run(run(4, 2.0) if options.quick else run(8, 10.0))
+    measures = asyncio.run(run(2, 2.0) if options.quick else run(8, 10.0))
     if options.json:
         options.json.write_text(json.dumps(measures))
     for measure in sorted(measures, key=lambda measure: str(measure["metric"])):

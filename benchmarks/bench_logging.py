@@ -151,7 +151,7 @@ def run_subject(name: str, quick: bool) -> dict[str, float]:
     found: dict[str, float] = {}
     with tempfile.TemporaryFile("w") as stream:
         subject = make(stream)
-        for rate, count in ((50, 25 if quick else 250), (10_000, 5_000 if quick else 50_000)):
+        for rate, count in ((50, 15 if quick else 250), (10_000, 5_000 if quick else 50_000)):
             paced(subject.call, rate=rate, count=count // 10)
             seconds = quietest(subject.call, rate=rate, count=count)
             found[f"p50 {rate}/s"] = seconds[count // 2] * 1e6

@@ -108,7 +108,7 @@ def main(quick: bool) -> list[dict[str, object]]:
     measures: list[dict[str, object]] = []
     for count, interval in QUICK_CASES if quick else CASES:
         for subject in SUBJECTS:
-            costs = in_own_process(subject, count, interval, 2.0 if quick else 10.0)
+            costs = in_own_process(subject, count, interval, 1.0 if quick else 10.0)
             if costs is None:
                 continue
             metric = f"{count:,} callbacks every {interval:g} s"
