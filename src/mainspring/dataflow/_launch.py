@@ -7,11 +7,14 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Final, Protocol
 
-from mainspring.concurrency import Descriptor, start_child
+from mainspring.base import Speaker, child_talk
+from mainspring.concurrency import ChildProcess, Descriptor, start_child
 from mainspring.dataflow._control import close_descriptors
 from mainspring.dataflow._plan import WorkerPlan, pack, unpack
+from mainspring.dataflow._talk import Ear, speak
 from mainspring.dataflow._worker import run_worker
 
 log = logging.getLogger(__name__)
@@ -25,6 +28,11 @@ class Child(Protocol):
     @property
     def pid(self) -> int:
         """The id of its process."""
+        ...
+
+    @property
+    def descriptors(self) -> Sequence[int]:
+        """What a forked worker must not keep."""
         ...
 
     async def wait(self) -> int | None:
@@ -49,8 +57,41 @@ async def launch_process(
     """
     method = start_method or choose_start_method()
     load = plan if method == "fork" else pack(plan)
-    arguments = (load, Descriptor(end.fileno()), strangers if method == "fork" else [])
-    return await start_child(_work, arguments, name=f"{plan.flow} {plan.id}", start_method=method)
+    ours, theirs = socket.socketpair()
+    ear = Ear(ours)
+    with theirs:
+        unwanted = [*strangers, *ear.descriptors] if method == "fork" else []
+        arguments = (load, Descriptor(end.fileno()), unwanted, Descriptor(theirs.fileno()), child_talk.speaker())
+        try:  # no waiting before a fork: the descriptors of strangers would be others
+            child = await start_child(_work, arguments, name=f"{plan.flow} {plan.id}", start_method=method)
+        except BaseException:
+            ear.close()
+            raise
+    return WorkerProcess(child, ear)
+
+
+class WorkerProcess:
+    """A worker in a process of its own, and the ear for what it says."""
+
+    def __init__(self, child: ChildProcess, ear: Ear) -> None:
+        self._child = child
+        self._ear = ear
+        self.pid = child.pid
+
+    @property
+    def descriptors(self) -> list[int]:
+        """What a forked worker must not keep."""
+        return self._ear.descriptors
+
+    async def wait(self) -> int | None:
+        """Wait for its end and its last words; return its exit code."""
+        exit_code = await self._child.wait()
+        await self._ear.hear_out()
+        return exit_code
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._child.kill()
 
 
 def choose_start_method() -> str | None:
@@ -69,6 +110,7 @@ class InlineWorker:
     """A worker that is a task; for tests, and to see a topology work in a debugger."""
 
     pid = os.getpid()
+    descriptors: tuple[int, ...] = ()
 
     def __init__(self, plan: WorkerPlan, end: socket.socket) -> None:
         self._plan = plan
@@ -89,8 +131,15 @@ class InlineWorker:
         self._task.cancel()
 
 
-def _work(load: WorkerPlan | bytes, end: Descriptor, strangers: list[int]) -> None:
+def _work(
+    load: WorkerPlan | bytes, end: Descriptor, strangers: list[int], mouth: Descriptor, speaker: Speaker | None
+) -> None:
     """Be a worker process."""
     close_descriptors(strangers)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the supervisor decides
-    asyncio.run(run_worker(unpack(load), socket.socket(fileno=end.fd)))
+    with socket.socket(fileno=mouth.fd) as line:
+        flush = speak(line, speaker)
+        try:
+            asyncio.run(run_worker(unpack(load), socket.socket(fileno=end.fd)))
+        finally:
+            flush()

@@ -279,6 +279,8 @@ class Supervisor:
         for other in self.seats:
             if other.control is not None:
                 strangers += other.control.descriptors
+            if other.child is not None:
+                strangers += other.child.descriptors
         for feeder in self._feeders.values():
             strangers += feeder.descriptors
         return await launch_process(plan, end, strangers=strangers, start_method=self._flow.start_method)

@@ -1,6 +1,7 @@
 """Callbacks and topologies for the tests of dataflows; of a module, so that they travel to any process."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -47,3 +48,8 @@ class Collector:
         """Return what the worker in one place has written."""
         paths = [path for path in self._folder.iterdir() if path.name.startswith(f"{worker}-")]
         return [line for path in paths for line in path.read_text().splitlines()]
+
+
+def report(p: Process, number: int) -> None:
+    """Log each message, with its worker's place."""
+    logging.getLogger("report").info("%s got %d", p.id, number, extra={"place": p.id})
