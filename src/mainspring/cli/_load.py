@@ -2,8 +2,12 @@
 
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -13,16 +17,42 @@ from mainspring.jobs import JobApp, job_runner
 
 _FORMS: Final = "a file as app.py, or module:attribute"
 _MAIN: Final = "app"
+_STATE: Final = "MAINSPRING_STATE_DIR"
+_asked_store: ContextVar[str | None] = ContextVar("asked_store", default=None)
 
 
 def load_app(name: str) -> JobApp:
     """Import what `name` says and return its JobApp: the attribute, else `app`, else the only one there is.
 
-    A module without a JobApp of its own that registered jobs with `mainspring.jobs.job` has the default one.
+    A module without a JobApp of its own that registered jobs with `mainspring.jobs.job` has the default one. It uses
+    the store that the command line asks for, else its own.
 
     Raises:
         InvalidArgumentError: there is no such file, module or app, or more than one, or its code raises.
     """
+    app = _find_app(name)
+    app.adjust(store=_asked_store.get())
+    return app
+
+
+@contextmanager
+def asked_places(*, store: str | None, state: Path | None) -> Generator[None]:
+    """Let apps that are loaded within the block use this store and this state directory; None for their own."""
+    token = _asked_store.set(store or _asked_store.get())
+    before = os.environ.get(_STATE)
+    if state is not None:
+        os.environ[_STATE] = str(state)  # processes that are started find it there, too
+    try:
+        yield
+    finally:
+        _asked_store.reset(token)
+        if before is not None:
+            os.environ[_STATE] = before
+        elif state is not None:
+            del os.environ[_STATE]
+
+
+def _find_app(name: str) -> JobApp:
     module, place, attribute = load_module(name)
     if attribute:
         found = getattr(module, attribute, None)
@@ -64,6 +94,16 @@ def load_module(name: str) -> tuple[ModuleType, str, str]:
             argument="APP", value=name, expected=expected, hint="run it with python to see the whole traceback"
         ) from error
     return module, place, attribute
+
+
+def folder_of_code(name: str) -> Path:
+    """Return the folder that holds the code of an app: that of its file, or of its first package."""
+    place, _ = _split(name)
+    if Path(place).suffix == ".py" or Path(place).exists():
+        return Path(place).resolve().parent
+    package = sys.modules.get(place.partition(".")[0])
+    file = getattr(package, "__file__", None)
+    return Path.cwd() if file is None else Path(file).resolve().parent
 
 
 def _place_of(error: Exception) -> str:

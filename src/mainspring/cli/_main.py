@@ -1,5 +1,6 @@
 """The commands of `mainspring`, as typer has them; what they do is in `_actions`."""
 
+import asyncio
 import runpy
 import sys
 from collections.abc import Sequence
@@ -17,10 +18,11 @@ from mainspring.cli._config import config_commands
 from mainspring.cli._db import db_commands
 from mainspring.cli._errors import ExitCode, say_error
 from mainspring.cli._flow import flow
-from mainspring.cli._load import load_app
-from mainspring.cli._options import App, AsJson, Job, instant_of
+from mainspring.cli._load import asked_places, load_app
+from mainspring.cli._options import App, AsJson, Job, State, Store, instant_of
 from mainspring.cli._options import run_action as _run
 from mainspring.cli._proxy import proxy
+from mainspring.cli._reload import SourceWatch, begin_anew, load_watched
 from mainspring.cli._run import make_web, run_app
 from mainspring.cli._runs import cancel, retry
 from mainspring.cli._services import show_services
@@ -29,7 +31,6 @@ from mainspring.jobs import RunState
 
 cli: Final = typer.Typer(
     name="mainspring",
-    help="See and steer the jobs of an app.",
     epilog="Exit codes: 0 done, 1 a run failed, 2 wrong input, 3 trouble with the store.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -60,10 +61,21 @@ class ConfigAt(StrEnum):
     INTERVAL = "interval"
 
 
+@cli.callback()
+def common(context: typer.Context, state: State = None, store: Store = None) -> None:
+    """See and steer the jobs of an app."""
+    context.with_resource(asked_places(store=store, state=state))
+
+
 @cli.command()
 def run(
     app: App,
     as_json: AsJson = False,
+    store: Store = None,
+    state: State = None,
+    queues: Annotated[str | None, typer.Option(metavar="A,B", help="take only the runs of these queues")] = None,
+    slots: Annotated[int | None, typer.Option(min=1, help="handlers at once on the loop")] = None,
+    reload: Annotated[bool, typer.Option("--reload", help="begin anew when a Python file of the app changes")] = False,
     for_: Annotated[str | None, typer.Option("--for", help="end after this long, as 90s or 10m")] = None,
     host: Annotated[str, typer.Option(help="where to show it: an address of this machine")] = "127.0.0.1",
     port: Annotated[int | None, typer.Option(min=0, max=65_535, help="0 for a free one  [default: 8787]")] = None,
@@ -71,9 +83,13 @@ def run(
 ) -> None:
     """Schedule and run the app's jobs until Ctrl-C, and show them over HTTP."""
     seconds = None if for_ is None else parse_duration(for_, source="--for")
-    loaded = load_app(app)
-    web = None if no_web else make_web(loaded, host=host, port=port)
-    _run(run_app(loaded, web, seconds=seconds, as_json=as_json))
+    with asked_places(store=store, state=state):
+        loaded = load_watched(app) if reload else load_app(app)
+        loaded.adjust(slots=slots, queues=None if queues is None else [one.strip() for one in queues.split(",")])
+        web = None if no_web else make_web(loaded, host=host, port=port)
+        watch = SourceWatch(app) if reload else None
+        if asyncio.run(run_app(loaded, web, seconds=seconds, as_json=as_json, watch=watch)):
+            begin_anew()
 
 
 @cli.command()
@@ -192,7 +208,8 @@ _PASSED_ON: Final = {"ignore_unknown_options": True, "allow_extra_args": True, "
 @cli.command(context_settings=_PASSED_ON)
 def demo(context: typer.Context) -> None:
     """Load a year of real flights through scheduled jobs (`mainspring demo --help` lists its options)."""
-    sys.argv = ["mainspring demo", *context.args]
+    state = context.find_root().params["state"]
+    sys.argv = ["mainspring demo", *([] if state is None else ["--state", str(state)]), *context.args]
     runpy.run_module("mainspring.demo", run_name="__main__", alter_sys=True)
 
 

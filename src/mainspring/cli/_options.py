@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any  # Any: what a coroutine is sent is nobody's business
 
 import typer
@@ -13,6 +14,13 @@ from mainspring.errors import InvalidArgumentError
 App = Annotated[str, typer.Argument(metavar="APP", help="file.py, or module:attribute")]
 Job = Annotated[str, typer.Argument(metavar="JOB", help="the job's id")]
 AsJson = Annotated[bool, typer.Option("--json", help="write JSON to standard output")]
+State = Annotated[
+    Path | None,
+    typer.Option("--state", metavar="DIR", help="the state directory  [default: MAINSPRING_STATE_DIR, ./.mainspring]"),
+]
+Store = Annotated[
+    str | None, typer.Option("--store", metavar="STORE", help="in place of the app's own, as sqlite:///state.db")
+]
 
 
 def run_action(action: Coroutine[Any, Any, ExitCode | None]) -> None:

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from mainspring.cli._output import write_json
+from mainspring.cli._reload import SourceWatch
 from mainspring.errors import MissingExtraError
 from mainspring.jobs import JobApp
 from mainspring.runtime import Entrypoint
@@ -49,8 +50,10 @@ def _is_free(host: str, port: int) -> bool:
         return False
 
 
-async def run_app(app: JobApp, web: "WebService | None", *, seconds: float | None, as_json: bool) -> None:
-    """Schedule and run until SIGINT or SIGTERM, or for some seconds."""
+async def run_app(
+    app: JobApp, web: "WebService | None", *, seconds: float | None, as_json: bool, watch: SourceWatch | None = None
+) -> bool:
+    """Schedule and run until SIGINT or SIGTERM, some seconds, or a change of the code: then return True."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
@@ -59,10 +62,11 @@ async def run_app(app: JobApp, web: "WebService | None", *, seconds: float | Non
     try:
         async with Entrypoint(*services, catch_signals=()):
             _say(app, web, as_json=as_json)
-            await _wait(stopped, seconds)
+            await _wait(stopped, watch, seconds)
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
+    return watch is not None and watch.has_changed and not stopped.is_set()
 
 
 def _say(app: JobApp, web: "WebService | None", *, as_json: bool) -> None:
@@ -81,9 +85,10 @@ def _say(app: JobApp, web: "WebService | None", *, as_json: bool) -> None:
     sys.stdout.flush()
 
 
-async def _wait(event: asyncio.Event, seconds: float | None) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return
+async def _wait(stopped: asyncio.Event, watch: SourceWatch | None, seconds: float | None) -> None:
+    waits = [stopped.wait()] if watch is None else [stopped.wait(), watch.changed()]
+    tasks = [asyncio.create_task(one) for one in waits]
+    await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)

@@ -106,3 +106,37 @@ def test_without_the_extra_the_jobs_run_and_a_note_is_written(
     assert "so nothing is shown over HTTP" in err
     with pytest.raises(MissingExtraError):
         make_web(JobApp("shop", store="memory"), host="127.0.0.1", port=1)
+
+
+def test_the_operator_says_where_and_what_is_run(app: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = f"sqlite:///{tmp_path}/other.db"
+    short = ("--for", "0.1s", "--no-web", "--json")
+    assert 0 == run_command_line(["run", app, "--store", store, "--slots", "3", "--queues", "default, cpu", *short])
+    assert str(tmp_path / "other.db") == json.loads(capsys.readouterr().out)["store"]
+    assert 2 == run_command_line(["run", app, "--queues", "default,,cpu", *short])
+    assert "names of queues" in capsys.readouterr().err
+    assert not (tmp_path / "state.db").exists()
+
+
+def test_a_queue_that_is_not_asked_for_is_left_to_others(app: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == run_command_line(["trigger", app, "greet"])
+    capsys.readouterr()
+    short = ("--for", "0.3s", "--no-web", "--json")
+    assert 0 == run_command_line(["run", app, "--queues", "cpu", *short])
+    capsys.readouterr()
+    assert 0 == run_command_line(["runs", app, "--json"])
+    assert ["available"] == [one["state"] for one in json.loads(capsys.readouterr().out)]
+
+
+def test_every_command_takes_a_store_and_a_state_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, app: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(app).write_text(APP.replace(', store=Path(__file__).with_name("state.db")', ""))
+    monkeypatch.delenv("MAINSPRING_STATE_DIR")
+    other = str(tmp_path / "elsewhere")
+    assert 0 == run_command_line(["--state", other, "trigger", app, "greet"])
+    assert "MAINSPRING_STATE_DIR" not in os.environ
+    assert 0 == run_command_line(["run", app, "--state", other, "--for", "0.1s", "--no-web", "--json"])
+    assert f"{other}/mainspring.db" == json.loads(capsys.readouterr().out.splitlines()[-1])["store"]
+    assert 0 == run_command_line(["--store", f"sqlite:///{other}/mainspring.db", "runs", app, "--json"])
+    assert 1 == len(json.loads(capsys.readouterr().out))

@@ -13,7 +13,13 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar
 
-from mainspring.errors import ClosedError, InvalidArgumentError, NoEntrypointError, UnknownBackfillError
+from mainspring.errors import (
+    ClosedError,
+    InvalidArgumentError,
+    MisuseError,
+    NoEntrypointError,
+    UnknownBackfillError,
+)
 from mainspring.jobs.engine._calls import new_call
 from mainspring.jobs.engine._declarations import Job
 from mainspring.jobs.engine._events import EventStream
@@ -45,6 +51,15 @@ if TYPE_CHECKING:
 KEEP_MOST: Final = Retention()
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def _checked(slots: int, queues: Sequence[str]) -> int:
+    """Return the slots, if they and the queues can be."""
+    if slots < 1:
+        raise InvalidArgumentError(argument="slots", value=slots, expected="an int >= 1")
+    if isinstance(queues, str) or not queues or not all(queues):
+        raise InvalidArgumentError(argument="queues", value=queues, expected="one or more names of queues")
+    return slots
 
 
 class JobApp(Steering, FollowUps, Sight, Service):
@@ -94,8 +109,6 @@ class JobApp(Steering, FollowUps, Sight, Service):
     ) -> None:
         Service.__init__(self)
         Steering.__init__(self)
-        if slots < 1:
-            raise InvalidArgumentError(argument="slots", value=slots, expected="an int >= 1")
         if poll_interval <= 0:
             raise InvalidArgumentError(argument="poll_interval", value=poll_interval, expected="seconds > 0")
         if spool_bytes < 1:
@@ -108,13 +121,34 @@ class JobApp(Steering, FollowUps, Sight, Service):
         self._spool_bytes = spool_bytes
         self._memory: MemoryData | None = None  # for store="memory": what was kept is there at the next opening
         self._durability: Durability = durability
-        self._slots, self._queues, self._poll_interval = slots, tuple(queues), poll_interval
+        self._slots, self._queues, self._poll_interval = _checked(slots, queues), tuple(queues), poll_interval
         self._drain_timeout, self._cancel_grace, self._schedule = drain_timeout, cancel_grace, schedule
         self._settings = SettingsSource(settings, interval=poll_interval)
         self._retention = retention
         self._open: OpenApp | None = None
         self._opening: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
         self._guard: AsyncGenerator[None, None] | None = None
+
+    def adjust(
+        self,
+        *,
+        store: JobStore | str | Path | None = None,
+        slots: int | None = None,
+        queues: Sequence[str] | None = None,
+    ) -> None:
+        """Replace what the constructor was given, as whoever runs the app wants it; None leaves a thing as it is.
+
+        Raises:
+            InvalidArgumentError: a value is out of range.
+            MisuseError: the app is open.
+        """
+        if self._open is not None:
+            raise MisuseError(what="a JobApp", problem="is adjusted before it is opened", hint="close it first")
+        self._slots = _checked(self._slots if slots is None else slots, self._queues if queues is None else queues)
+        if queues is not None:
+            self._queues = tuple(queues)
+        if store is not None:
+            self._store_given = store
 
     # --- its life ---
 

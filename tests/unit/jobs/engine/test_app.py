@@ -15,6 +15,7 @@ from mainspring.errors import (
     ClosedError,
     IdempotencyError,
     InvalidArgumentError,
+    MisuseError,
     NeedsError,
     StorageError,
     UnknownBackfillError,
@@ -214,10 +215,28 @@ async def test_a_damaged_store_is_refused_with_a_sentence(tmp_path: Path) -> Non
     await app.stop()
 
 
-@pytest.mark.parametrize("options", [{"slots": 0}, {"poll_interval": 0}])
+@pytest.mark.parametrize("options", [{"slots": 0}, {"poll_interval": 0}, {"queues": "cpu"}, {"queues": ()}])
 def test_options_of_the_app_are_checked(tmp_path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgumentError):
         make_app(tmp_path, **options)
+
+
+async def test_who_runs_an_app_may_adjust_it_before_it_opens(tmp_path: Path) -> None:
+    app = make_app(tmp_path, slots=5)
+
+    @app.job("cut", queue="cpu")
+    async def cut() -> None:
+        pass
+
+    app.adjust()
+    with pytest.raises(InvalidArgumentError, match="slots"):
+        app.adjust(slots=0)
+    app.adjust(store=tmp_path / "other.db", slots=1, queues=["cpu"])
+    async with running(app):
+        assert (tmp_path / "other.db").exists()
+        assert (await app.run_job("cut")).ok
+        with pytest.raises(MisuseError, match="before it is opened"):
+            app.adjust(slots=2)
 
 
 async def test_an_app_that_is_not_open_says_so(tmp_path: Path) -> None:
