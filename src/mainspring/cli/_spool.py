@@ -12,6 +12,7 @@ from mainspring.cli._options import App, AsJson, run_action
 from mainspring.cli._output import Row, write_facts, write_rows
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs import JobApp
+from mainspring.resilience import timeout as time_limit
 from mainspring.sinks import DeadLetter, Spool, SpoolSurvey, ask_for_replay, survey_spools
 
 _LOOK_INTERVAL: Final = 0.05
@@ -131,7 +132,7 @@ def _identity(letter: DeadLetter) -> tuple[object, ...]:
 
 async def _until_tried(taken: Spool, ids: set[int], timeout: float) -> None:
     try:
-        async with asyncio.timeout(timeout):
+        async with time_limit(timeout):
             while taken.stats(ids).waiting_count:  # noqa: ASYNC110  # the spool has no event for it
                 await asyncio.sleep(_LOOK_INTERVAL)
     except TimeoutError:

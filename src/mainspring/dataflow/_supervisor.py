@@ -20,6 +20,7 @@ from mainspring.dataflow._plan import DeadLetterHook, Delivery, WorkerPlan
 from mainspring.dataflow._statistics import FlowCounts
 from mainspring.dataflow._topology import Runner, Topology
 from mainspring.errors import StageFailedError
+from mainspring.resilience import timeout as time_limit
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ class Supervisor:
             if seat.index not in self._feeders:
                 self._tell_to_finish(seat)
         try:
-            async with asyncio.timeout(timeout):
+            async with time_limit(timeout):
                 await asyncio.shield(life)
         except TimeoutError:
             left = [seat.id for seat in self.seats if not seat.is_done]

@@ -105,7 +105,7 @@ async def running_airline(folder: Path, *, seed: int) -> AsyncGenerator[str]:
 async def _end(child: asyncio.subprocess.Process) -> None:
     """Wait for the child's end, which its closed standard input asks for; kill it when it takes too long."""
     try:
-        async with asyncio.timeout(_END_TIMEOUT):
+        async with timeout(_END_TIMEOUT):
             await child.wait()
     finally:
         if child.returncode is None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from mainspring.base import decode_json, encode_json
 from mainspring.errors import MisuseError, UnreachableProgramError
+from mainspring.resilience import timeout as time_limit
 from mainspring.runtime._entrypoint import Entrypoint
 from mainspring.runtime._health import HealthReport
 from mainspring.runtime._service import Service
@@ -63,14 +64,14 @@ async def read_health(path: str | os.PathLike[str], *, timeout: float = 5.0) -> 
         UnreachableProgramError: nobody answers there.
     """
     try:
-        async with asyncio.timeout(timeout):
+        async with time_limit(timeout):
             reader, writer = await asyncio.open_unix_connection(path)
             try:
                 answer = await reader.read(_MAX_BYTES)
             finally:
                 writer.close()
-    except (OSError, TimeoutError) as error:
-        reason = str(error) or f"no answer within {timeout:g} s"
+    except OSError as error:  # a TimeoutError is one
+        reason = f"no answer within {timeout:g} s" if isinstance(error, TimeoutError) else str(error)
         raise UnreachableProgramError(socket=os.fspath(path), reason=reason) from error
     return decode_json(answer, HealthReport)
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, Literal, TypeAlias  # Any: the values of ASGI's dicts
 
 from mainspring.errors import ApplicationFailedError
+from mainspring.resilience import timeout as time_limit
 
 log: Final = logging.getLogger(__name__)
 
@@ -76,9 +77,8 @@ class Lifespan:
         if self._task is None or self._task.done():
             return
         self._said.put_nowait({"type": "lifespan.shutdown"})
-        limit = asyncio.timeout(timeout)
         try:
-            async with limit:
+            async with time_limit(timeout):
                 answer = await self._answer()
                 await asyncio.wait([self._task])
         except TimeoutError:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from mainspring.base import Backoff
 from mainspring.errors import MisuseError
+from mainspring.resilience import RetryAttempt, retry, timeout
 from mainspring.runtime import Service
 from mainspring.services._listening import given
 from mainspring.services._tcp_server import close_writer
@@ -81,26 +82,18 @@ class TCPClient(Service):
         await self._talk(reader, writer)
 
     async def _connect(self, context: ssl.SSLContext | None) -> Streams:
-        pauses = (
-            self.connect_backoff or Backoff.constant(self.connect_retry_timeout, max_tries=self.connect_attempts)
-        ).delays()
-        while True:
-            try:
-                return await self._open(context)
-            except ssl.SSLCertVerificationError:  # the next try would end no better
-                raise
-            except OSError as error:
-                pause = next(pauses, None)
-                if pause is None:
-                    raise
-                log.warning("%r could not connect, it tries again in %.3g s: %s", self, pause, _said(error))
-            await asyncio.sleep(pause)
+        pauses = Backoff.constant(self.connect_retry_timeout, max_tries=self.connect_attempts)
+        persistently = retry(on=_may_pass, backoff=self.connect_backoff or pauses, on_retry=self._note_failure)
+        return await persistently(self._open)(context)
+
+    def _note_failure(self, failed: RetryAttempt) -> None:
+        pause, error = failed.delay, failed.exception
+        log.warning("%r could not connect, it tries again in %.3g s: %s", self, pause, _said(error))
 
     async def _open(self, context: ssl.SSLContext | None) -> Streams:
-        async with asyncio.timeout(self.connect_timeout):
-            return await asyncio.open_connection(
-                self.address, self.port, limit=self.limit, ssl=context, **(self.tls_arguments() if context else {})
-            )
+        connect = timeout(self.connect_timeout)(asyncio.open_connection)
+        tls = self.tls_arguments() if context else {}
+        return await connect(self.address, self.port, limit=self.limit, ssl=context, **tls)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -180,5 +173,10 @@ class RobustTCPClient(TCPClient):
             self.connected.clear()
 
 
-def _said(error: OSError) -> str:
+def _may_pass(error: Exception) -> bool:
+    """Tell whether another try can end better; none makes a certificate good."""
+    return isinstance(error, OSError) and not isinstance(error, ssl.SSLCertVerificationError)
+
+
+def _said(error: BaseException | None) -> str:
     return str(error) or type(error).__name__

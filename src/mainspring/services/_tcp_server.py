@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from mainspring.errors import BindError, InvalidArgumentError
+from mainspring.resilience import timeout as time_limit
 from mainspring.services._listening import Socket, check_place, given, open_socket, take_name
 from mainspring.services._simple_server import SimpleServer
 from mainspring.transport import SocketOption
@@ -202,7 +203,7 @@ async def close_writer(writer: asyncio.StreamWriter, timeout: float) -> None:
     if is_idle:  # closed on the next turn, without a timer
         return
     try:
-        async with asyncio.timeout(timeout):
+        async with time_limit(timeout):
             await writer.wait_closed()
     except (OSError, TimeoutError):
         pass

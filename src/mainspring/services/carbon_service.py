@@ -1,6 +1,5 @@
 """`CarbonSender`: counters, meters and timers of aiocarbon go to a carbon server (extra `carbon`)."""
 
-import asyncio
 import logging
 import re
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 from mainspring.base import load_extra
 from mainspring.concurrency import PeriodicCallback
 from mainspring.errors import InvalidArgumentError
+from mainspring.resilience import timeout
 from mainspring.runtime import Service
 
 log = logging.getLogger(__name__)
@@ -87,8 +87,7 @@ class CarbonSender(Service):
     async def send(self) -> None:
         """Send what has been gathered."""
         try:
-            async with asyncio.timeout(self.send_timeout):
-                await self._client.send()
+            await timeout(self.send_timeout)(self._client.send)()
         except (OSError, ValueError) as error:
             log.warning("metrics were not sent to %s:%d: %s", self.host, self.port, str(error) or type(error).__name__)
             self._close_socket()

@@ -5,6 +5,7 @@ import logging
 from typing import Any, Final
 
 from mainspring.base import load_extra
+from mainspring.resilience import timeout
 from mainspring.services._dns_records import DNSRecord, RecordType
 from mainspring.services._dns_store import Answer, DNSStore, resolve
 from mainspring.services._tcp_server import TCPServer
@@ -156,7 +157,7 @@ class TCPDNSServer(TCPServer):
         """Answer questions until the client leaves."""
         while True:
             try:
-                async with asyncio.timeout(self.idle_timeout):
+                async with timeout(self.idle_timeout):
                     length = int.from_bytes(await reader.readexactly(2), "big")
                     query = await reader.readexactly(length)
             except (asyncio.IncompleteReadError, TimeoutError):

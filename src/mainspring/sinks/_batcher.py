@@ -224,11 +224,17 @@ class Batcher:
                 await self._write_current()
             if self._closing:
                 return
-            try:
-                async with asyncio.timeout_at(self._kernel.due_at):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+            await self._until_due(loop)
+
+    async def _until_due(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wait until somebody wakes this consumer, or the open batch gets too old."""
+        due_at = self._kernel.due_at
+        timer = None if due_at is None else loop.call_at(due_at, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     async def _write_current(self) -> None:
         """Write the batch in `_current`; a cancellation leaves it there."""

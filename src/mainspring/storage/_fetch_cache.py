@@ -1,6 +1,5 @@
 """A web page or file through the disk: fetched when it is not there or too old."""
 
-import asyncio
 import logging
 import sys
 from collections.abc import Iterable, Mapping
@@ -14,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from mainspring.base import current_clock, encode_json
 from mainspring.errors import FetchError, InvalidArgumentError
+from mainspring.resilience import timeout as time_limit
 from mainspring.storage._fetch_file import SUFFIX, Answer, read_answer
 from mainspring.storage._fetch_folder import Fetched, Folder, folder_of
 from mainspring.storage._thread_calls import in_thread
@@ -129,8 +129,7 @@ class FetchCache:
         if kept is not None and self._is_good(kept[0]):
             return kept
         try:
-            async with asyncio.timeout(self._timeout):
-                fetched = await self._fetch(kept)
+            fetched = await time_limit(self._timeout)(self._fetch)(kept)
         except FetchError as error:
             return self._old_one(kept, error, cause=error.status is None or error.status in TRANSIENT)
         except _failures() as error:

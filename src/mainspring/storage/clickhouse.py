@@ -15,6 +15,7 @@ from mainspring.errors import (
     MainspringError,
 )
 from mainspring.resilience import retry
+from mainspring.resilience import timeout as time_limit
 from mainspring.storage._clickhouse_text import gives_rows
 from mainspring.storage.clickhouse_pool import SharedClient, driver_failures, mapped, may_try_again, shared_client
 
@@ -109,7 +110,7 @@ class BaseClient:
     async def _attempt(self, operation: Callable[[Any], Awaitable[T]]) -> T:
         sent = False
         try:
-            async with asyncio.timeout(self._timeout):
+            async with time_limit(self._timeout):
                 client = await self._shared().client()
                 sent = True
                 return await operation(client)

@@ -1,11 +1,11 @@
 """The handshake on a link: each side's messages, within a time limit."""
 
-import asyncio
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from mainspring.errors import AuthenticationError, ConnectionClosedError, FrameTooLargeError, HandshakeError
+from mainspring.resilience import timeout as time_limit
 from mainspring.transport._handshake import (
     MAX_MESSAGE_BYTES,
     NONCE_BYTES,
@@ -59,7 +59,7 @@ async def prove_to_server(link: Link, key: bytes, *, timeout: float) -> None:
 async def _exchange(link: Link, timeout: float) -> AsyncGenerator[None]:
     """Turn what can go wrong inside into HandshakeError."""
     try:
-        async with asyncio.timeout(timeout):
+        async with time_limit(timeout):
             yield
     except TimeoutError as error:
         raise HandshakeError(peer=link.peer, reason=f"the exchange took longer than {timeout:g} s") from error

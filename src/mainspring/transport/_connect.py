@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any, TypeAlias, overload  # Any: what a coroutine that waits is given meanwhile
 
 from mainspring.base import Backoff
+from mainspring.resilience import timeout
 from mainspring.transport._address import Address, check_safety, parse_address
 from mainspring.transport._authenticate import prove_to_server
 from mainspring.transport._connection import DEFAULT_MAX_BYTES, Connection
@@ -120,8 +121,7 @@ class Dialling:
 
     async def dial(self) -> Connection:
         """Connect, prove both ends, call `on_connect`; return the connection."""
-        async with asyncio.timeout(self._options.handshake_timeout):
-            link = await self._open()
+        link = await timeout(self._options.handshake_timeout)(self._open)()
         try:
             if self._options.key is not None:
                 await prove_to_server(link, self._options.key, timeout=self._options.handshake_timeout)

@@ -8,6 +8,7 @@ from typing import Any, Final, Self, TypeVar, cast, overload  # Any: decoded dat
 
 from mainspring.base import decode_json, decode_msgpack, encode_json, encode_msgpack
 from mainspring.errors import ConnectionClosedError, FrameTooLargeError
+from mainspring.resilience import timeout
 from mainspring.transport._files import receive_file, send_file
 from mainspring.transport._link import Link
 from mainspring.transport._records import Bytes, Item, RecordStart
@@ -315,14 +316,14 @@ class Connection:
         """Send what was written, for up to 5 s, and close."""
         self.link.close()
         try:
-            async with asyncio.timeout(_CLOSE_SECONDS):
+            async with timeout(_CLOSE_SECONDS):
                 await self.wait_closed()
         except TimeoutError:
             pass
         finally:
             self.link.abort()
         with contextlib.suppress(TimeoutError):  # the transport tells at the next turn of the loop
-            async with asyncio.timeout(_CLOSE_SECONDS):
+            async with timeout(_CLOSE_SECONDS):
                 await self.wait_closed()
 
     def abort(self) -> None:

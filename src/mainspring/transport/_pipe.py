@@ -1,6 +1,5 @@
 """AsyncPipe: messages over a system pipe, within a process or between two."""
 
-import asyncio
 import contextlib
 import os
 import stat
@@ -12,6 +11,7 @@ from typing import Any, Final, Self, TypeVar, overload  # Any: decoded data has 
 
 from mainspring.base import decode_json, encode_frame, encode_json, longest_payload
 from mainspring.errors import ClosedError, ConnectionClosedError, InvalidArgumentError
+from mainspring.resilience import timeout
 from mainspring.transport._pipe_ends import Bytes, ReadEnd, WriteEnd
 from mainspring.transport._stats import TransportStats
 
@@ -200,7 +200,7 @@ class AsyncPipe:
         try:
             if self.write_fd is not None:
                 with contextlib.suppress(ConnectionClosedError, TimeoutError):  # nobody is left to hear it
-                    async with asyncio.timeout(_FLUSH_SECONDS):
+                    async with timeout(_FLUSH_SECONDS):
                         await self.flush()
         finally:
             self.close_nowait()

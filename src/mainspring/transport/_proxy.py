@@ -22,6 +22,7 @@ from mainspring.errors import (
     InvalidArgumentError,
     MisuseError,
 )
+from mainspring.resilience import timeout
 from mainspring.transport._address import check_safety, parse_address
 from mainspring.transport._broadcast import Broadcast, BroadcastStats, SlowPolicy, Subscriber
 from mainspring.transport._commands import CommandReader
@@ -279,7 +280,7 @@ class WebSocketProxy:
 
     async def _knows_token(self, connection: Connection) -> bool:
         try:
-            async with asyncio.timeout(_TOKEN_SECONDS):
+            async with timeout(_TOKEN_SECONDS):
                 said = await connection.read_json(dict[str, Any])
         except (TimeoutError, DecodeError):
             said = {}

@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar, overload  # Any: decoded data has the typ
 
 from mainspring.base import Backoff, decode_json, encode_json
 from mainspring.errors import AuthenticationError, ClosedError, ConnectionClosedError, FrameTooLargeError
+from mainspring.resilience import timeout
 from mainspring.transport._connection import Connection
 from mainspring.transport._records import Bytes
 
@@ -153,7 +154,7 @@ class ReconnectingConnection:
     async def _pause(self, delay: float) -> None:
         """Wait for `delay` seconds, or until this client is closed."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(delay):
+            async with timeout(delay):
                 await self._closed.wait()
             raise ClosedError(what="the client")
 

@@ -20,6 +20,7 @@ from mainspring.errors import (
     InvalidArgumentError,
     MisuseError,
 )
+from mainspring.resilience import timeout
 from mainspring.transport._address import Address, check_safety, parse_address
 from mainspring.transport._authenticate import admit_client
 from mainspring.transport._bind_socket import bind_socket
@@ -201,7 +202,7 @@ class Server:
             task.cancel()
         await self._until_served(_WAIT_SECONDS)
         with contextlib.suppress(TimeoutError):  # before 3.12.1 it may wait for what is gone
-            async with asyncio.timeout(_WAIT_SECONDS):
+            async with timeout(_WAIT_SECONDS):
                 await self._server.wait_closed()
         if self._address.scheme == "unix":
             with contextlib.suppress(FileNotFoundError):  # newer loops remove it themselves

@@ -25,6 +25,7 @@ from prometheus_client.registry import Collector
 from mainspring.base import current_clock, get_statistics
 from mainspring.errors import StorageError
 from mainspring.jobs import Histogram, JobApp, NodeRow, QueueRow, RunMetrics
+from mainspring.resilience import timeout
 from mainspring.sinks import SpoolStats
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -47,7 +48,7 @@ async def metrics_page(app: JobApp) -> bytes:
     """Return the page. A store that is out of reach or slow costs its own numbers only."""
     numbers: StoreNumbers | None = None
     with suppress(StorageError, TimeoutError):
-        async with asyncio.timeout(_STORE_SECONDS):
+        async with timeout(_STORE_SECONDS):
             numbers = await _ask(app)
     registry = CollectorRegistry()
     registry.register(_Numbers(app, numbers))

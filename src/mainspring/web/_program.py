@@ -1,13 +1,13 @@
 """The program that this server is part of: its services, its version, and whether it is ready for work."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final, TypeAlias
 
-from mainspring.errors import MainspringError, NoEntrypointError
+from mainspring.errors import DeadlineExceededError, MainspringError, NoEntrypointError
 from mainspring.jobs import JobApp
+from mainspring.resilience import timeout
 from mainspring.runtime import Entrypoint, HealthReport
 
 Health: TypeAlias = Callable[[], HealthReport | None]
@@ -55,12 +55,12 @@ def is_ready(checks: Mapping[str, str]) -> bool:
 
 async def _store_answers(app: JobApp) -> str:
     try:
-        async with asyncio.timeout(_STORE_SECONDS), app.reading() as reader:
+        async with timeout(_STORE_SECONDS), app.reading() as reader:
             await reader.backfills(limit=1)
-    except MainspringError as error:  # some of them are timeouts of their own
-        return type(error).__name__
-    except TimeoutError:
+    except DeadlineExceededError:
         return f"no answer within {_STORE_SECONDS:g} s"
+    except MainspringError as error:
+        return type(error).__name__
     return _OK
 
 

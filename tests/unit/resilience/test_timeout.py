@@ -277,6 +277,42 @@ async def test_call_that_could_only_be_late_is_not_started() -> None:
                 raise AssertionError
 
 
+@virtual
+async def test_cleanup_of_what_was_cancelled_has_limits_of_its_own() -> None:
+    """The time of the body is up, but not that of the farewell."""
+    cleaned: list[float] = []
+
+    @timeout(2)
+    async def farewell() -> None:
+        assert deadline() == now() + 2
+        await asyncio.sleep(1.5)
+
+    async def body() -> None:
+        try:
+            await asyncio.sleep(5)
+        finally:
+            assert deadline() is None
+            await farewell()
+            async with timeout(1):
+                await asyncio.sleep(0.5)
+            cleaned.append(now())
+
+    limit = timeout(1)
+
+    async def block() -> None:
+        async with limit:
+            try:
+                await body()
+            finally:
+                with pytest.raises(MisuseError, match="is entered already"):
+                    await limit.__aenter__()
+
+    for call in (timeout(1)(body), block):
+        with pytest.raises(DeadlineExceededError):
+            await call()
+    assert cleaned == [1003.0, 1006.0]
+
+
 async def test_outside_of_a_task_there_is_no_limit_to_arm() -> None:
     @timeout(1)
     async def slow() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Final, Literal, cast  # Any: what a resource gives may be anything
 
 from mainspring.base import from_us, to_us
@@ -15,6 +15,7 @@ from mainspring.jobs.engine._events import EventStream, JobEvent
 from mainspring.jobs.engine._steady import keep_doing
 from mainspring.jobs.model import DataInterval, RunState
 from mainspring.jobs.stores import JobStore, RunKind, RunRecord
+from mainspring.resilience import timeout as time_limit
 
 log = logging.getLogger(__name__)
 
@@ -75,14 +76,14 @@ class Alerts:
             self._end = None
             if all(task.done() for task in self._tasks):  # by a loop that is shut down before the app
                 self._tasks = self._deliverers()
-            try:
-                async with asyncio.timeout(timeout):
+            with suppress(TimeoutError):
+                async with time_limit(timeout):
                     await self._waiting.join()
-            except TimeoutError:
-                log.error("%d alerts were not delivered before the end", self._waiting.qsize())
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if not self._waiting.empty():
+            log.error("%d alerts were not delivered before the end", self._waiting.qsize())
 
     def _happened(self, event: JobEvent) -> None:
         record = event.record
@@ -128,7 +129,7 @@ class Alerts:
         while True:
             definition, alert = await self._waiting.get()
             try:
-                async with asyncio.timeout(ALERT_TIMEOUT):
+                async with time_limit(ALERT_TIMEOUT):
                     await self._send(definition, alert)
             except Exception:  # supervisor: an alert that fails must not end those that follow
                 log.exception("an alert was not delivered: %s", alert.text)

@@ -12,6 +12,7 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Final, TypeVar
 
@@ -22,6 +23,7 @@ from mainspring.jobs.engine._metrics import RunMetrics
 from mainspring.jobs.engine._slots import Slots
 from mainspring.jobs.engine._steady import keep_doing
 from mainspring.jobs.stores import Claim, Enqueue, EnqueueAnswer, JobStore, NewRun, RunRecord
+from mainspring.resilience import timeout
 
 T = TypeVar("T")
 
@@ -201,11 +203,9 @@ class Node:
             self._on_end(record)
 
     async def _until_idle(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
+        with suppress(TimeoutError):
+            async with timeout(seconds):
                 await self._idle.wait()
-        except TimeoutError:
-            return
 
     async def _claim(self) -> float:
         epoch = self.epoch

@@ -3,9 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 from mainspring.errors import StorageError
+from mainspring.resilience import timeout
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +37,6 @@ async def keep_doing(step: Callable[[], Awaitable[float]], wake: asyncio.Event, 
 
 
 async def _sleep(seconds: float, wake: asyncio.Event) -> None:
-    try:
-        async with asyncio.timeout(seconds):
+    with suppress(TimeoutError):
+        async with timeout(seconds):
             await wake.wait()
-    except TimeoutError:
-        return
