@@ -26,7 +26,7 @@ def installed_plugins(groups: Sequence[str] = (PLUGIN_GROUP,)) -> "dict[str, Ent
 def load_plugins(names: Collection[str] | None, *, groups: Sequence[str] = (PLUGIN_GROUP,)) -> None:
     """Import the plugins of the groups that were not loaded yet and call their `setup()`.
 
-    A plugin that cannot be imported is logged and left out.
+    A plugin that cannot be imported is logged and left out; one whose `setup()` fails is tried again the next time.
 
     Args:
         names: plugins to load; None loads all that are installed.
@@ -45,20 +45,20 @@ def load_plugins(names: Collection[str] | None, *, groups: Sequence[str] = (PLUG
         if name not in found:
             known = ", ".join(sorted(found)) or "none"
             raise InvalidArgumentError(argument="plugins", value=name, expected=f"one that is installed: {known}")
-    _searched.add(key)
     for name, point in found.items():
         if names is None or name in names:
             _load(point)
+    _searched.add(key)
 
 
 def _load(point: "EntryPoint") -> None:
     key = f"{point.group}:{point.name}"
     if key in _loaded:
         return
-    _loaded.add(key)
     try:
         module = point.load()
     except ImportError:
+        _loaded.add(key)
         log.exception("plugin %r cannot be imported and is left out", point.name)
         return
     setup = getattr(module, "setup", None)
@@ -68,6 +68,7 @@ def _load(point: "EntryPoint") -> None:
     label = f"{point.dist.name} {point.dist.version}" if point.dist else "no distribution"
     log.info("plugin %r of %s is set up", point.name, label)
     setup()
+    _loaded.add(key)
 
 
 def plugin_setups(groups: Sequence[str] = (PLUGIN_GROUP,)) -> Mapping[str, Callable[[], object]]:

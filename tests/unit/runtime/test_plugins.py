@@ -77,6 +77,16 @@ def test_plugins_are_set_up_once_and_broken_ones_left_out(caplog: pytest.LogCapt
     assert "plugin 'good' of plugged 1.5 is set up" in caplog.text
 
 
+def test_a_plugin_whose_setup_failed_is_set_up_by_the_next_program(tmp_path: Path) -> None:
+    failing = "    if len(calls) == 1:\n        raise OSError('no device')\n"
+    (tmp_path / "plugged_good.py").write_text(GOOD + failing)
+    with pytest.raises(OSError, match="no device"):
+        load_plugins(None, groups=GROUPS)
+    for _ in range(2):
+        load_plugins(None, groups=GROUPS)
+    assert ["setup", "setup"] == sys.modules["plugged_good"].calls
+
+
 def test_of_two_plugins_with_one_name_the_earlier_group_wins() -> None:
     load_plugins(("good",), groups=(GROUP, f"{GROUP}.late"))
     assert ["setup"] == sys.modules["plugged_good"].calls
