@@ -32,7 +32,7 @@ def door_complaints(modules: Sequence[Module]) -> list[str]:
             for name, count in Counter(name for name, _ in listed).items()
             if count > 1
         ]
-        complaints += [f"{module.path}: {name} is private" for name, _ in listed if name.startswith("_")]
+        complaints += [f"{module.path}: {name} is private" for name, _ in listed if _is_private(name)]
         if door.lazy:
             complaints += _differences(module, set(door.seen), set(listed))
         elif listed and module.name not in PLAIN_DOORS:
@@ -47,6 +47,10 @@ def door_complaints(modules: Sequence[Module]) -> list[str]:
         if len(rooms) > 1
     ]
     return complaints
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and name != "__version__"
 
 
 def _differences(module: Module, seen: set[tuple[str, str]], listed: set[tuple[str, str]]) -> list[str]:

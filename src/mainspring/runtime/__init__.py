@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mainspring.runtime._log_format import LogFormat as LogFormat
     from mainspring.runtime._log_format import LogLevel as LogLevel
     from mainspring.runtime._log_format import escape_controls as escape_controls
+    from mainspring.runtime._log_json import JsonFormatter as JsonFormatter
     from mainspring.runtime._loops import LoopFactory as LoopFactory
     from mainspring.runtime._loops import OwnLoop as OwnLoop
     from mainspring.runtime._loops import default_loop_factory as default_loop_factory
@@ -66,6 +67,7 @@ else:
             "_log_child": ("hear_children",),
             "_log_config": ("format_of", "level_number", "log_handler"),
             "_log_format": ("escape_controls",),
+            "_log_json": ("JsonFormatter",),
             "_loops": ("LoopFactory", "OwnLoop", "default_loop_factory"),
             "_plugins": ("plugin_setups",),
             "_plugins_command": ("list_plugins",),

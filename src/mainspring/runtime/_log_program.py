@@ -28,16 +28,16 @@ class ProgramLogging:
     """Configures logging when a program is made, buffers it while it runs, and unbuffers it after."""
 
     def __init__(self, settings: LogSettings, *, enabled: bool) -> None:
-        self._settings = settings
-        self._enabled = enabled
+        self.settings = settings
+        self.enabled = enabled
         self._watched: asyncio.AbstractEventLoop | None = None
 
     def configure(self, *, buffered: bool) -> None:
         """Install the handlers, in threads of their own or not."""
-        if not self._enabled:
+        if not self.enabled:
             hear_children()
             return
-        settings = self._settings
+        settings = self.settings
         basic_config(
             settings.level,
             settings.log_format,
@@ -51,7 +51,7 @@ class ProgramLogging:
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Log what nobody handles on the loop."""
-        if self._enabled:
+        if self.enabled:
             watch_loop(loop)
             self._watched = loop
 

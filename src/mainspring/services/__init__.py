@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from mainspring.services._process_service import RespawningProcessService as RespawningProcessService
     from mainspring.services._profiler import Profiler as Profiler
     from mainspring.services._sd_watchdog import SDWatchdogService as SDWatchdogService
+    from mainspring.services._simple_server import SimpleClient as SimpleClient
     from mainspring.services._simple_server import SimpleServer as SimpleServer
+    from mainspring.services._simple_server import TaskStoreBase as TaskStoreBase
     from mainspring.services._tcp_client import RobustTCPClient as RobustTCPClient
     from mainspring.services._tcp_client import TCPClient as TCPClient
     from mainspring.services._tcp_server import TCPServer as TCPServer
@@ -87,7 +89,7 @@ else:
             ),
             "_profiler": ("Profiler",),
             "_sd_watchdog": ("SDWatchdogService",),
-            "_simple_server": ("SimpleServer",),
+            "_simple_server": ("SimpleClient", "SimpleServer", "TaskStoreBase"),
             "_tcp_client": (
                 "RobustTCPClient",
                 "TCPClient",

@@ -9,8 +9,8 @@ from typing import Any, Final
 from mainspring.base import Backoff
 from mainspring.errors import MisuseError
 from mainspring.resilience import RetryAttempt, retry, timeout
-from mainspring.runtime import Service
 from mainspring.services._listening import given
+from mainspring.services._simple_server import SimpleClient
 from mainspring.services._tcp_server import close_writer
 
 log = logging.getLogger(__name__)
@@ -21,11 +21,11 @@ _WELL_SECONDS: Final = 1.0  # a shorter connection does not make the pauses begi
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class TCPClient(Service):
+class TCPClient(SimpleClient):
     """Connects to a TCP server and talks to it. Subclass it and write `handle_connection(reader, writer)`.
 
     It is ready when it is connected. The writer is closed when the handler returns or fails; failures are
-    logged. When the program stops, the handler is cancelled.
+    logged. When the program stops, the handler and the tasks of `create_task` are cancelled.
 
     Args:
         address: of the server.

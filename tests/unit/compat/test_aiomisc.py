@@ -21,7 +21,7 @@ from mainspring.errors import MisuseError
 NAMES = {
     "aiomisc": "Context Entrypoint Service Signal Statistic basic_config bind_socket entrypoint get_context"
     " get_statistics log new_event_loop plugins receiver run service version CURRENT_ENTRYPOINT"
-    " version_info",
+    " version_info __version__",
     "aiomisc.compat": "EVENT_LOOP EventLoopMixin LoopFactoryType default_loop_factory event_loop_policy"
     " get_current_loop set_current_loop sock_set_nodelay sock_set_reuseport",
     "aiomisc.context": "Context ContextStatistic get_context",
@@ -32,7 +32,7 @@ NAMES = {
     "aiomisc.plugins": "plugins setup_plugins",
     "aiomisc.service": "MemoryTracer ProcessService Profiler RespawningProcessService RobustTCPClient RobustTLSClient"
     " Service ServiceMeta SimpleServer TCPClient TCPServer TLSClient TLSServer UDPServer",
-    "aiomisc.service.base": "Service ServiceMeta SimpleServer",
+    "aiomisc.service.base": "Service ServiceMeta SimpleClient SimpleServer TaskStoreBase",
     "aiomisc.service.carbon": "CarbonSender strip_carbon_ns",
     "aiomisc.service.cron": "CronService",
     "aiomisc.service.dns": "DNSRecord DNSStore DNSZone RecordType TCPDNSServer UDPDNSServer records",
@@ -58,7 +58,7 @@ NAMES = {
     "aiomisc_log.formatter": "color_formatter journald_formatter json_handler rich_formatter",
     "aiomisc_log.formatter.color": "color_formatter",
     "aiomisc_log.formatter.journald": "journald_formatter",
-    "aiomisc_log.formatter.json": "json_handler",
+    "aiomisc_log.formatter.json": "JSONLogFormatter json_handler",
     "aiomisc_log.formatter.rich": "rich_formatter",
 }
 
@@ -90,9 +90,24 @@ def test_commands_do_nothing_when_they_are_imported(module: str, capsys: pytest.
     assert ("", "") == capsys.readouterr()
 
 
-def test_the_module_of_the_plugins_has_no_other_names() -> None:
-    with pytest.raises(AttributeError, match="no_such_name"):
-        getattr(importlib.import_module("mainspring.compat.aiomisc.plugins._plugins"), "no_such_name")  # noqa: B009
+def test_the_plugins_are_a_mapping_that_is_read_when_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    def setup() -> None: ...
+
+    asked: list[object] = []
+
+    def found(groups: object) -> dict[str, object]:
+        asked.append(groups)
+        return {"mine": setup}
+
+    module = importlib.import_module("mainspring.compat.aiomisc.plugins._plugins")
+    monkeypatch.setattr(module, "plugin_setups", found)
+    monkeypatch.setattr(aiomisc.plugins, "_found", None)
+    assert aiomisc.plugins is importlib.import_module("mainspring.compat.aiomisc.plugins").plugins
+    assert ("<plugins None>", []) == (repr(aiomisc.plugins), asked)
+    assert {"mine": setup} == dict(aiomisc.plugins)
+    assert ("mine" in aiomisc.plugins, len(aiomisc.plugins)) == (True, 1)
+    assert "mine" in repr(aiomisc.plugins)
+    assert [("aiomisc", "aiomisc.plugins", "mainspring.plugins")] == asked
 
 
 @pytest.mark.extras
@@ -328,11 +343,64 @@ def test_a_program_sets_its_loop_and_itself_and_puts_back_what_was_there() -> No
     contextvars.Context().run(programs)
 
 
-def test_no_loop_is_the_current_one_after_a_program_was_left() -> None:
-    with aiomisc.entrypoint(log_config=False) as loop:
-        assert loop is asyncio.get_event_loop()
+@pytest.mark.filterwarnings("ignore:There is no current event loop:DeprecationWarning")
+@pytest.mark.parametrize("before", ["nothing", "none", "a closed loop"])
+def test_a_current_loop_is_made_after_a_program_was_left(before: str) -> None:
+    if before != "nothing":
+        asyncio.set_event_loop(None)
+    if before == "a closed loop":
+        closed = asyncio.new_event_loop()
+        closed.close()
+        asyncio.set_event_loop(closed)
+    for _ in range(2):
+        with aiomisc.entrypoint(log_config=False) as loop:
+            assert loop is asyncio.get_event_loop()
+    made = asyncio.get_event_loop()
+    try:
+        assert made is asyncio.get_event_loop()
+        assert 7 == made.run_until_complete(asyncio.sleep(0, 7))
+    finally:
+        made.close()
+        asyncio.set_event_loop(None)
+
+
+def test_the_current_loop_is_the_outer_one_after_a_program_was_left() -> None:
+    outer = aiomisc.new_event_loop(1)
+    try:
+        with aiomisc.entrypoint(log_config=False) as loop:
+            assert loop is asyncio.get_event_loop()
+        assert outer is asyncio.get_event_loop()
+        with pytest.raises(ZeroDivisionError), aiomisc.entrypoint(log_config=False):
+            raise ZeroDivisionError
+        assert outer is asyncio.get_event_loop()
+    finally:
+        outer.run_until_complete(outer.shutdown_default_executor())
+        outer.close()
+        asyncio.set_event_loop(None)
+
+
+def test_a_policy_of_another_make_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asyncio, "get_event_loop_policy", object)
+    with aiomisc.entrypoint(log_config=False):
+        pass
+    monkeypatch.undo()
     with pytest.raises(RuntimeError, match="no current event loop"):
         asyncio.get_event_loop()
+
+
+def test_the_variables_of_logging_are_those_of_the_program() -> None:
+    def programs() -> None:
+        aiomisc.entrypoint(log_level="debug", log_format="plain")
+        assert (logging.DEBUG, runtime.LogFormat.plain) == (aiomisc_log.LOG_LEVEL.get(), aiomisc_log.LOG_FORMAT.get())
+        aiomisc.entrypoint(log_level="error", log_format="json", log_config=False)
+        assert (logging.DEBUG, runtime.LogFormat.plain) == (aiomisc_log.LOG_LEVEL.get(), aiomisc_log.LOG_FORMAT.get())
+        aiomisc.basic_config("warning", buffered=False)
+        assert (logging.WARNING, runtime.LogFormat[runtime.LogFormat.default()]) == (
+            aiomisc_log.LOG_LEVEL.get(),
+            aiomisc_log.LOG_FORMAT.get(),
+        )
+
+    contextvars.Context().run(programs)
 
 
 async def test_a_program_may_be_left_in_another_context() -> None:

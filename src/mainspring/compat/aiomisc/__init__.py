@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from mainspring.base import get_statistics as get_statistics
     from mainspring.compat.aiomisc import io as io
     from mainspring.compat.aiomisc import log as log
-    from mainspring.compat.aiomisc import plugins as plugins
     from mainspring.compat.aiomisc import service as service
     from mainspring.compat.aiomisc import version as version
     from mainspring.compat.aiomisc.aggregate import aggregate as aggregate
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from mainspring.compat.aiomisc.iterator_wrapper import IteratorWrapper as IteratorWrapper
     from mainspring.compat.aiomisc.iterator_wrapper import IteratorWrapperSeparate as IteratorWrapperSeparate
     from mainspring.compat.aiomisc.log import basic_config as basic_config
+    from mainspring.compat.aiomisc.plugins import plugins as plugins
     from mainspring.compat.aiomisc.pool import PoolBase as PoolBase
     from mainspring.compat.aiomisc.thread_pool import ThreadPoolExecutor as ThreadPoolExecutor
     from mainspring.compat.aiomisc.thread_pool import context_partial as context_partial
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from mainspring.compat.aiomisc.utils import new_event_loop as new_event_loop
     from mainspring.compat.aiomisc.utils import select as select
     from mainspring.compat.aiomisc.utils import shield as shield
+    from mainspring.compat.aiomisc.version import __version__ as __version__
     from mainspring.compat.aiomisc.version import version_info as version_info
     from mainspring.compat.aiomisc.worker_pool import WorkerPool as WorkerPool
     from mainspring.concurrency import CronCallback as CronCallback
@@ -65,11 +66,11 @@ else:
     from mainspring.base import door
     from mainspring.compat.aiomisc import io as io
     from mainspring.compat.aiomisc import log as log
-    from mainspring.compat.aiomisc import plugins as plugins
     from mainspring.compat.aiomisc import service as service
     from mainspring.compat.aiomisc import version as version
     from mainspring.compat.aiomisc.aggregate import aggregate as aggregate
     from mainspring.compat.aiomisc.entrypoint import entrypoint as entrypoint
+    from mainspring.compat.aiomisc.plugins import plugins as plugins
     from mainspring.compat.aiomisc.timeout import timeout as timeout
 
     __getattr__, __dir__, __all__ = door(
@@ -107,11 +108,12 @@ else:
                 "StrategyStop",
             ),
             "context_vars": ("CURRENT_ENTRYPOINT",),
-            "version": ("version_info",),
+            "plugins": ("plugins",),
+            "version": ("__version__", "version_info"),
             "worker_pool": ("WorkerPool",),
             "entrypoint": ("Entrypoint", "entrypoint", "run"),
             "log": ("basic_config",),
-            "mainspring.compat.aiomisc": ("io", "log", "plugins", "service", "version"),
+            "mainspring.compat.aiomisc": ("io", "log", "service", "version"),
             "mainspring.base": ("Statistic", "get_statistics"),
             "mainspring.runtime": ("Context", "Service", "Signal", "get_context", "receiver"),
             "pool": ("PoolBase",),

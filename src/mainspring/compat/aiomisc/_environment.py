@@ -1,8 +1,11 @@
-"""The variables of aiomisc, which are read before ours."""
+"""What a program reads of its surroundings: the variables of aiomisc before ours, the groups of plugins."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from mainspring.runtime import Settings
+
+PLUGIN_GROUPS: Final = ("aiomisc", "aiomisc.plugins", "mainspring.plugins")
 
 
 def variable_names(setting: str) -> Sequence[str]:

@@ -1,19 +1,21 @@
 """`aiomisc.entrypoint`: ours, which also reads `AIOMISC_*` and loads the plugins of aiomisc."""
 
+import asyncio
 from collections.abc import Awaitable, Sequence
 from contextlib import ExitStack, suppress
 from contextvars import Token
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-from mainspring.compat.aiomisc._environment import variable_names
+from mainspring.compat.aiomisc._current_loop import CurrentLoop
+from mainspring.compat.aiomisc._environment import PLUGIN_GROUPS, variable_names
 from mainspring.compat.aiomisc.context_vars import CURRENT_ENTRYPOINT, EVENT_LOOP, StrictContextVar
 from mainspring.compat.aiomisc_dependency import fill_dependencies
+from mainspring.compat.aiomisc_log._config import note_settings
 from mainspring.runtime import Entrypoint as _Entrypoint
 from mainspring.runtime import Service, get_context, run_in
 
-__all__ = ("PLUGIN_GROUPS", "Entrypoint", "entrypoint", "get_context", "run")
+__all__ = ("Entrypoint", "entrypoint", "get_context", "run")
 
-PLUGIN_GROUPS: Final = ("aiomisc", "aiomisc.plugins", "mainspring.plugins")
 T = TypeVar("T")
 
 
@@ -21,7 +23,8 @@ class Entrypoint(_Entrypoint):  # type: ignore[misc]  # pyright: ignore[reportGe
     """As `mainspring.entrypoint`; options that are None come from `AIOMISC_*` first.
 
     Services get what their `__dependencies__` name; see `aiomisc_dependency`. `CURRENT_ENTRYPOINT` and `EVENT_LOOP`
-    are set from the start to the end.
+    are set from the start to the end, `LOG_LEVEL` and `LOG_FORMAT` from here on. After a program that made its loop,
+    `asyncio.get_event_loop()` returns the loop that was set before, or makes one.
     """
 
     _plugin_groups = PLUGIN_GROUPS
@@ -30,15 +33,22 @@ class Entrypoint(_Entrypoint):  # type: ignore[misc]  # pyright: ignore[reportGe
     def __init__(self, *services: Service, **kwargs: Any) -> None:
         super().__init__(*services, **kwargs)
         self.pre_start.connect(fill_dependencies)
-        self._variables_set = ExitStack()
+        self._at_end = ExitStack()
+        if self.logging.enabled:
+            note_settings(self.logging.settings.level, self.logging.settings.log_format)
+
+    def _open(self) -> None:
+        super()._open()
+        if self._own_loop is not None and asyncio._get_running_loop() is None:
+            self._at_end.callback(CurrentLoop.remember().put_back)
 
     def _watch(self, main: Any) -> None:  # Any: the task that is watched, which is not looked at
-        self._variables_set.callback(_put_back, EVENT_LOOP, EVENT_LOOP.set(self.loop))
-        self._variables_set.callback(_put_back, CURRENT_ENTRYPOINT, CURRENT_ENTRYPOINT.set(self))
+        self._at_end.callback(_put_back, EVENT_LOOP, EVENT_LOOP.set(self.loop))
+        self._at_end.callback(_put_back, CURRENT_ENTRYPOINT, CURRENT_ENTRYPOINT.set(self))
         super()._watch(main)
 
     def _close(self) -> None:
-        self._variables_set.close()
+        self._at_end.close()
         super()._close()
 
     @staticmethod

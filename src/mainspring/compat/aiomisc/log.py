@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+from mainspring.compat.aiomisc_log._config import note_settings
 from mainspring.runtime import BufferedHandler, LogFormat, LogLevel, ThreadedHandlerStatistic, wrap_logging_handler
 from mainspring.runtime import basic_config as _basic_config
 
@@ -31,6 +32,7 @@ def basic_config(
     **kwargs: Any,  # Any: the options of ours
 ) -> None:
     """Configure the root logger; see `mainspring.runtime.basic_config`. A size of 0 is 1024: ours has a bound."""
+    note_settings(level, log_format)
     _basic_config(
         level,
         log_format,

@@ -12,6 +12,12 @@ LOG_LEVEL: Final[ContextVar[int]] = ContextVar("LOG_LEVEL", default=logging.INFO
 LOG_FORMAT: Final[ContextVar[LogFormat]] = ContextVar("LOG_FORMAT", default=LogFormat.color)
 
 
+def note_settings(level: int | str, log_format: int | str | None) -> None:
+    """Keep what logging is configured with, for `LOG_LEVEL` and `LOG_FORMAT`."""
+    LOG_LEVEL.set(level_number(level))
+    LOG_FORMAT.set(format_of(LogFormat.default() if log_format is None else log_format))
+
+
 def create_logging_handler(
     log_format: int | str = LogFormat.color,
     date_format: str | None = None,
@@ -34,6 +40,5 @@ def basic_config(
     """Configure the root logger without buffers; `handler_wrapper` may put one around each handler."""
     made = create_logging_handler(log_format, **kwargs)
     every = ([] if made is None else [made]) + list(handlers)
-    LOG_LEVEL.set(level_number(level))
-    LOG_FORMAT.set(format_of(log_format))
+    note_settings(level, log_format)
     _basic_config(level, LogFormat.disabled, buffered=False, handlers=map(handler_wrapper, every))

@@ -1,4 +1,4 @@
-"""`aiomisc.plugins`: the plugins that are installed; `python -m` lists them."""
+"""`aiomisc.plugins`: the plugins that are installed, by name; `python -m` lists them."""
 
 from typing import TYPE_CHECKING
 

@@ -1,6 +1,6 @@
 """`python -m aiomisc.plugins`: list the installed plugins."""
 
-from mainspring.compat.aiomisc.entrypoint import PLUGIN_GROUPS
+from mainspring.compat.aiomisc._environment import PLUGIN_GROUPS
 from mainspring.runtime import list_plugins
 
 if __name__ == "__main__":

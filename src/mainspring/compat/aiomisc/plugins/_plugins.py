@@ -1,13 +1,10 @@
 """The plugins that are installed."""
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
-from mainspring.compat.aiomisc.entrypoint import PLUGIN_GROUPS
+from mainspring.compat.aiomisc._environment import PLUGIN_GROUPS
 from mainspring.runtime import plugin_setups
-
-if TYPE_CHECKING:
-    plugins: Mapping[str, Callable[[], object]]
 
 __all__ = ("plugins", "setup_plugins")
 
@@ -17,8 +14,27 @@ def setup_plugins() -> Mapping[str, Callable[[], object]]:
     return plugin_setups(PLUGIN_GROUPS)
 
 
-def __getattr__(name: str) -> object:
-    """Look for plugins when they are asked for."""
-    if name != "plugins":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return setup_plugins()
+class _Installed(Mapping[str, Callable[[], object]]):
+    """`setup_plugins()`, asked when the mapping is first looked at: that reads the disk."""
+
+    _found: Mapping[str, Callable[[], object]] | None = None
+
+    def _setups(self) -> Mapping[str, Callable[[], object]]:
+        if self._found is None:
+            self._found = setup_plugins()
+        return self._found
+
+    def __getitem__(self, name: str) -> Callable[[], object]:
+        return self._setups()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._setups())
+
+    def __len__(self) -> int:
+        return len(self._setups())
+
+    def __repr__(self) -> str:
+        return f"<plugins {self._found if self._found is None else dict(self._found)}>"
+
+
+plugins: Final[Mapping[str, Callable[[], object]]] = _Installed()

@@ -3,9 +3,10 @@
 import logging
 from typing import Any, TextIO
 
+from mainspring.runtime import JsonFormatter as JSONLogFormatter
 from mainspring.runtime import LogFormat, log_handler
 
-__all__ = ("json_handler",)
+__all__ = ("JSONLogFormatter", "json_handler")
 
 
 def json_handler(
