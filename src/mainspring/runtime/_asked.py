@@ -61,14 +61,15 @@ def asked_by(function: Callable[..., Any]) -> tuple[list[Asked], bool]:  # Any: 
 
 @lru_cache(maxsize=1024)
 def attributes_asked_by(kind: type) -> tuple[Asked, ...]:
-    """Return the annotated attributes of a class (its bases first) that name a provider."""
+    """Return the annotated attributes of a class (its bases first) that name a provider, or have no value yet."""
     found: dict[str, Asked] = {}
     for base in reversed(kind.__mro__):
         scope = vars(inspect.getmodule(base) or builtins)
         for name, annotation in inspect.get_annotations(base).items():
             provider = _provider_in(annotation, scope)
-            if provider is not None:
-                found[name] = Asked(name, provider, hasattr(kind, name))
+            has_default = hasattr(kind, name)
+            if provider is not None or not has_default:
+                found[name] = Asked(name, provider, has_default)
     return tuple(found.values())
 
 

@@ -77,9 +77,13 @@ class ResourceContainer:
 
     App-scope values are made at the first use, on the loop of that use, and left by `close()` in reverse
     order. After `close()` the container may be used again, on any loop. Not thread-safe.
+
+    Args:
+        names: providers that may be asked for by the name of a parameter or an attribute.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: Mapping[str, Provider] = _NO_NAMES) -> None:
+        self.names: Mapping[str, Provider] = MappingProxyType(dict(names))
         self._nodes: dict[Hashable, Node] = {}
         self._holding = Holding(copy_context())
         self._nothing = ResourceBinding(self, ())
@@ -94,8 +98,8 @@ class ResourceContainer:
         """Look at the parameters of `function` once and say which resources it gets.
 
         Args:
-            names: providers by parameter name; an annotation `Annotated[Type, provider]` wins over them. A
-                function with `**kwargs` gets all of them.
+            names: providers by parameter name, beside those of the container, over which they win; an annotation
+                `Annotated[Type, provider]` wins over both. A function with `**kwargs` gets all of them.
             supplied: parameters that the caller passes itself.
 
         Raises:
@@ -103,6 +107,7 @@ class ResourceContainer:
             CycleError: resources need one another in a circle.
             InvalidArgumentError: an app-scope resource needs one that lives for a single run.
         """
+        names = {**self.names, **names}
         label = getattr(function, "__qualname__", repr(function))
         asked, takes_any = asked_by(function)
         chosen = {
@@ -113,24 +118,31 @@ class ResourceContainer:
         return self._binding(chosen, names)
 
     def bind_attributes(self, kind: type, *, given: Collection[str] = ()) -> ResourceBinding:
-        """Say which annotated attributes of a class (a service) are resources, except those `given`."""
+        """Say which annotated attributes of a class (a service) are resources, except those `given`.
+
+        An annotation names its provider; one that does not gets what the container has under the attribute's name,
+        unless the class gives it a value.
+        """
         asked = attributes_asked_by(kind)
         if not asked:
             return self._nothing
-        return self._binding({one.name: one.provider for one in asked if one.name not in given}, _NO_NAMES)
+        chosen = {one.name: one.provider for one in asked if one.name not in given}
+        for name in [name for name, provider in chosen.items() if provider is None]:
+            chosen[name] = self.names.get(name)
+        return self._binding(chosen, self.names)
 
     def use(self, provider: Provider, ctx: object = None) -> AbstractAsyncContextManager[Any]:
         """Enter one resource by hand: `async with container.use(DB) as db`."""
-        return _Single(self._binding({"value": provider}, _NO_NAMES).enter(ctx))
+        return _Single(self._binding({"value": provider}, self.names).enter(ctx))
 
     def override(self, provider: Provider, replacement: Provider) -> None:
         """Put `replacement` in the place of `provider` from the next use on; by itself again: undone.
 
         The replacement is any provider: a Resource, a factory, or the object to inject. Meant for tests.
         """
-        node = self._node(provider, _NO_NAMES, {})
+        node = self._node(provider, self.names, {})
         node.replacement = None
-        other = self._node(replacement, _NO_NAMES, {})
+        other = self._node(replacement, self.names, {})
         if other.current() is not node:
             node.replacement = other
 

@@ -4,9 +4,9 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextvars import ContextVar
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, ClassVar, Final, Self, final
 
 from mainspring.errors import ClosedError, InvalidArgumentError, MisuseError, NoEntrypointError
@@ -18,6 +18,7 @@ from mainspring.runtime._log_buffer import DropPolicy
 from mainspring.runtime._log_program import LogSettings, ProgramLogging
 from mainspring.runtime._loops import LoopFactory, OwnLoop, cancel_rest
 from mainspring.runtime._plugins import PLUGIN_GROUP, load_plugins
+from mainspring.runtime._resource import Provider
 from mainspring.runtime._service import Service
 from mainspring.runtime._services import ServiceGroup, raise_together
 from mainspring.runtime._settings import Settings, variable_names
@@ -25,6 +26,7 @@ from mainspring.runtime._signal import Signal
 
 log: Final = logging.getLogger(__name__)
 
+_NO_RESOURCES: Final[Mapping[str, Provider]] = MappingProxyType({})
 _current: ContextVar["Entrypoint | None"] = ContextVar("mainspring_entrypoint", default=None)
 
 
@@ -52,6 +54,7 @@ class Entrypoint:
         shutdown_timeout: seconds that stopping may take as a whole, whatever the reason; then what still
             runs is abandoned.
         plugins: names of plugins to load; default: all that are installed.
+        resources: what services and jobs may ask for by name, beside what their annotations name.
 
     Raises:
         InvalidArgumentError: an argument or a variable of the environment cannot be used.
@@ -99,6 +102,7 @@ class Entrypoint:
         catch_signals: Sequence[int] | None = None,
         shutdown_timeout: float | None = None,
         plugins: Sequence[str] | None = None,
+        resources: Mapping[str, Provider] = _NO_RESOURCES,
     ) -> None:
         settings = Settings.from_environment(names=self._variables)
         self._initial = _each_once(services)
@@ -125,7 +129,7 @@ class Entrypoint:
         self.logging.configure(buffered=False)
         if not settings.no_plugins:
             load_plugins(settings.plugins if plugins is None else plugins, groups=self._plugin_groups)
-        self.resources = ResourceContainer()
+        self.resources = ResourceContainer(resources)
         self.group = ServiceGroup(self.resources)
         self._state = "new"
         self._context: Context | None = None

@@ -223,6 +223,43 @@ async def test_a_service_gets_its_resources_and_shares_them() -> None:
     assert "pool closed" == log[-1]
 
 
+async def test_a_service_asks_by_name_for_what_has_no_value() -> None:
+    log: list[str] = []
+
+    @resource
+    async def pool(dsn: str) -> AsyncGenerator[str]:
+        log.append(f"pool of {dsn} made")
+        yield f"pool of {dsn}"
+        log.append("pool closed")
+
+    @resource
+    def dsn() -> str:
+        return "sqlite://"
+
+    class User(Noted):
+        pool: str
+        label: str = "a value of the class"
+        unknown: str
+
+        async def start(self) -> None:
+            log.append(f"{self.pool}, {self.label}")
+
+    class Later(User):
+        label: Annotated[str, pool]
+
+    named: dict[str, Any] = {"pool": pool, "dsn": dsn, "label": dsn}
+    async with quiet(User(log=log), User(log=log, pool="my own"), resources=named) as program:
+        assert not hasattr(program.services[0], "unknown")
+        await program.start_services(Later(log=log))
+    assert [
+        "my own, a value of the class",
+        "pool of sqlite:// made",
+        "pool of sqlite://, a value of the class",
+        "pool of sqlite://, pool of sqlite://",
+        "pool closed",
+    ] == [line for line in log if "stops" not in line]
+
+
 async def test_a_start_that_ends_by_a_cancellation_is_a_failure() -> None:
     class Cancelled(Noted):
         async def start(self) -> None:

@@ -121,7 +121,7 @@ class OpenApp:
         self.planner = BackfillPlanner(store, definitions, poll_interval=poll_interval, on_created=self._runs_made)
         self._pruner = None if retention is None else Pruner(store, retention, definitions.keys())
         self._overrides = Overrides(registry, works)
-        self._names = app.resource_names
+        self._names = {**resources.container.names, **app.resource_names}
         for one in definitions.values():
             self._check_alert(one)
         self.alerts = Alerts(store, definitions, app.stream, resource=self._alert_resource, threads=self.threads)

@@ -78,6 +78,29 @@ async def test_a_service_and_a_job_share_one_resource_that_is_closed_once_in_rev
     assert events == ["pool made", "table made", "table closed", "pool closed"]
 
 
+async def test_a_service_and_a_job_ask_for_one_resource_by_its_name(tmp_path: Path, events: list[str]) -> None:
+    class Named(Service):
+        pool: Pool
+
+        async def start(self) -> None: ...
+
+    app = make_app(tmp_path)
+
+    @app.job("use")
+    async def use(pool: Pool) -> int:
+        return id(pool)
+
+    @app.job("own", resources={"pool": "the job's own"})
+    async def own(pool: str) -> str:
+        return pool
+
+    service = Named()
+    async with entrypoint(service, app, resources={"pool": Pool}):
+        assert (await app.run_job("use")).check().value == id(service.pool)
+        assert (await app.run_job("own")).check().value == "the job's own"
+    assert events == ["pool made", "pool closed"]
+
+
 async def test_an_override_replaces_the_shared_resource_while_the_app_is_open(
     tmp_path: Path, events: list[str]
 ) -> None:
