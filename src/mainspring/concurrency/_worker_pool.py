@@ -3,7 +3,8 @@
 import asyncio
 import os
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Final, Literal, ParamSpec, Self, TypeVar  # Any: tasks of any result
 
 from mainspring.base import Statistic
@@ -126,6 +127,15 @@ class WorkerPool:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
+
+    @asynccontextmanager
+    async def __resource__(self) -> AsyncGenerator[Self]:
+        """Serve a program as a resource that was given directly: started and closed by it, unless it was started."""
+        if self._state != "new":
+            yield self
+            return
+        async with self:
+            yield self
 
     @property
     def pids(self) -> tuple[int, ...]:

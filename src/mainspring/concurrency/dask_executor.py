@@ -2,8 +2,8 @@
 
 import asyncio
 import ipaddress
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, ParamSpec, Self, TypeVar  # Any: objects of Dask, which comes without types
 from urllib.parse import urlsplit
 
@@ -56,6 +56,15 @@ class DaskExecutor:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
+
+    @asynccontextmanager
+    async def __resource__(self) -> AsyncGenerator[Self]:
+        """Serve a program as a resource that was given directly: connected by it, unless it is."""
+        if self._client is not None:
+            yield self
+            return
+        async with self:
+            yield self
 
     async def start(self) -> None:
         """Connect to the scheduler.

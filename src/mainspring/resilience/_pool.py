@@ -11,7 +11,8 @@ import logging
 import math
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
 from contextvars import Context
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast  # Any: results of background tasks, unused
@@ -152,6 +153,31 @@ class PoolBase(ABC, Generic[T]):
     ) -> None:
         await self.close()
 
+    @asynccontextmanager
+    async def __resource__(self) -> AsyncGenerator[Self]:
+        """Serve a program as a resource that was given directly: at its end nothing stays idle."""
+        try:
+            yield self
+        finally:
+            await self.clear()
+
+    async def clear(self) -> None:
+        """Destroy what is idle, and wait for that; the pool goes on, on another loop if it likes."""
+        if self._reaper is not None:
+            self._reaper.cancel()
+        self._reaper, self._reap_at = None, math.inf
+        if self._refiller is not None:
+            self._refiller.cancel()
+        self._empty_idle()
+        await self._finish_tasks()
+        self._refiller = None  # a task that was cancelled before it began has not said so
+
+    def _empty_idle(self) -> None:
+        while self._idle:
+            slot = self._idle.pop()
+            self._discard(slot)
+            self._vacant.append(slot)
+
     async def close(self, timeout: float | None = None) -> None:
         """Destroy all instances and lend none any more; callers in line get ClosedError.
 
@@ -168,10 +194,7 @@ class PoolBase(ABC, Generic[T]):
         if self._refiller is not None:
             self._refiller.cancel()
         self._line.fail(lambda: ClosedError(what=repr(self)))
-        while self._idle:
-            slot = self._idle.pop()
-            self._discard(slot)
-            self._vacant.append(slot)
+        self._empty_idle()
         try:
             if grace and self._lent():
                 await self._wait_for_borrowers(grace)

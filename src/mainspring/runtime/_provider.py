@@ -1,9 +1,14 @@
 """Look once at a provider and say how its value is made and how it is lent to a run.
 
 Two rules decide what is entered. What a *factory* makes is fresh and belongs to us, so a context manager
-that it returns is entered and left with its scope (locks and pools, which have an `acquire` of their own,
-are not). What an `acquire` *lends* may be shared, so that the answer of a coroutine is taken as it is, and
+that it returns is entered and left with its scope (locks and limiters, which have an `acquire` of their own
+that waits, are not). What an `acquire` *lends* may be shared, so that the answer of a coroutine is taken as it is, and
 only context managers that a plain method returns, or that contextlib made, are entered.
+
+An object that is given *directly* is its owner's and shared as it is, unless it says with `__resource__()`, an async
+context manager, what a program has to do from its first use to the program's end: worker processes that were not
+started are, and a pool keeps nothing idle afterwards, so that the connections of one that stands in a declaration,
+where nobody can close it, are closed.
 """
 
 import inspect
@@ -42,7 +47,8 @@ def recipe_of(provider: Provider) -> Recipe:
         return Recipe(name, mark.scope if mark else "app", _as_manager(factory), factory)
     if isinstance(provider, Resource):
         return Recipe(_label(type(provider)), "app", lambda: provider, None)
-    return Recipe(_label(type(provider)), "app", None, None)
+    hold: Callable[..., Any] | None = getattr(provider, "__resource__", None)  # Any: an async context manager
+    return Recipe(_label(type(provider)), "app", hold, None)
 
 
 def _label(kind: type) -> str:
@@ -87,7 +93,8 @@ def _resource_lender(kind: type[Resource]) -> Callable[[Resource], Lend]:
 
 async def enter_made(product: Any) -> tuple[object, Leave | None]:  # Any: whatever a factory returned
     """Turn what a factory returned into its value and the way to leave it."""
-    if not hasattr(product, "acquire") and (entered := _managed(product)):
+    is_pool = not isinstance(product, Resource) and lender_of(product) is not None
+    if (is_pool or not hasattr(product, "acquire")) and (entered := _managed(product)):
         return await entered
     if inspect.isawaitable(product):
         return await enter_made(await product)  # Any: see above

@@ -170,7 +170,7 @@ class Holder:
         try:
             async with Use(self._owner, None) as use:
                 value = await use.make(node)
-                node.lend = lender_of(value) if isinstance(value, Resource) else None
+                node.lend = lender_of(value) if isinstance(value, Resource) or value is node.provider else None
                 node.value = value
                 self._owner.keep(self)
                 self.ready.set_result(None)

@@ -59,6 +59,16 @@ async def test_cancel_and_close_take_back_what_waits(cluster: Any) -> None:
         tasks.gate.set()
 
 
+async def test_as_a_resource_it_is_connected_unless_it_is(cluster: Any) -> None:
+    dask = DaskExecutor(cluster.scheduler_address)
+    async with dask.__resource__() as ours:
+        assert 4 == await ours.create_task(tasks.double, 2)
+        async with dask.__resource__() as again:
+            assert ours is again
+        assert 6 == await ours.create_task(tasks.double, 3)
+    assert "closed" in repr(dask)
+
+
 async def test_it_must_be_open() -> None:
     with pytest.raises(MisuseError, match="is not open"):
         _ = DaskExecutor("tcp://127.0.0.1:1").submit(tasks.double, 1)

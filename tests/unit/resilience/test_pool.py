@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.unit.resilience.support_time import now, virtual
+from tests.unit.resilience.support_time import now, run_virtual, virtual
 
 from mainspring.base import get_statistics, use_random
 from mainspring.errors import (
@@ -444,3 +444,21 @@ def test_is_made_outside_of_a_loop_and_refuses_wrong_arguments() -> None:
     assert Pool(recycle=0)._recycle == float("inf")
     with pytest.raises(TypeError):
         PoolBase()  # type: ignore[abstract]  # pyright: ignore
+
+
+def test_a_cleared_pool_keeps_nothing_and_goes_on_on_another_loop() -> None:
+    pool = Pool(3, min_size=2, max_idle=60.0)
+
+    async def main() -> None:
+        async with pool.acquire() as lent:
+            await asyncio.sleep(1)  # the other one is made meanwhile
+            await pool.clear()
+            assert (1, 0) == (len(pool), pool.stats().idle_count)
+        assert lent not in pool.destroyed
+        await pool.clear()
+        assert (0, 0) == (len(pool), pool.stats().idle_count)
+        assert 0 == len(asyncio.all_tasks() - {asyncio.current_task()})
+
+    for _ in range(2):
+        run_virtual(main())
+    assert pool.made == len(pool.destroyed)
