@@ -32,6 +32,7 @@ from mainspring.jobs.stores import (
     NodeRow,
     Prune,
     QueueRow,
+    Report,
     RunFilter,
     RunRecord,
     ScheduleRow,
@@ -213,6 +214,9 @@ class FaultyStore:
 
     async def finish(self, command: Finish) -> RunRecord:
         return await self._call(lambda: self.inner.finish(command), lambda record: self.audit.finished(command, record))
+
+    async def report(self, reports: Sequence[Report]) -> None:
+        await self._call(lambda: self.inner.report(reports))
 
     async def heartbeat(self, epoch: int) -> HeartbeatAnswer:
         sent = current_clock().monotonic()

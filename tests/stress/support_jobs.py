@@ -27,6 +27,7 @@ def make_app(store: JobStore, *, schedule: bool) -> JobApp:
         sink=SqlTable("rows", replace="interval"),
     )
     async def grid(ctx: JobContext, data_interval: DataInterval) -> None:
+        ctx.progress(0, 1)  # goes to the store beside the heartbeat
         await asyncio.sleep(current_random().uniform(0.0, 6.0))
         if current_random().random() < 0.35:
             raise ValueError("by chance")

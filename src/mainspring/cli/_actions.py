@@ -13,8 +13,10 @@ from rich.console import Console
 from mainspring.base import decode_json
 from mainspring.cli._errors import ExitCode
 from mainspring.cli._output import (
+    Row,
     backfill_facts,
     event_rows,
+    in_words,
     job_row,
     log_rows,
     plan_row,
@@ -87,8 +89,9 @@ async def list_runs(app: JobApp, *, job: str | None, states: Sequence[RunState],
     """List runs, newest first."""
     async with app.reading() as reader:
         records = await reader.runs(job, states=states, limit=limit)
-    columns = ("run", "state", "job", "interval_start", "why", "attempt", "items")
-    rows = [{**run_row(one), "why": why_of(one)} for one in records]
+    columns = ("run", "state", "job", "interval_start", "why", "attempt", "items", "progress")
+    rows: list[Row] = [{**run_row(one), "why": why_of(one)} for one in records]
+    rows = rows if as_json else [in_words(one) for one in rows]
     write_rows(rows, columns=columns, as_json=as_json, empty="there are no such runs")
 
 
@@ -109,7 +112,7 @@ async def show_run(app: JobApp, run_id: str, *, as_json: bool) -> None:
     if as_json:
         write_json({**run_row(record), "events": event_rows(events), "log": lines})
     else:
-        write_facts(run_row(record), as_json=False)
+        write_facts(in_words(run_row(record)), as_json=False)
         write_events(event_rows(events))
         write_log(lines)
 

@@ -10,7 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from mainspring.base import encode_json, from_us
-from mainspring.jobs import BackfillProgress, EventRow, JobDefinition, JobRow, PlannedFire, RunLog, RunRecord
+from mainspring.jobs import BackfillProgress, EventRow, JobDefinition, JobRow, PlannedFire, Progress, RunLog, RunRecord
 from mainspring.runtime import escape_controls
 
 Row = Mapping[str, Any]
@@ -113,6 +113,7 @@ def run_row(record: RunRecord) -> Row:
         "created_at": _instant(record.created_at),
         "started_at": _instant(record.started_at),
         "finished_at": _instant(record.finished_at),
+        "progress": None if record.progress is None else _progress(record.progress),
         "items": record.item_count,
         "blocked_by": record.blocked_by,
         "error": None if record.error_type is None else f"{record.error_type}: {record.error_message}",
@@ -122,6 +123,20 @@ def run_row(record: RunRecord) -> Row:
         "parent_run": record.parent_run,
         "traceback": record.error_detail,
     }
+
+
+def in_words(row: Row) -> Row:
+    """Return the row of a run as people read it: its progress as a share."""
+    told = row["progress"]
+    return row if told is None else {**row, "progress": _share(told["done"], told["total"])}
+
+
+def _progress(told: Progress) -> Row:
+    return {"done": told.done, "total": told.total, "at": from_us(told.at)}
+
+
+def _share(done: float, total: float | None) -> str:
+    return f"{done:,.10g} of {total:,.10g} ({done / total:.0%})" if total else f"{done:,.10g}"
 
 
 def why_of(record: RunRecord) -> str | None:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.stores import EventRow as EventRow
     from mainspring.jobs.stores import JobRow as JobRow
     from mainspring.jobs.stores import NodeRow as NodeRow
+    from mainspring.jobs.stores import Progress as Progress
     from mainspring.jobs.stores import QueueRow as QueueRow
     from mainspring.jobs.stores import RunRecord as RunRecord
     from mainspring.runtime import Resource as Resource
@@ -94,7 +95,7 @@ else:
                 "Retention",
                 "RunState",
             ),
-            "mainspring.jobs.stores": ("BackfillState", "EventKind", "EventRow", "RunRecord"),
+            "mainspring.jobs.stores": ("BackfillState", "EventKind", "EventRow", "Progress", "RunRecord"),
             "mainspring.runtime": ("Resource", "resource"),
         },
         house={

@@ -174,6 +174,15 @@ class ConfigVersionView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressView:
+    """How far a run says that it has come: `done` of `total`, if it knows that, in its own unit."""
+
+    done: float
+    total: float | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunView:
     """A run in a list."""
 
@@ -201,10 +210,12 @@ class RunView:
     cancel_requested: bool
     config_version: int | None
     error: str | None
+    progress: ProgressView | None
 
     @classmethod
     def of(cls, one: RunRecord) -> Self:
         """Make it of a record."""
+        told = one.progress
         return cls(
             run_id=one.run_id,
             job_id=one.job_id,
@@ -230,6 +241,7 @@ class RunView:
             cancel_requested=one.cancel_requested,
             config_version=one.config_version,
             error=error_of(one),
+            progress=None if told is None else ProgressView(done=told.done, total=told.total, at=from_us(told.at)),
         )
 
 

@@ -41,6 +41,7 @@ async def greet(config):
 
 @app.job("talk")
 async def talk(ctx):
+    ctx.progress(30, 120)
     ctx.log.info("first\\x1b[2J\\nsecond line")
 
 @app.job("boom")
@@ -109,6 +110,16 @@ def test_a_run_is_shown_with_what_it_logged(app: str, command: Command) -> None:
     assert "    second line" == second
     silent = command.json("trigger", app, "greet", "--wait")["run"]
     assert [] == command.json("show", app, silent)["log"]
+
+
+def test_a_run_is_shown_with_its_progress(app: str, command: Command) -> None:
+    run = command.json("trigger", app, "talk", "--wait")["run"]
+    assert {"done": 30, "total": 120} == {
+        name: value for name, value in command.json("show", app, run)["progress"].items() if name != "at"
+    }
+    for argv in (("show", app, run), ("runs", app)):
+        assert 0 == command(*argv)
+        assert "30 of 120 (25%)" in command.out
 
 
 def test_a_run_that_is_not_there_is_wrong_input(app: str, command: Command) -> None:

@@ -87,6 +87,7 @@ def make_shop(**options: Any) -> JobApp:
     async def hourly(ctx: JobContext) -> None:
         """Load the prices of an hour."""
         ctx.log.info("loading %s", ctx.data_interval)
+        ctx.progress(1, 2)
 
     @app.job("a/daily", cron="0 0 * * *", needs=("hourly",))
     async def daily() -> None: ...

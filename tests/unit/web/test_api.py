@@ -124,6 +124,7 @@ async def test_a_run_is_shown_with_all_that_is_known_of_it(client: Client, shop:
     (event,) = (await client.get(f"/api/v1/runs/{retried.run_id}")).json["events"]
     assert ("retried", True) == (event["kind"], event["at"].endswith("Z"))
     assert "not yet" in str(event["detail"])
+    assert (1, 2, True) == (run["progress"]["done"], run["progress"]["total"], run["progress"]["at"].endswith("Z"))
     missing = await client.get("/api/v1/runs/0123456789")
     assert (404, "there is no run '0123456789'") == (missing.status, missing.json["detail"])
 

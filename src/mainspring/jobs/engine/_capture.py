@@ -38,9 +38,10 @@ _current: "ContextVar[LogTail | None]" = ContextVar("mainspring_run_log", defaul
 class LogTail:
     """The lines of one attempt: the first ones and the newest, within bounds. Threads may add lines side by side."""
 
-    __slots__ = ("_bytes", "_dropped", "_first", "_last")
+    __slots__ = ("_bytes", "_dropped", "_first", "_last", "count")
 
     def __init__(self) -> None:
+        self.count = 0  # of all that were ever taken
         self._first: list[LogLine] | None = None  # nothing is made for a run that says nothing
         self._last: deque[LogLine] | None = None
         self._bytes = 0
@@ -50,6 +51,7 @@ class LogTail:
         """Keep a record as a line."""
         line = _line_of(record)
         with _taking:
+            self.count += 1
             if self._first is None or self._last is None:
                 self._first, self._last = [], deque()
             self._bytes += _size(line)
@@ -65,7 +67,8 @@ class LogTail:
         """Return the lines, None when there are none."""
         if self._first is None or self._last is None:
             return None
-        return RunLog(lines=(*self._first, *self._last), dropped_count=self._dropped, first_count=len(self._first))
+        with _taking:  # of a run that still runs, while a thread of it speaks
+            return RunLog(lines=(*self._first, *self._last), dropped_count=self._dropped, first_count=len(self._first))
 
     def encoded(self, hide: Callable[[str], str] = str) -> bytes | None:
         """Return the lines as the store keeps them, None when there are none.

@@ -28,7 +28,7 @@ from mainspring.jobs.engine._definition import JobDefinition
 from mainspring.jobs.engine._handler import THREAD_LEFT, HandlerThreads, call_handler
 from mainspring.jobs.engine._outcome import describe_error, encode_value, retry_after, sink_failures
 from mainspring.jobs.model import DataInterval, RunState
-from mainspring.jobs.stores import EventKind, Finish, JobStore, RunRecord, happened
+from mainspring.jobs.stores import EventKind, Finish, JobStore, Progress, RunRecord, happened
 from mainspring.resilience import timeout as time_limit
 from mainspring.runtime import ResourceBinding
 from mainspring.sinks import SinkRun, SinkSession, SinkSet, TransactionalWrite
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _STORE_TROUBLE = Backoff(0.1, maximum=5.0, jitter="full")  # as long as the app is open: a full disk gets emptied
+
+
+Said = tuple[int, Progress | None]
 
 
 class StopReason(Enum):
@@ -86,6 +89,16 @@ class Execution:
         self._context: JobContext | None = None
         self._secrets: set[str] | None = None
         self._tail = LogTail()
+
+    @property
+    def said(self) -> Said:
+        """What the handler has said so far: how many lines, and how far it is. Nothing before it has begun."""
+        return (0, None) if self._context is None else (self._tail.count, self._context.last_progress)
+
+    def lines(self) -> bytes | None:
+        """Return the lines so far, as the store keeps them."""
+        self._secrets = None  # there may be more of them since
+        return self._tail.encoded(self._hide)
 
     def stop(self, reason: StopReason) -> bool:
         """Ask the handler to stop; the first reason counts, and none once the handler has ended.
@@ -269,7 +282,8 @@ class Execution:
             value=value,
             item_count=item_count,
             writes=writes,
-            log=self._tail.encoded(self._hide),
+            log=self.lines(),
+            progress=self.said[1],
         )
 
     def _hide(self, text: str) -> str:

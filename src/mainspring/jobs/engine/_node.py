@@ -20,6 +20,7 @@ from mainspring.base import current_clock, current_random
 from mainspring.errors import ClosedError, LeaseLostError
 from mainspring.jobs.engine._execution import CURRENT, Execution, StopReason, Work
 from mainspring.jobs.engine._metrics import RunMetrics
+from mainspring.jobs.engine._reports import Reporter
 from mainspring.jobs.engine._slots import Slots
 from mainspring.jobs.engine._steady import keep_doing
 from mainspring.jobs.stores import Claim, Enqueue, EnqueueAnswer, JobStore, NewRun, RunRecord
@@ -64,6 +65,7 @@ class Node:
     ) -> None:
         self._store = store
         self._works = works
+        self._reporter = Reporter(store)
         self._slots = Slots(slots, on_free=self.wake)
         self._queues = queues
         self._poll_interval = poll_interval
@@ -247,6 +249,7 @@ class Node:
             await self._beat()
             if not self._closing:
                 await self._rescue()
+            await self._reporter.report(self._running)
         except LeaseLostError:
             await self._take_new_epoch(epoch)
         return self._poll_interval * current_random().uniform(0.9, 1.1)

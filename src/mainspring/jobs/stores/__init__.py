@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from mainspring.jobs.stores._records import JobRow as JobRow
     from mainspring.jobs.stores._records import NewRun as NewRun
     from mainspring.jobs.stores._records import NodeRow as NodeRow
+    from mainspring.jobs.stores._records import Progress as Progress
     from mainspring.jobs.stores._records import QueueRow as QueueRow
+    from mainspring.jobs.stores._records import Report as Report
     from mainspring.jobs.stores._records import RunFilter as RunFilter
     from mainspring.jobs.stores._records import RunKind as RunKind
     from mainspring.jobs.stores._records import RunRecord as RunRecord
@@ -71,7 +73,9 @@ else:
                 "JobRow",
                 "NewRun",
                 "NodeRow",
+                "Progress",
                 "QueueRow",
+                "Report",
                 "RunFilter",
                 "RunKind",
                 "RunRecord",

@@ -22,6 +22,7 @@ from mainspring.jobs.stores._memory_enqueue import enqueue, enqueue_all
 from mainspring.jobs.stores._memory_events import note_late
 from mainspring.jobs.stores._memory_prune import prune
 from mainspring.jobs.stores._memory_reads import MemoryReads, MemoryStoreReader
+from mainspring.jobs.stores._memory_reports import keep_reports
 from mainspring.jobs.stores._memory_schedules import set_paused, set_schedule
 from mainspring.jobs.stores._records import (
     Advance,
@@ -37,6 +38,7 @@ from mainspring.jobs.stores._records import (
     HeartbeatAnswer,
     JobRegistration,
     JobRow,
+    Report,
     RunRecord,
 )
 from mainspring.jobs.stores._steering_records import ConfigRow, Prune, SetSchedule
@@ -119,6 +121,10 @@ class MemoryStore(MemoryReads):
         """Return until when the lease of an epoch holds; see `RunStore`."""
         node = self._data.nodes.get(epoch)
         return -math.inf if node is None else node.expires_at / 1_000_000
+
+    def report(self, reports: Sequence[Report]) -> Awaitable[None]:
+        """Keep what running attempts have said so far; see `RunStore`."""
+        return self._answer(partial(keep_reports, reports=reports))
 
     async def heartbeat(self, epoch: int) -> HeartbeatAnswer:
         """Renew the lease of an epoch; see `RunStore`."""

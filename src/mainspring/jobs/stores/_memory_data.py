@@ -15,7 +15,7 @@ from mainspring.jobs.stores._ends import CLAIMABLE, REMEMBERED
 from mainspring.jobs.stores._events import EventRow
 from mainspring.jobs.stores._memory_index import ParkedRuns, ReadyRuns, RunHeap
 from mainspring.jobs.stores._memory_rows import SinkRows
-from mainspring.jobs.stores._records import AttemptLog, BackfillRow, JobRow, NewRun, RunKind, RunRecord
+from mainspring.jobs.stores._records import AttemptLog, BackfillRow, JobRow, NewRun, Progress, RunKind, RunRecord
 from mainspring.jobs.stores._steering_records import ConfigRow, ScheduleRow
 
 K = TypeVar("K")
@@ -108,6 +108,7 @@ class MemoryData:
         self.ended: dict[str, RunRecord] = {}
         self.events: dict[str, list[EventRow]] = {}  # by run
         self.logs: dict[str, list[AttemptLog]] = {}  # by run
+        self.progress: dict[str, tuple[int, Progress]] = {}  # by run: the fence of who said it
         self.run_ids: list[str] = []  # of both, sorted
         self.tally: Counter[tuple[str, str]] = Counter()
         self.live_occurrences: dict[tuple[str, str], str] = {}

@@ -9,7 +9,6 @@ from msgspec import structs
 from mainspring.errors import StaleFenceError
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._ends import (
-    LOGS_KEPT,
     ON_REQUEST,
     OPEN_BACKFILL,
     Change,
@@ -21,7 +20,8 @@ from mainspring.jobs.stores._ends import (
 )
 from mainspring.jobs.stores._memory_data import LiveRun, MemoryData
 from mainspring.jobs.stores._memory_events import keep_events
-from mainspring.jobs.stores._records import AttemptLog, BackfillRow, BackfillState, Finish, RunKind, RunRecord
+from mainspring.jobs.stores._memory_reports import keep_log, keep_progress
+from mainspring.jobs.stores._records import BackfillRow, BackfillState, Finish, RunKind, RunRecord
 
 
 def finish(data: MemoryData, command: Finish, now: int) -> RunRecord:
@@ -43,9 +43,8 @@ def finish(data: MemoryData, command: Finish, now: int) -> RunRecord:
         if error is not None:
             raise error
     record = run.record
-    if command.log is not None:
-        said = AttemptLog(run_id=command.run_id, fence=command.fence, attempt=command.attempt, log=command.log)
-        data.logs[command.run_id] = [*data.logs.get(command.run_id, ()), said][-LOGS_KEPT:]
+    keep_log(data, command)
+    keep_progress(data, command)
     change = finished(
         run,
         command,

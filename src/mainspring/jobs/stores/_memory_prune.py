@@ -32,6 +32,7 @@ def _forget(data: MemoryData, gone: dict[str, RunRecord]) -> None:
     for run_id, record in gone.items():
         del data.ended[run_id]
         data.logs.pop(run_id, None)
+        data.progress.pop(run_id, None)
         data.events.pop(run_id, None)
         data.tally[record.job_id, record.state.value] -= 1
     for key in [key for key, runs in data.ended_occurrences.items() if not gone.keys().isdisjoint(runs.values())]:

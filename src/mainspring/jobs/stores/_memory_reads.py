@@ -12,6 +12,7 @@ from mainspring.jobs.stores._events import EventRow
 from mainspring.jobs.stores._instants import now_us
 from mainspring.jobs.stores._memory_configs import list_configs
 from mainspring.jobs.stores._memory_data import MemoryData, Place
+from mainspring.jobs.stores._memory_reports import with_progress
 from mainspring.jobs.stores._memory_schedules import list_schedules
 from mainspring.jobs.stores._memory_upkeep import find_problems
 from mainspring.jobs.stores._records import (
@@ -41,15 +42,16 @@ class MemoryReads:
         """Return one run by its id or an unambiguous prefix of it."""
         exact = self._data.find(run_id)
         if exact is not None or len(run_id) < MINIMUM_PREFIX:
-            return exact
+            return with_progress(self._data, exact)
         ids = self._data.run_ids
         place = bisect_left(ids, run_id)
         found = [one for one in ids[place : place + 2] if one.startswith(run_id)]
-        return self._data.find(found[0]) if len(found) == 1 else None
+        return with_progress(self._data, self._data.find(found[0])) if len(found) == 1 else None
 
     async def runs(self, which: RunFilter) -> Sequence[RunRecord]:
         """List runs, newest first."""
-        return list(islice(self._matching(which), which.limit))
+        page = islice(self._matching(which), which.limit)
+        return [with_progress(self._data, record) or record for record in page]
 
     def _matching(self, which: RunFilter) -> Iterator[RunRecord]:
         ids = self._data.run_ids

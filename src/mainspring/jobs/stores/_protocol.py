@@ -27,6 +27,7 @@ from mainspring.jobs.stores._records import (
     JobRow,
     NodeRow,
     QueueRow,
+    Report,
     RunFilter,
     RunRecord,
 )
@@ -76,6 +77,10 @@ class RunStore(Protocol):
             StaleFenceError: another claim or a rescue came first; nothing was written.
             SinkWriteError: a transactional write failed; nothing was written and the run is still running.
         """
+        ...
+
+    def report(self, reports: Sequence[Report]) -> Awaitable[None]:
+        """Keep what running attempts have said so far; what another claim or a finish has overtaken is dropped."""
         ...
 
     def heartbeat(self, epoch: int) -> Awaitable[HeartbeatAnswer]:
@@ -184,7 +189,10 @@ class ReadStore(Protocol):
         ...
 
     async def logs(self, run_id: str) -> Sequence[AttemptLog]:
-        """Return what the attempts of a run logged, oldest first; those that died with their node are missing."""
+        """Return what the attempts of a run logged, oldest first.
+
+        Of one that runs, or died with its node, as far as the node has reported it.
+        """
         ...
 
     async def events(self, run_id: str) -> Sequence[EventRow]:

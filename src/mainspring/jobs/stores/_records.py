@@ -73,6 +73,14 @@ class NewRun(Struct, frozen=True, kw_only=True, gc=False):
         return f"@{self.scheduled_at}" if self.kind is RunKind.SCHEDULE else None
 
 
+class Progress(Struct, frozen=True, kw_only=True, gc=False):
+    """How far an attempt said that it has come: `done` of `total`, None for a total that it does not know."""
+
+    done: float
+    total: float | None
+    at: int  # when it said so
+
+
 class RunRecord(Struct, frozen=True, kw_only=True, gc=False):
     """A run as the store has it, live or ended."""
 
@@ -106,6 +114,7 @@ class RunRecord(Struct, frozen=True, kw_only=True, gc=False):
     value: bytes | None = None
     item_count: int = 0
     config_version: int | None = None  # of the stored config, fixed at the first start; None or 0: none of them
+    progress: Progress | None = None  # of the latest attempt; only `ReadStore.run` and `runs` tell it
 
 
 class Enqueue(Struct, frozen=True, kw_only=True):
@@ -177,10 +186,21 @@ class Finish(Struct, frozen=True, kw_only=True):
     writes: tuple[TransactionalWrite, ...] = ()
     events: tuple[Happened, ...] = ()
     log: bytes | None = None  # JSON of a RunLog, what the attempt said
+    progress: Progress | None = None  # what it said last
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """What an attempt has said so far, while it runs; None for what is not new. Its finish brings the rest."""
+
+    run_id: str
+    fence: int
+    attempt: int
+    log: bytes | None = None
+    progress: Progress | None = None
 
 
 class AttemptLog(Struct, frozen=True, kw_only=True):
-    """What one claim of a run logged, as its finish brought it; lives as long as the run's record."""
+    """What one claim of a run logged, as its end or its last report brought it; lives as long as the run's record."""
 
     run_id: str
     fence: int

@@ -25,6 +25,7 @@ from mainspring.jobs.stores._records import (
     HeartbeatAnswer,
     JobRegistration,
     JobRow,
+    Report,
     RunRecord,
 )
 from mainspring.jobs.stores._sqlite_backfills import create_backfills, set_backfill_state, step_backfill
@@ -46,6 +47,7 @@ from mainspring.jobs.stores._sqlite_reader import (
     SqliteStoreReader,
     migrations,
 )
+from mainspring.jobs.stores._sqlite_reports import keep_reports
 from mainspring.jobs.stores._sqlite_schedules import set_paused, set_schedule
 from mainspring.jobs.stores._sqlite_sql import statements
 from mainspring.jobs.stores._sqlite_upkeep import file_version
@@ -183,6 +185,10 @@ class SqliteStore(SqliteReads):
     def finish(self, command: Finish) -> Awaitable[RunRecord]:
         """End an attempt; see `RunStore`."""
         return self._finish.submit(command)
+
+    def report(self, reports: Sequence[Report]) -> Awaitable[None]:
+        """Keep what running attempts have said so far; see `RunStore`."""
+        return self._write(lambda connection: keep_reports(connection, reports))
 
     async def heartbeat(self, epoch: int) -> HeartbeatAnswer:
         """Renew the lease of an epoch; see `RunStore`."""

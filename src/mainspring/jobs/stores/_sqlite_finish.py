@@ -8,6 +8,7 @@ from mainspring.jobs.stores._ends import finished, finished_again
 from mainspring.jobs.stores._records import Finish, RunRecord
 from mainspring.jobs.stores._sqlite_ends import Change, settle
 from mainspring.jobs.stores._sqlite_logs import keep_logs
+from mainspring.jobs.stores._sqlite_reports import keep_last_progress
 from mainspring.jobs.stores._sqlite_rows import (
     ATTEMPT,
     CANCEL_REQUESTED,
@@ -44,6 +45,7 @@ def finish(connection: sqlite3.Connection, commands: Sequence[Finish], now: int)
         changes[place] = _change(row, command)
     settled = settle(connection, list(changes.values()), now)
     keep_logs(connection, (commands[place] for place in changes))
+    keep_last_progress(connection, (commands[place] for place in changes))
     answers.update(zip(changes, settled, strict=True))
     for place in late:
         answers[place] = _answer_again(connection, commands[place])

@@ -16,6 +16,7 @@ from mainspring.jobs.stores._records import (
     RunFilter,
     RunRecord,
 )
+from mainspring.jobs.stores._sqlite_reports import with_progress
 from mainspring.jobs.stores._sqlite_rows import backfill_row, ended_record, id_list, job_row, live_record
 from mainspring.jobs.stores._sqlite_sql import statements
 
@@ -34,9 +35,8 @@ def find_run(connection: sqlite3.Connection, run_id: str) -> RunRecord | None:
     found = [live_record(row) for row in connection.execute(sql["live_by_prefix"], span)]
     found += [ended_record(row) for row in connection.execute(sql["ended_by_prefix"], span)]
     exact = [record for record in found if record.run_id == run_id]
-    if exact:
-        return exact[0]
-    return found[0] if len(found) == 1 else None
+    one = with_progress(connection, exact or found)
+    return one[0] if len(one) == 1 else None
 
 
 def list_runs(connection: sqlite3.Connection, which: RunFilter) -> list[RunRecord]:
@@ -66,7 +66,8 @@ def list_runs(connection: sqlite3.Connection, which: RunFilter) -> list[RunRecor
         statement = statements("reads")[f"{table}_page"].replace("{where}", f"{where} AND {condition}")
         make = ended_record if table == "ended" else live_record
         records += [make(row) for row in connection.execute(statement, parameters)]
-    return sorted(records, key=lambda record: record.run_id, reverse=True)[: which.limit]
+    page = sorted(records, key=lambda record: record.run_id, reverse=True)[: which.limit]
+    return with_progress(connection, page)
 
 
 def _parts_of(states: frozenset[RunState]) -> Iterator[tuple[str, str]]:
