@@ -39,6 +39,7 @@ SUPERVISORS = {
     "mainspring.runtime._log_child": 2,
     "mainspring.runtime._services": 1,
     "mainspring.runtime._use": 4,
+    "mainspring.services._console_service": 1,
     "mainspring.services._tcp_client": 1,
     "mainspring.services._tcp_server": 1,
     "mainspring.services._udp_server": 2,

@@ -15,6 +15,7 @@ from mainspring.cli import _spool as spools
 from mainspring.cli import _steer as steering
 from mainspring.cli._bench import bench
 from mainspring.cli._config import config_commands
+from mainspring.cli._console import console
 from mainspring.cli._db import db_commands
 from mainspring.cli._errors import ExitCode, say_error
 from mainspring.cli._flow import flow
@@ -23,7 +24,7 @@ from mainspring.cli._options import App, AsJson, Job, State, Store, instant_of
 from mainspring.cli._options import run_action as _run
 from mainspring.cli._proxy import proxy
 from mainspring.cli._reload import SourceWatch, begin_anew, load_watched
-from mainspring.cli._run import make_web, run_app
+from mainspring.cli._run import make_console, make_web, run_app
 from mainspring.cli._runs import cancel, retry
 from mainspring.cli._services import show_services
 from mainspring.errors import MainspringError
@@ -80,6 +81,7 @@ def run(
     host: Annotated[str, typer.Option(help="where to show it: an address of this machine")] = "127.0.0.1",
     port: Annotated[int | None, typer.Option(min=0, max=65_535, help="0 for a free one  [default: 8787]")] = None,
     no_web: Annotated[bool, typer.Option("--no-web", help="show nothing over HTTP")] = False,
+    no_console: Annotated[bool, typer.Option("--no-console", help="let nobody operate it by a console")] = False,
 ) -> None:
     """Schedule and run the app's jobs until Ctrl-C, and show them over HTTP."""
     seconds = None if for_ is None else parse_duration(for_, source="--for")
@@ -88,7 +90,8 @@ def run(
         loaded.adjust(slots=slots, queues=None if queues is None else [one.strip() for one in queues.split(",")])
         web = None if no_web else make_web(loaded, host=host, port=port)
         watch = SourceWatch(app) if reload else None
-        if asyncio.run(run_app(loaded, web, seconds=seconds, as_json=as_json, watch=watch)):
+        operated = None if no_console else make_console(loaded)
+        if asyncio.run(run_app(loaded, web, operated, seconds=seconds, as_json=as_json, watch=watch)):
             begin_anew()
 
 
@@ -187,6 +190,7 @@ def services(
     _run(show_services(socket, as_json=as_json))
 
 
+cli.command()(console)
 cli.command()(proxy)
 cli.command()(flow)
 cli.command()(cancel)

@@ -1,4 +1,4 @@
-"""`mainspring run`: schedule and run an app's jobs, and show it over HTTP."""
+"""`mainspring run`: schedule and run an app's jobs, show it over HTTP, and let operators at it."""
 
 import asyncio
 import signal
@@ -6,11 +6,13 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Final
 
+from mainspring.cli._operator import operator_console
 from mainspring.cli._output import write_json
 from mainspring.cli._reload import SourceWatch
-from mainspring.errors import MissingExtraError
+from mainspring.errors import BindError, MissingExtraError, MisuseError
 from mainspring.jobs import JobApp
 from mainspring.runtime import Entrypoint
+from mainspring.services import ConsoleService
 
 if TYPE_CHECKING:
     from mainspring.web import WebService
@@ -41,6 +43,17 @@ def make_web(app: JobApp, *, host: str, port: int | None) -> "WebService | None"
     return WebService(app=app, host=host, port=port)
 
 
+def make_console(app: JobApp) -> ConsoleService | None:
+    """Return what lets `mainspring console` operate the app; None, with a note, when its socket cannot be had."""
+    console = operator_console(app)
+    try:
+        console.bind()
+    except (BindError, MisuseError) as error:
+        sys.stderr.write(f"note: {error}, so `mainspring console` does not reach this program\n")
+        return None
+    return console
+
+
 def _is_free(host: str, port: int) -> bool:
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -51,17 +64,23 @@ def _is_free(host: str, port: int) -> bool:
 
 
 async def run_app(
-    app: JobApp, web: "WebService | None", *, seconds: float | None, as_json: bool, watch: SourceWatch | None = None
+    app: JobApp,
+    web: "WebService | None",
+    console: ConsoleService | None,
+    *,
+    seconds: float | None,
+    as_json: bool,
+    watch: SourceWatch | None = None,
 ) -> bool:
     """Schedule and run until SIGINT or SIGTERM, some seconds, or a change of the code: then return True."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
         loop.add_signal_handler(number, stopped.set)
-    services = (app,) if web is None else (app, web)
+    services = (app, *(one for one in (web, console) if one is not None))
     try:
         async with Entrypoint(*services, catch_signals=()):
-            _say(app, web, as_json=as_json)
+            _say(app, web, console, as_json=as_json)
             await _wait(stopped, watch, seconds)
     finally:
         for number in _SIGNALS:
@@ -69,12 +88,13 @@ async def run_app(
     return watch is not None and watch.has_changed and not stopped.is_set()
 
 
-def _say(app: JobApp, web: "WebService | None", *, as_json: bool) -> None:
+def _say(app: JobApp, web: "WebService | None", console: ConsoleService | None, *, as_json: bool) -> None:
     started = {
         "app": app.label,
         "store": app.store.location,
         "jobs": len(app.jobs),
         "web": None if web is None else web.link,
+        "console": None if console is None else console.path,
     }
     if as_json:
         write_json(started)

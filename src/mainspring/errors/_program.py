@@ -164,12 +164,14 @@ class ShutdownTimeoutError(MainspringError, TimeoutError):
 
 
 class UnreachableProgramError(MainspringError, ConnectionError):
-    """No program answered at the socket where its health is asked for."""
+    """No program answered at the socket where it is asked for its health, or operated."""
 
-    def __init__(self, *, socket: str, reason: str) -> None:
+    def __init__(
+        self, *, socket: str, reason: str, hint: str = "is it running, with the service HealthSocket(path=...)?"
+    ) -> None:
         super().__init__(
             f"no program answers at {socket}: {reason}",
-            hint="is it running, with the service HealthSocket(path=...)?",
+            hint=hint,
             socket=socket,
             reason=reason,
         )

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from mainspring.runtime._settings import Settings as Settings
     from mainspring.runtime._signal import Signal as Signal
     from mainspring.runtime._signal import receiver as receiver
+    from mainspring.runtime._socket_file import Peer as Peer
+    from mainspring.runtime._socket_file import bind_socket_file as bind_socket_file
+    from mainspring.runtime._socket_file import peer_of as peer_of
 else:
     from mainspring.base import door
 
@@ -73,5 +76,6 @@ else:
             "_plugins_command": ("list_plugins",),
             "_run": ("run_in",),
             "_settings": ("Settings",),
+            "_socket_file": ("Peer", "bind_socket_file", "peer_of"),
         },
     )

@@ -2,19 +2,17 @@
 
 import asyncio
 import os
-import socket
-import stat
 from contextlib import suppress
 from typing import Final
 
 from mainspring.base import decode_json, encode_json
-from mainspring.errors import MisuseError, UnreachableProgramError
+from mainspring.errors import UnreachableProgramError
 from mainspring.resilience import timeout as time_limit
 from mainspring.runtime._entrypoint import Entrypoint
 from mainspring.runtime._health import HealthReport
 from mainspring.runtime._service import Service
+from mainspring.runtime._socket_file import bind_socket_file
 
-_MODE: Final = 0o600
 _MAX_BYTES: Final = 1 << 24
 
 
@@ -29,6 +27,7 @@ class HealthSocket(Service):
 
     Raises:
         MisuseError: (from the start) another program answers there, or the path is no socket.
+        BindError: (from the start) there can be no socket of that path.
     """
 
     __required__ = ("path",)
@@ -44,10 +43,7 @@ class HealthSocket(Service):
             writer.write(encode_json(program.health()))
             writer.close()
 
-        path = os.fspath(self.path)
-        _remove_stale(path)
-        self._server = await asyncio.start_unix_server(answer, path)
-        os.chmod(path, _MODE)
+        self._server = await asyncio.start_unix_server(answer, sock=bind_socket_file(self.path))
 
     async def stop(self, exception: BaseException | None = None) -> None:
         """Remove the socket."""
@@ -74,18 +70,3 @@ async def read_health(path: str | os.PathLike[str], *, timeout: float = 5.0) -> 
         reason = f"no answer within {timeout:g} s" if isinstance(error, TimeoutError) else str(error)
         raise UnreachableProgramError(socket=os.fspath(path), reason=reason) from error
     return decode_json(answer, HealthReport)
-
-
-def _remove_stale(path: str) -> None:
-    try:
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise MisuseError(what=f"the path {path}", problem="is not a socket", hint="choose another path")
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            os.unlink(path)
-            return
-    raise MisuseError(what=f"the socket {path}", problem="belongs to a program that runs", hint="choose another path")

@@ -7,6 +7,11 @@ a program: profiler, memory tracer, Sentry, carbon, systemd.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.services._console_protocol import ConsoleAnswer as ConsoleAnswer
+    from mainspring.services._console_protocol import ConsoleGreeting as ConsoleGreeting
+    from mainspring.services._console_protocol import ConsoleQuestion as ConsoleQuestion
+    from mainspring.services._console_protocol import Listing as Listing
+    from mainspring.services._console_service import ConsoleService as ConsoleService
     from mainspring.services._cron_service import CronService as CronService
     from mainspring.services._dns_records import DNSRecord as DNSRecord
     from mainspring.services._dns_records import DNSRecords as DNSRecords
@@ -60,6 +65,8 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
+            "_console_protocol": ("Listing",),
+            "_console_service": ("ConsoleService",),
             "_cron_service": ("CronService",),
             "_dns_records": (
                 "DNSRecord",
@@ -136,4 +143,5 @@ else:
                 "UvicornService",
             ),
         },
+        house={"_console_protocol": ("ConsoleAnswer", "ConsoleGreeting", "ConsoleQuestion")},
     )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mainspring.tools._dispatch import DispatchStatus as DispatchStatus
     from mainspring.tools._dispatch_args import DArg as DArg
     from mainspring.tools._dispatch_ops import Op as Op
+    from mainspring.tools._dispatch_ops import documentation as documentation
     from mainspring.tools._frame import caption_line as caption_line
     from mainspring.tools._frame import ensure_frame_level as ensure_frame_level
     from mainspring.tools._frame import frame_texts as frame_texts
@@ -72,6 +73,7 @@ else:
             "prompt": ("dispatch_completer",),
         },
         house={
+            "_dispatch_ops": ("documentation",),
             "_frame": ("caption_line", "ensure_frame_level", "frame_texts"),
             "_secrets": ("MASK", "is_secret", "masked", "secret_texts", "without_secrets"),
             "_sigv4": ("signing_key",),

@@ -16,9 +16,10 @@ pytest.importorskip("typer")
 pytest.importorskip("fastapi")
 
 from mainspring.cli import run_command_line
-from mainspring.cli._run import make_web
+from mainspring.cli._run import make_console, make_web
 from mainspring.errors import MissingExtraError
 from mainspring.jobs import JobApp
+from mainspring.runtime import bind_socket_file
 
 pytestmark = pytest.mark.extras
 
@@ -140,3 +141,16 @@ def test_every_command_takes_a_store_and_a_state_directory(
     assert f"{other}/mainspring.db" == json.loads(capsys.readouterr().out.splitlines()[-1])["store"]
     assert 0 == run_command_line(["--store", f"sqlite:///{other}/mainspring.db", "runs", app, "--json"])
     assert 1 == len(json.loads(capsys.readouterr().out))
+
+
+def test_a_console_that_cannot_be_had_is_noted(app: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    with bind_socket_file(state / "console.sock") as other:
+        other.listen()
+        assert make_console(JobApp("shop", store="memory")) is None
+        assert "so `mainspring console` does not reach this program" in capsys.readouterr().err
+        assert 0 == run_command_line(["run", app, "--for", "0.1s", "--no-web", "--json"])
+        assert json.loads(capsys.readouterr().out)["console"] is None
+        assert 0 == run_command_line(["run", app, "--for", "0.1s", "--no-web", "--no-console"])
+        assert "note" not in capsys.readouterr().err
