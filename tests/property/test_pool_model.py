@@ -1,6 +1,7 @@
 """Random borrowers against the pool: step by step beside a plain model, and in disorder under invariants."""
 
 import asyncio
+import math
 import random
 from collections.abc import Callable
 
@@ -61,8 +62,9 @@ class Pool(PoolBase[int]):
 class Model:
     """What a pool is, in the plainest words: lists, and no loop."""
 
-    def __init__(self, maxsize: int, draws: random.Random) -> None:
+    def __init__(self, maxsize: int, draws: random.Random, *, ages: bool) -> None:
         self.draws = draws
+        self.lifetime, self.idle_time, self.recycle = (LIFETIME, IDLE, RECYCLE) if ages else (math.inf,) * 3
         self.recycle_at: dict[int, float] = {}
         self.idle_since: dict[int, float] = {}
         self.idle: list[int] = []
@@ -104,7 +106,7 @@ class Model:
                 self.line.remove(caller)
                 self.outcome[caller] = "timeout"
         for instance in tuple(self.idle):
-            if self.born[instance] + LIFETIME <= at or self.idle_since[instance] + IDLE <= at:
+            if self.born[instance] + self.lifetime <= at or self.idle_since[instance] + self.idle_time <= at:
                 self.idle.remove(instance)
                 self.destroyed.add(instance)
                 self.vacant += 1
@@ -121,11 +123,11 @@ class Model:
                 return
             instance = len(self.born) + 1
             self.born[instance] = at
-            self.recycle_at[instance] = at + RECYCLE * (1 + self.draws.random())
+            self.recycle_at[instance] = at + self.recycle * (1 + self.draws.random())
         self.held[caller] = instance
 
     def _take_back(self, instance: int | None, at: float) -> None:
-        if instance is not None and min(self.born[instance] + LIFETIME, self.recycle_at[instance]) <= at:
+        if instance is not None and min(self.born[instance] + self.lifetime, self.recycle_at[instance]) <= at:
             self.destroyed.add(instance)
             instance = None
         if self.line:
@@ -140,9 +142,11 @@ class Model:
 class Bench:
     """A pool, its model, and the callers of both."""
 
-    def __init__(self, maxsize: int, draws: random.Random) -> None:
-        self.pool = Pool(maxsize, lifetime=LIFETIME, idle=IDLE, recycle=RECYCLE)
-        self.model = Model(maxsize, draws)
+    def __init__(self, maxsize: int, draws: random.Random, *, ages: bool) -> None:
+        self.pool = Pool(maxsize, lifetime=None)
+        if ages:
+            self.pool = Pool(maxsize, lifetime=LIFETIME, idle=IDLE, recycle=RECYCLE)
+        self.model = Model(maxsize, draws, ages=ages)
         self.tasks: dict[int, asyncio.Task[None]] = {}
         self.done: dict[int, asyncio.Event] = {}
         self.held: dict[int, int] = {}
@@ -198,19 +202,20 @@ class Bench:
         stats = pool.stats()
         assert self.held == model.held
         assert self.outcome == model.outcome
-        assert [slot.instance for slot in pool._idle] == model.idle
-        assert len(pool._vacant) == model.vacant
+        assert [slot.instance for slot in pool._stock.idle] == model.idle
+        assert len(pool._stock.vacant) == model.vacant
         assert set(pool.destroyed) == model.destroyed
         assert (stats.waiting_count, stats.used_count) == (len(model.line), len(model.held))
         assert len(pool) == len(model.held) + len(model.idle) == len(pool.alive)
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_pool_does_as_the_model_does(seed: int) -> None:
+@pytest.mark.parametrize("ages", [True, False])
+@pytest.mark.parametrize("seed", range(30))
+def test_pool_does_as_the_model_does(seed: int, *, ages: bool) -> None:
     source = random.Random(seed)
 
     async def main() -> None:
-        bench = Bench(source.randint(1, 4), random.Random(seed))
+        bench = Bench(source.randint(1, 4), random.Random(seed), ages=ages)
         for _ in range(120):
             await bench.step(source)
             bench.compare()
@@ -260,7 +265,7 @@ def test_no_slot_is_lost_in_disorder(seed: int) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
         failures = [task.exception() for task in tasks if not task.cancelled() and task.exception()]
         assert failures == []
-        assert len(pool._idle) + len(pool._vacant) == maxsize
+        assert len(pool._stock.idle) + len(pool._stock.vacant) == maxsize
         pool.create_failures = 0
         all_of_them = [pool.acquire(timeout=60.0) for _ in range(maxsize)]
         for loan in all_of_them:

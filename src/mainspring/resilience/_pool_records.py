@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar  # Any: see Slot
 
 from mainspring.base import Statistic
 
@@ -18,6 +18,19 @@ class PoolStats:
     used_count: int
     idle_count: int
     waiting_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits:
+    """The checked bounds of a pool; what has no limit is infinite."""
+
+    maxsize: int
+    min_size: int
+    recycle: float
+    max_lifetime: float
+    max_idle: float
+    max_waiters: int
+    destroy_timeout: float
 
 
 class PoolStatistic(Statistic):
@@ -38,7 +51,7 @@ class Slot(Generic[T]):
     __slots__ = ("expires_at", "idle_since", "instance", "lent", "recycle_at")
 
     def __init__(self) -> None:
-        self.instance: T | None = None
+        self.instance: Any = None  # Any: a T, or None while it is vacant; a cast for each loan would be a call
         self.lent = False
         self.vacate()
 
