@@ -15,7 +15,8 @@ PROBE = ROOT / "tests" / "meta" / "support_import_probe.py"
 TOO_HEAVY = ("msgspec", "zoneinfo", "sqlite3", "ssl", "logging.handlers", "importlib.metadata")
 # What an app needs when it is open; its declaration is part of every start, also of a command that only looks.
 NEEDED_WHEN_OPEN = (
-    "sqlite3", "multiprocessing", "tomllib", "mainspring.concurrency._worker_pool", "mainspring.jobs.engine._parts",
+    "sqlite3", "multiprocessing", "pathlib", "tomllib", "zoneinfo",
+    "mainspring.concurrency._worker_pool", "mainspring.jobs.engine._parts",
     "mainspring.jobs.stores._sqlite", "mainspring.jobs.stores._memory", "mainspring.runtime._entrypoint",
     "mainspring.sinks._set",
 )  # fmt: skip

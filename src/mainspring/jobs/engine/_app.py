@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar
 
 from mainspring.errors import (
@@ -30,13 +29,14 @@ from mainspring.jobs.engine._scheduler import starts_of
 from mainspring.jobs.engine._settings import AppSettings, SettingsSource
 from mainspring.jobs.engine._sight import Sight
 from mainspring.jobs.engine._steering import Steering
-from mainspring.jobs.engine._store_url import make_store
 from mainspring.jobs.model import Retention, RunState, check_needs
 from mainspring.jobs.stores import BackfillRow, BackfillState, JobStore, RunRecord
 from mainspring.runtime import Service
 from mainspring.sinks import SPOOL_BYTES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mainspring.concurrency import ThreadPoolExecutor, WorkerPool
     from mainspring.jobs.engine._backfill import Backfill
     from mainspring.jobs.engine._parts import OpenApp
@@ -94,7 +94,7 @@ class JobApp(Steering, FollowUps, Sight, Service):
         self,
         label: str = "default",
         *,
-        store: JobStore | str | Path | None = None,
+        store: "JobStore | str | Path | None" = None,
         durability: "Durability" = "disk",
         slots: int = 10_000,
         queues: Sequence[str] = ("default",),
@@ -102,11 +102,13 @@ class JobApp(Steering, FollowUps, Sight, Service):
         drain_timeout: float = 10.0,
         cancel_grace: float = 5.0,
         schedule: bool = True,
-        spool: str | Path | None = None,
+        spool: "str | Path | None" = None,
         spool_bytes: int = SPOOL_BYTES,
         retention: Retention | None = KEEP_MOST,
         settings: "ConfigLoader | None" = None,
     ) -> None:
+        from pathlib import Path
+
         Service.__init__(self)
         Steering.__init__(self)
         if poll_interval <= 0:
@@ -132,7 +134,7 @@ class JobApp(Steering, FollowUps, Sight, Service):
     def adjust(
         self,
         *,
-        store: JobStore | str | Path | None = None,
+        store: "JobStore | str | Path | None" = None,
         slots: int | None = None,
         queues: Sequence[str] | None = None,
     ) -> None:
@@ -362,6 +364,7 @@ class JobApp(Steering, FollowUps, Sight, Service):
             await store.close()
 
     def _make_store(self, settings: AppSettings) -> JobStore:
+        from mainspring.jobs.engine._store_url import make_store
         from mainspring.jobs.stores import MemoryData
 
         if self._memory is None:

@@ -1,6 +1,5 @@
 """Makes the run of a call: what `run_job` was given, as the store has it."""
 
-import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
@@ -86,5 +85,7 @@ def _kept_config(record: RunRecord) -> int | None:
 
 
 def _hash(job_id: str, config: bytes | None, scheduled_at: int | None) -> bytes:
+    import hashlib  # only calls with a key need it
+
     text = b"\0".join((job_id.encode(), config or b"", str(scheduled_at).encode()))
     return hashlib.blake2b(text, digest_size=16).digest()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack  # Any: handlers have any signature
 
 from mainspring.base import current_clock, to_us
@@ -15,6 +14,8 @@ from mainspring.runtime import Provider
 from mainspring.sinks import SPOOL_BYTES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mainspring.sinks import Delivery, SinkSet
 
 T = TypeVar("T")
@@ -112,7 +113,7 @@ class Declarations:
         """What `@app.resource` offered, by name."""
         return self._names
 
-    def sink_set(self, *, spool: Path, spool_bytes: int = SPOOL_BYTES) -> "SinkSet":
+    def sink_set(self, *, spool: "Path", spool_bytes: int = SPOOL_BYTES) -> "SinkSet":
         """Return a new set of the declared sinks; items that one does not take wait in the folder `spool`."""
         from mainspring.sinks import SinkSet
 

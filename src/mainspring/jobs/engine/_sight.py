@@ -2,17 +2,17 @@
 
 from abc import ABC
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mainspring.base import current_clock
 from mainspring.jobs.engine._events import EventStream, Subscription
 from mainspring.jobs.engine._metrics import RunMetrics
 from mainspring.jobs.engine._settings import SettingsSource
-from mainspring.jobs.engine._store_url import spool_folder, state_directory
 from mainspring.jobs.stores import JobStore
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mainspring.jobs.engine._parts import OpenApp
     from mainspring.sinks import SinkSet, SinkStats, Spool, SpoolStats
 
@@ -24,17 +24,21 @@ class Sight(ABC):
     stream: EventStream
     _open: "OpenApp | None"
     _settings: SettingsSource
-    _store_given: JobStore | str | Path | None
-    _spool_given: Path | None
+    _store_given: "JobStore | str | Path | None"
+    _spool_given: "Path | None"
 
     @property
-    def state_folder(self) -> Path:
+    def state_folder(self) -> "Path":
         """Where the app keeps what belongs to no job: `MAINSPRING_STATE_DIR`, else what its settings say."""
+        from mainspring.jobs.engine._store_url import state_directory
+
         return state_directory(self._settings.load())
 
     @property
-    def spool_folder(self) -> Path:
+    def spool_folder(self) -> "Path":
         """Where items wait that sinks did not take; each process has a folder of its own in it."""
+        from mainspring.jobs.engine._store_url import spool_folder
+
         if self._spool_given is not None:
             return self._spool_given
         return spool_folder(self._store_given, settings=self._settings.load())

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING
 
 from mainspring.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,14 @@ class DataInterval:
         return f"{self.start:%Y-%m-%dT%H:%M:%SZ}/{self.end:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def zone_of(name: str) -> ZoneInfo:
+def zone_of(name: str) -> "ZoneInfo":
     """Return the time zone of this name.
 
     Raises:
         InvalidArgumentError: the tz database has no such zone.
     """
+    from zoneinfo import ZoneInfo  # looks for the tz database
+
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError, TypeError) as error:
@@ -108,7 +113,7 @@ def _parse(text: str) -> datetime | date:
         ) from error
 
 
-def _first_instant(day: date, zone: ZoneInfo) -> datetime:
+def _first_instant(day: date, zone: "ZoneInfo") -> datetime:
     # Midnight may not exist (a gap): the instants around it are then told apart by their wall time.
     low = datetime.combine(day, time(), zone).astimezone(UTC)
     shown = low.astimezone(zone)

@@ -1,6 +1,5 @@
 """What becomes of time that passed: which intervals run, which are skipped, and where the cursor goes."""
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -177,5 +176,7 @@ def jitter_of(job_id: str, occurrence: int, jitter: float) -> float:
     """Return this occurrence's share of `jitter` seconds, in [0, jitter): the same on every node."""
     if jitter <= 0:
         return 0.0
+    import hashlib  # only jobs with jitter need it
+
     digest = hashlib.blake2b(f"{job_id}\0{occurrence}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64 * jitter

@@ -5,8 +5,7 @@ from the loop that opened the store only. Every command may be sent again after 
 """
 
 from collections.abc import Awaitable, Sequence
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from mainspring.jobs.stores._events import EventRow
 from mainspring.jobs.stores._records import (
@@ -33,6 +32,9 @@ from mainspring.jobs.stores._records import (
 )
 from mainspring.jobs.stores._steering_records import ConfigRow, Prune, ScheduleRow, SetSchedule
 from mainspring.sinks import SinkRun
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class RunStore(Protocol):
@@ -223,7 +225,7 @@ class ReadStore(Protocol):
         """Look for what contradicts itself; return a sentence for each thing that does. May take long."""
         ...
 
-    async def backup(self, file: Path) -> int:
+    async def backup(self, file: "Path") -> int:
         """Write one moment of the store into a new file; return its size in bytes.
 
         Raises:
