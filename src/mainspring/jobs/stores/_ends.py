@@ -42,6 +42,12 @@ class Change(Struct, Generic[R], frozen=True, kw_only=True):
     item_count: int = 0
     events: tuple[Happened, ...] = ()
 
+    @property
+    def says_nothing(self) -> bool:
+        """The record has neither an error nor a value nor a count of items."""
+        no_error = self.error_type is None and self.error_message is None and self.error_detail is None
+        return no_error and self.value is None and not self.item_count
+
 
 def finished(run: R, command: Finish, *, attempt: int, rescues: int, cancel_requested: bool) -> Change[R]:
     """Return where the end of its attempt takes a run; a cancel wins over another attempt."""

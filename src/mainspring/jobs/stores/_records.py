@@ -81,8 +81,9 @@ class Progress(Struct, frozen=True, kw_only=True, gc=False):
     at: int  # when it said so
 
 
-class RunRecord(Struct, frozen=True, kw_only=True, gc=False):
-    """A run as the store has it, live or ended."""
+class RunRecord(Struct, frozen=True, gc=False):
+    """A run as the store has it, live or ended. Its fields stand in the order of the columns: made by place it costs
+    0.2 us, by keywords 2 us."""
 
     run_id: str
     job_id: str
@@ -101,7 +102,6 @@ class RunRecord(Struct, frozen=True, kw_only=True, gc=False):
     interval_start: int | None = None
     interval_end: int | None = None
     started_at: int | None = None  # of the latest attempt
-    finished_at: int | None = None
     config: bytes | None = None
     backfill_id: str | None = None
     previous_run: str | None = None
@@ -111,13 +111,14 @@ class RunRecord(Struct, frozen=True, kw_only=True, gc=False):
     error_type: str | None = None
     error_message: str | None = None
     error_detail: str | None = None  # the traceback
+    config_version: int | None = None  # of the stored config, fixed at the first start; None or 0: none of them
+    finished_at: int | None = None
     value: bytes | None = None
     item_count: int = 0
-    config_version: int | None = None  # of the stored config, fixed at the first start; None or 0: none of them
     progress: Progress | None = None  # of the latest attempt; only `ReadStore.run` and `runs` tell it
 
 
-class Enqueue(Struct, frozen=True, kw_only=True):
+class Enqueue(Struct, frozen=True, kw_only=True, gc=False):
     """Create one run; with `claim_epoch` it may come back already claimed (the hot claim).
 
     The store claims at once only when the run is AVAILABLE now, has no limits, its job is not paused and no run
@@ -128,7 +129,7 @@ class Enqueue(Struct, frozen=True, kw_only=True):
     claim_epoch: int | None = None
 
 
-class EnqueueAnswer(Struct, frozen=True, kw_only=True):
+class EnqueueAnswer(Struct, frozen=True, kw_only=True, gc=False):
     """`created`: a row was made. `joined`: a live run of the occurrence was there. `existing`: the idempotency
     key or the generation was used before, `record` is that run as it stands.
 

@@ -4,6 +4,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 
+from mainspring.base import encode_json
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._ends import ON_REQUEST, REMEMBERED, cancelled, end_of_backfill, ran_marks
 from mainspring.jobs.stores._ends import Change as Ending
@@ -14,7 +15,6 @@ from mainspring.jobs.stores._sqlite_rows import (
     ATTEMPT,
     AVAILABLE_AT,
     BACKFILL,
-    ENDED,
     ERROR,
     LIMITS,
     RESCUES,
@@ -42,10 +42,10 @@ def settle(connection: sqlite3.Connection, changes: Sequence[Change], now: int) 
     if not changes:
         return []
     ended = [change for change in changes if change.state.terminal]
-    freed = [change for change in changes if not change.state.terminal]
     if ended:
         _end(connection, ended, now)
-    if freed:
+    if len(ended) < len(changes):
+        freed = [change for change in changes if not change.state.terminal]
         connection.executemany(statements("runs")["release"], [_release_values(c, now) for c in freed])
     _give_back(connection, changes, now)
     if ended:
@@ -57,11 +57,11 @@ def settle(connection: sqlite3.Connection, changes: Sequence[Change], now: int) 
 
 def _end(connection: sqlite3.Connection, changes: Sequence[Change], now: int) -> None:
     sql = statements("runs")
-    connection.executemany(sql["move_to_history"], [_history_values(change) for change in changes])
+    _move(connection, changes)
     ids = id_list([change.run[0] for change in changes])
     connection.execute(sql["delete_live"], (ids,))
-    tally = Counter((change.run[1], change.state.value) for change in changes)
-    connection.executemany(sql["add_tally"], [(job, state, count) for (job, state), count in tally.items()])
+    tally = Counter([(change.run[1], change.state) for change in changes])
+    connection.executemany(sql["add_tally"], [(job, state.value, count) for (job, state), count in tally.items()])
     if connection.execute(sql["any_stage"]).fetchone():
         connection.execute(sql["drop_stage"], (ids,))
     paint_all(
@@ -72,6 +72,22 @@ def _end(connection: sqlite3.Connection, changes: Sequence[Change], now: int) ->
             if change.run[14] is not None and change.state in REMEMBERED
         ],
     )
+
+
+def _move(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
+    """Copy runs to the history: those that ended with nothing to say in one statement, a fifth of the cost of many."""
+    sql = statements("runs")
+    alike: dict[RunState, dict[str, int]] = {}
+    others: list[tuple[object, ...]] = []
+    for change in changes:
+        if change.says_nothing and change.attempt == change.run[ATTEMPT] and change.rescues == change.run[RESCUES]:
+            alike.setdefault(change.state, {})[change.run[0]] = change.finished_at
+        else:
+            others.append(_history_values(change))
+    for state, ends in alike.items():
+        connection.execute(sql["move_alike"], (state.value, encode_json(ends).decode()))
+    if others:
+        connection.executemany(sql["move_to_history"], others)
 
 
 def _give_back(connection: sqlite3.Connection, changes: Sequence[Change], now: int) -> None:
@@ -210,9 +226,9 @@ def _record(change: Change) -> RunRecord:
     row[STATE] = change.state
     row[ATTEMPT] = change.attempt
     row[RESCUES] = change.rescues
-    row[AVAILABLE_AT] = _available_at(change)
     row[ERROR] = change.error_type, change.error_message, change.error_detail
     if not change.state.terminal:
+        row[AVAILABLE_AT] = _available_at(change)
         return live_record(row)
-    row[ENDED] = change.finished_at, change.value, change.item_count
+    row += change.finished_at, change.value, change.item_count
     return ended_record(row)

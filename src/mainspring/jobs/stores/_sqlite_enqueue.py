@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 
+from mainspring.base import encode_json
 from mainspring.errors import IdempotencyError
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._answers import enqueued_again, generation_of, is_takeover, key_used_again
@@ -21,11 +22,13 @@ from mainspring.jobs.stores._sqlite_rows import (
     NOT_CLAIMABLE,
     READY,
     TIMED,
+    Held,
+    alike_values,
     claimed_record,
-    claimed_run_values,
     encode_limits,
     ended_record,
     id_list,
+    is_plain,
     live_record,
     new_run_values,
 )
@@ -54,6 +57,8 @@ class Intake:
         self._sql = statements("runs")
         self._paused = {row[0] for row in connection.execute(self._sql["paused_jobs"])}
         self._rows: list[tuple[object, ...]] = []
+        self._alike: dict[tuple[object, ...], dict[str, int]] = {}  # what plain runs share, to ids and instants
+        self._ready: set[tuple[str, int]] = set()  # queues and ranks that got ready runs here
         self._fence = 0
         self._alive: dict[int, bool] = {}
         self._configs = ConfigsInForce(connection, now)
@@ -81,6 +86,9 @@ class Intake:
 
     def flush(self) -> None:
         """Write the rows gathered so far."""
+        for shared, runs in self._alike.items():
+            self._connection.execute(self._sql["insert_alike"], (*shared, encode_json(runs).decode()))
+        self._alike.clear()
         if self._rows:
             self._connection.executemany(self._sql["insert_run"], self._rows)
             self._rows = []
@@ -107,9 +115,9 @@ class Intake:
         if epoch is not None and self._may_claim(run, epoch):
             if not self._fence:
                 self._fence = self._connection.execute(self._sql["next_fence"]).fetchone()[0]
-            now, fence, version = self._now, self._fence, self._configs.of(run)
-            self._rows.append(claimed_run_values(run, now=now, fence=fence, epoch=epoch, version=version))
-            record = claimed_record(run, now=now, fence=fence, epoch=epoch, version=version)
+            held = Held(self._fence, epoch, self._configs.of(run))
+            self._gather(run, place=NOT_CLAIMABLE, generation=1, previous_run=run.previous_run, held=held)
+            record = claimed_record(run, now=self._now, held=held)
             return EnqueueAnswer(outcome="created", run_id=run.run_id, claimed=record)
         self._add(run, generation=run.generation or 1, previous_run=run.previous_run)
         return EnqueueAnswer(outcome="created", run_id=run.run_id)
@@ -118,9 +126,19 @@ class Intake:
         place = self._place(run)
         if place == READY:
             self._note_ready(run.queue, -run.priority)
-        self._rows.append(
-            new_run_values(run, now=self._now, place=place, generation=generation, previous_run=previous_run)
-        )
+        self._gather(run, place=place, generation=generation, previous_run=previous_run)
+
+    def _gather(
+        self, run: NewRun, *, place: int, generation: int, previous_run: str | None, held: Held | None = None
+    ) -> None:
+        if is_plain(run):
+            shared = alike_values(run, now=self._now, place=place, held=held)
+            self._alike.setdefault(shared, {})[run.run_id] = run.available_at
+        else:
+            values = new_run_values(
+                run, now=self._now, place=place, generation=generation, previous_run=previous_run, held=held
+            )
+            self._rows.append(values)
 
     def _place(self, run: NewRun) -> int:
         held = run.kind is RunKind.SCHEDULE and run.job_id in self._paused
@@ -149,9 +167,10 @@ class Intake:
         return found
 
     def _gathered_before(self, queue: str, rank: int) -> bool:
-        return any(row[4] == queue and row[5] <= rank and row[-1] == READY for row in self._rows)  # type: ignore[operator]  # rank is an int
+        return any(ready_queue == queue and ready_rank <= rank for ready_queue, ready_rank in self._ready)
 
     def _note_ready(self, queue: str, rank: int) -> None:
+        self._ready.add((queue, rank))
         for known_queue, known_rank in self._waits_before:
             if known_queue == queue and known_rank >= rank:
                 self._waits_before[known_queue, known_rank] = True

@@ -1,7 +1,7 @@
 """Turns rows of the SQLite store into records, and records into rows."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from mainspring.base import decode_json, encode_json
 from mainspring.jobs.model import RunState
@@ -21,84 +21,31 @@ KINDS = {kind.value: kind for kind in RunKind}
 STATES = {state.value: state for state in RunState}
 
 # places in LIVE_COLUMNS, and behind them where a statement asks for more
-STATE, ATTEMPT, RESCUES, FENCE, EPOCH, AVAILABLE_AT, STARTED_AT = 3, 7, 8, 9, 10, 12, 16
-BACKFILL, CANCEL_REQUESTED = 18, 22
+KIND, STATE, RANK, ATTEMPT, RESCUES, FENCE, EPOCH, AVAILABLE_AT = 2, 3, 5, 7, 8, 9, 10, 12
+STARTED_AT, BACKFILL, CANCEL_REQUESTED = 16, 18, 22
 ERROR = slice(23, 26)
 CONFIG_VERSION = 26
 LIMITS, SKIPS = 27, 29
-ENDED = slice(27, 30)
 
 NOT_CLAIMABLE, READY, TIMED = 0, 1, 2
 
 
 def live_record(row: Row) -> RunRecord:
-    """Return the record of a row of `run`."""
-    return RunRecord(
-        run_id=row[0],
-        job_id=row[1],
-        kind=KINDS[row[2]],
-        state=STATES[row[3]],
-        queue=row[4],
-        priority=-row[5],
-        generation=row[6],
-        attempt=row[7],
-        rescues=row[8],
-        fence=row[9],
-        epoch=row[10],
-        created_at=row[11],
-        available_at=row[12],
-        scheduled_at=row[13],
-        interval_start=row[14],
-        interval_end=row[15],
-        started_at=row[16],
-        config=row[17],
-        backfill_id=row[18],
-        previous_run=row[19],
-        parent_run=row[20],
-        blocked_by=row[21],
-        cancel_requested=bool(row[22]),
-        error_type=row[23],
-        error_message=row[24],
-        error_detail=row[25],
-        config_version=row[26],
-    )
+    """Return the record of a row of `run`, whatever more there is behind its columns."""
+    return _record(list(row[:LIMITS]))
 
 
 def ended_record(row: Row) -> RunRecord:
     """Return the record of a row of `history`."""
-    # written out a second time: a run passes here, and `replace` or ** would cost three times as much
-    return RunRecord(
-        run_id=row[0],
-        job_id=row[1],
-        kind=KINDS[row[2]],
-        state=STATES[row[3]],
-        queue=row[4],
-        priority=-row[5],
-        generation=row[6],
-        attempt=row[7],
-        rescues=row[8],
-        fence=row[9],
-        epoch=row[10],
-        created_at=row[11],
-        available_at=row[12],
-        scheduled_at=row[13],
-        interval_start=row[14],
-        interval_end=row[15],
-        started_at=row[16],
-        config=row[17],
-        backfill_id=row[18],
-        previous_run=row[19],
-        parent_run=row[20],
-        blocked_by=row[21],
-        cancel_requested=bool(row[22]),
-        error_type=row[23],
-        error_message=row[24],
-        error_detail=row[25],
-        config_version=row[26],
-        finished_at=row[27],
-        value=row[28],
-        item_count=row[29],
-    )
+    return _record(list(row))
+
+
+def _record(fields: list[Any]) -> RunRecord:
+    fields[KIND] = KINDS[fields[KIND]]
+    fields[STATE] = STATES[fields[STATE]]
+    fields[RANK] = -fields[RANK]
+    fields[CANCEL_REQUESTED] = bool(fields[CANCEL_REQUESTED])
+    return RunRecord(*fields)
 
 
 def job_row(row: Row) -> JobRow:
@@ -175,33 +122,68 @@ def backfill_values(row: BackfillRow) -> tuple[object, ...]:
     )
 
 
+class Held(NamedTuple):
+    """What a run that is claimed as it is made gets beside what its creator says."""
+
+    fence: int
+    epoch: int
+    config_version: int | None
+
+
+def is_plain(run: NewRun) -> bool:
+    """Tell whether most columns of a run are empty, so that `insert_alike` can make it."""
+    return (
+        run.generation == 1
+        and run.scheduled_at in (None, run.available_at)
+        and run.config is None
+        and run.config_as_of is None
+        and run.interval_start is None
+        and run.interval_end is None
+        and run.backfill_id is None
+        and run.previous_run is None
+        and run.parent_run is None
+        and run.kind is not RunKind.SCHEDULE
+        and not run.limits
+        and not run.skips
+    )
+
+
+def alike_values(run: NewRun, *, now: int, place: int, held: Held | None) -> tuple[object, ...]:
+    """Return the parameters of `insert_alike` but the last: runs that share them are made together."""
+    job, kind, queue, rank, timed = run.job_id, run.kind.value, run.queue, -run.priority, run.scheduled_at is not None
+    if held is None:
+        return job, kind, run.state.value, queue, rank, 0, 0, None, now, timed, None, run.config_version, place
+    fence, epoch, version = held
+    return job, kind, "running", queue, rank, 1, fence, epoch, now, timed, now, version, place
+
+
 def new_run_values(
-    run: NewRun, *, now: int, place: int, generation: int, previous_run: str | None
+    run: NewRun, *, now: int, place: int, generation: int, previous_run: str | None, held: Held | None
 ) -> tuple[object, ...]:
-    """Return the parameters of `insert_run` for a run that nobody holds yet."""
+    """Return the parameters of `insert_run`."""
     return (
         run.run_id,
         run.job_id,
         run.kind.value,
-        run.state.value,
+        run.state.value if held is None else "running",
         run.queue,
         -run.priority,
         generation,
-        0,
-        0,
-        None,
+        0 if held is None else 1,
+        0 if held is None else held.fence,
+        None if held is None else held.epoch,
         now,
         run.available_at,
         run.scheduled_at,
         run.interval_start,
         run.interval_end,
-        None,
+        None if held is None else now,
         run.config,
         run.backfill_id,
         previous_run,
         run.parent_run,
-        run.config_version,
-        run.config_as_of,
+        run.config_version if held is None else held.config_version,
+        run.config_as_of if held is None else None,
         run.occurrence,
         encode_limits(run.limits) if run.limits else None,
         run.skips,
@@ -209,19 +191,20 @@ def new_run_values(
     )
 
 
-def claimed_run_values(run: NewRun, *, now: int, fence: int, epoch: int, version: int | None) -> tuple[object, ...]:
-    """Return the parameters of `insert_run` for a plain call that is claimed as it is made, under this config."""
-    return (
+def claimed_record(run: NewRun, *, now: int, held: Held) -> RunRecord:
+    """Return the record of a plain call that is claimed as it is made."""
+    return RunRecord(
         run.run_id,
         run.job_id,
-        run.kind.value,
-        "running",
+        run.kind,
+        RunState.RUNNING,
         run.queue,
-        -run.priority,
-        1,
-        1,
-        fence,
-        epoch,
+        run.priority,
+        1,  # its generation
+        1,  # its attempt
+        0,  # no rescue yet
+        held.fence,
+        held.epoch,
         now,
         run.available_at,
         run.scheduled_at,
@@ -232,40 +215,7 @@ def claimed_run_values(run: NewRun, *, now: int, fence: int, epoch: int, version
         run.backfill_id,
         run.previous_run,
         run.parent_run,
-        version,
-        None,
-        run.occurrence,
-        None,
-        False,
-        NOT_CLAIMABLE,
-    )
-
-
-def claimed_record(run: NewRun, *, now: int, fence: int, epoch: int, version: int | None) -> RunRecord:
-    """Return the record of such a run."""
-    return RunRecord(
-        run_id=run.run_id,
-        job_id=run.job_id,
-        kind=run.kind,
-        state=RunState.RUNNING,
-        queue=run.queue,
-        priority=run.priority,
-        generation=1,
-        attempt=1,
-        rescues=0,
-        fence=fence,
-        epoch=epoch,
-        created_at=now,
-        available_at=run.available_at,
-        scheduled_at=run.scheduled_at,
-        interval_start=run.interval_start,
-        interval_end=run.interval_end,
-        started_at=now,
-        config=run.config,
-        backfill_id=run.backfill_id,
-        previous_run=run.previous_run,
-        parent_run=run.parent_run,
-        config_version=version,
+        config_version=held.config_version,
     )
 
 

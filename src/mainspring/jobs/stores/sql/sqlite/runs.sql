@@ -18,6 +18,12 @@ INSERT INTO run(
     config_version, config_as_of, occurrence, limits, skips, place
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
+-- name: insert_alike
+INSERT INTO run(
+    run_id, job_id, kind, state, queue, rank, generation, attempt, fence, epoch, created_at, available_at,
+    scheduled_at, started_at, config_version, place
+) SELECT key, ?1, ?2, ?3, ?4, ?5, 1, ?6, ?7, ?8, ?9, atom, iif(?10, atom, NULL), ?11, ?12, ?13 FROM json_each(?14)
+
 -- name: live_of_occurrence
 SELECT {live} FROM run WHERE job_id = ? AND occurrence = ?
 
@@ -120,6 +126,17 @@ INSERT INTO history(
     blocked_by, cancel_requested, ?5, ?6, ?7, occurrence, ?8, ?9, ?10,
     config_version
 FROM run WHERE run_id = ?1
+
+-- name: move_alike
+INSERT INTO history(
+    run_id, job_id, kind, state, queue, rank, generation, attempt, rescues, fence, epoch, created_at, available_at,
+    scheduled_at, interval_start, interval_end, started_at, config, backfill_id, previous_run, parent_run,
+    blocked_by, cancel_requested, occurrence, finished_at, item_count, config_version
+) SELECT
+    run_id, job_id, kind, ?1, queue, rank, generation, attempt, rescues, fence, epoch, created_at, available_at,
+    scheduled_at, interval_start, interval_end, started_at, config, backfill_id, previous_run, parent_run,
+    blocked_by, cancel_requested, occurrence, ended.atom, 0, config_version
+FROM json_each(?2) AS ended CROSS JOIN run ON run_id = ended.key
 
 -- name: delete_live
 DELETE FROM run WHERE run_id IN (SELECT value FROM json_each(?))
