@@ -299,8 +299,12 @@ class JobApp(Steering, FollowUps, Sight, Service):
             StorageError: the run could not be stored.
         """
         definition = self._registry[job]
-        opened = await self.open()
+        opened = self._open
+        if opened is None or opened.loop is not asyncio.get_running_loop():
+            opened = await self.open()
         run = new_call(definition, config, scheduled_time, key=idempotency_key, now=opened.store.now())
+        if wait and not opened.node.in_handler:
+            return RunResult.of(await opened.run_to_end(run))
         answer = await opened.node.enqueue(run, claim=wait)
         record = answer.claimed or answer.record
         if wait and (record is None or not record.state.terminal):

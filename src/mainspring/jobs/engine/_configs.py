@@ -57,10 +57,10 @@ class JobConfigs:
         Raises:
             ConfigError: nothing that is known of it fits the job's schema.
         """
-        call = None if record.config is None else decode_json(record.config, dict[str, object])
-        file = self._settings.of_job(record.job_id)
         if not record.config_version and definition.schema is None:
-            return RunConfig(effective_config(declared=definition.config, file=file, call=call))
+            return RunConfig(self.plain(definition, record))
+        call = _call_of(record)
+        file = self._settings.of_job(record.job_id)
         problems: list[ConfigError] = []
         changes = self._changes
         for find in (self._wanted, self._older, _none):
@@ -76,6 +76,11 @@ class JobConfigs:
                 self._complain(record.job_id, problems)
                 return RunConfig(values, instance)
         raise problems[0]
+
+    def plain(self, definition: JobDefinition, record: RunRecord) -> dict[str, object]:
+        """Return the config of a run without what the store has for its job."""
+        file = self._settings.of_job(record.job_id)
+        return effective_config(declared=definition.config, file=file, call=_call_of(record))
 
     async def put(
         self, definition: JobDefinition, make: Callable[[Sequence[ConfigVersion]], ConfigVersion], *, look_back: int
@@ -190,6 +195,10 @@ def _version_of(row: ConfigRow) -> ConfigVersion:
         rollback_of=row.rollback_of,
         problem=problem,
     )
+
+
+def _call_of(record: RunRecord) -> dict[str, object] | None:
+    return None if record.config is None else decode_json(record.config, dict[str, object])
 
 
 def _row_of(job_id: str, version: ConfigVersion) -> ConfigRow:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -24,7 +24,7 @@ from mainspring.errors import (
 from mainspring.jobs.engine._capture import LogTail
 from mainspring.jobs.engine._configs import JobConfigs, RunConfig
 from mainspring.jobs.engine._context import JobContext
-from mainspring.jobs.engine._definition import JobDefinition
+from mainspring.jobs.engine._definition import HandlerForm, JobDefinition
 from mainspring.jobs.engine._handler import THREAD_LEFT, HandlerThreads, call_handler
 from mainspring.jobs.engine._outcome import describe_error, encode_value, retry_after, sink_failures
 from mainspring.jobs.model import DataInterval, RunState
@@ -71,6 +71,17 @@ class Work:
     sinks: SinkSet
     configs: JobConfigs
     takes_instance: bool = False  # of its config's schema, where other handlers take the dict
+    on_loop: bool = field(init=False)  # a coroutine function without resources
+    wants_nothing: bool = field(init=False)  # such a one that is called without anything: it needs no context
+
+    def __post_init__(self) -> None:
+        """Find out once how the handler is called: each run asks."""
+        definition = self.definition
+        on_loop = definition.form is HandlerForm.COROUTINE and definition.executor == "loop"
+        on_loop = on_loop and not self.binding.parameters
+        is_bare = (definition.timeout, definition.limiter, definition.sink, definition.schema) == (None,) * 4
+        object.__setattr__(self, "on_loop", on_loop)
+        object.__setattr__(self, "wants_nothing", on_loop and is_bare and not self.supplied)
 
 
 class Execution:
@@ -93,12 +104,24 @@ class Execution:
     @property
     def said(self) -> Said:
         """What the handler has said so far: how many lines, and how far it is. Nothing before it has begun."""
-        return (0, None) if self._context is None else (self._tail.count, self._context.last_progress)
+        if self._context is None:
+            return (self._tail.count if self._is_bare else 0), None
+        return self._tail.count, self._context.last_progress
 
     def lines(self) -> bytes | None:
         """Return the lines so far, as the store keeps them."""
         self._secrets = None  # there may be more of them since
         return self._tail.encoded(self._hide)
+
+    @property
+    def name(self) -> str:
+        """The name of its task."""
+        return f"job-{self.record.job_id}"
+
+    @property
+    def _is_bare(self) -> bool:
+        """The handler is called without a context."""
+        return self._work.wants_nothing and not self.record.config_version
 
     def stop(self, reason: StopReason) -> bool:
         """Ask the handler to stop; the first reason counts, and none once the handler has ended.
@@ -163,6 +186,8 @@ class Execution:
 
     async def _handle(self) -> tuple[bytes | None, tuple[TransactionalWrite, ...], int]:
         work, definition = self._work, self._work.definition
+        if self._is_bare:
+            return encode_value(definition.job_id, await definition.function()), (), 0
         config = await work.configs.of_run(definition, self.record)
         ctx = self._context = self._make_context(config)
         if definition.limiter is not None:
@@ -210,6 +235,8 @@ class Execution:
     async def _call_with_resources(self, ctx: JobContext) -> object:
         work = self._work
         arguments: dict[str, object] = {name: SUPPLY[name](ctx) for name in work.supplied}
+        if work.on_loop:
+            return await work.definition.function(**arguments)
         if not work.binding.parameters:
             return await self._invoke(arguments, ctx)
         async with work.binding.enter(ctx) as resources:
@@ -289,7 +316,9 @@ class Execution:
     def _hide(self, text: str) -> str:
         """Return a text without the secrets of the run's config, of credentials and of addresses."""
         if self._secrets is None:
-            schema, config = self._work.definition.schema, {} if self._context is None else self._context.config
+            definition, context = self._work.definition, self._context
+            config = self._work.configs.plain(definition, self.record) if context is None else context.config
+            schema = definition.schema
             self._secrets = secret_texts(config, is_secret if schema is None else schema.hides)
         return without_secrets(text, self._secrets)
 

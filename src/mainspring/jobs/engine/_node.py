@@ -128,25 +128,31 @@ class Node:
 
     async def enqueue(self, run: NewRun, *, claim: bool) -> EnqueueAnswer:
         """Create a run; with `claim` it may begin here at once. A cancelled caller does not touch the run."""
+        waiter: asyncio.Future[EnqueueAnswer] = asyncio.get_running_loop().create_future()
+        self.submit(run, claim=claim, then=partial(_resolve, waiter))
+        return await waiter
+
+    def submit(self, run: NewRun, *, claim: bool, then: Callable[[EnqueueAnswer | BaseException], None]) -> None:
+        """Create a run as `enqueue` does, without waiting; `then` is told the answer, or what came in its way."""
         hot = claim and self._has_slot() and run.queue in self._queues
         command = Enqueue(run=run, claim_epoch=self.epoch if hot else None)
         enqueued = asyncio.ensure_future(self._store.enqueue(command))
         self._slots.reserved += hot
-        waiter: asyncio.Future[EnqueueAnswer] = asyncio.get_running_loop().create_future()
-        enqueued.add_done_callback(partial(self._enqueued, hot, waiter))
-        return await waiter  # as a shield, with one callback for both: a run passes here
+        enqueued.add_done_callback(partial(self._enqueued, hot, then))
 
     def _has_slot(self) -> bool:
         return not self._closing and self._slots.free > 0
 
     def _enqueued(
-        self, hot: bool, waiter: "asyncio.Future[EnqueueAnswer]", done: "asyncio.Future[EnqueueAnswer]"
+        self,
+        hot: bool,
+        then: Callable[[EnqueueAnswer | BaseException], None],
+        done: "asyncio.Future[EnqueueAnswer]",
     ) -> None:
         self._slots.reserved -= hot
         error = ClosedError(what="the app") if done.cancelled() else done.exception()
         if error is not None:
-            if not waiter.done():
-                waiter.set_exception(error)
+            then(error)
             return
         answer = done.result()
         if answer.claimed is None:
@@ -155,8 +161,7 @@ class Node:
         elif not self._closing:  # else it is freed with the epoch
             self._metrics.claim_count += 1
             self.begin(answer.claimed)
-        if not waiter.done():
-            waiter.set_result(answer)
+        then(answer)
 
     def begin(self, record: RunRecord) -> None:
         """Run a claimed run in a task of its own."""
@@ -166,13 +171,18 @@ class Node:
         self._slots.holders.add(execution)
         self._latest[record.run_id] = execution
         self._idle.clear()
-        execution.task = asyncio.create_task(execution.run(), name=f"job-{record.job_id}")
+        execution.task = asyncio.create_task(execution.run(), name=execution.name)
         execution.task.add_done_callback(partial(self._ended, execution))
 
     def running_record(self, run_id: str) -> RunRecord | None:
         """Return the record of a run that runs here, as it was claimed."""
         execution = self._latest.get(run_id)
         return None if execution is None else execution.record
+
+    @property
+    def in_handler(self) -> bool:
+        """True in the code of a handler that runs here."""
+        return CURRENT.get() in self._running
 
     async def waiting(self, awaitable: Awaitable[T]) -> T:
         """Wait for what other runs do; a handler gives its slot back meanwhile."""
@@ -302,6 +312,15 @@ class Node:
                 execution.stop(StopReason.LEASE_LOST)
             await self._open_epoch()
         log.warning("the lease of epoch %d ended, its handlers were cancelled; now epoch %d", lost, self.epoch)
+
+
+def _resolve(waiter: "asyncio.Future[EnqueueAnswer]", answer: EnqueueAnswer | BaseException) -> None:
+    if waiter.done():
+        return
+    if isinstance(answer, BaseException):
+        waiter.set_exception(answer)
+    else:
+        waiter.set_result(answer)
 
 
 def node_name() -> str:

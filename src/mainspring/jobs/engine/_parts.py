@@ -4,6 +4,7 @@ import asyncio
 import inspect
 from collections.abc import Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Any  # Any: what a resource gives may be anything
 
 from mainspring.concurrency import ThreadPoolExecutor, WorkerPool
@@ -24,7 +25,7 @@ from mainspring.jobs.engine._scheduler import Scheduler, registration_of
 from mainspring.jobs.engine._settings import SettingsSource
 from mainspring.jobs.engine._waiters import Waiters
 from mainspring.jobs.model import Retention
-from mainspring.jobs.stores import JobRow, JobStore, RunRecord
+from mainspring.jobs.stores import EnqueueAnswer, JobRow, JobStore, NewRun, RunRecord
 from mainspring.runtime import Provider, ResourceContainer, hear_children
 from mainspring.sinks import SinkRun, SinkSet
 
@@ -174,6 +175,25 @@ class OpenApp:
         """Take over what the store knows of the jobs, registering none."""
         self.scheduler.take(await self.store.jobs())
 
+    async def run_to_end(self, run: NewRun) -> RunRecord:
+        """Create a run and wait until it has ended, once: a call passes here. A cancelled one does not touch the run.
+
+        Raises:
+            IdempotencyError: its key was used with other arguments.
+            ClosedError: the app was closed first.
+            StorageError: the run could not be stored.
+        """
+        ended: asyncio.Future[RunRecord | EnqueueAnswer] = self.loop.create_future()
+        self.waiters.add(run.run_id, ended)
+        try:
+            self.node.submit(run, claim=True, then=partial(_entered, run.run_id, ended))
+            found = await ended
+        finally:
+            self.waiters.forget(run.run_id, ended)
+        if isinstance(found, RunRecord):
+            return found
+        return await self.waiters.wait(found.run_id, look=True)
+
     def steered(self, row: JobRow) -> None:
         """Go by a job's row that was changed here, as other nodes will with their next heartbeat."""
         self.scheduler.take([row])
@@ -244,6 +264,20 @@ class OpenApp:
         self.scheduler.changed()
         self.planner.changed()
         self.needs.changed()
+
+
+def _entered(
+    run_id: str, ended: "asyncio.Future[RunRecord | EnqueueAnswer]", answer: EnqueueAnswer | BaseException
+) -> None:
+    """Tell a caller what came in the way of its run, or which run its key names."""
+    if ended.done():
+        return
+    if isinstance(answer, BaseException):
+        ended.set_exception(answer)
+    elif answer.record is not None and answer.record.state.terminal:
+        ended.set_result(answer.record)
+    elif answer.run_id != run_id:
+        ended.set_result(answer)
 
 
 def supplied_names(definition: JobDefinition) -> tuple[str, ...]:

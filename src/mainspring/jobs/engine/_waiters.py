@@ -1,7 +1,7 @@
 """Callers that wait for runs: woken by this node, or by looking at the store when another node ran them."""
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from mainspring.errors import ClosedError
 from mainspring.jobs.engine._steady import keep_doing
@@ -16,9 +16,10 @@ class Waiters:
     def __init__(self, store: JobStore, *, poll_interval: float) -> None:
         self._store = store
         self._poll_interval = poll_interval
-        self._futures: dict[str, list[asyncio.Future[RunRecord]]] = {}
+        self._futures: dict[str, list[asyncio.Future[Any]]] = {}  # Any: see `add`
         self._wake = asyncio.Event()
         self._poll: asyncio.Task[None] | None = None
+        self._looks = False
 
     async def wait(self, run_id: str, *, look: bool = False) -> RunRecord:
         """Wait until the run has ended; a cancelled wait does not touch the run.
@@ -30,20 +31,30 @@ class Waiters:
             ClosedError: the app was closed first.
         """
         future: asyncio.Future[RunRecord] = asyncio.get_running_loop().create_future()
+        self.add(run_id, future, look=look)
+        try:
+            return await future
+        finally:
+            self.forget(run_id, future)
+
+    # Any: whoever made a future may resolve it with something else before
+    def add(self, run_id: str, future: "asyncio.Future[Any]", *, look: bool = False) -> None:
+        """Resolve a future with the run's record when it has ended; who waits no more calls `forget`."""
         self._futures.setdefault(run_id, []).append(future)
         if self._poll is None or self._poll.done():
+            self._looks = look
             looking = keep_doing(self._look, self._wake, what="look for ended runs")
             self._poll = asyncio.create_task(looking, name="mainspring-waiters")
         elif look:
             self._wake.set()
-        try:
-            return await future
-        finally:
-            futures = self._futures.get(run_id)
-            if futures is not None and future in futures:
-                futures.remove(future)
-                if not futures:
-                    del self._futures[run_id]
+
+    def forget(self, run_id: str, future: "asyncio.Future[Any]") -> None:
+        """Wait no more for the end of a run."""
+        futures = self._futures.get(run_id)
+        if futures is not None and future in futures:
+            futures.remove(future)
+            if not futures:
+                del self._futures[run_id]
 
     def ended(self, record: RunRecord) -> None:
         """Wake those who wait for a run that has ended."""
@@ -64,6 +75,9 @@ class Waiters:
             await asyncio.gather(self._poll, return_exceptions=True)
 
     async def _look(self) -> float:
+        if not self._looks:  # what runs here is told by this node, once it has counted it: the first look can wait
+            self._looks = True
+            return self._poll_interval
         waited_for = list(self._futures)
         for start in range(0, len(waited_for), _AT_ONCE):
             for record in await self._store.ended(waited_for[start : start + _AT_ONCE]):
