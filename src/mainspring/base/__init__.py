@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mainspring.base._outside_work import outside_work as outside_work
     from mainspring.base._parsing import parse_bool as parse_bool
     from mainspring.base._parsing import parse_duration as parse_duration
+    from mainspring.base._private_folder import make_private_folder as make_private_folder
     from mainspring.base._random import current_random as current_random
     from mainspring.base._random import first_id_at as first_id_at
     from mainspring.base._random import new_id as new_id
@@ -61,6 +62,7 @@ else:
             "_extras": ("load_extra",),
             "_frames": ("DEFAULT_MAX_FRAME_BYTES", "FrameDecoder", "encode_frame", "length_reader", "longest_payload"),
             "_outside_work": ("outside_work",),
+            "_private_folder": ("make_private_folder",),
             "_random": ("first_id_at",),
             "_parsing": ("parse_bool", "parse_duration"),
             "_instant": ("from_us", "to_us"),

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from mainspring.base import new_id
+from mainspring.base import make_private_folder, new_id
 from mainspring.sinks._segments import SegmentLog
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class SpoolFolder:
         Raises:
             OSError: the root cannot be used.
         """
-        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self._root)
         free = [(path, lock) for path in sorted(self._root.iterdir()) if (lock := take_lock(path)) is not None]
         if not free:
             folder = self._root / new_id()

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, Final, cast  # Any: what the child says
 
-from mainspring.base import current_clock, decode_json, encode_json, new_id
+from mainspring.base import current_clock, decode_json, encode_json, make_private_folder, new_id
 from mainspring.errors import MissingExtraError, StoreOpenError
 
 _START_SECONDS: Final = 60.0
@@ -59,7 +59,7 @@ class EngineProcess:
             if find_spec(module) is None:
                 raise MissingExtraError(feature="an embedded ClickHouse engine", module=module, extra="chdb")
         self.stop()
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(self.path)
         self._process = subprocess.Popen(
             [sys.executable, "-c", _CODE],
             stdin=subprocess.PIPE,

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mainspring.base import current_clock, decode_json, encode_json, new_id
+from mainspring.base import current_clock, decode_json, encode_json, make_private_folder, new_id
 from mainspring.errors import DecodeError
 
 SUFFIX = ".fetched"  # what bounds the directory removes no other file
@@ -75,6 +75,6 @@ def remove(file: Path) -> None:
 
 
 def _entries(folder: Path) -> Iterator["os.DirEntry[str]"]:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(folder)
     with os.scandir(folder) as entries:
         yield from (entry for entry in entries if entry.is_file(follow_symlinks=False))

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+from mainspring.base import make_private_folder
 from mainspring.errors import StoreOpenError, StoreReadOnlyError
 from mainspring.storage._sqlite_errors import store_error
 
@@ -38,7 +39,7 @@ def prepare_path(path: Path) -> None:
     try:
         if path.is_dir():
             raise StoreOpenError(store=str(path), reason="it is a directory", hint="name a file inside of it")
-        _make_directories(path.parent)
+        make_private_folder(path.parent)
         kind = file_system(path.parent)
         if kind in _NETWORK:
             reason = f"it lies on a network file system ({kind}), where its locks do not hold"
@@ -57,18 +58,6 @@ def prepare_path(path: Path) -> None:
         if isinstance(exc, StoreOpenError):
             raise
         raise StoreOpenError(store=str(path), reason=exc.strerror or str(exc)) from exc
-
-
-def _make_directories(folder: Path) -> None:
-    """Make a directory and its missing parents, all of them private."""
-    if folder.is_dir():
-        return
-    _make_directories(folder.parent)
-    try:
-        folder.mkdir(mode=0o700)
-    except FileExistsError:
-        if not folder.is_dir():
-            raise NotADirectoryError(20, "Not a directory", str(folder)) from None
 
 
 def file_system(folder: Path, mounts: Path = _MOUNTS) -> str | None:

@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from mainspring.base import make_private_folder
 from mainspring.errors import InvalidArgumentError, UnsafeFileError
 
 VARIABLE: Final = "MAINSPRING_WEB_TOKEN"
@@ -74,7 +75,7 @@ def load_token(folder: Path) -> WebToken:
     try:
         return WebToken(_read(path))
     except FileNotFoundError:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         _make(path)
         return WebToken(_read(path))
 

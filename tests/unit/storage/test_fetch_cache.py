@@ -320,7 +320,7 @@ async def test_any_session_of_that_shape_will_do(tmp_path: Path) -> None:
 async def test_a_directory_that_cannot_be_made_is_told_each_time(place: Place) -> None:
     place.folder.touch()
     for _ in range(2):
-        with pytest.raises(FileExistsError):
+        with pytest.raises(NotADirectoryError):
             await place.cache().get()
     place.folder.unlink()
     assert "first" == await place.cache().get()

@@ -19,11 +19,11 @@ def no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_token_is_made_at_the_first_start_and_stays(tmp_path: Path) -> None:
-    folder = tmp_path / "state"
+    folder = tmp_path / "state" / "web"
     token = load_token(folder)
     assert token.secret == load_token(folder).secret
     (file,) = folder.iterdir()
-    assert (0o700, 0o600) == (folder.stat().st_mode & 0o777, file.stat().st_mode & 0o777)
+    assert [0o700, 0o700, 0o600] == [path.stat().st_mode & 0o777 for path in (folder.parent, folder, file)]
     assert len(token.secret) >= 43
     assert token.secret != load_token(tmp_path / "other").secret
 

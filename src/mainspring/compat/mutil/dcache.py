@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any  # Any: the session of any HTTP client
 
+from mainspring.base import make_private_folder
 from mainspring.storage import FetchCache as _FetchCache
 
 __all__ = ("FetchCache",)
@@ -24,4 +25,4 @@ class FetchCache(_FetchCache):
         cacheDir: str | Path = Path(".cache"),  # noqa: N803  # the older spelling
     ) -> None:
         super().__init__(session, url, filename, refreshMinutes, headers, params, filepath, cacheDir)
-        Path(cacheDir).mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(Path(cacheDir))

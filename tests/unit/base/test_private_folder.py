@@ -1,0 +1,29 @@
+"""Every level that had to be made is private."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from mainspring.base import make_private_folder
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_all_missing_parents_are_private_and_the_rest_stays_as_it_is(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.mkdir(mode=0o755)
+    before = mode(there)
+    made = there / "a" / "b"
+    for _ in range(2):
+        make_private_folder(made)
+    assert [0o700, 0o700, before] == [mode(made), mode(made.parent), mode(there)]
+
+
+def test_a_file_in_its_place_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(NotADirectoryError, match="file"):
+            make_private_folder(place)
