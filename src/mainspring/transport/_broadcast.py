@@ -1,7 +1,9 @@
 """Broadcast: one message to many connections, where the slow ones harm nobody.
 
-A message is encoded once for each kind of link, and the same bytes are written to all. A connection that takes
-no more gets a bounded queue and one task that empties it; the others never wait for it.
+The messages of a turn of the loop are encoded once for each kind of link, joined, and the same bytes are written
+to all at the turn's end: one call of the system for each connection, however many messages there were. Whatever
+else is written to one of the connections meanwhile ends the turn early, so the order is that of the calls. A
+connection that takes no more gets a bounded queue and one task that empties it; the others never wait for it.
 """
 
 import asyncio
@@ -14,7 +16,8 @@ from typing import Final, Literal, Self, TypeAlias, get_args
 from mainspring.base import Statistic
 from mainspring.errors import ClosedError, ConnectionClosedError, InvalidArgumentError
 from mainspring.transport._connection import Connection, Prepared
-from mainspring.transport._records import Bytes
+from mainspring.transport._link import Link
+from mainspring.transport._outbox import turn_of
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +26,7 @@ SlowPolicy: TypeAlias = Literal["drop-oldest", "drop-client", "conflate"]
 latest message of each key."""
 
 _WAIT_SECONDS: Final = 5.0
+_TURN_BYTES: Final = 1 << 16
 
 
 class BroadcastStatistic(Statistic):
@@ -63,12 +67,17 @@ class Subscriber:
         dropped_count: messages that it missed.
     """
 
-    __slots__ = ("_numbers", "connection", "dropped_count", "encoding", "outbox", "task", "waiting", "waiting_bytes")
+    __slots__ = (
+        "_broadcast", "_numbers", "connection", "dropped_count", "encoding", "link", "outbox", "task", "waiting",
+        "waiting_bytes",
+    )  # fmt: skip
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, broadcast: "Broadcast") -> None:
+        self._broadcast = broadcast
         self.connection = connection
-        self.outbox = connection.link.outbox
-        self.encoding = connection.link.encoding
+        self.link = connection.link
+        self.outbox = self.link.outbox
+        self.encoding = self.link.encoding
         self.waiting: OrderedDict[Hashable, Prepared] = OrderedDict()
         self.waiting_bytes = 0
         self.task: asyncio.Task[None] | None = None
@@ -77,6 +86,14 @@ class Subscriber:
 
     def __repr__(self) -> str:
         return f"<Subscriber {self.connection.peer} waiting={len(self.waiting)} dropped={self.dropped_count}>"
+
+    def flush(self) -> None:
+        """Somebody writes to the connection: what was broadcast before goes before."""
+        self._broadcast.flush()
+
+    def note_end(self) -> None:
+        """The connection takes nothing more."""
+        self._broadcast.remove(self.connection)
 
     def hold(self, message: Prepared, key: Hashable | None) -> None:
         """Let a message wait; it takes the place of one with the same key, if there is a key."""
@@ -101,6 +118,17 @@ class Subscriber:
     def _count_dropped(self, message: Prepared) -> None:
         self.waiting_bytes -= len(message)
         self.dropped_count += 1
+
+
+class _Group:
+    """The links that take the same bytes."""
+
+    __slots__ = ("link", "links", "parts")
+
+    def __init__(self, link: Link, messages: Sequence[tuple[Prepared, Hashable | None]]) -> None:
+        self.link = link
+        self.links: list[Link] = []
+        self.parts = link.combine([message.frame_for(link) for message, _ in messages])
 
 
 class Broadcast:
@@ -133,6 +161,9 @@ class Broadcast:
         self._max_waiting = max_waiting
         self._max_waiting_bytes = max_waiting_bytes
         self._subscribers: dict[Connection, Subscriber] = {}
+        self._turn: list[tuple[Prepared, Hashable | None]] = []  # sent, and not yet given to connections
+        self._turn_bytes = 0
+        self._slow_count = 0
         self._statistic = BroadcastStatistic(name)
 
     def __repr__(self) -> str:
@@ -145,24 +176,33 @@ class Broadcast:
         """Let a connection take part until it is removed or gone."""
         subscriber = self._subscribers.get(connection)
         if subscriber is None:
-            subscriber = self._subscribers[connection] = Subscriber(connection)
+            self.flush()  # it has not subscribed to these
+            subscriber = Subscriber(connection, self)
+            if connection.is_closed:
+                return subscriber
+            self._subscribers[connection] = subscriber
+            subscriber.outbox.attach(subscriber)
             self._statistic.subscribers += 1
-            connection.link.closed.add_done_callback(lambda _: self.remove(connection))
         return subscriber
 
     def remove(self, connection: Connection) -> None:
         """Let a connection take part no more; what waits for it is dropped. It stays open."""
+        self.flush()
         subscriber = self._subscribers.pop(connection, None)
         if subscriber is not None:
+            subscriber.outbox.detach(subscriber)
             self._statistic.subscribers -= 1
             self._statistic.dropped += len(subscriber.waiting)
             if subscriber.task is not None:
+                self._slow_count -= 1
                 subscriber.task.cancel()
 
     def send(
         self, message: Prepared | bytes, *, key: Hashable | None = None, to: Iterable[Subscriber] | None = None
     ) -> int:
-        """Send a message; never waits. Return how many subscribers got it at once; for slow ones it waits.
+        """Send a message; never waits. Return how many subscribers keep up; for slow ones it waits.
+
+        Those who keep up get it at the end of this turn of the loop, or before whatever else is written to them.
 
         Args:
             message: bytes, or what `prepare` made.
@@ -170,23 +210,26 @@ class Broadcast:
             to: only these subscribers; all when None.
         """
         prepared = message if isinstance(message, Prepared) else Prepared(message, is_text=False)
-        sent, encoding = 0, ""
-        frame: Sequence[Bytes] = ()
         self._statistic.messages += 1
-        for subscriber in list(self._subscribers.values()) if to is None else to:
-            outbox = subscriber.outbox
-            if outbox.error is not None:
-                continue  # it is removed when its link is gone
-            if subscriber.waiting or subscriber.connection.is_full:
-                self._hold(subscriber, prepared, key)
-                continue
-            if subscriber.encoding != encoding:
-                encoding, frame = subscriber.encoding, prepared.frame_for(subscriber.connection.link)
-            outbox.write(frame)
-            subscriber.connection.note_sent(len(prepared))
-            sent += 1
-        self._statistic.deliveries += sent
-        return sent
+        if to is not None:
+            return self._deliver([(prepared, key)], to, at_once=False)
+        if not self._subscribers:
+            return 0
+        if not self._turn:
+            turn_of(asyncio.get_running_loop()).add(self)
+        self._turn.append((prepared, key))
+        self._turn_bytes += len(prepared)
+        if self._turn_bytes >= _TURN_BYTES:
+            self.flush()
+        return len(self._subscribers) - self._slow_count
+
+    def flush(self) -> None:
+        """Give what was sent in this turn of the loop to the connections now."""
+        if self._turn:
+            messages, self._turn, self._turn_bytes = self._turn, [], 0
+            self._deliver(messages, list(self._subscribers.values()), at_once=True)
+
+    end_turn = flush
 
     async def close(self) -> None:
         """Drop what waits and forget all subscribers; their connections stay open."""
@@ -207,14 +250,43 @@ class Broadcast:
         subscribers = self._subscribers.values()
         return BroadcastStats(
             subscriber_count=len(subscribers),
-            slow_count=sum(1 for one in subscribers if one.task is not None),
+            slow_count=self._slow_count,
             message_count=self._statistic.messages,
             delivery_count=self._statistic.deliveries,
             dropped_count=self._statistic.dropped,
             cut_count=self._statistic.cut,
         )
 
+    def _deliver(
+        self, messages: Sequence[tuple[Prepared, Hashable | None]], to: Iterable[Subscriber], *, at_once: bool
+    ) -> int:
+        """Write messages to subscribers, or let them wait; return how many subscribers got them."""
+        count, nbytes, reached = len(messages), sum([len(message) for message, _ in messages]), 0
+        groups: dict[str, _Group] = {}
+        for subscriber in to:
+            outbox = subscriber.outbox
+            if subscriber.task is not None or not outbox.is_open:
+                self.flush()  # what it has not got of this turn was sent before
+                for message, key in messages:
+                    self._hold(subscriber, message, key)
+                continue
+            group = groups.get(subscriber.encoding)
+            if group is None:
+                group = groups[subscriber.encoding] = _Group(subscriber.link, messages)
+            if at_once and not outbox.parts:
+                group.links.append(subscriber.link)
+            else:
+                outbox.write(group.parts)
+            outbox.note_sent(count, nbytes)
+            reached += 1
+        for group in groups.values():
+            group.link.send_each(group.links, group.parts)
+        self._statistic.deliveries += reached * count
+        return reached
+
     def _hold(self, subscriber: Subscriber, message: Prepared, key: Hashable | None) -> None:
+        if subscriber.outbox.error is not None:
+            return  # it is removed when its link is gone
         before = subscriber.dropped_count
         subscriber.hold(message, key if self._policy == "conflate" else None)
         while len(subscriber.waiting) > self._max_waiting or (
@@ -226,6 +298,7 @@ class Broadcast:
             subscriber.drop_oldest()
         self._statistic.dropped += subscriber.dropped_count - before
         if subscriber.task is None:
+            self._slow_count += 1
             name = f"broadcast to {subscriber.connection.peer}"
             subscriber.task = asyncio.get_running_loop().create_task(self._empty(subscriber), name=name)
 
@@ -248,3 +321,5 @@ class Broadcast:
             log.debug("%s is gone while messages wait for it: %s", subscriber.connection.peer, error)
         finally:
             subscriber.task = None
+            if self._subscribers.get(subscriber.connection) is subscriber:  # else it was counted when it was removed
+                self._slow_count -= 1

@@ -11,6 +11,7 @@ from mainspring.errors import ConnectionClosedError, FrameTooLargeError
 from mainspring.resilience import timeout
 from mainspring.transport._files import receive_file, send_file
 from mainspring.transport._link import Link
+from mainspring.transport._outbox import HIGH_WATER
 from mainspring.transport._records import Bytes, Item, RecordStart
 from mainspring.transport._stats import TransportStats
 
@@ -67,16 +68,18 @@ class Connection:
     def __init__(self, link: Link, *, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
         self.link = link
         self.max_bytes = max_bytes
+        self._outbox = link.outbox
+        self._small_headers = link.small_headers
+        self._small_count = len(link.small_headers)
+        self._header_bytes = len(link.small_headers[0]) if link.small_headers else 0
         self._left = 0  # bytes of the announced record that nobody has read
         self._writing: asyncio.Future[None] | None = None  # a record that is written in pieces
         self._received_count = 0
         self._received_bytes = 0
-        self._sent_count = 0
-        self._sent_bytes = 0
 
     def __repr__(self) -> str:
         state = "closed" if self.is_closed else "open"
-        return f"<Connection {self.peer} {state} received={self._received_count} sent={self._sent_count}>"
+        return f"<Connection {self.peer} {state} received={self._received_count} sent={self._outbox.sent()[0]}>"
 
     @property
     def peer(self) -> str:
@@ -91,7 +94,7 @@ class Connection:
     @property
     def is_full(self) -> bool:
         """Whether a write would wait now."""
-        return self._writing is not None or self.link.outbox.is_full
+        return not self._outbox.is_open and self._outbox.error is None
 
     # Reading
 
@@ -197,20 +200,23 @@ class Connection:
             FrameTooLargeError: the length has no room for its size; nothing is sent.
             ClosedError: this end was closed.
         """
-        # `_write`, without a second coroutine: this is where small records spend their time.
-        link = self.link
-        outbox = link.outbox
-        if self._writing is not None or outbox.is_full:
+        outbox = self._outbox
+        if outbox.is_collecting and type(payload) is bytes and (size := len(payload)) < self._small_count:
+            # `_put`, as far as small records need it, without a call: see `Outbox.is_collecting`.
+            outbox.parts.append(self._small_headers[size] + payload)
+            outbox.unsent_bytes += size + self._header_bytes
+            if outbox.unsent_bytes > HIGH_WATER:
+                outbox.look()
+            return
+        if not outbox.is_open:
             await self._until_writable()
-        if isinstance(payload, memoryview):
-            payload = payload.cast("B")
-        outbox.write(link.encode(payload))
-        self._sent_count += 1
-        self._sent_bytes += len(payload)
+        self._put(payload)
 
     async def write_text(self, text: str) -> None:
         """Send a text, which a WebSocket marks as such; see `write_bytes`."""
-        await self._write(text.encode(), is_text=True)
+        if self.is_full:
+            await self._until_writable()
+        self._put(text.encode(), is_text=True)
 
     async def write_json(self, value: object) -> None:
         """Send `value` as JSON.
@@ -219,23 +225,27 @@ class Connection:
             EncodeError: it has no JSON form; nothing is sent.
             Exception: as `write_bytes`.
         """
-        await self._write(encode_json(value), is_text=True)
+        encoded = encode_json(value)
+        if self.is_full:
+            await self._until_writable()
+        self._put(encoded, is_text=True)
 
     async def write_encoded_json(self, encoded: bytes) -> None:
         """Send what is JSON already; see `write_bytes`."""
-        await self._write(encoded, is_text=True)
+        if self.is_full:
+            await self._until_writable()
+        self._put(encoded, is_text=True)
 
     async def write_msgpack(self, value: object) -> None:
         """Send `value` as MessagePack; see `write_json`."""
-        await self._write(encode_msgpack(value), is_text=False)
+        await self.write_bytes(encode_msgpack(value))
 
     async def write_prepared(self, prepared: Prepared) -> None:
         """Send what `prepare` has encoded; see `write_bytes`."""
         if self.is_full:
             await self._until_writable()
-        self.link.outbox.write(prepared.frame_for(self.link))
-        self._sent_count += 1
-        self._sent_bytes += len(prepared)
+        self._outbox.write(prepared.frame_for(self.link))
+        self._outbox.note_sent(1, len(prepared))
 
     def try_write_bytes(self, payload: Bytes | Prepared) -> bool:
         """Send one record if that needs no wait; return whether it was taken.
@@ -245,10 +255,11 @@ class Connection:
         """
         if self.is_full:
             return False
-        frame = payload.frame_for(self.link) if isinstance(payload, Prepared) else self.link.encode(payload)
-        self.link.outbox.write(frame)
-        self._sent_count += 1
-        self._sent_bytes += len(payload)
+        if isinstance(payload, Prepared):
+            self._outbox.write(payload.frame_for(self.link))
+            self._outbox.note_sent(1, len(payload))
+        else:
+            self._put(payload)
         return True
 
     async def send_file(self, path: str | PathLike[str], prefix: Bytes = b"") -> int:
@@ -263,22 +274,19 @@ class Connection:
             FrameTooLargeError: the length has no room for its size; nothing is sent.
             ConnectionClosedError: the other end is gone.
         """
-        while self._writing is not None:
+        if not self._outbox.is_open:
             await self._until_writable()
+        self._outbox.flush()  # what was written before goes before
+        self._outbox.claim(True)
         done = self._writing = asyncio.get_running_loop().create_future()
         try:
             size = await send_file(self.link, path, prefix)
         finally:
             self._writing = None
+            self._outbox.claim(False)
             done.set_result(None)
-        self._sent_count += 1
-        self._sent_bytes += size
+        self._outbox.note_sent(1, size)
         return size
-
-    def note_sent(self, nbytes: int) -> None:
-        """Count a record that was given to the link by somebody else."""
-        self._sent_count += 1
-        self._sent_bytes += nbytes
 
     async def flush(self) -> None:
         """Wait until fewer than 256 KiB are unsent; see `write_bytes` for what it raises."""
@@ -293,20 +301,20 @@ class Connection:
         `try_write_bytes`; what it raises closes the connection. Records above 1 MiB close it as well.
         """
 
-        def deliver(items: list[Item]) -> None:
-            limit = self.max_bytes
-            for item in items:
-                size = len(item)
-                if isinstance(item, RecordStart) or size > limit:
-                    size = item.total if isinstance(item, RecordStart) else size
-                    self.link.abort(FrameTooLargeError(size=size, max_bytes=limit))
-                    return
-                self._received_count += 1
-                self._received_bytes += size
-                callback(item)
+        def deliver(records: list[bytes | memoryview]) -> None:
+            self._received_count += len(records)
+            self._received_bytes += sum(map(len, records))
+            for record in records:
+                callback(record)
 
-        deliver(self.link.inbox.take_all())
-        self.link.deliver = deliver
+        for item in self.link.inbox.take_all():
+            size = item.total if isinstance(item, RecordStart) else len(item)
+            if isinstance(item, RecordStart) or size > self.max_bytes:
+                self._refused(size)
+                return
+            deliver([item])
+        self.link.limit(self.max_bytes)
+        self.link.deliver = cast(Callable[[list[Item]], None], deliver)  # the limit leaves nothing to be announced
 
     async def wait_closed(self) -> None:
         """Wait until the link is gone."""
@@ -339,14 +347,15 @@ class Connection:
     def stats(self) -> TransportStats:
         """Return what has been carried so far."""
         transport = self.link.transport
+        sent_count, sent_bytes = self._outbox.sent()
         in_transport = 0 if transport is None or transport.is_closing() else transport.get_write_buffer_size()
         return TransportStats(
             received_count=self._received_count,
             received_bytes=self._received_bytes,
-            sent_count=self._sent_count,
-            sent_bytes=self._sent_bytes,
+            sent_count=sent_count,
+            sent_bytes=sent_bytes,
             unread_bytes=self.link.inbox.unread_bytes,
-            unsent_bytes=self.link.outbox.unsent_bytes + in_transport,
+            unsent_bytes=self._outbox.unsent_bytes + in_transport,
         )
 
     async def _next_record(self) -> Item:
@@ -370,14 +379,11 @@ class Connection:
         self._received_bytes += len(piece)
         return piece
 
-    async def _write(self, payload: Bytes, *, is_text: bool) -> None:
+    def _put(self, payload: bytes | bytearray | memoryview, *, is_text: bool = False) -> None:
         if isinstance(payload, memoryview):
             payload = payload.cast("B")
-        if self.is_full:
-            await self._until_writable()
-        self.link.outbox.write(self.link.encode(payload, is_text=is_text))
-        self._sent_count += 1
-        self._sent_bytes += len(payload)
+        self._outbox.write(self.link.encode(payload, is_text=is_text))
+        self._outbox.note_sent(1, len(payload))
 
     def _refused(self, size: int) -> FrameTooLargeError:
         error = FrameTooLargeError(size=size, max_bytes=self.max_bytes)
@@ -385,6 +391,8 @@ class Connection:
         return error
 
     async def _until_writable(self) -> None:
-        while self._writing is not None:
-            await asyncio.shield(self._writing)  # shielded: every writer waits for it
-        await self.link.outbox.drain()
+        while not self._outbox.is_open:  # a file may have begun while this one waited for room
+            if self._writing is not None:
+                await asyncio.shield(self._writing)  # shielded: every writer waits for it
+            else:
+                await self._outbox.drain()

@@ -16,6 +16,7 @@ class Link(Protocol):
     Attributes:
         kind: what both ends call it.
         encoding: links of one encoding take the same encoded records.
+        small_headers: what goes before a payload of each small size, where that is all there is to its encoding.
         peer: the other end, for messages.
         deliver: called with what arrives; the inbox's `put_many` at first.
         transport: None before it is connected.
@@ -24,6 +25,7 @@ class Link(Protocol):
 
     kind: str
     encoding: str
+    small_headers: Sequence[bytes]
     peer: str
     inbox: Inbox[Item]
     outbox: Outbox
@@ -34,6 +36,18 @@ class Link(Protocol):
 
     def encode(self, payload: Bytes, *, is_text: bool = False) -> Sequence[Bytes]:
         """Return a record as the buffers that the outbox takes."""
+        ...
+
+    def combine(self, records: Sequence[Sequence[Bytes]]) -> Sequence[Bytes]:
+        """Return encoded records, in order, as the buffers that the outbox takes for all of them."""
+        ...
+
+    def send_each(self, links: Sequence["Link"], parts: Sequence[Bytes]) -> None:
+        """Give the same buffers to the transports of links of this encoding, whose outboxes are open and empty."""
+        ...
+
+    def limit(self, nbytes: int) -> None:
+        """Refuse longer records from now on; they are delivered whole."""
         ...
 
     def close(self, error: Exception | None = None) -> None:

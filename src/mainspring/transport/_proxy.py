@@ -245,7 +245,8 @@ class WebSocketProxy:
     def _fan_out(self, message: bytes) -> None:
         everything = tuple(self._subscriptions.everything)
         if everything:
-            self._broadcast.send(Prepared(message, is_text=isinstance(message, TextPayload)), to=everything)
+            to = None if len(everything) == len(self._broadcast) else everything  # all of them is the faster way
+            self._broadcast.send(Prepared(message, is_text=isinstance(message, TextPayload)), to=to)
         if self._router_keys is None or not self._subscriptions.keys:
             return
         try:

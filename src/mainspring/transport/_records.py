@@ -7,6 +7,7 @@ before anything is allocated, and read a file larger than memory.
 The two highest lengths mean no record but "are you there" and "I am". Pure.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -18,6 +19,7 @@ PIECE_BYTES: Final = 1 << 20
 _RECEIVE_BYTES: Final = 1 << 16
 _LARGE_BYTES: Final = 1 << 17
 _JOIN_BYTES: Final = 1 << 14
+_SMALL_BYTES: Final = 1 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,14 @@ class TextPayload(bytes):
 
 Item: TypeAlias = bytes | memoryview | RecordStart
 Bytes: TypeAlias = bytes | bytearray | memoryview
+
+
+@functools.cache
+def small_headers(header_bytes: int) -> tuple[bytes, ...]:
+    """Return the lengths of small records as they are written: to look one up takes a third of making it."""
+    return tuple(
+        size.to_bytes(header_bytes, "little") for size in range(min(_SMALL_BYTES, (1 << 8 * header_bytes) - 2))
+    )
 
 
 class RecordCodec:

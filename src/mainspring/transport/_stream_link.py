@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import cast
 
 from mainspring.errors import ClosedError, ConnectionClosedError
 from mainspring.transport._inbox import Inbox
+from mainspring.transport._link import Link
 from mainspring.transport._outbox import HIGH_WATER, Outbox, join_small
 from mainspring.transport._pulse import Pulse
-from mainspring.transport._records import Bytes, Item, RecordCodec
+from mainspring.transport._records import PIECE_BYTES, Bytes, Item, RecordCodec, small_headers
 
 
 class StreamLink(asyncio.BufferedProtocol):
@@ -35,9 +37,10 @@ class StreamLink(asyncio.BufferedProtocol):
     ) -> None:
         self.codec = codec
         self.kind = self.encoding = f"{kind}/{codec.header_bytes}"
+        self.small_headers: Sequence[bytes] = small_headers(codec.header_bytes)
         self.peer = kind
         self.inbox: Inbox[Item] = Inbox("the connection", pause=self._pause, resume=self._resume, limit=unread_bytes)
-        self.outbox = Outbox(self._send)
+        self.outbox = Outbox(self._send, header_bytes=codec.header_bytes)
         self.deliver: Callable[[list[Item]], None] = self.inbox.put_many
         self.transport: asyncio.Transport | None = None
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -51,6 +54,19 @@ class StreamLink(asyncio.BufferedProtocol):
     def encode(self, payload: Bytes, *, is_text: bool = False) -> Sequence[Bytes]:
         """Return a record as the buffers to write, good for every link of this encoding."""
         return self.codec.encode(payload)
+
+    def combine(self, records: Sequence[Sequence[Bytes]]) -> Sequence[Bytes]:
+        """Return encoded records as the buffers to write: the small ones are one, good for every link of this kind."""
+        return records[0] if len(records) == 1 else list(join_small(list(chain.from_iterable(records))))
+
+    def send_each(self, links: Sequence[Link], parts: Sequence[Bytes]) -> None:
+        """Give the same buffers to the transports of links of this encoding."""
+        for link in links:
+            link.outbox.send(parts)
+
+    def limit(self, nbytes: int) -> None:
+        """Refuse longer records from now on, and those that would come in pieces."""
+        self.codec.limit = min(nbytes, PIECE_BYTES)
 
     def begin_record(self) -> None:
         """A record is written in pieces from here on."""

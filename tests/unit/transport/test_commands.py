@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mainspring.transport import Connection, Subscriber
+from mainspring.transport import Broadcast, Connection, Subscriber
 from mainspring.transport._address import parse_address
 from mainspring.transport._commands import CommandReader
 from mainspring.transport._options import LinkOptions
@@ -15,7 +15,7 @@ def _reader(max_keys: int = 3) -> tuple[CommandReader, Subscriptions[Subscriber]
     options = LinkOptions.checked(
         auth_key=None, ssl=None, header_bytes=4, max_bytes=100, heartbeat=None, idle_timeout=None, handshake_timeout=1.0
     )
-    subscriber = Subscriber(Connection(options.stream_link(parse_address("unix://x"))))
+    subscriber = Subscriber(Connection(options.stream_link(parse_address("unix://x"))), Broadcast())
     subscriptions = Subscriptions[Subscriber]()
     return CommandReader(subscriptions, max_keys=max_keys), subscriptions, subscriber
 

@@ -11,7 +11,7 @@ from tests.unit.transport.support_links import KEY, MakeLink, contexts, linked
 from mainspring.concurrency import start_child
 from mainspring.errors import ClosedError, ConnectionClosedError, FrameTooLargeError
 from mainspring.testing import eventually
-from mainspring.transport import Connection, connect, serve
+from mainspring.transport import Broadcast, Connection, connect, serve
 
 LARGE = 5 * (1 << 20) + 7
 
@@ -193,3 +193,28 @@ async def test_a_peer_killed_inside_a_file_leaves_no_file(tmp_path: Path) -> Non
         assert isinstance(error, ConnectionClosedError)
         assert not error.is_clean
         assert 9 == await child.wait()
+
+
+async def test_a_writer_that_waited_for_room_does_not_write_into_a_file_that_began_meanwhile(tmp_path: Path) -> None:
+    source = _file(tmp_path, LARGE)
+    async with linked("tcp://127.0.0.1:0") as (client, server):
+        outbox = client.link.outbox
+        outbox.pause()
+        filing = asyncio.create_task(client.send_file(source))
+        writing = asyncio.create_task(client.write_bytes(b"small"))
+        await asyncio.sleep(0)
+        outbox.resume()
+        assert source.read_bytes() == await server.read_bytes()
+        assert b"small" == await server.read_bytes()
+        await asyncio.gather(filing, writing)
+
+
+async def test_what_was_broadcast_before_a_file_goes_before_it(tmp_path: Path) -> None:
+    source = _file(tmp_path, 10)
+    broadcast = Broadcast()
+    async with linked("tcp://127.0.0.1:0") as (client, server), broadcast:
+        broadcast.add(client)
+        await client.write_bytes(b"first")
+        broadcast.send(b"second")
+        await client.send_file(source)
+        assert [b"first", b"second", source.read_bytes()] == [bytes(await server.read_bytes()) for _ in range(3)]

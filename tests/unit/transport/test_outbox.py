@@ -91,3 +91,64 @@ async def test_the_end_wakes_writers_and_refuses_others() -> None:
         outbox.write([b"x"])
     await asyncio.sleep(0)
     assert [[b"a"]] == sent
+
+
+class _Feeder:
+    def __init__(self, outbox: Outbox) -> None:
+        self.outbox = outbox
+        self.held: list[Bytes] = []
+        self.has_heard_of_the_end = False
+
+    def flush(self) -> None:
+        held, self.held = self.held, []
+        if held:
+            self.outbox.send(held)
+
+    def note_end(self) -> None:
+        self.has_heard_of_the_end = True
+
+
+async def test_what_a_feeder_holds_back_goes_before_what_is_written_later() -> None:
+    outbox, sent = _outbox()
+    outbox.write([b"first"])
+    outbox.write([b"a"])
+    feeder = _Feeder(outbox)
+    outbox.attach(feeder)  # what was written before it came does not wait for it
+    assert [[b"first"], [b"a"]] == sent
+    feeder.held = [b"b"]
+    outbox.write([b"c"])
+    assert not outbox.is_collecting
+    feeder.held = [b"d"]
+    outbox.flush()
+    assert [[b"b"], [b"d"], [b"c"]] == sent[2:]
+    outbox.end(ClosedError(what="it"))
+    assert feeder.has_heard_of_the_end
+    outbox.detach(feeder)
+    outbox.flush()
+
+
+async def test_small_records_that_are_appended_count_like_those_that_are_written() -> None:
+    outbox = Outbox(lambda parts: None, header_bytes=4)
+    collecting: list[bool] = []
+    for record in (b"\1\0\0\0a", b"\2\0\0\0bc"):
+        outbox.write([record])
+        outbox.note_sent(1, len(record) - 4)
+        collecting.append(outbox.is_collecting)
+    assert [False, True] == collecting
+    outbox.parts.append(b"\3\0\0\0def")
+    outbox.unsent_bytes += 7
+    assert ((3, 6), 13) == (outbox.sent(), outbox.unsent_bytes)
+    await asyncio.sleep(0)
+    assert ((3, 6), 0) == (outbox.sent(), outbox.unsent_bytes)
+
+
+async def test_nothing_is_appended_while_one_writer_has_the_outbox() -> None:
+    outbox, _ = _outbox()
+    for _ in range(2):
+        outbox.write([b"a"])
+    seen = [outbox.is_collecting]
+    outbox.claim(True)
+    seen += [outbox.is_collecting, outbox.is_open]
+    outbox.claim(False)
+    seen += [outbox.is_collecting, outbox.is_open]
+    assert [True, False, False, True, True] == seen
