@@ -7,7 +7,8 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
 from typing import Any  # Any: rivals come without types
 
@@ -33,8 +34,19 @@ async def admission(url: str, subject: str, rate: int) -> tuple[Admit, Callable[
     if subject.startswith("ours"):
         limiter = GlobalAsyncLimiter(url, subject, rate, 1.0, algorithm="gcra" if "gcra" in subject else "log")
 
+        instants: deque[float] = deque()  # by the clock of the server, in the order in which callers are served
+        take = limiter._bucket.take
+
+        async def noted(costs: Sequence[int]) -> Any:
+            reply = await take(costs)
+            instants.extend([(reply.at_us or 0) / 1e6] * reply.granted)
+            return reply
+
         async def acquire() -> float:
-            return (await limiter._acquire(1, None)).at_us / 1e6
+            await limiter.acquire()
+            return instants.popleft()
+
+        limiter._bucket.take = noted  # type: ignore[method-assign]
 
         return acquire, limiter.close
     if subject.startswith("limits"):

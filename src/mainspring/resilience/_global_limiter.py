@@ -12,6 +12,7 @@ import math
 from contextvars import Context
 from copy import copy
 from functools import partial
+from itertools import repeat
 from types import TracebackType
 from typing import Any, Final, Literal, Self  # Any: a client of redis-py, which may be absent
 
@@ -21,7 +22,7 @@ from mainspring.resilience._checks import check_count, check_seconds
 from mainspring.resilience._limit_kernels import Kernel, PacedKernel, SlidingLog, seconds_until
 from mainspring.resilience._limiter import LimiterStatistic, LimiterStats
 from mainspring.resilience._waiters import SHORTEST_WAIT, WaitLine
-from mainspring.resilience.redis_limiter import Algorithm, RedisBucket, Reply, Ticket
+from mainspring.resilience.redis_limiter import Algorithm, RedisBucket, Reply
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class GlobalAsyncLimiter:
         )
         self._on_error = on_error
         self._local: Kernel = PacedKernel(max_rate, period, burst) if paced else SlidingLog(max_rate, period)
-        self._line: WaitLine[Ticket] = WaitLine("the global limit", check_count("max_waiters", max_waiters))
+        self._line: WaitLine[_Place] = WaitLine("the global limit", check_count("max_waiters", max_waiters))
         self._statistic = LimiterStatistic(statistic_name)
         self._used = 0
         self._down_until = -math.inf
@@ -134,7 +135,15 @@ class GlobalAsyncLimiter:
         """
         if amount is not None:
             cost = check_count("amount", amount, at_most=self._limit)
-        await self._acquire(cost, timeout)
+        if timeout is not None:
+            await self._acquire_within(cost, check_seconds("timeout", timeout, zero=True))
+            return
+        future = self._join(cost)
+        try:  # not by `WaitLine.wait`, which is a coroutine more for each caller
+            await future
+        except asyncio.CancelledError:
+            self._leave(self._line.quit(future))
+            raise
 
     async def try_acquire(self, cost: int = 1) -> float | None:
         """Record `cost` calls and return None, or return the seconds after which they will fit.
@@ -153,7 +162,7 @@ class GlobalAsyncLimiter:
                 waiting = self._line.weights()
                 if not waiting:
                     reply = await self._ask([cost])
-                    self._statistic.granted += cost * len(reply.tickets)
+                    self._statistic.granted += cost * reply.granted
                     wait = reply.wait
                     break
                 wait = await self._plan([*waiting, cost])
@@ -168,7 +177,7 @@ class GlobalAsyncLimiter:
         return wait or None
 
     async def __aenter__(self) -> Self:
-        await self._acquire(1, None)
+        await self.acquire()
         return self
 
     async def __aexit__(
@@ -200,21 +209,28 @@ class GlobalAsyncLimiter:
         down = ", the server is away" if self._is_down else ""
         return f"<GlobalAsyncLimiter {self._bucket.name!r}, {self._used} used, {len(self._line)} waiting{down}>"
 
-    async def _acquire(self, cost: int, timeout: float | None) -> Ticket:
-        if cost != 1:
-            check_count("cost", cost, at_most=self._limit)
-        if timeout is not None:
-            check_seconds("timeout", timeout, zero=True)
+    async def _acquire_within(self, cost: int, timeout: float) -> None:
+        check_count("cost", cost, at_most=self._limit)
         if timeout == 0:
-            ticket = None if await self.try_acquire(cost) else Ticket(_NOWHERE, cost)
+            served = await self.try_acquire(cost) is None
         else:
             self._enter_loop()
             self._statistic.waited += bool(self._line.futures)
-            ticket = await self._line.wait(cost, timeout=timeout, look=self._wake, left=self._leave)
-        if ticket is None:
+            served = await self._line.wait(cost, timeout=timeout, look=self._wake, left=self._leave) is not None
+        if not served:
             self._statistic.timeouts += 1
-            raise LimitTimeoutError(waited=timeout or 0.0, waiting=len(self._line))
-        return ticket
+            raise LimitTimeoutError(waited=timeout, waiting=len(self._line))
+
+    def _join(self, cost: int) -> "asyncio.Future[_Place | None]":
+        if cost != 1:
+            check_count("cost", cost, at_most=self._limit)
+        self._enter_loop()
+        line = self._line
+        self._statistic.waited += bool(line.futures)
+        future = line.join(cost)
+        if self._pump is None or self._sleep is not None:
+            self._wake()
+        return future
 
     def _enter_loop(self) -> None:
         loop = asyncio.get_running_loop()
@@ -232,17 +248,19 @@ class GlobalAsyncLimiter:
         elif self._sleep is not None and self._sleeps_for not in self._line.futures:
             _end(self._sleep)
 
-    def _leave(self, ticket: Ticket | None) -> None:
-        if ticket is not None:
-            self._statistic.granted -= ticket.cost
-            self._give_back(ticket)
+    def _leave(self, place: "_Place | None") -> None:
+        if place is not None:
+            self._give_back(place)
         self._wake()
 
-    def _give_back(self, ticket: Ticket) -> None:
-        if ticket.request != _NOWHERE:
-            self._bucket.give_back(ticket)
+    def _give_back(self, place: "_Place") -> None:
+        """Uncount what was granted to a caller that is gone."""
+        reply, index = place
+        self._statistic.granted -= reply.costs[index]
+        if reply.at_us is not None:
+            self._bucket.give_back(reply.ticket(index))
         elif self._on_error == "local":
-            self._local.take_back(ticket.cost, ticket.here_at)
+            self._local.take_back(reply.costs[index], reply.here_at)
 
     async def _run(self) -> None:
         """Ask for the line, one call after the other, as long as anybody waits or anything is to give back."""
@@ -251,14 +269,13 @@ class GlobalAsyncLimiter:
                 async with self._asking:
                     callers = self._line.callers(_MAX_COSTS_PER_CALL)
                     reply = await self._ask([cost for _, cost in callers])
-                for (caller, cost), ticket in zip(callers, reply.tickets, strict=False):
-                    if self._line.serve_caller(caller, ticket):
-                        self._statistic.granted += cost
-                    else:  # gone meanwhile
-                        self._give_back(ticket)
+                self._statistic.granted += sum(reply.costs[: reply.granted])
+                places = zip(repeat(reply), range(reply.granted), strict=False)
+                for place in self._line.serve_callers((caller for caller, _ in callers), places):
+                    self._give_back(place)
                 if reply.wait and not self._bucket.owes:
                     again = max(0.0, self._down_until - current_clock().monotonic()) if self._is_down else math.inf
-                    await self._sleep_for(callers[len(reply.tickets)][0], min(reply.wait, again))
+                    await self._sleep_for(callers[reply.granted][0], min(reply.wait, again))
         except Exception as error:  # noqa: BLE001  # supervisor: whoever waits gets it, none of them can ask himself
             self._line.fail(partial(_twin, error))
         finally:
@@ -293,8 +310,8 @@ class GlobalAsyncLimiter:
             log.warning("%r: the server answers again", self)
         self._used = reply.used
         if self._on_error == "local":
-            for ticket in reply.tickets:
-                self._local.record(ticket.cost, self._local.now())
+            for cost in costs[: reply.granted]:
+                self._local.record(cost, self._local.now())
         return reply
 
     async def _plan(self, costs: list[int]) -> float:
@@ -320,22 +337,21 @@ class GlobalAsyncLimiter:
     def _substitute(self, costs: list[int]) -> Reply:
         """Answer in place of the server."""
         if self._on_error == "allow":
-            return Reply([Ticket(_NOWHERE, cost) for cost in costs], 0.0)
-        tickets: list[Ticket] = []
-        kernel, wait = self._local, 0.0
+            return Reply(costs, len(costs))
+        kernel, granted, wait = self._local, 0, 0.0
         now = kernel.now()
         for cost in costs:
             wait = max(0.0, kernel.fits_at(cost, now) - now)
             if wait:
                 break
             kernel.record(cost, now)
-            tickets.append(Ticket(_NOWHERE, cost, here_at=now))
+            granted += 1
         self._used = kernel.used(now)
-        return Reply(tickets, wait, self._used)
+        return Reply(costs, granted, wait, self._used, here_at=now)
 
 
-_NOWHERE: Final = -1
-"""The request number of what no server counts."""
+_Place = tuple[Reply, int]
+"""What a caller gets: the reply with its grant, and which of the costs was its own."""
 
 
 def _twin(error: Exception) -> Exception:

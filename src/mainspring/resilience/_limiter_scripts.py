@@ -4,7 +4,8 @@ Two ways to count, two scripts each: `TAKE` admits from the front of a list of c
 them; `PLAN` tells, recording nothing, when the last of a list fits. Instants are whole microseconds of the
 server's clock. All scripts know the bucket as KEYS[1], and as their first arguments the limit, the rate, the
 period and the name of the instance. Lists come as one argument of numbers between spaces: a client spends more
-time on packing an argument than on anything else.
+time on packing an argument than on anything else. Costs come in runs, each a cost and how many callers in a row
+ask for it: fifty callers who want one call each are "1 50".
 
 The sliding log is a sorted set of `instance|request|item`, scored with seconds. Members that were recorded in
 the future (the clock was set back) still count, for two periods at most: those that lie further ahead are
@@ -36,13 +37,7 @@ local function in_chunks(list, ...)
         redis.call(unpack(words))
     end
 end
-local function add_members(list, request, cost, before)
-    local start = instance .. '|' .. string.format('%.0f', request) .. '|'
-    for item = 0, cost - 1 do
-        if before then list[#list + 1] = before end
-        list[#list + 1] = start .. item
-    end
-end
+local function start_of(request) return instance .. '|' .. request .. '|' end
 """
 
 LOG_TAKE: Final = (
@@ -50,7 +45,9 @@ LOG_TAKE: Final = (
     + _LOG
     + """
 local request, back, gone, stamp = tonumber(ARGV[5]), numbers(ARGV[6]), {}, seconds(now)
-for i = 1, #back, 2 do add_members(gone, back[i], back[i + 1]) end
+for i = 1, #back, 2 do
+    for item = 0, back[i + 1] - 1 do gone[#gone + 1] = start_of(back[i]) .. item end
+end
 in_chunks(gone, 'ZREM', bucket)
 redis.call('ZREMRANGEBYSCORE', bucket, '-inf', seconds(now - period))
 local newest = redis.call('ZRANGE', bucket, -1, -1, 'WITHSCORES')[2]
@@ -62,21 +59,31 @@ if newest and micros(newest) > now + period then
     end
     in_chunks(moved, 'ZADD', bucket)
 end
-local count, granted, added, lacking = redis.call('ZCARD', bucket), 0, {}, 0
-for _, cost in ipairs(numbers(ARGV[7])) do
-    if count + cost > limit then
-        lacking = count + cost - limit
-        break
+local count, granted, words, size = redis.call('ZCARD', bucket), 0, {'ZADD', bucket}, 2
+local function add()
+    if size > 2 then redis.call(unpack(words)) end
+    words, size = {'ZADD', bucket}, 2
+end
+local function admit()
+    local runs = numbers(ARGV[7])
+    for i = 1, #runs, 2 do
+        local cost = runs[i]
+        for _ = 1, runs[i + 1] do
+            if count + cost > limit then return count + cost - limit end
+            local start = start_of(request + granted)
+            for item = 0, cost - 1 do
+                words[size + 1], words[size + 2] = stamp, start .. item
+                size = size + 2
+                if size > 2000 then add() end
+            end
+            count, granted = count + cost, granted + 1
+        end
     end
-    add_members(added, request + granted, cost, stamp)
-    count = count + cost
-    granted = granted + 1
+    return 0
 end
-if granted > 0 then
-    in_chunks(added, 'ZADD', bucket)
-    redis.call('PEXPIRE', bucket, lifetime)
-end
-local wait = 0
+local lacking, wait = admit(), 0
+add()
+if granted > 0 then redis.call('PEXPIRE', bucket, lifetime) end
 if lacking > 0 then
     wait = micros(redis.call('ZRANGE', bucket, lacking - 1, lacking - 1, 'WITHSCORES')[2]) + period - now
 end
@@ -91,10 +98,14 @@ LOG_PLAN: Final = (
 local times, at = {}, now
 local scored = redis.call('ZRANGEBYSCORE', bucket, '(' .. seconds(now - period), '+inf', 'WITHSCORES')
 for i = 2, #scored, 2 do times[#times + 1] = micros(scored[i]) end
-for _, cost in ipairs(numbers(ARGV[5])) do
-    local surplus = #times + cost - limit
-    if surplus > 0 then at = math.max(at, times[surplus] + period) end
-    for _ = 1, cost do times[#times + 1] = at end
+local runs = numbers(ARGV[5])
+for i = 1, #runs, 2 do
+    local cost = runs[i]
+    for _ = 1, runs[i + 1] do
+        local surplus = #times + cost - limit
+        if surplus > 0 then at = math.max(at, times[surplus] + period) end
+        for _ = 1, cost do times[#times + 1] = at end
+    end
 end
 return at - now
 """
@@ -110,20 +121,24 @@ PACE_TAKE: Final = (
     _HEAD
     + _PACE
     + """
-local back, granted, wait = numbers(ARGV[6]), 0, 0
+local back, granted, room = numbers(ARGV[6]), 0, span(limit)
 for i = 1, #back, 2 do
     -- After a later call nobody knows whether the pace had a gap in between: then it stays counted.
     if back[i] == due then due = due - span(back[i + 1]) end
 end
-for _, cost in ipairs(numbers(ARGV[7])) do
-    local after = math.max(due, now) + span(cost)
-    if after - span(limit) > now then
-        wait = after - span(limit) - now
-        break
+local function admit()
+    local runs = numbers(ARGV[7])
+    for i = 1, #runs, 2 do
+        local step = span(runs[i])
+        for _ = 1, runs[i + 1] do
+            local after = math.max(due, now) + step
+            if after - room > now then return after - room - now end
+            due, granted = after, granted + 1
+        end
     end
-    due = after
-    granted = granted + 1
+    return 0
 end
+local wait = admit()
 local mark = string.format('%.0f', due)
 if due > now then redis.call('SET', bucket, mark, 'PX', lifetime + math.ceil((due - now) / 1000)) end
 return {granted, wait, now, math.min(limit, math.ceil(math.max(0, due - now) * rate / period)), mark}
@@ -134,10 +149,12 @@ PACE_PLAN: Final = (
     _HEAD
     + _PACE
     + """
-local at = now
-for _, cost in ipairs(numbers(ARGV[5])) do
-    due = math.max(due, at) + span(cost)
-    at = math.max(at, due - span(limit))
+local at, runs = now, numbers(ARGV[5])
+for i = 1, #runs, 2 do
+    for _ = 1, runs[i + 1] do
+        due = math.max(due, at) + span(runs[i])
+        at = math.max(at, due - span(limit))
+    end
 end
 return at - now
 """

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Final, Generic, TypeVar
 
@@ -40,12 +40,16 @@ class WaitLine(Generic[T]):
         """Return the first `count` callers, each with what it asks for."""
         return [each for each in islice(self.futures.items(), count) if not each[0].done()]
 
-    def serve_caller(self, caller: "asyncio.Future[T | None]", answer: T) -> bool:
-        """Wake one caller with `answer`; return False when it is gone."""
-        if self.futures.pop(caller, None) is None or caller.done():
-            return False
-        caller.set_result(answer)
-        return True
+    def serve_callers(self, callers: "Iterable[asyncio.Future[T | None]]", answers: Iterable[T]) -> list[T]:
+        """Wake callers, each with its answer; return the answers of those who are gone."""
+        futures = self.futures
+        gone: list[T] = []
+        for future, answer in zip(callers, answers, strict=False):
+            if futures.pop(future, None) is None or future.done():
+                gone.append(answer)
+            else:
+                future.set_result(answer)
+        return gone
 
     def head(self) -> int:
         """Return what the first caller asks for; 0 when the line is empty."""
@@ -71,6 +75,24 @@ class WaitLine(Generic[T]):
             future, _ = self.futures.popitem(last=False)
             future.set_exception(error())
 
+    def join(self, weight: int = 1) -> "asyncio.Future[T | None]":
+        """Stand in line; the future gets the answer. Who stops waiting for it has to `quit`.
+
+        Raises:
+            TooManyWaitersError: the line is full.
+        """
+        if len(self.futures) >= self._limit:
+            raise TooManyWaitersError(what=self._what, limit=self._limit)
+        future: asyncio.Future[T | None] = asyncio.get_running_loop().create_future()
+        self.futures[future] = weight
+        return future
+
+    def quit(self, future: "asyncio.Future[T | None]") -> T | None:
+        """Leave the line; return the answer that came in the same moment, if one did."""
+        self.futures.pop(future, None)
+        served = future.done() and not future.cancelled() and future.exception() is None
+        return future.result() if served else None
+
     async def wait(
         self,
         weight: int = 1,
@@ -90,19 +112,13 @@ class WaitLine(Generic[T]):
         Raises:
             TooManyWaitersError: the line is full.
         """
-        if len(self.futures) >= self._limit:
-            raise TooManyWaitersError(what=self._what, limit=self._limit)
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T | None] = loop.create_future()
-        self.futures[future] = weight
-        timer = None if timeout is None else loop.call_later(timeout, self._time_out, future, look)
+        future = self.join(weight)
+        timer = None if timeout is None else future.get_loop().call_later(timeout, self._time_out, future, look)
         try:
             look()
             answer = await future
         except asyncio.CancelledError:
-            self.futures.pop(future, None)
-            served = future.done() and not future.cancelled() and future.exception() is None
-            left(future.result() if served else None)
+            left(self.quit(future))
             raise
         finally:
             if timer is not None:

@@ -9,6 +9,8 @@ import random
 import sys
 from typing import Any  # Any: redis-py
 
+from tests.unit.resilience.support_bucket import NotedLine
+
 from mainspring.base import load_extra
 from mainspring.errors import LimitTimeoutError
 from mainspring.resilience import GlobalAsyncLimiter
@@ -19,6 +21,7 @@ CALLERS = 16
 async def main(url: str, key: str, rate: int, period: float, seconds: float, algorithm: str, seed: int) -> None:
     redis: Any = load_extra("redis.asyncio", feature="this test", extra="redis")
     limiter = GlobalAsyncLimiter(url, key, rate, period, algorithm="gcra" if algorithm == "gcra" else "log")
+    line = limiter._line = NotedLine()
     source = random.Random(seed)
     loop = asyncio.get_running_loop()
     grants: list[tuple[int, int]] = []
@@ -30,10 +33,12 @@ async def main(url: str, key: str, rate: int, period: float, seconds: float, alg
         cost = 1 if algorithm == "gcra" else source.choice((1, 1, 2, 3))
         number = asked = asked + 1
         try:
-            ticket = await limiter._acquire(cost, source.choice((None, None, None, 0.02, 0.5)))
+            await limiter.acquire(cost, timeout=source.choice((None, None, None, 0.02, 0.5)))
         except LimitTimeoutError:
             return
-        grants.append((ticket.at_us, cost))
+        at_us = line.place()[0].at_us
+        assert at_us is not None
+        grants.append((at_us, cost))
         served.append(number)
 
     async def caller() -> None:

@@ -6,7 +6,34 @@ from collections.abc import Callable, Sequence
 from mainspring.errors import LimiterUnavailableError
 from mainspring.resilience import GlobalAsyncLimiter
 from mainspring.resilience._limit_kernels import Kernel, PacedKernel, SlidingLog, seconds_until
+from mainspring.resilience._waiters import WaitLine
 from mainspring.resilience.redis_limiter import Algorithm, RedisBucket, Reply, Ticket
+
+
+class NotedLine(WaitLine[tuple[Reply, int]]):
+    """A line that remembers for each task what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__("a noted line", 10_000)
+        self._joined: dict[object, asyncio.Future[tuple[Reply, int] | None]] = {}
+
+    def join(self, weight: int = 1) -> "asyncio.Future[tuple[Reply, int] | None]":
+        future = self._joined[asyncio.current_task()] = super().join(weight)
+        return future
+
+    def place(self) -> tuple[Reply, int]:
+        """Return what this task was granted last."""
+        place = self._joined.pop(asyncio.current_task()).result()
+        assert place is not None
+        return place
+
+
+async def take_ticket(limiter: GlobalAsyncLimiter, cost: int) -> Ticket:
+    """Acquire, and return what it takes to give that back."""
+    line = limiter._line = NotedLine()
+    await limiter.acquire(cost)
+    reply, index = line.place()
+    return reply.ticket(index)
 
 
 class PlainBucket(RedisBucket):
@@ -56,17 +83,17 @@ class PlainBucket(RedisBucket):
         while self._returns:
             ticket = self._returns.popleft()
             kernel.take_back(ticket.cost, self._at.pop(ticket.request))
-        tickets: list[Ticket] = []
+        first, granted, wait = self._next_request, 0, 0.0
         now = kernel.now()
         for cost in costs:
-            due = kernel.fits_at(cost, now)
-            if due > now:
-                return Reply(tuple(tickets), due - now, kernel.used(now))
+            wait = max(0.0, kernel.fits_at(cost, now) - now)
+            if wait:
+                break
             kernel.record(cost, now)
-            self._next_request += 1
-            self._at[self._next_request] = now
-            tickets.append(Ticket(self._next_request, cost, int(now * 1e6)))
-        return Reply(tuple(tickets), 0.0, kernel.used(now))
+            self._at[first + granted] = now
+            granted += 1
+        self._next_request += granted
+        return Reply(costs, granted, wait, kernel.used(now), first, int(now * 1e6))
 
 
 def plain_limiter(

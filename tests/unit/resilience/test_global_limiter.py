@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.unit.resilience.support_bucket import plain_limiter
+from tests.unit.resilience.support_bucket import NotedLine, plain_limiter
 from tests.unit.resilience.support_time import now, run_virtual, virtual
 
 from mainspring.base import get_statistics
@@ -294,6 +294,7 @@ def test_calls_that_take_their_time_lose_and_double_nothing(seed: int) -> None:
 
     async def main() -> None:
         limiter, bucket = plain_limiter(6, 20.0)
+        line = limiter._line = NotedLine()
         bucket.latency = lambda: source.choice((0.0, 0.1, 3.0))
         granted: list[tuple[float, int]] = []
 
@@ -301,10 +302,10 @@ def test_calls_that_take_their_time_lose_and_double_nothing(seed: int) -> None:
             await asyncio.sleep(source.uniform(0, 60))
             cost = source.randint(1, 6)
             try:
-                ticket = await limiter._acquire(cost, source.choice((None, None, 0.05, 2.0)))
+                await limiter.acquire(cost, timeout=source.choice((None, None, 0.05, 2.0)))
             except LimitTimeoutError:
                 return
-            granted.append((ticket.at_us, cost))
+            granted.append((line.place()[0].at_us or 0, cost))
 
         tasks = [asyncio.create_task(call()) for _ in range(50)]
         for _ in range(15):

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
+from tests.unit.resilience.support_bucket import take_ticket
 
 from mainspring.base import new_id
 from mainspring.errors import LimiterUnavailableError, LimitTimeoutError, MissingExtraError
@@ -101,7 +102,7 @@ async def test_costs_in_thousands_are_one_call(valkey_server: ValkeyServer, key:
 
 
 async def test_what_is_given_back_is_gone(limiter: GlobalAsyncLimiter, client: Any, key: str) -> None:
-    ticket = await limiter._acquire(2, None)
+    ticket = await take_ticket(limiter, 2)
     limiter._bucket.give_back(ticket)
     assert await limiter.try_acquire(3) is None
     assert 3 == await client.zcard(f"GlobalLimiter:{key}|3|60")
@@ -147,9 +148,9 @@ async def test_even_pace_is_one_number_with_an_end(valkey_server: ValkeyServer, 
 async def test_pace_is_given_back_unless_somebody_came_later(valkey_server: ValkeyServer, key: str) -> None:
     first = GlobalAsyncLimiter(valkey_server.url, key, 1, 1000, algorithm="gcra", burst=2)
     second = GlobalAsyncLimiter(valkey_server.url, key, 1, 1000, algorithm="gcra", burst=2)
-    ticket = await first._acquire(2, None)
+    ticket = await take_ticket(first, 2)
     first._bucket.give_back(ticket)
-    ticket = await first._acquire(1, None)
+    ticket = await take_ticket(first, 1)
     await second.acquire()
     first._bucket.give_back(ticket)
     assert await first.try_acquire() is not None
