@@ -7,6 +7,13 @@ if TYPE_CHECKING:
     from mainspring.concurrency._aggregate import Arg as Arg
     from mainspring.concurrency._aggregate import aggregate as aggregate
     from mainspring.concurrency._aggregate import aggregate_async as aggregate_async
+    from mainspring.concurrency._any_pool import AnyPool as AnyPool
+    from mainspring.concurrency._any_pool import Threads as Threads
+    from mainspring.concurrency._any_pool import Workers as Workers
+    from mainspring.concurrency._any_pool import kind_of_pool as kind_of_pool
+    from mainspring.concurrency._any_pool import size_of_pool as size_of_pool
+    from mainspring.concurrency._any_pool import threads_of as threads_of
+    from mainspring.concurrency._any_pool import workers_of as workers_of
     from mainspring.concurrency._call_counts import RecurringCallbackStatistic as RecurringCallbackStatistic
     from mainspring.concurrency._child import ChildProcess as ChildProcess
     from mainspring.concurrency._child import spawn_child as spawn_child
@@ -41,6 +48,7 @@ if TYPE_CHECKING:
     from mainspring.concurrency._threaded import threaded_iterable as threaded_iterable
     from mainspring.concurrency._threaded import threaded_iterable_separate as threaded_iterable_separate
     from mainspring.concurrency._threaded import threaded_separate as threaded_separate
+    from mainspring.concurrency._worker_calls import WorkerCalls as WorkerCalls
     from mainspring.concurrency._worker_pool import WorkerPool as WorkerPool
     from mainspring.concurrency._worker_pool import WorkerPoolStatistic as WorkerPoolStatistic
     from mainspring.concurrency.dask_executor import DaskExecutor as DaskExecutor
@@ -101,6 +109,7 @@ else:
                 "threaded_iterable_separate",
                 "threaded_separate",
             ),
+            "_worker_calls": ("WorkerCalls",),
             "_worker_pool": (
                 "WorkerPool",
                 "WorkerPoolStatistic",
@@ -116,6 +125,15 @@ else:
             ),
         },
         house={
+            "_any_pool": (
+                "AnyPool",
+                "Threads",
+                "Workers",
+                "kind_of_pool",
+                "size_of_pool",
+                "threads_of",
+                "workers_of",
+            ),
             "_child": (
                 "ChildProcess",
                 "spawn_child",

@@ -70,6 +70,11 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             f"waiting={crew.waiting_count}>"
         )
 
+    @property
+    def max_workers(self) -> int:
+        """Threads at most."""
+        return self._crew.max_workers
+
     def run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "asyncio.Future[T]":
         """Call `fn` in a thread; return an asyncio future of the running loop. Never blocks.
 

@@ -11,6 +11,7 @@ from mainspring.base import Statistic
 from mainspring.concurrency._child_main import Packed
 from mainspring.concurrency._child_start import check_start_method
 from mainspring.concurrency._worker import Task, Worker
+from mainspring.concurrency._worker_calls import WorkerCalls
 from mainspring.concurrency._worker_crew import WorkerCrew, WorkerSpec
 from mainspring.concurrency._worker_task import PackedCall, WorkerTask, pack_call
 from mainspring.errors import (
@@ -204,14 +205,16 @@ class WorkerPool:
             WorkerPoolClosedError: the pool is not open, or was closed meanwhile.
             Exception: what the function raised.
         """
-        self._check_open()
-        if self._is_full or self._turns:
-            await self._until_room()
-        try:
-            future = self._add(fn, args, kwargs)
-        finally:
-            self._wake()  # there may still be room, as when the call could not be pickled
-        return await future
+        return await (await self._enter(fn, args, kwargs))
+
+    def calls(self, *, cancel_grace: float) -> WorkerCalls:
+        """Return the calls of this pool with another `cancel_grace`, cancelled ones of which wait for their end.
+
+        Raises:
+            InvalidArgumentError: it is below 0.
+        """
+        _check("cancel_grace", cancel_grace, 0)
+        return WorkerCalls(self._enter, cancel_grace=cancel_grace)
 
     # What workers and tasks say.
 
@@ -226,7 +229,9 @@ class WorkerPool:
 
     def on_dropped(self, worker: Worker, task: Task) -> None:
         """A task came back that the worker has not begun."""
-        if not task.done():
+        if task.done():
+            task.leave()
+        else:
             self._place(task, first=True)
         self._fill(worker)
 
@@ -234,10 +239,12 @@ class WorkerPool:
         """The task was cancelled by who awaits it."""
         if task in self._queue:
             del self._queue[task]
+            task.leave()
             self._queue_moved()
             return
+        grace = self._cancel_grace if task.cancel_grace is None else task.cancel_grace
         for worker in self._crew.alive:
-            worker.cancel(task, grace=self._cancel_grace)
+            worker.cancel(task, grace=grace)
 
     def on_spawning(self, change: int) -> None:
         """One worker more, or less, is being started."""
@@ -261,7 +268,9 @@ class WorkerPool:
                 self._statistic.done += 1
                 self._statistic.error += 1
                 task.fail(_crash(task, worker))
-            elif not task.done():
+            elif task.done():
+                task.leave()
+            else:
                 again.append(task)
         worker.in_flight.clear()
         for task in reversed(again):
@@ -275,13 +284,23 @@ class WorkerPool:
 
     # Tasks on their way to workers.
 
-    def _add(self, fn: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, Any]) -> "asyncio.Future[T]":
+    async def _enter(self, fn: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, Any]) -> "WorkerTask[T]":
+        """Add a task as soon as there is room in the queue."""
+        self._check_open()
+        if self._is_full or self._turns:
+            await self._until_room()
+        try:
+            return self._add(fn, args, kwargs)
+        finally:
+            self._wake()  # there may still be room, as when the call could not be pickled
+
+    def _add(self, fn: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, Any]) -> "WorkerTask[T]":
         self._check_open()
         if not callable(fn):
             raise InvalidArgumentError(argument="fn", value=fn, expected="a callable")
         return self._submit_packed(pack_call(fn, args, kwargs))
 
-    def _submit_packed(self, call: PackedCall) -> "asyncio.Future[Any]":
+    def _submit_packed(self, call: PackedCall) -> "WorkerTask[Any]":
         self._check_open()
         task: Task = WorkerTask(call, owner=self, loop=self._loop)
         self._statistic.task_added += 1

@@ -52,6 +52,9 @@ class WorkerTask(asyncio.Future[T]):
         # A false alarm only makes the worker import the main module for nothing.
         self.kind = Kind.CALL_WITH_MAIN if NAMES_MAIN in call.pickled else Kind.CALL
         self.recalled = False
+        self.cancel_grace: float | None = None  # that of the pool
+        self._is_gone = False
+        self._gone: asyncio.Future[None] | None = None
         self.context = copy_context()
         self._owner = owner
         outside_work.count += 1
@@ -64,9 +67,22 @@ class WorkerTask(asyncio.Future[T]):
         self._owner.on_cancel(self)
         return True
 
+    def leave(self) -> None:
+        """Note that no worker has anything of a cancelled task any more."""
+        self._is_gone = True
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
+
+    async def until_gone(self) -> None:
+        """Wait until no worker has anything of a cancelled task any more; one waits at a time."""
+        if not self._is_gone:
+            self._gone = self.get_loop().create_future()
+            await self._gone
+
     def answer(self, message: Message) -> bool:
         """Finish with what the worker said; return whether that was a result."""
         if self.done():
+            self.leave()
             return message.kind == Kind.RESULT
         try:
             if message.kind == Kind.RESULT:

@@ -68,7 +68,7 @@ class JobView:
             tags=list(one.tags),
             queue=one.queue,
             priority=one.priority,
-            executor=one.executor,
+            executor=one.executor_name,
             timeout=one.timeout,
             overridden=row is not None and row.override is not None,
             paused=row is not None and row.paused,

@@ -1,5 +1,6 @@
 """Claims over many runs and many jobs: bounded work, nobody left out."""
 
+from msgspec import structs
 from tests.conformance.jobs.support_stores import (
     HOUR,
     StoreFactory,
@@ -12,7 +13,7 @@ from tests.conformance.jobs.support_stores import (
 )
 
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores import ClaimAnswer, Enqueue
+from mainspring.jobs.stores import Claim, ClaimAnswer, Enqueue, RunKind
 
 
 async def test_runs_behind_many_that_must_wait_are_reached(stores: StoreFactory) -> None:
@@ -106,3 +107,29 @@ async def test_a_skip_lets_others_that_wait_for_its_limits_go(stores: StoreFacto
         assert len((await claim(store, epoch)).skipped) == 1
         await store.finish(ending(held))
         assert (await claim_one(store, epoch)).run_id == waits.run_id
+
+
+async def test_live_work_passes_backfills_beyond_their_share(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        made = [new_run(store, kind=RunKind.BACKFILL, available_at=number, priority=5) for number in range(30)]
+        await store.enqueue_many([Enqueue(run=run) for run in made])
+        await enqueue(store, new_run(store, available_at=99, priority=5))
+        await enqueue(store, new_run(store, "other", available_at=100, priority=5))
+        await enqueue(store, new_run(store, available_at=101))
+        command = Claim(epoch=epoch, limit=6, jobs=frozenset({"job", "other"}), backfills=2)
+        taken = (await store.claim(command)).runs
+        assert {99, 100, 101, 0, 1} == {one.available_at for one in taken}
+        assert [101] == [one.available_at for one in taken[-1:]], "a higher priority comes first, whoever made it"
+        none = await store.claim(structs.replace(command, backfills=0))
+        assert ((), None) == (none.runs, none.next_available_at), "nothing to come back for at once"
+        assert [2, 3] == [one.available_at for one in (await store.claim(structs.replace(command, limit=2))).runs]
+
+
+async def test_what_a_schedule_joined_is_no_backfill(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await enqueue(store, interval_run(store, 0, kind=RunKind.BACKFILL))
+        await enqueue(store, interval_run(store, 0))
+        command = Claim(epoch=epoch, limit=1, jobs=frozenset({"job"}), backfills=0)
+        assert 1 == len((await store.claim(command)).runs)

@@ -28,6 +28,7 @@ from mainspring.jobs.engine._results import RunResult
 from mainspring.jobs.engine._scheduler import starts_of
 from mainspring.jobs.engine._settings import AppSettings, SettingsSource
 from mainspring.jobs.engine._sight import Sight
+from mainspring.jobs.engine._slots import live_reserve_of
 from mainspring.jobs.engine._steering import Steering
 from mainspring.jobs.model import Retention, RunState, check_needs
 from mainspring.jobs.stores import BackfillRow, BackfillState, JobStore, RunRecord
@@ -74,7 +75,9 @@ class JobApp(Steering, FollowUps, Sight, Service):
             `MAINSPRING_STORE`, else `store` of the settings, else `mainspring.db` in the state directory
             (`MAINSPRING_STATE_DIR`, default `./.mainspring`).
         durability: what an answered call survives: "memory", "process" (kill -9), "disk" (a power cut).
-        slots: handlers that may run at once on the loop.
+        slots: handlers that may run at once.
+        live_reserve: slots among them that backfills leave to other runs; by default a tenth of them, and at
+            least one if there are two. They also leave a thread and a worker process, where there are more.
         queues: the queues whose runs this app takes.
         poll_interval: seconds between looks at what other processes changed, > 0.
         drain_timeout: seconds that running handlers get at shutdown before their runs are handed back.
@@ -97,6 +100,7 @@ class JobApp(Steering, FollowUps, Sight, Service):
         store: "JobStore | str | Path | None" = None,
         durability: "Durability" = "disk",
         slots: int = 10_000,
+        live_reserve: int | None = None,
         queues: Sequence[str] = ("default",),
         poll_interval: float = 2.0,
         drain_timeout: float = 10.0,
@@ -124,6 +128,9 @@ class JobApp(Steering, FollowUps, Sight, Service):
         self._memory: MemoryData | None = None  # for store="memory": what was kept is there at the next opening
         self._durability: Durability = durability
         self._slots, self._queues, self._poll_interval = _checked(slots, queues), tuple(queues), poll_interval
+        self._live_reserve = live_reserve
+        if live_reserve is not None and not 0 <= live_reserve < slots:
+            raise InvalidArgumentError(argument="live_reserve", value=live_reserve, expected="from 0 to slots - 1")
         self._drain_timeout, self._cancel_grace, self._schedule = drain_timeout, cancel_grace, schedule
         self._settings = SettingsSource(settings, interval=poll_interval)
         self._retention = retention
@@ -222,6 +229,7 @@ class JobApp(Steering, FollowUps, Sight, Service):
             sinks=self.sink_set(spool=self.spool_folder, spool_bytes=self._spool_bytes),
             resources=AppResources(self._shared_resources(), self._overrides),
             slots=self._slots,
+            live_reserve=live_reserve_of(self._slots, self._live_reserve),
             queues=self._queues,
             poll_interval=self._poll_interval,
             cancel_grace=self._cancel_grace,
@@ -266,11 +274,11 @@ class JobApp(Steering, FollowUps, Sight, Service):
 
     def thread_pool(self) -> "ThreadPoolExecutor":
         """The threads in which plain functions run."""
-        return self._opened().threads
+        return self._opened().places.threads
 
     async def worker_pool(self) -> "WorkerPool":
         """The worker processes for CPU work, started at the first use."""
-        return await self._opened().worker_pool()
+        return await self._opened().places.worker_pool()
 
     async def cpu(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function in a worker process."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any, Literal  # Any: handlers have any signature
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast  # Any: handlers have any signature
 
 from mainspring.base import Backoff
 from mainspring.errors import JobDefinitionError
@@ -14,9 +14,14 @@ from mainspring.jobs.model import ON_TIME, ConfigSchema, Missed, Need, RunState,
 from mainspring.resilience import Limiter
 from mainspring.runtime import Provider
 
+if TYPE_CHECKING:
+    from mainspring.concurrency import AnyPool
+
 type_of_handler = Callable[..., Any]
 
-Executor = Literal["loop", "thread", "process"]
+Place = Literal["loop", "thread", "process"]
+Executor: TypeAlias = "Place | AnyPool"
+_PLACES: Final = ("loop", "thread", "process")
 Overlap = Literal["queue", "skip", "allow"]
 
 SUPPLIED = frozenset({"ctx", "scheduled_time", "data_interval", "config"})
@@ -88,6 +93,20 @@ class JobDefinition:
         return (own,) if self.concurrency_key is None else (own, (f"key:{self.concurrency_key}", self.max_instances))
 
     @property
+    def runs_in(self) -> Place:
+        """The kind of place in which the handler runs."""
+        if isinstance(self.executor, str):
+            return self.executor
+        from mainspring.concurrency import kind_of_pool
+
+        return kind_of_pool(self.executor) or "process"
+
+    @property
+    def executor_name(self) -> str:
+        """The executor, in a word."""
+        return self.executor if isinstance(self.executor, str) else type(self.executor).__name__
+
+    @property
     def takes_instance(self) -> bool:
         """True when the handler's `config` is annotated with the schema: it gets the instance, not the dict."""
         parameter = inspect.signature(self.function).parameters.get("config")
@@ -121,14 +140,14 @@ def form_of(function: object, *, job_id: str) -> HandlerForm:
     return HandlerForm.GENERATOR if inspect.isgeneratorfunction(function) else HandlerForm.FUNCTION
 
 
-def check_executor(executor: str, form: HandlerForm, *, job_id: str, place: str) -> Executor:
+def check_executor(executor: object, form: HandlerForm, *, job_id: str, place: str) -> Executor:
     """Return the executor that fits the handler's form.
 
     Raises:
         JobDefinitionError: a coroutine was asked to run elsewhere than on the loop, or there is no such executor.
     """
-    if executor not in ("loop", "thread", "process"):
-        problem = f"executor={executor!r} is not one of 'loop', 'thread', 'process'"
+    if not _is_executor(executor):
+        problem = f"executor={executor!r} is not one of 'loop', 'thread', 'process', nor a pool of threads or processes"
         raise JobDefinitionError(job_id=job_id, place=place, problem=problem)
     on_loop = form in (HandlerForm.COROUTINE, HandlerForm.ASYNC_GENERATOR)
     if on_loop and executor != "loop":
@@ -136,7 +155,15 @@ def check_executor(executor: str, form: HandlerForm, *, job_id: str, place: str)
         raise JobDefinitionError(job_id=job_id, place=place, problem=problem, hint="make it a plain function")
     if on_loop:
         return "loop"
-    return "process" if executor == "process" else "thread"
+    return "thread" if executor == "loop" else cast("Executor", executor)  # cast: checked above
+
+
+def _is_executor(executor: object) -> bool:
+    if isinstance(executor, str):
+        return executor in _PLACES
+    from mainspring.concurrency import kind_of_pool
+
+    return kind_of_pool(executor) is not None
 
 
 def retry_policy(retry: Backoff | int | None, *, job_id: str, place: str) -> Backoff | None:

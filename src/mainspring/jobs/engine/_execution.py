@@ -25,10 +25,11 @@ from mainspring.jobs.engine._capture import LogTail
 from mainspring.jobs.engine._configs import JobConfigs, RunConfig
 from mainspring.jobs.engine._context import JobContext
 from mainspring.jobs.engine._definition import HandlerForm, JobDefinition
-from mainspring.jobs.engine._handler import THREAD_LEFT, HandlerThreads, call_handler
+from mainspring.jobs.engine._handler import THREAD_LEFT
 from mainspring.jobs.engine._outcome import describe_error, encode_value, retry_after, sink_failures
+from mainspring.jobs.engine._places import Places
 from mainspring.jobs.model import DataInterval, RunState
-from mainspring.jobs.stores import EventKind, Finish, JobStore, Progress, RunRecord, happened
+from mainspring.jobs.stores import EventKind, Finish, JobStore, Progress, RunKind, RunRecord, happened
 from mainspring.resilience import timeout as time_limit
 from mainspring.runtime import ResourceBinding
 from mainspring.sinks import SinkRun, SinkSession, SinkSet, TransactionalWrite
@@ -70,6 +71,7 @@ class Work:
     store: JobStore
     sinks: SinkSet
     configs: JobConfigs
+    places: Places
     takes_instance: bool = False  # of its config's schema, where other handlers take the dict
     on_loop: bool = field(init=False)  # a coroutine function without resources
     wants_nothing: bool = field(init=False)  # such a one that is called without anything: it needs no context
@@ -244,13 +246,13 @@ class Execution:
             return await self._invoke(arguments, ctx)
 
     async def _invoke(self, arguments: Mapping[str, object], ctx: JobContext) -> object:
-        work = self._work
-        if work.definition.executor == "loop":
-            return await call_handler(work.definition, arguments, ctx)
-        if work.definition.executor == "process":
-            return await call_handler(work.definition, arguments, ctx, workers=await work.app.worker_pool())
-        threads = HandlerThreads(work.app.thread_pool(), self._cancel_grace)
-        return await call_handler(work.definition, arguments, ctx, threads=threads)
+        return await self._work.places.call(
+            self._work.definition,
+            arguments,
+            ctx,
+            cancel_grace=self._cancel_grace,
+            is_backfill=self.record.kind is RunKind.BACKFILL,
+        )
 
     def _make_context(self, config: RunConfig) -> JobContext:
         record, definition = self.record, self._work.definition

@@ -1,39 +1,32 @@
 """Calls a handler in whatever form it has and brings its items to their sinks."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import ParamSpec, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
-from mainspring.concurrency import ThreadPoolExecutor
-from mainspring.errors import InvalidArgumentError
+from mainspring.base import Backoff
+from mainspring.errors import InvalidArgumentError, WorkQueueFullError
 from mainspring.jobs.engine._context import JobContext, RunInfo
 from mainspring.jobs.engine._definition import HandlerForm, JobDefinition, type_of_handler
 from mainspring.sinks import SinkSession
 
-P = ParamSpec("P")
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from mainspring.concurrency import Threads, Workers
 
 THREAD_LEFT = "its thread still runs, nothing can interrupt it"
 
+_FULL = Backoff(0.001, maximum=0.1)  # pauses while the queue of a pool is full
 _CHUNK = 500  # items that a generator in a thread hands over at once
-
-
-class Workers(Protocol):
-    """Where handlers with executor="process" run: a WorkerPool."""
-
-    def create_task(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
-        """Run a function in a worker."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class HandlerThreads:
     """The threads of handlers, and the seconds that one gets to notice that its run was cancelled."""
 
-    pool: ThreadPoolExecutor
+    pool: "Threads"
     cancel_grace: float
 
     async def run(self, ctx: JobContext, function: Callable[[], object]) -> object:
@@ -45,7 +38,7 @@ class HandlerThreads:
             begun = True
             return function()
 
-        future = self.pool.run(body)
+        future = await self._begin(body)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
@@ -59,6 +52,15 @@ class HandlerThreads:
             ctx.thread_left = True
             raise
 
+    async def _begin(self, body: Callable[[], object]) -> "asyncio.Future[object]":
+        """Give the pool a call, as soon as it takes it: one that somebody brought may have a short queue."""
+        delays = iter(_FULL)
+        while True:
+            try:
+                return self.pool.run(body)
+            except WorkQueueFullError:
+                await asyncio.sleep(next(delays))
+
 
 async def call_handler(
     definition: JobDefinition,
@@ -66,7 +68,7 @@ async def call_handler(
     ctx: JobContext,
     *,
     threads: HandlerThreads | None = None,
-    workers: Workers | None = None,
+    workers: "Workers | None" = None,
 ) -> object:
     """Run the handler to its end and return its value; what it yields goes to the run's sinks."""
     if definition.form is HandlerForm.COROUTINE:
@@ -119,7 +121,7 @@ async def _emit_all(session: SinkSession, items: list[object]) -> None:
 
 
 async def _in_worker(
-    definition: JobDefinition, arguments: Mapping[str, object], ctx: JobContext, workers: Workers
+    definition: JobDefinition, arguments: Mapping[str, object], ctx: JobContext, workers: "Workers"
 ) -> object:
     sent = {name: RunInfo(ctx) if value is ctx else value for name, value in arguments.items()}
     result = await workers.create_task(_run_in_worker, definition.function, sent)

@@ -19,9 +19,6 @@ def refuse_mixtures(definition: JobDefinition, given: Mapping[str, Any]) -> None
     if definition.overlap == "skip" and definition.missed is Missed.ALL:
         expected = "'queue' beside missed='all': intervals that are caught up overlap, and would be skipped"
         raise InvalidArgumentError(argument="overlap", value="skip", expected=expected)
-    if definition.cancel_grace is not None and definition.executor == "process":
-        expected = "None beside executor='process': workers have the cancel_grace of the app"
-        raise InvalidArgumentError(argument="cancel_grace", value=definition.cancel_grace, expected=expected)
     if definition.job_id in definition.was:
         expected = "earlier ids, without the one that the job has now"
         raise InvalidArgumentError(argument="was", value=list(definition.was), expected=expected)

@@ -23,7 +23,7 @@ from mainspring.jobs.engine._metrics import RunMetrics
 from mainspring.jobs.engine._reports import Reporter
 from mainspring.jobs.engine._slots import Slots
 from mainspring.jobs.engine._steady import keep_doing
-from mainspring.jobs.stores import Claim, Enqueue, EnqueueAnswer, JobStore, NewRun, RunRecord
+from mainspring.jobs.stores import Claim, Enqueue, EnqueueAnswer, JobStore, NewRun, RunKind, RunRecord
 from mainspring.resilience import timeout
 
 T = TypeVar("T")
@@ -41,6 +41,7 @@ class Node:
     Args:
         works: job id to what its runs share; only these jobs are claimed.
         slots: handlers that may run at once.
+        live_reserve: slots that backfills leave to other runs.
         poll_interval: seconds between heartbeats, and between claims when nothing woke the node.
         cancel_grace: seconds that a handler may take to stop before that is said.
         metrics: what the node counts.
@@ -55,6 +56,7 @@ class Node:
         works: Mapping[str, Work],
         *,
         slots: int,
+        live_reserve: int,
         queues: tuple[str, ...],
         poll_interval: float,
         cancel_grace: float,
@@ -67,6 +69,8 @@ class Node:
         self._works = works
         self._reporter = Reporter(store)
         self._slots = Slots(slots, on_free=self.wake)
+        self._backfill_slots = slots - live_reserve
+        self._backfills = 0  # that run here
         self._queues = queues
         self._poll_interval = poll_interval
         self._cancel_grace = cancel_grace
@@ -169,6 +173,7 @@ class Node:
         self._on_start(record)
         self._running[execution] = None
         self._slots.holders.add(execution)
+        self._backfills += record.kind is RunKind.BACKFILL
         self._latest[record.run_id] = execution
         self._idle.clear()
         execution.task = asyncio.create_task(execution.run(), name=execution.name)
@@ -199,7 +204,9 @@ class Node:
 
     def _ended(self, execution: Execution, task: "asyncio.Task[RunRecord | None]") -> None:
         run_id = execution.record.run_id
-        self._running.pop(execution, None)
+        if execution in self._running:
+            del self._running[execution]
+            self._backfills -= execution.record.kind is RunKind.BACKFILL
         self._slots.leave(execution)
         self._slots.settle()
         if self._latest.get(run_id) is execution:
@@ -233,7 +240,13 @@ class Node:
         if free <= 0:
             return self._poll_interval
         limit = min(free, CLAIM_BATCH)
-        command = Claim(epoch=self.epoch, limit=limit, jobs=frozenset(self._works), queues=self._queues)
+        command = Claim(
+            epoch=self.epoch,
+            limit=limit,
+            jobs=frozenset(self._works),
+            queues=self._queues,
+            backfills=max(self._backfill_slots - self._backfills, 0),
+        )
         self._slots.reserved += limit  # a hot claim in the meantime must not take the same slots
         sent = current_clock().monotonic()
         try:

@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any  # Any: what a resource gives may be anything
 
-from mainspring.concurrency import ThreadPoolExecutor, WorkerPool
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.engine._alert import AlertChannel
 from mainspring.jobs.engine._alerts import Alerts
@@ -18,6 +17,7 @@ from mainspring.jobs.engine._execution import Work
 from mainspring.jobs.engine._needs import NeedsKeeper
 from mainspring.jobs.engine._node import Node
 from mainspring.jobs.engine._overrides import Overrides
+from mainspring.jobs.engine._places import Places
 from mainspring.jobs.engine._planner import BackfillPlanner
 from mainspring.jobs.engine._registry import Registry
 from mainspring.jobs.engine._retention import Pruner
@@ -26,7 +26,7 @@ from mainspring.jobs.engine._settings import SettingsSource
 from mainspring.jobs.engine._waiters import Waiters
 from mainspring.jobs.model import Retention
 from mainspring.jobs.stores import EnqueueAnswer, JobRow, JobStore, NewRun, RunRecord
-from mainspring.runtime import Provider, ResourceContainer, hear_children
+from mainspring.runtime import Provider, ResourceContainer
 from mainspring.sinks import SinkRun, SinkSet
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class OpenApp:
         sinks: SinkSet,
         resources: AppResources,
         slots: int,
+        live_reserve: int,
         queues: tuple[str, ...],
         poll_interval: float,
         cancel_grace: float,
@@ -92,12 +93,9 @@ class OpenApp:
         self.loop = asyncio.get_running_loop()
         self.store = store
         self.sinks = sinks
-        self.threads = ThreadPoolExecutor(statistic_name="jobs", max_queue=0)  # bounded by the slots of the node
         self._resources = resources
-        self._cancel_grace = cancel_grace
+        self.places = Places(resources.container, cancel_grace=cancel_grace)
         self.configs = JobConfigs(store, settings)
-        self._workers: WorkerPool | None = None
-        self._workers_lock = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._hears = False
         self._metrics = app.metrics
@@ -110,6 +108,7 @@ class OpenApp:
             store,
             works,
             slots=slots,
+            live_reserve=live_reserve,
             queues=queues,
             poll_interval=poll_interval,
             cancel_grace=cancel_grace,
@@ -125,7 +124,7 @@ class OpenApp:
         self._names = {**resources.container.names, **app.resource_names}
         for one in definitions.values():
             self._check_alert(one)
-        self.alerts = Alerts(store, definitions, app.stream, resource=self._alert_resource, threads=self.threads)
+        self.alerts = Alerts(store, definitions, app.stream, resource=self._alert_resource, threads=self.places.threads)
         self.scheduler = Scheduler(
             store,
             definitions,
@@ -139,7 +138,7 @@ class OpenApp:
         binding = self._resources.container.bind(definition.function, names=names, supplied=SUPPLIED)
         supplied = tuple(name for name in supplied_names(definition) if name not in binding.parameters)
         instance = definition.takes_instance
-        return Work(definition, binding, supplied, app, self.store, self.sinks, self.configs, instance)
+        return Work(definition, binding, supplied, app, self.store, self.sinks, self.configs, self.places, instance)
 
     def _check_alert(self, definition: JobDefinition) -> None:
         """Refuse an alert that goes to a resource which nobody offers."""
@@ -227,22 +226,10 @@ class OpenApp:
         try:
             await self._resources.close()
         finally:
-            self.threads.shutdown(wait=False)
             try:
-                if self._workers is not None:
-                    await self._workers.close()
+                await self.places.close()
             finally:
                 await self.store.close()
-
-    async def worker_pool(self) -> WorkerPool:
-        """Return the worker processes, started at the first use."""
-        async with self._workers_lock:  # one start at a time
-            if self._workers is None:
-                hear_children()  # what they log belongs to runs, whoever configured logging
-                workers = WorkerPool(cancel_grace=self._cancel_grace)
-                await workers.start()
-                self._workers = workers
-            return self._workers
 
     def _start(self, coroutine: Coroutine[None, None, None], name: str) -> None:
         self._tasks.append(asyncio.create_task(coroutine, name=name))

@@ -105,8 +105,11 @@ class JobKeywords(TypedDict, total=False):
     max_instances: scheduled runs at once; concurrency_key shares it between jobs. At the limit a run whose time has
         come waits under overlap "queue", and is skipped under "skip"; "allow" lifts the limit.
         These three, and all about time, are refused for a job without a schedule: they would do nothing.
-    priority: higher goes first. queue: which nodes take it. executor: "loop", "thread" or "process".
-    cancel_grace: as that of the app, for this job's coroutines and threads.
+    priority: higher goes first. queue: which nodes take it.
+    executor: "loop", "thread", "process", or a pool: a WorkerPool (the app starts and closes it, unless it runs), a
+        ThreadPoolExecutor or a ProcessPoolExecutor (its owner closes it), those of the standard library too.
+    cancel_grace: as that of the app, for this job. A function in a worker process is interrupted first, and its worker
+        killed after that time; one in a process pool of the standard library cannot be reached.
     alert: told when a run has failed for good or is late: a function, async or not, that takes an `Alert`; a Notifier
         or an AlertChannel of one; or the name of a resource that is one of these.
     sla: seconds after its fire time within which a scheduled run has to end; later it is late.

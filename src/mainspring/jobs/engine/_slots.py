@@ -13,6 +13,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+def live_reserve_of(slots: int, wanted: int | None) -> int:
+    """Return how many slots backfills leave to other runs: as wanted, or a tenth, but never all of them."""
+    return min(max(slots // 10, 1) if wanted is None else wanted, slots - 1)
+
+
 class Slots:
     """Args:
     most: handlers that may run at once.

@@ -210,7 +210,7 @@ class _Trial:
         binding = resources.bind(definition.function, names=names, supplied=SUPPLIED | self._given.keys())
         async with binding.enter(ctx) as entered:
             arguments = {name: SUPPLY[name](ctx) for name in supplied_names(definition)} | self._given | entered
-            if definition.executor == "process":
+            if definition.runs_in == "process":
                 value = await call_handler(definition, arguments, ctx, workers=ctx.workers)
             else:
                 value = await call_handler(definition, arguments, ctx, threads=HandlerThreads(threads, _GRACE))

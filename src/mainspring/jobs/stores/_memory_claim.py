@@ -5,7 +5,7 @@ runs that cannot go.
 """
 
 from collections.abc import Sequence
-from itertools import islice
+from itertools import islice, product
 
 from msgspec import structs
 
@@ -16,7 +16,7 @@ from mainspring.jobs.stores._limits import admit
 from mainspring.jobs.stores._memory_configs import config_version_of
 from mainspring.jobs.stores._memory_data import LiveRun, MemoryData, Place
 from mainspring.jobs.stores._memory_ends import lower_counters, settle
-from mainspring.jobs.stores._records import Claim, ClaimAnswer, RunRecord
+from mainspring.jobs.stores._records import Claim, ClaimAnswer, Part, RunKind, RunRecord
 
 MAX_PASSES = 16  # over one priority of one queue, so that a claim that only parks does not hold the loop
 
@@ -36,9 +36,13 @@ def claim(data: MemoryData, command: Claim, now: int, turns: Turns) -> ClaimAnsw
     taken: list[RunRecord] = []
     left_out: list[RunRecord] = []
     if command.limit > 0 and command.jobs:
-        for rank, queue in data.ready.ranks(command.queues):
-            taking = _Taking(data, command, now, queue, rank, turns)
-            taken += taking.take(command.limit - len(taken))
+        share = command.limit if command.backfills is None else command.backfills
+        for (rank, queue), part in product(data.ready.ranks(command.queues), command.parts):
+            wanted = command.limit - len(taken)
+            taking = _Taking(data, command, now, queue, rank, turns, part)
+            runs = taking.take(min(wanted, share) if part == "backfill" else wanted)
+            share -= len(runs) if part == "backfill" else 0
+            taken += runs
             left_out += taking.skipped
             if taking.more:
                 next_available_at = now
@@ -50,18 +54,23 @@ def claim(data: MemoryData, command: Claim, now: int, turns: Turns) -> ClaimAnsw
 class _Taking:
     """Takes ready runs of one queue and priority."""
 
-    def __init__(self, data: MemoryData, command: Claim, now: int, queue: str, rank: int, turns: Turns) -> None:
+    def __init__(
+        self, data: MemoryData, command: Claim, now: int, queue: str, rank: int, turns: Turns, part: Part
+    ) -> None:
         self._data = data
         self._command = command
         self._now = now
         self._queue = queue
         self._rank = rank
         self._turns = turns
+        self._part: Part = part
         self.skipped: list[RunRecord] = []
         self.more = False  # ready runs are left that were not looked at
 
     def take(self, wanted: int) -> list[RunRecord]:
         taken: list[RunRecord] = []
+        if wanted <= 0:
+            return taken
         for _ in range(MAX_PASSES):
             runs = self._heads(wanted - len(taken))
             if not runs:
@@ -81,7 +90,12 @@ class _Taking:
         data = self._data
         turn = self._turns.get((self._queue, self._rank), "")
         known = (job for job in data.ready.jobs_behind(self._queue, self._rank, turn) if job in self._command.jobs)
-        return data.take_ready(self._queue, self._rank, list(islice(known, wanted)), wanted)
+        if self._part is None:
+            return data.take_ready(self._queue, self._rank, list(islice(known, wanted)), wanted)
+        return data.take_ready(self._queue, self._rank, list(known), wanted, self._belongs)
+
+    def _belongs(self, run_id: str) -> bool:
+        return (self._data.live[run_id].record.kind is RunKind.BACKFILL) == (self._part == "backfill")
 
     def _within_limits(self, runs: Sequence[LiveRun]) -> Sequence[LiveRun]:
         """Return the runs that may start, having raised their counters; park the others."""

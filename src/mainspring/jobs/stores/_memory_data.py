@@ -3,7 +3,7 @@
 import heapq
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple, TypeVar
 
@@ -228,9 +228,16 @@ class MemoryData:
         order = self.timed.first_order()
         return None if order is None else order[0]
 
-    def take_ready(self, queue: str, rank: int, jobs: Sequence[str], wanted: int) -> list[LiveRun]:
-        """Take ready runs of these jobs out of their queue, in turn."""
-        return self._taken(self.ready.take_in_turn(queue, rank, jobs, wanted))
+    def take_ready(
+        self,
+        queue: str,
+        rank: int,
+        jobs: Sequence[str],
+        wanted: int,
+        accept: Callable[[str], bool] | None = None,
+    ) -> list[LiveRun]:
+        """Take ready runs of these jobs out of their queue, in turn, or those of them that `accept` accepts."""
+        return self._taken(self.ready.take_in_turn(queue, rank, jobs, wanted, accept))
 
     def unpark(self, key: str, count: int, now: int) -> None:
         """Let `count` runs of every job that waits for this key try again."""

@@ -2,7 +2,7 @@
 
 import heapq
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 Order = tuple[int, ...]
 _SLACK = 64  # entries of runs that left which a heap may keep besides those of runs that are there
@@ -116,14 +116,30 @@ class ReadyRuns:
                     if order is not None:
                         yield queue, order[0]
 
-    def take_in_turn(self, queue: str, rank: int, jobs: Sequence[str], wanted: int) -> list[str]:
-        """Take up to `wanted` runs out: the first of each job, then the second of each."""
+    def take_in_turn(
+        self,
+        queue: str,
+        rank: int,
+        jobs: Sequence[str],
+        wanted: int,
+        accept: Callable[[str], bool] | None = None,
+    ) -> list[str]:
+        """Take up to `wanted` runs out, those that `accept` accepts: the first of each job, then the second of each."""
         taken: list[str] = []
+        refused: list[tuple[str, str, Order]] = []
         level = self._queues.get(queue, {}).get(rank)
         if level is None:
             return taken
-        while turn := [heap for job_id in jobs if (heap := level.heaps[job_id])][: wanted - len(taken)]:
-            taken += [heap.pop() for heap in turn]
+        while turn := [job_id for job_id in jobs if level.heaps[job_id]][: wanted - len(taken)]:
+            for job_id in turn:
+                order = level.heaps[job_id].first_order() or ()
+                run_id = level.heaps[job_id].pop()
+                if accept is None or accept(run_id):
+                    taken.append(run_id)
+                else:
+                    refused.append((job_id, run_id, order))
+        for job_id, run_id, order in refused:
+            level.heaps[job_id].add(run_id, order)
         for job_id in jobs:
             level.drop_if_empty(job_id)
         self._drop_if_empty(queue, rank)

@@ -142,17 +142,28 @@ class EnqueueAnswer(Struct, frozen=True, kw_only=True, gc=False):
     record: RunRecord | None = None
 
 
+Part = Literal["live", "backfill"] | None
+"""Which ready runs a claim looks at: those that no backfill made, those that one made, or None: all."""
+
+
 class Claim(Struct, frozen=True, kw_only=True):
     """Take up to `limit` runs whose time has come for the node of `epoch`.
 
     Highest priority first, then fair between jobs (their queues' heads in turn), then by `available_at`.
-    Only jobs in `jobs` (those this node knows) and queues in `queues`.
+    Only jobs in `jobs` (those this node knows) and queues in `queues`. With a number in `backfills` at most so many are
+    `RunKind.BACKFILL`, and in each priority those that are not come first.
     """
 
     epoch: int
     limit: int
     jobs: frozenset[str]
     queues: tuple[str, ...] = ("default",)
+    backfills: int | None = None
+
+    @property
+    def parts(self) -> tuple["Part", ...]:
+        """What to look for in each priority, one after the other."""
+        return (None,) if self.backfills is None or self.backfills >= self.limit else ("live", "backfill")
 
 
 class ClaimAnswer(Struct, frozen=True, kw_only=True):

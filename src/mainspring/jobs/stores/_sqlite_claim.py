@@ -7,12 +7,14 @@ number.
 
 import sqlite3
 from collections.abc import Sequence
+from functools import cache
+from itertools import product
 
 from mainspring.errors import LeaseLostError
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._ends import skipped
 from mainspring.jobs.stores._limits import admit
-from mainspring.jobs.stores._records import Claim, ClaimAnswer, RunRecord
+from mainspring.jobs.stores._records import Claim, ClaimAnswer, Part, RunRecord
 from mainspring.jobs.stores._sqlite_configs import ConfigsInForce
 from mainspring.jobs.stores._sqlite_ends import Change, lower_counters, settle
 from mainspring.jobs.stores._sqlite_enqueue import promote
@@ -49,15 +51,26 @@ def claim(connection: sqlite3.Connection, command: Claim, now: int, turns: Turns
     taken: list[RunRecord] = []
     left_out: list[RunRecord] = []
     if command.limit > 0 and command.jobs:
-        for rank, queue in _ranks(connection, command.queues):
-            taking = _Taking(connection, command, now, queue, rank, turns)
-            taken += taking.take(command.limit - len(taken))
+        share = command.limit if command.backfills is None else command.backfills
+        for (rank, queue), part in product(_ranks(connection, command.queues), command.parts):
+            wanted = command.limit - len(taken)
+            taking = _Taking(connection, command, now, queue, rank, turns, part)
+            runs = taking.take(min(wanted, share) if part == "backfill" else wanted)
+            share -= len(runs) if part == "backfill" else 0
+            taken += runs
             left_out += taking.skipped
             if taking.more:
                 next_available_at = now
             if len(taken) >= command.limit:
                 break
     return ClaimAnswer(runs=tuple(taken), next_available_at=next_available_at, skipped=tuple(left_out))
+
+
+@cache
+def _ready(name: str, part: Part) -> str:
+    """Return the statement that looks at one part of the ready runs."""
+    condition = {None: "", "live": " AND kind <> 'backfill'", "backfill": " AND kind = 'backfill'"}[part]
+    return statements("runs")[name].replace("{part}", condition)
 
 
 def _ranks(connection: sqlite3.Connection, queues: Sequence[str]) -> list[tuple[int, str]]:
@@ -76,7 +89,14 @@ class _Taking:
     """Takes ready runs of one queue and priority."""
 
     def __init__(
-        self, connection: sqlite3.Connection, command: Claim, now: int, queue: str, rank: int, turns: Turns
+        self,
+        connection: sqlite3.Connection,
+        command: Claim,
+        now: int,
+        queue: str,
+        rank: int,
+        turns: Turns,
+        part: Part,
     ) -> None:
         self._connection = connection
         self._command = command
@@ -84,6 +104,7 @@ class _Taking:
         self._queue = queue
         self._rank = rank
         self._turns = turns
+        self._part: Part = part
         self._sql = statements("runs")
         self._fence = 0
         self._configs = ConfigsInForce(connection, now)
@@ -92,6 +113,8 @@ class _Taking:
 
     def take(self, wanted: int) -> list[RunRecord]:
         taken: list[RunRecord] = []
+        if wanted <= 0:
+            return taken
         for _ in range(MAX_PASSES):
             jobs = self._ready_jobs(wanted - len(taken))
             rows = self._heads(jobs, wanted - len(taken))
@@ -119,7 +142,7 @@ class _Taking:
         jobs: list[str] = []
         while len(jobs) < wanted:
             parameters = (self._queue, self._rank, after, HEADS_AT_ONCE)
-            chunk = [row[0] for row in self._connection.execute(self._sql["ready_jobs"], parameters)]
+            chunk = [row[0] for row in self._connection.execute(_ready("ready_jobs", self._part), parameters)]
             jobs += [job for job in chunk if job in self._command.jobs and not (last and job > last)]
             if len(chunk) < HEADS_AT_ONCE or (last and chunk[-1] >= last):
                 break
@@ -131,10 +154,8 @@ class _Taking:
         if not jobs:
             return []
         each = -(-wanted // len(jobs))
-        heads = [
-            self._connection.execute(self._sql["ready_heads"], (self._queue, self._rank, job, each)).fetchall()
-            for job in jobs
-        ]
+        sql = _ready("ready_heads", self._part)
+        heads = [self._connection.execute(sql, (self._queue, self._rank, job, each)).fetchall() for job in jobs]
         rows: list[Row] = [rows[place] for place in range(each) for rows in heads if place < len(rows)]
         return rows[:wanted]
 

@@ -23,7 +23,6 @@ def handler() -> None: ...
         ({"every": 1, "overlap": "skip", "missed": "all"}, "would be skipped"),
         ({"every": 1, "overlap": "skip", "stateful": True}, "would be skipped"),
         ({"every": 1, "overlap": "skip", "backfill_policy": "catch_up"}, "would be skipped"),
-        ({"executor": "process", "cancel_grace": 1.0}, "cancel_grace of the app"),
         ({"job_id": "it", "was": ["old", "it"]}, "earlier ids"),
         ({"tags": "slow"}, r"a list, as \['slow'\]"),
         ({"every": 1, "needs": "other"}, r"a list, as \['other'\]"),

@@ -66,17 +66,17 @@ SELECT rank FROM run WHERE place = 1 AND queue = ? AND rank > ? ORDER BY rank LI
 
 -- name: ready_jobs
 WITH RECURSIVE head(job_id) AS (
-    SELECT (SELECT job_id FROM run WHERE place = 1 AND queue = ?1 AND rank = ?2 AND job_id > ?3
+    SELECT (SELECT job_id FROM run WHERE place = 1 AND queue = ?1 AND rank = ?2 AND job_id > ?3{part}
             ORDER BY job_id LIMIT 1)
     UNION ALL
-    SELECT (SELECT job_id FROM run WHERE place = 1 AND queue = ?1 AND rank = ?2 AND job_id > head.job_id
+    SELECT (SELECT job_id FROM run WHERE place = 1 AND queue = ?1 AND rank = ?2 AND job_id > head.job_id{part}
             ORDER BY job_id LIMIT 1)
     FROM head WHERE head.job_id IS NOT NULL
 )
 SELECT job_id FROM head WHERE job_id IS NOT NULL LIMIT ?4
 
 -- name: ready_heads
-SELECT {live}, limits, config_as_of, skips FROM run WHERE place = 1 AND queue = ? AND rank = ? AND job_id = ?
+SELECT {live}, limits, config_as_of, skips FROM run WHERE place = 1 AND queue = ? AND rank = ? AND job_id = ?{part}
 ORDER BY available_at, run_id LIMIT ?
 
 -- name: mark_claimed

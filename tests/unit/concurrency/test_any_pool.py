@@ -1,0 +1,60 @@
+"""Pools of any make run functions in the context of their caller, and say what they are."""
+
+import asyncio
+import concurrent.futures
+import os
+import threading
+from contextvars import ContextVar
+
+import pytest
+from tests.unit.concurrency.support_tasks import double
+
+from mainspring.concurrency import (
+    DaskExecutor,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    WorkerPool,
+    kind_of_pool,
+    size_of_pool,
+    threads_of,
+    workers_of,
+)
+from mainspring.errors import InvalidArgumentError
+
+place: ContextVar[str] = ContextVar("place", default="nowhere")
+
+
+async def test_pools_are_told_apart() -> None:
+    with (
+        ThreadPoolExecutor(3) as threads,
+        concurrent.futures.ThreadPoolExecutor(1) as plain_threads,
+        concurrent.futures.ProcessPoolExecutor(1) as plain,  # starts nothing yet
+        ProcessPoolExecutor(1) as processes,
+    ):
+        dask = DaskExecutor("tcp://127.0.0.1:1")
+        pools: list[object] = [threads, plain_threads, WorkerPool(2), processes, plain, dask, asyncio, "thread"]
+        kinds = ["thread", "thread", "process", "process", "process", "process", None, None]
+        assert kinds == [kind_of_pool(pool) for pool in pools]
+        assert [3, None, 2] == [size_of_pool(pool) for pool in pools[:3]]
+        assert dask is workers_of(dask, cancel_grace=1.0)
+        assert threads is threads_of(threads)
+
+
+async def test_threads_of_the_standard_library_see_the_context_of_their_caller() -> None:
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        place.set("here")
+        assert "here" == await threads_of(pool).run(place.get)
+        assert threading.get_ident() != await threads_of(pool).run(threading.get_ident)
+
+
+async def test_processes_behind_the_standard_interface_are_workers() -> None:
+    with ProcessPoolExecutor(1) as pool:
+        assert 8 == await workers_of(pool, cancel_grace=1.0).create_task(double, 4)
+        assert os.getpid() != await workers_of(pool, cancel_grace=1.0).create_task(os.getpid)
+
+
+def test_what_is_no_such_pool_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="a pool of threads"):
+        threads_of(WorkerPool(1))
+    with pytest.raises(InvalidArgumentError, match="a pool of processes"):
+        workers_of(object(), cancel_grace=1.0)
