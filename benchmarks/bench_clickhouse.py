@@ -2,7 +2,7 @@
 
 Usage: python -m benchmarks.bench_clickhouse [--quick] [--json FILE]
 
-A million rows (100 000 with --quick) of eight columns into one engine (chdb behind HTTP, in a process of its own).
+A million rows (300 000 with --quick) of eight columns into one engine (chdb behind HTTP, in a process of its own).
 "job": a handler yields dicts into ClickHouseIntervals, with all that a job does; "session": the same sink, emitted to
 by hand; "table": ClickHouseTable. "bare": dicts are gathered, made into tuples and inserted by the driver's async
 client, 100 000 at a time, into a table with the same types. Each subject runs in a process of its own, so that its
@@ -172,7 +172,7 @@ def main() -> None:
     if options.child:
         child(options.child, options.options, options.table, options.count)
         return
-    measures = measure(100_000 if options.quick else 1_000_000)
+    measures = measure(300_000 if options.quick else 1_000_000)
     if options.json:
         options.json.write_text(json.dumps(measures))
     for one in measures:

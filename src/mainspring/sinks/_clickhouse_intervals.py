@@ -24,6 +24,8 @@ from mainspring.storage import Querier
 log = logging.getLogger(__name__)
 
 BLOCK_BYTES: Final = 8 << 20
+FIRST_BLOCK_BYTES: Final = 1 << 20  # soon sent, so that tables are made while the next one is filled
+BREATH_BYTES: Final = 128 << 10  # then the loop gets a turn: else no byte of the block before would be sent meanwhile
 _WRITE: Final = "_write"
 _TOKEN: Final = "insert_deduplication_token"
 _LARGEST_WRITE: Final = 2**63 - 1
@@ -117,19 +119,26 @@ class IntervalRows:
         self._lines = RowLines(sink.label)
         self._buffer: list[bytes] = []
         self._size = 0
+        self._full_at = min(FIRST_BLOCK_BYTES, BLOCK_BYTES)
+        self._breath_at = min(BREATH_BYTES, self._full_at)
         self._blocks = 0
         self._in_flight: asyncio.Future[None] | None = None
 
     def take(self, item: object, key: str | None) -> bool:
-        """Take one item; tell whether a block is full."""
+        """Take one item; tell whether a block is full, or the loop should get a turn."""
         line = self._lines.line(item, self._tail)
         self._buffer.append(line)
         self._size += len(line)
         self.count += 1
-        return self._size >= BLOCK_BYTES
+        return self._size >= self._breath_at
 
     async def relieve(self) -> None:
-        """Send a block; waits for the one before, so that one is written while the next is filled."""
+        """Send a full block; waits for the one before, so that one is written while the next is filled."""
+        if self._size < self._full_at:
+            self._breath_at = min(self._size + BREATH_BYTES, self._full_at)
+            await asyncio.sleep(0)
+            return
+        self._full_at, self._breath_at = BLOCK_BYTES, min(BREATH_BYTES, BLOCK_BYTES)
         block, self._buffer, self._size = self._buffer, [], 0
         await self._landed()
         self._in_flight = asyncio.ensure_future(self._send(block))

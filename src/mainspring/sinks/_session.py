@@ -1,6 +1,6 @@
 """What one run emits, on its way to the sinks."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Any  # Any: items have any type
 
 from mainspring.base import to_us
@@ -25,6 +25,7 @@ class SinkSession:
         self._collectors: dict[int, Collector] = {}
         self._tickets: dict[int, tuple[Batcher, Ticket]] = {}
         self._labels: dict[int, str] = {}
+        self._quick: Collector | None = None  # takes what comes without key or sink, once it is known
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -69,6 +70,13 @@ class SinkSession:
         if collector.take(item, key):
             await collector.relieve()
 
+    def accept(self, item: Any) -> Awaitable[None] | None:
+        """Do what `emit` does, and return what is left to wait for; None when nothing is, as nearly always."""
+        collector = self._quick
+        if collector is None:
+            return self.emit(item)
+        return collector.relieve() if collector.take(item, None) else None
+
     async def finish(self) -> tuple[TransactionalWrite, ...]:
         """Wait until this run's own items are accepted; return the writes that travel with its finish.
 
@@ -78,7 +86,7 @@ class SinkSession:
         Raises:
             SinkWriteError: a sink did not accept some of them.
         """
-        self._ended = True
+        self._end()
         if getattr(self._default, "replaces", False) and self._run.interval_start is not None:
             await self._way_to(self._default)
         for batcher, ticket in self._tickets.values():
@@ -88,7 +96,7 @@ class SinkSession:
 
     async def discard(self) -> None:
         """Forget what was collected, withdraw what is queued or on disk; what a sink has in its hands stays there."""
-        self._ended = True
+        self._end()
         for batcher, ticket in self._tickets.values():
             batcher.withdraw(ticket)
             await self._sinks.forget(ticket)
@@ -106,7 +114,13 @@ class SinkSession:
         if number not in self._collectors:
             collector = await self._sinks.collector(target, self._run)
             self._collectors.setdefault(number, collector)  # another task of the run may have been first
+            if target is self._default and self._ordinal is None and not self._ended:
+                self._quick = self._collectors[number]
         return None
+
+    def _end(self) -> None:
+        self._ended = True
+        self._quick = None
 
     def _target(self, item: object, sink: str | None) -> object:
         return self._sinks.route(type(item)) if sink is None else self._sinks.named(sink)

@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 RETRY: Final = Backoff(0.1, maximum=2.0, jitter="full", max_tries=4)
 TIMEOUT: Final = 300.0
+_PIECE: Final = 512 << 10
 TOKEN: Final = "insert_deduplication_token"
 
 
@@ -184,7 +185,10 @@ class Querier(BaseClient):
         wanted = dict(settings or {})
 
         async def once() -> AsyncGenerator[bytes]:
-            yield data  # bytes the driver would send again by itself, whatever became of the first time
+            # Bytes the driver would send again by itself, whatever became of the first time. In pieces, since the loop
+            # of 3.11 moves all that is left of one at each turn.
+            for start in range(0, len(data), _PIECE):
+                yield data[start : start + _PIECE]
 
         return await self._call(
             lambda client: client.raw_insert(table, insert_block=once(), fmt=form, settings=wanted),

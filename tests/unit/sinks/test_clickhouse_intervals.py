@@ -61,6 +61,27 @@ async def test_a_longer_interval_replaces_the_shorter_ones_inside(querier: Queri
         assert [3, 5, 100, 101] == await numbers(querier, "longer")
 
 
+async def test_the_loop_turns_while_a_handler_that_never_waits_emits(
+    querier: Querier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_clickhouse_intervals, "BREATH_BYTES", 1_000)
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count_turns())
+    async with SinkSet() as sinks:
+        session = await begin(sinks, ClickHouseIntervals("turning", querier), run_of(0), *range(1000))
+        seen = turns
+        counting.cancel()
+        await session.discard()
+    assert seen >= 10  # 1000 rows have more than 10 000 bytes
+
+
 async def test_memory_holds_one_block_and_rows_that_were_sent_are_deleted_when_the_run_fails(
     querier: Querier, monkeypatch: pytest.MonkeyPatch
 ) -> None:

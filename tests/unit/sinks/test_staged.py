@@ -22,6 +22,28 @@ def database() -> Iterator[Database]:
     database.connection.close()
 
 
+async def test_accept_takes_what_emit_takes_and_waits_for_as_little(database: Database) -> None:
+    sinks = SinkSet()
+    await sinks.open(database)
+    session = sinks.session(run_of(), default=SqlTable("t"))
+    first = session.accept({"n": 0})
+    assert first is not None  # the way to the table is not known yet
+    await first
+    waits = 0
+    for n in range(1, 5_001):
+        pending = session.accept({"n": n})
+        if pending is not None:
+            waits += 1
+            await pending
+    assert 1 == waits  # for a full chunk
+    (write,) = await session.finish()
+    assert (5_001, {"t": 5_001}) == (write.count, session.counts)
+    late = session.accept({"n": 0})
+    assert late is not None
+    with pytest.raises(ClosedError):
+        await late
+
+
 async def test_a_staged_chunk_that_is_gone_fails_the_write(database: Database) -> None:
     sinks = SinkSet()
     await sinks.open(database)

@@ -88,10 +88,12 @@ async def call_handler(
 
 
 async def _drain(definition: JobDefinition, arguments: Mapping[str, object], ctx: JobContext) -> None:
-    emit = ctx.session.emit
+    accept = ctx.session.accept
     async with aclosing(definition.function(**arguments)) as items:
         async for item in items:
-            await emit(item)
+            pending = accept(item)
+            if pending is not None:
+                await pending
 
 
 def _drain_in_thread(
@@ -117,7 +119,9 @@ def _drain_in_thread(
 
 async def _emit_all(session: SinkSession, items: list[object]) -> None:
     for item in items:
-        await session.emit(item)
+        pending = session.accept(item)
+        if pending is not None:
+            await pending
 
 
 async def _in_worker(
