@@ -115,6 +115,7 @@ class FaultyStore:
 
     kind: Literal["memory", "sqlite", "postgresql", "mysql"] = "memory"
     location = "simulated"
+    look_interval = 0.0
 
     def __init__(self, inner: JobStore, audit: Audit, *, rate: float) -> None:
         self.inner = inner
@@ -224,6 +225,9 @@ class FaultyStore:
         if answer.alive:
             self._lease_ends[epoch] = sent + LEASE * 0.9  # what SQLite promises of a renewal
         return answer
+
+    def somebody_died(self) -> bool:
+        return self.inner.somebody_died()
 
     def lease_end(self, epoch: int) -> float:
         return self._lease_ends.get(epoch, -math.inf)

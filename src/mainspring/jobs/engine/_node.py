@@ -102,6 +102,9 @@ class Node:
             asyncio.create_task(beating, name="mainspring-heartbeat"),
             asyncio.create_task(watching, name="mainspring-lease"),
         ]
+        if 0.0 < self._store.look_interval < self._poll_interval:  # else every heartbeat finds out as fast
+            looking = keep_doing(self._look_for_deaths, asyncio.Event(), what="rescue runs of dead nodes")
+            self._tasks.append(asyncio.create_task(looking, name="mainspring-neighbours"))
 
     async def close(self, *, drain_timeout: float) -> None:
         """Stop claiming, let handlers end for `drain_timeout` seconds, then hand their runs back."""
@@ -299,6 +302,11 @@ class Node:
             log.debug("run %s was left by a dead node", record.run_id)
             self._on_end(record)
             self._wake.set()
+
+    async def _look_for_deaths(self) -> float:
+        if self._store.somebody_died() and not self._closing:
+            await self._rescue()
+        return self._store.look_interval
 
     async def _open_epoch(self) -> None:
         self.epoch = await self._store.open_node(node_name())

@@ -60,6 +60,7 @@ class MemoryStore(MemoryReads):
     """
 
     kind: Literal["memory", "sqlite", "postgresql", "mysql"] = "memory"
+    look_interval = 0.0
 
     def __init__(self, data: MemoryData | None = None, *, lease: float = math.inf) -> None:
         if lease <= 0:
@@ -125,6 +126,10 @@ class MemoryStore(MemoryReads):
     def report(self, reports: Sequence[Report]) -> Awaitable[None]:
         """Keep what running attempts have said so far; see `RunStore`."""
         return self._answer(partial(keep_reports, reports=reports))
+
+    def somebody_died(self) -> bool:
+        """Return False: `rescue` finds out."""
+        return False
 
     async def heartbeat(self, epoch: int) -> HeartbeatAnswer:
         """Renew the lease of an epoch; see `RunStore`."""

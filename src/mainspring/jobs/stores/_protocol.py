@@ -38,7 +38,13 @@ if TYPE_CHECKING:
 
 
 class RunStore(Protocol):
-    """The hot path: runs come, are claimed under a fence, and end."""
+    """The hot path: runs come, are claimed under a fence, and end.
+
+    Attributes:
+        look_interval: seconds between looks for nodes that have died; 0.0 when only `rescue` can find out.
+    """
+
+    look_interval: float
 
     def now(self) -> int:
         """Return the store's instant in UTC microseconds."""
@@ -93,6 +99,13 @@ class RunStore(Protocol):
         """Return until when, on the monotonic clock of this process, the lease of an epoch is known to hold.
 
         Counted from when the last good renewal was sent; never waits. Minus infinity for an epoch that is not ours.
+        """
+        ...
+
+    def somebody_died(self) -> bool:
+        """Tell whether a node is seen to be dead that was not at the last look; `rescue` then frees its runs.
+
+        Costs next to nothing and never waits.
         """
         ...
 

@@ -37,6 +37,7 @@ from mainspring.jobs.stores._sqlite_enqueue import Intake
 from mainspring.jobs.stores._sqlite_events import note_late
 from mainspring.jobs.stores._sqlite_finish import finish
 from mainspring.jobs.stores._sqlite_heart import Heart
+from mainspring.jobs.stores._sqlite_locks import Graveyard
 from mainspring.jobs.stores._sqlite_nodes import RENEWED_FROM, Nodes
 from mainspring.jobs.stores._sqlite_prune import prune
 from mainspring.jobs.stores._sqlite_reader import (
@@ -79,6 +80,7 @@ class SqliteStore(SqliteReads):
     """
 
     kind: Literal["memory", "sqlite", "postgresql", "mysql"] = "sqlite"
+    look_interval = 0.4
 
     def __init__(
         self,
@@ -103,6 +105,7 @@ class SqliteStore(SqliteReads):
         self._nodes = Nodes(None if in_memory else Path(path), lease=lease)
         threads = runner is None or isinstance(runner, ThreadRunner)
         self._heart = Heart(Path(path), lease=lease, max_block=max_block) if threads and not in_memory else None
+        self._graveyard = Graveyard(Path(path))
         self._lease = lease
         self._lease_ends: dict[int, float] = {}  # by epoch, as the answers of this loop's own writes tell
         self._turns: Turns = {}
@@ -205,6 +208,10 @@ class SqliteStore(SqliteReads):
         """Return until when the lease of an epoch is known to hold; see `RunStore`."""
         of_the_thread = -math.inf if self._heart is None else self._heart.lease_end(epoch)
         return max(self._lease_ends.get(epoch, -math.inf), of_the_thread)
+
+    def somebody_died(self) -> bool:
+        """Tell whether a node of this host has died since the last look; see `RunStore`."""
+        return self._graveyard.grew()
 
     async def rescue(self, *, max_rescues: int = 3) -> Sequence[RunRecord]:
         """Free the runs of dead epochs; see `RunStore`."""

@@ -11,6 +11,7 @@ from typing import Literal
 
 from mainspring.base import new_id
 
+_SUFFIX = ".lock"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -28,9 +29,11 @@ class NodeLock:
     def __init__(self, database: Path) -> None:
         folder = database.with_name(database.name + "-nodes")
         folder.mkdir(mode=0o700, exist_ok=True)
-        self.path = folder / f"{new_id()}.lock"
-        self._descriptor: int | None = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        self.path = folder / f"{new_id()}{_SUFFIX}"
+        unlocked = self.path.with_suffix(".new")  # nobody looks at it before it is locked
+        self._descriptor: int | None = os.open(unlocked, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        unlocked.rename(self.path)
 
     def release(self) -> None:
         """Remove the file and drop the lock; may be called again."""
@@ -47,12 +50,31 @@ def look(path: Path) -> Literal["held", "free", "missing"]:
     except FileNotFoundError:
         return "missing"
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: others may look in the same moment
     except BlockingIOError:
         return "held"
     finally:
         os.close(descriptor)
     return "free"
+
+
+class Graveyard:
+    """Tells when a lock is found free that was held: a few system calls for each node, none of them waits."""
+
+    def __init__(self, database: Path) -> None:
+        self._folder = database.with_name(database.name + "-nodes")
+        self._known: set[str] = set()  # to be free
+
+    def grew(self) -> bool:
+        """Look at all locks; tell whether one is free that was not at the last look."""
+        try:
+            names = [name for name in os.listdir(self._folder) if name.endswith(_SUFFIX)]
+        except FileNotFoundError:
+            names = []
+        free = {name for name in names if look(self._folder / name) == "free"}
+        grew = not free <= self._known
+        self._known = free
+        return grew
 
 
 def remove(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -376,3 +377,38 @@ async def test_runs_of_a_dead_node_are_taken_over_by_the_next_look(
 
         await eventually(taken)
     assert ["runs were left by a dead node: 2 of quick now succeeded"] == said()
+
+
+VICTIM = """
+import asyncio, sys
+from mainspring.jobs import JobApp
+
+async def main():
+    app = JobApp("victim", store="sqlite:///" + sys.argv[1], durability="process", schedule=False)
+
+    @app.job("quick")
+    async def quick():
+        print("began", flush=True)
+        await asyncio.Event().wait()
+
+    await app.run_job(quick)
+
+asyncio.run(main())
+"""
+
+
+async def test_the_run_of_a_killed_process_does_not_wait_for_the_next_heartbeat(tmp_path: Path) -> None:
+    app = JobApp("test", store=tmp_path / "state.db", poll_interval=600)
+    app.job("quick")(_ran_by("here"))
+    async with running(app):
+        command = [sys.executable, "-c", VICTIM, str(tmp_path / "state.db")]
+        victim = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        assert victim.stdout is not None
+        assert b"began\n" == await victim.stdout.readline()
+        victim.kill()
+        await victim.wait()
+
+        async def succeeded() -> bool:
+            return bool(await app.runs("quick", states=[RunState.SUCCEEDED]))
+
+        await eventually(succeeded)
