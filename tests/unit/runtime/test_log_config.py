@@ -198,13 +198,17 @@ def test_what_follows_a_sink_that_hangs_is_buffered(monkeypatch: pytest.MonkeyPa
     basic_config(log_format="plain", stream=(stream := Hanging()), flush_interval=0.0)
     logging.warning("first")
     (hung,) = logging.getLogger().handlers
+    assert isinstance(hung, BufferedHandler)
     basic_config(log_format="plain", stream=stream, buffered=False)
     (next_one,) = logging.getLogger().handlers
     assert isinstance(next_one, BufferedHandler)
     logging.warning("second")
     hung.flush()
+    writer = hung._thread
     gate.set()
     assert next_one.drain(30)
+    assert writer is not None
+    writer.join(30)  # it was given up, so nothing else waits for it
     assert {"first", "second"} == set(stream.getvalue().split())
 
 
