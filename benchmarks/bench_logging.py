@@ -51,8 +51,7 @@ def bare(stream: TextIO) -> Subject:
 
 
 def ours(stream: TextIO) -> Subject:
-    target = log_handler(LogFormat.plain, stream=stream)
-    target.setFormatter(FORMAT)
+    target = log_handler(LogFormat.stream, "%Y-%m-%d %H:%M:%S", stream)
     handler = BufferedHandler(target, buffer_size=1 << 20)
     return of_handler(handler, lambda: handler.drain(60))
 

@@ -21,14 +21,18 @@ from weakref import WeakSet
 
 from mainspring.base import Statistic
 from mainspring.errors import InvalidArgumentError
+from mainspring.runtime._log_format import ColorFormatter, LineFormatter
 
 DropPolicy: TypeAlias = Literal["drop-oldest", "drop-debug", "block"]
 Entry: TypeAlias = tuple[logging.LogRecord, Context]
+Waiting: TypeAlias = logging.LogRecord | Entry
 
 _MAX_BLOCK: Final = 5.0  # seconds; even the policy "block" must not stop a program for ever
 _MAX_FLUSH: Final = 5.0
 # What cannot change between the call and the thread; anything else is formatted by the caller.
 _SETTLED: Final = frozenset({str, int, float, bool, bytes, type(None), complex, date, datetime, timedelta, Decimal})
+# The very classes of formatters that look at the message and at what every record has, so at no context variable.
+_CONTEXT_FREE: Final[frozenset[type[object]]] = frozenset({type(None), LineFormatter, ColorFormatter})
 _handlers: "WeakSet[BufferedHandler]" = WeakSet()
 _forks_are_watched = False
 
@@ -95,14 +99,13 @@ class BufferedHandler(logging.Handler):
     def handle(self, record: logging.LogRecord) -> bool:
         """Take a record if the filters let it through; no lock, no waiting (but see the policy), no error."""
         try:
-            passed = cast("object", self.filter(record)) if self.filters else True
-            if passed:
-                # since Python 3.12 a filter may put another record in the place of this one
-                self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+            passed = _passed(self, record) if self.filters else record
+            if passed is not None:
+                self.emit(passed)
         except Exception:  # noqa: BLE001  # supervisor: a log call must not raise into its caller
             self.statistic.errors += 1
             return False
-        return bool(passed)
+        return passed is not None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Put a record into the buffer."""
@@ -112,7 +115,13 @@ class BufferedHandler(logging.Handler):
         queue = self._queue
         if len(queue) >= self._size and not self._make_room(record.levelno):
             return
-        queue.append((record, copy_context()))
+        # A context that waits, and its pair, are two more objects for the garbage collector, which runs in the callers:
+        # without them p99 at 10 000/s fell from 55 to 48 us, and from 50 to 36 in another run (busy machine).
+        target = self.target
+        if type(target) is BatchStreamHandler and type(target.formatter) in _CONTEXT_FREE and type(record.msg) is str:
+            queue.append((record, copy_context()) if target.filters else record)
+        else:
+            queue.append((record, copy_context()))
         self.statistic.records += 1
         if not self._wake.is_set():
             self._wake.set()
@@ -156,7 +165,7 @@ class BufferedHandler(logging.Handler):
 
     def forget(self) -> None:
         """Begin anew with an empty buffer and no thread; a forked child has neither."""
-        self._queue: deque[Entry] = deque()
+        self._queue: deque[Waiting] = deque()
         self._tickets: deque[threading.Event] = deque()
         self._wake = threading.Event()  # something waits
         self._hurry = threading.Event()  # do not gather, write now
@@ -186,7 +195,7 @@ class BufferedHandler(logging.Handler):
         self._thread = thread
         thread.start()
 
-    def _run(self, queue: deque[Entry]) -> None:
+    def _run(self, queue: deque[Waiting]) -> None:
         self.statistic.threads += 1
         while not self._closed or queue:
             self._wake.wait()
@@ -237,10 +246,10 @@ class BatchStreamHandler(TextHandler):
         """Format all records, each in its own context, and write them in one piece."""
         lines: list[str] = []
         for record, context in batch:
-            if self.filters and not self.filter(record):
-                continue
             try:
-                lines.append(context.run(self.format, record) + self.terminator)
+                passed = context.run(_passed, self, record) if self.filters else record
+                if passed is not None:
+                    lines.append(context.run(self.format, passed) + self.terminator)
             except Exception:  # noqa: BLE001  # supervisor: one record that cannot be formatted is reported
                 self.handleError(record)
         self._write("".join(lines))
@@ -261,13 +270,22 @@ class BatchStreamHandler(TextHandler):
                 select.select((), (stream,), ())
 
 
-def _take_all(queue: deque[Entry]) -> list[Entry]:
-    batch: list[Entry] = []
+def _passed(handler: logging.Handler, record: logging.LogRecord) -> logging.LogRecord | None:
+    """Return what the filters of a handler let through: since Python 3.12 they may replace the record."""
+    passed = cast("object", handler.filter(record))
+    if isinstance(passed, logging.LogRecord):
+        return passed
+    return record if passed else None
+
+
+def _take_all(queue: deque[Waiting]) -> list[Entry]:
+    taken: list[Waiting] = []
     try:
-        batch.extend(queue.popleft() for _ in range(len(queue)))
+        taken.extend(queue.popleft() for _ in range(len(queue)))
     except IndexError:
         pass  # a caller dropped the oldest in the meantime
-    return batch
+    nothing = Context()
+    return [one if isinstance(one, tuple) else (one, nothing) for one in taken]
 
 
 def _settle(record: logging.LogRecord) -> None:

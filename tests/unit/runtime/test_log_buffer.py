@@ -13,6 +13,7 @@ import pytest
 from mainspring.errors import InvalidArgumentError
 from mainspring.runtime import BufferedHandler, wrap_logging_handler
 from mainspring.runtime._log_buffer import BatchStreamHandler
+from mainspring.runtime._log_format import LineFormatter
 
 mark: ContextVar[str] = ContextVar("mark", default="none")
 
@@ -60,6 +61,63 @@ def test_records_arrive_in_order_with_the_callers_context(sink: Sink) -> None:
     logger.info("lost")
     handler.close()
     assert 2 == len(sink.seen)
+
+
+class Marked(LineFormatter):
+    """Looks at a context variable."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{super().format(record)} {mark.get()}"
+
+
+class Marking:
+    """A message that does."""
+
+    def __str__(self) -> str:
+        return f"message {mark.get()}"
+
+
+@pytest.mark.parametrize("who", ["formatter", "filter", "message", "nobody"])
+def test_lines_are_made_in_the_callers_context_by_whoever_looks_at_it(who: str) -> None:
+    stream = StringIO()
+    target = BatchStreamHandler(stream)
+    target.setFormatter((Marked if who == "formatter" else LineFormatter)("%(message)s"))
+    seen: list[str] = []
+
+    def let_through(record: logging.LogRecord) -> bool:
+        seen.append(mark.get())
+        return True
+
+    if who == "filter":
+        target.addFilter(let_through)
+    handler = BufferedHandler(target, flush_interval=0.0)
+    token = mark.set("mine")
+    logger_of(handler).info(Marking() if who == "message" else "message")
+    mark.reset(token)
+    handler.close()
+    expected = {"formatter": "message mine\n", "message": "message mine\n"}
+    assert expected.get(who, "message\n") == stream.getvalue()
+    assert (["mine"] if who == "filter" else []) == seen
+
+
+def test_a_filter_of_the_sink_drops_its_records_and_one_that_fails_costs_one_record(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stream = StringIO()
+    target = BatchStreamHandler(stream)
+
+    def picky(record: logging.LogRecord) -> bool:
+        return record.getMessage() != "no" and 1 / record.levelno > 0
+
+    target.addFilter(picky)
+    handler = BufferedHandler(target, flush_interval=0.0)
+    logger = logger_of(handler)
+    logger.setLevel(-1)
+    for level, message in ((20, "one"), (20, "no"), (0, "fails"), (20, "two")):
+        logger.handle(logger.makeRecord("test", level, __file__, 1, message, (), None))
+    handler.close()
+    assert "one\ntwo\n" == stream.getvalue()
+    assert "ZeroDivisionError" in capsys.readouterr().err
 
 
 @pytest.mark.stress
