@@ -347,6 +347,34 @@ async def test_closing_a_suspended_call_closes_the_function() -> None:
     assert closed == [True]
 
 
+@virtual
+async def test_call_that_is_closed_elsewhere_leaves_the_limits_there_alone() -> None:
+    """As the garbage collector does, in whatever task runs then."""
+
+    @timeout(3)
+    async def slow() -> None:
+        await asyncio.sleep(1)
+
+    coroutine = slow()
+    async with timeout(2):
+        coroutine.send(None)
+    async with timeout(5):
+        before = deadline()
+        coroutine.close()
+        assert before is not None
+        assert before == deadline() == own_deadline()
+
+
+@virtual
+async def test_calls_one_after_the_other_keep_the_limit_around() -> None:
+    async with timeout(10):
+        for _ in range(3):
+            await timeout(1)(asyncio.sleep)(0)
+            await timeout(1)(asyncio.sleep)(0.5)
+            assert deadline() == own_deadline() == 1010.0
+    assert deadline() is None
+
+
 def test_decorator_keeps_the_name_and_takes_coroutine_functions_only() -> None:
     @timeout(1)
     async def named() -> None:
