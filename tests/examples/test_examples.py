@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from tests.meta.support_tree import ROOT, SRC
 
-NEEDS_EXTRAS = {"candles", "echo_numbers", "market_bars"}
+NEEDS_EXTRAS = {"candles", "echo_numbers", "market_bars", "over_nats"}
 EXAMPLES = [
     pytest.param(path, id=path.stem, marks=[pytest.mark.extras] * (path.stem in NEEDS_EXTRAS))
     for path in sorted((ROOT / "examples").glob("*.py"))
@@ -74,6 +74,12 @@ def test_replies_to_numbers_come_odd_and_even(tmp_path: Path) -> None:
     said = run_example(ROOT / "examples" / "echo_numbers.py", tmp_path)
     assert "only lists of numbers are accepted" in said
     assert "odd: [3, 5] even: [2, 4, 6]" in said
+
+
+@pytest.mark.extras
+def test_words_cross_from_one_part_to_another(tmp_path: Path) -> None:
+    said = run_example(ROOT / "examples" / "over_nats.py", tmp_path)
+    assert {"tick 100", "tock 100", "gong 100", "all words were counted"} <= set(said.splitlines())
 
 
 @pytest.mark.extras

@@ -24,10 +24,15 @@ class Drawing(StrEnum):
 def flow(
     app: App,
     draw: Annotated[Drawing | None, typer.Option("--draw", help="show the topology and run nothing")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="run this stage or worker alone, as work or 1.0; may be repeated")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a dataflow until its sources end or Ctrl-C, then show what it did; or draw it."""
     loaded = load_flow(app)
+    if only:
+        loaded = loaded.part(*only)
     if draw is not None:
         typer.echo(loaded.describe(draw.value))
         return

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mainspring.dataflow._dataflow import Dataflow as Dataflow
+    from mainspring.dataflow._jetstream import JetStream as JetStream
     from mainspring.dataflow._outbound import Outbound as Outbound
     from mainspring.dataflow._plan import BuriedMessage as BuriedMessage
     from mainspring.dataflow._process import Process as Process
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mainspring.dataflow._topology import Scheme as Scheme
     from mainspring.dataflow._topology import Topology as Topology
     from mainspring.dataflow._topology import WebSocketCxn as WebSocketCxn
+    from mainspring.errors import EdgeUnavailableError as EdgeUnavailableError
     from mainspring.errors import StageFailedError as StageFailedError
 else:
     from mainspring.base import door
@@ -30,6 +32,7 @@ else:
         __name__,
         {
             "_dataflow": ("Dataflow",),
+            "_jetstream": ("JetStream",),
             "_outbound": ("Outbound",),
             "_plan": ("BuriedMessage",),
             "_process": ("Process",),
@@ -46,6 +49,6 @@ else:
                 "Topology",
                 "WebSocketCxn",
             ),
-            "mainspring.errors": ("StageFailedError",),
+            "mainspring.errors": ("EdgeUnavailableError", "StageFailedError"),
         },
     )

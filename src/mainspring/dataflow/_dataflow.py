@@ -1,12 +1,15 @@
 """`Dataflow`: a topology of processes that pass messages, declared, then run."""
 
 import asyncio
+import copy
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, Self, get_args
 
 from mainspring.base import Backoff
 from mainspring.dataflow._describe import describe_as_mermaid, describe_as_text
+from mainspring.dataflow._part import Part
 from mainspring.dataflow._plan import DeadLetterHook, Delivery, WorkerPlan, pack
 from mainspring.dataflow._statistics import DataflowStats
 from mainspring.dataflow._supervisor import Flow, Mode, Supervisor
@@ -65,14 +68,15 @@ class Dataflow:
             raise InvalidArgumentError(argument="stop_timeout", value=stop_timeout, expected="seconds > 0")
         self.name = name
         self.topology = Topology(tuple(topology))
-        self._flow = Flow(name, self.topology, mode, start_method, delivery, restart, _HEALTHY_AFTER, dead_letter)
+        part = Part.whole(self.topology)
+        self._flow = Flow(name, self.topology, mode, start_method, delivery, restart, _HEALTHY_AFTER, dead_letter, part)
         self._stop_timeout = stop_timeout
         self._supervisor: Supervisor | None = None
         if mode == "process" and start_method in ("forkserver", "spawn"):
             self._check_that_it_travels()
 
     def __repr__(self) -> str:
-        widths = "-".join(str(stage.width) for stage in self.topology.stages)
+        widths = "-".join(str(len(places)) for places in self._flow.part.places)
         return f"<Dataflow {self.name!r} {widths} {'running' if self._supervisor is not None else 'idle'}>"
 
     def describe(self, form: str = "text") -> str:
@@ -87,11 +91,31 @@ class Dataflow:
             return describe_as_text(self.name, self.topology)
         raise InvalidArgumentError(argument="form", value=form, expected="'text' or 'mermaid'")
 
+    def part(self, *names: str) -> "Dataflow":
+        """Return a dataflow that runs only some of the workers: the rest runs elsewhere, from the same declaration.
+
+        What crosses the border travels over NATS (`Edge(via=...)`). Stages whose senders run elsewhere wait for
+        messages until `stop()`. A worker's place may run in one part only.
+
+        Args:
+            names: stages by title or number ("work", "1"), or single places ("1.0").
+
+        Raises:
+            InvalidArgumentError: a name is none of these, or an edge without `via` crosses the border.
+            MisuseError: this one was started.
+        """
+        if self._supervisor is not None:
+            raise MisuseError(what=repr(self), problem="was started as a whole", hint="take the part before")
+        part = copy.copy(self)
+        part._flow = replace(self._flow, part=Part.chosen(self.topology, names))
+        return part
+
     def start(self) -> None:
         """Run until every source has ended, or until SIGINT or SIGTERM; then let everything be done. Blocks.
 
         Raises:
             StageFailedError: a worker died again and again.
+            EdgeUnavailableError: the NATS server of an edge cannot be used.
         """
         asyncio.run(self.run())
 

@@ -49,7 +49,8 @@ def _edge(stage: Stage) -> str:
     edge = stage.edge
     route = stage.route if edge.key is None else f"by {name_of(edge.key)}"
     filtered = stage.filter is not None if isinstance(stage, Runner) else any(one.filter for one in stage.networks)
-    words = [route, edge.overflow if edge.overflow != "block" else "", "filtered" if filtered else ""]
+    via = "" if edge.via is None else f"over the NATS stream {edge.via.stream}"
+    words = [route, edge.overflow if edge.overflow != "block" else "", "filtered" if filtered else "", via]
     return ", ".join(word for word in words if word)
 
 

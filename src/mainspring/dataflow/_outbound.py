@@ -42,6 +42,7 @@ class Outbound:
         self.on_full: Callable[[Outbound], None] = _nobody
         self.on_room: Callable[[Outbound], None] = _nobody
         self.wire: Wire | None = None
+        self.max_bytes = DEFAULT_MAX_FRAME_BYTES
         self._waiting: deque[tuple[bytes, Token | None]] = deque()
         self._in_flight: deque[tuple[bytes, Token | None]] = deque()
         self._acknowledged = 0  # on this wire
@@ -82,7 +83,7 @@ class Outbound:
 
         Raises:
             EncodeError: the message has no JSON form.
-            FrameTooLargeError: it is longer than 16 MiB.
+            FrameTooLargeError: it is longer than 16 MiB, or than the NATS server of its edge takes.
         """
         if self._accepts is not None and not self._accepts(message):
             return False
@@ -96,8 +97,8 @@ class Outbound:
     def send_encoded(self, data: bytes | memoryview) -> None:
         """Send what is JSON already, as it is."""
         size = len(data)
-        if size > DEFAULT_MAX_FRAME_BYTES:
-            raise FrameTooLargeError(size=size, max_bytes=DEFAULT_MAX_FRAME_BYTES)
+        if size > self.max_bytes:
+            raise FrameTooLargeError(size=size, max_bytes=self.max_bytes)
         if len(self._waiting) >= self._edge.max_waiting and self._edge.overflow != "block":
             self.dropped_count += 1
             if self._edge.overflow == "drop-newest":

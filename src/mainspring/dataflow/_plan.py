@@ -51,6 +51,8 @@ class WorkerPlan:
     dead_letter: DeadLetterHook | None
     acknowledged: int = 0
     restart_count: int = 0
+    drains: bool = True
+    """Whether everything that can come to it has come when it is told to finish."""
 
     @property
     def id(self) -> str:

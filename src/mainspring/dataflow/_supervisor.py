@@ -2,7 +2,8 @@
 
 No message passes through it (those of `read_pipes` aside). Each worker has a line to it, over which it gets the
 ends of its ways to others; a way is a socket pair whose ends the supervisor has given away and closed. When a
-worker dies, the next one in its place gets new ways, and its senders send again what was not acknowledged.
+worker dies, the next one in its place gets new ways, and its senders send again what was not acknowledged. An edge
+that a NATS stream carries has no ways: its workers talk to the server.
 """
 
 import asyncio
@@ -16,6 +17,8 @@ from mainspring.base import Backoff, current_clock
 from mainspring.dataflow._control import Control, Note, NoteKind, control_pair
 from mainspring.dataflow._feeder import Feeder
 from mainspring.dataflow._launch import Child, launch_inline, launch_process
+from mainspring.dataflow._nats_line import check_stream
+from mainspring.dataflow._part import Part
 from mainspring.dataflow._plan import DeadLetterHook, Delivery, WorkerPlan
 from mainspring.dataflow._statistics import FlowCounts
 from mainspring.dataflow._topology import Runner, Topology
@@ -29,7 +32,7 @@ Mode: TypeAlias = Literal["process", "inline"]
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A topology, and how to run it."""
+    """A topology, how to run it, and which workers of it run here."""
 
     title: str
     topology: Topology
@@ -39,6 +42,7 @@ class Flow:
     restart: Backoff
     healthy_after: float
     dead_letter: DeadLetterHook | None
+    part: Part
 
 
 @dataclass(slots=True, eq=False)
@@ -69,8 +73,7 @@ class Supervisor:
 
     def __init__(self, flow: Flow) -> None:
         self._flow = flow
-        stages = flow.topology.stages
-        self._levels = [[Seat(level, index) for index in range(stage.width)] for level, stage in enumerate(stages)]
+        self._levels = [[Seat(level, index) for index in places] for level, places in enumerate(flow.part.places)]
         self._feeders: dict[int, Feeder] = {}
         self._feeding: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
@@ -86,8 +89,13 @@ class Supervisor:
         """Start every worker, the last stage first; wait until all are ready.
 
         Raises:
+            EdgeUnavailableError: the server of an edge cannot be used; nothing was started.
             StageFailedError: a worker cannot start; all are ended.
         """
+        for level in self._flow.part.edges:
+            stage = self._flow.topology.stages[level]
+            if stage.edge.via is not None:
+                await check_stream(stage.edge.via, width=stage.width)
         self._make_feeders()
         for seat in reversed(self.seats):
             seat.task = asyncio.create_task(self._keep(seat), name=f"dataflow-keep-{seat.id}")
@@ -115,9 +123,10 @@ class Supervisor:
         if life is None:
             return
         self._stopping.set()
-        for seat in self._levels[0]:
-            if seat.index not in self._feeders:
-                self._tell_to_finish(seat)
+        for level in self._flow.part.entries:
+            for seat in self._levels[level]:
+                if level or seat.index not in self._feeders:
+                    self._tell_to_finish(seat)
         try:
             async with time_limit(timeout):
                 await asyncio.shield(life)
@@ -136,7 +145,7 @@ class Supervisor:
         """End stage after stage, each when nothing can come to it any more."""
         try:
             for level, seats in enumerate(self._levels):
-                if level:
+                if level not in self._flow.part.entries:
                     for seat in seats:
                         self._tell_to_finish(seat)
                 await self._until_ended(seats)
@@ -168,9 +177,10 @@ class Supervisor:
         if not isinstance(first, Runner) or first.read_pipes is None:
             return
         redelivers = self._flow.delivery == "at-least-once"
-        for index, fd in enumerate(first.read_pipes):
-            self._feeders[index] = Feeder(fd, edge=first.edge, redelivers=redelivers)
-            self._feeding.append(asyncio.create_task(self._feed(self._levels[0][index]), name=f"dataflow-pipe-{index}"))
+        for seat in self._levels[0]:
+            fd = first.read_pipes[seat.index]
+            self._feeders[seat.index] = Feeder(fd, edge=first.edge, redelivers=redelivers)
+            self._feeding.append(asyncio.create_task(self._feed(seat), name=f"dataflow-pipe-{seat.index}"))
 
     async def _feed(self, seat: Seat) -> None:
         """Feed a worker from its pipe until that ends, or the dataflow stops; then let it finish."""
@@ -274,6 +284,7 @@ class Supervisor:
             dead_letter=self._flow.dead_letter,
             acknowledged=seat.acknowledged,
             restart_count=seat.restart_count,
+            drains=seat.level not in self._flow.part.entries,
         )
         if self._flow.mode == "inline":
             return await launch_inline(plan, end)
@@ -292,10 +303,11 @@ class Supervisor:
             ours, theirs = socket.socketpair()
             seat.control.send(Note(NoteKind.INBOUND, index=0), theirs)
             await feeder.attach(ours)
-        if seat.level:
+        stages = self._flow.topology.stages
+        if seat.level and stages[seat.level].edge.via is None:
             for sender in self._levels[seat.level - 1]:
                 _join(sender, seat)
-        if not self._flow.topology.is_last(seat.level):
+        if not self._flow.topology.is_last(seat.level) and stages[seat.level + 1].edge.via is None:
             for receiver in self._levels[seat.level + 1]:
                 _join(seat, receiver)
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final, Literal, TypeAlias, get_args  # Any: messages are what a program makes them
 
 from mainspring.dataflow._checks import accepts, check_callable, check_choice, check_int, check_pipes, is_loopback
+from mainspring.dataflow._jetstream import JetStream
 from mainspring.errors import InvalidArgumentError
 from mainspring.transport import Connection
 
@@ -43,6 +44,7 @@ class Edge:
         overflow: what happens when `max_waiting` messages wait for one worker.
         max_in_flight: messages on their way to one worker and not acknowledged.
         max_waiting: messages that one sender keeps for one worker beyond those.
+        via: the stream of a NATS server that carries the messages, in place of sockets between local processes.
 
     Raises:
         InvalidArgumentError: a value is not of that kind.
@@ -53,6 +55,7 @@ class Edge:
     overflow: Overflow = "block"
     max_in_flight: int = 8192
     max_waiting: int = 8192
+    via: JetStream | None = None
 
     def __post_init__(self) -> None:
         check_choice("route", self.route, (None, *get_args(Route)))
@@ -248,6 +251,7 @@ class Topology:
                 self._check_networks(level, stage)
             else:
                 raise _refusal(level, stage, "a Runner or a NetworkRunner")
+        self._check_streams()
 
     def filter_of(self, level: int, index: int) -> Callable[[Any], object] | None:
         """Return what senders ask before a message travels to this worker."""
@@ -257,6 +261,18 @@ class Topology:
     def is_last(self, level: int) -> bool:
         """Whether nothing comes after this stage."""
         return level == len(self.stages) - 1
+
+    def _check_streams(self) -> None:
+        seen: set[str] = set()
+        for level, stage in enumerate(self.stages):
+            via = stage.edge.via
+            if via is None:
+                continue
+            if level == 0:
+                raise _refusal(level, via, "no via= in the first stage: nothing comes to it")
+            if via.stream in seen:
+                raise _refusal(level, via, "a stream for each edge")
+            seen.add(via.stream)
 
     def _check_runner(self, level: int, stage: Runner) -> None:
         if level and stage.read_pipes is not None:

@@ -10,6 +10,9 @@ from mainspring.dataflow._control import Control, Note, NoteKind
 from mainspring.dataflow._handler import Handler
 from mainspring.dataflow._ledger import Ledger, current_token
 from mainspring.dataflow._link import Inbound, Link, connect
+from mainspring.dataflow._nats_inbound import NatsInbound
+from mainspring.dataflow._nats_line import NatsLine
+from mainspring.dataflow._nats_sender import NatsSender
 from mainspring.dataflow._network import Network
 from mainspring.dataflow._outbound import Outbound
 from mainspring.dataflow._plan import WorkerPlan
@@ -18,6 +21,7 @@ from mainspring.dataflow._routing import make_router
 from mainspring.dataflow._topology import Runner
 
 _REPORT_SECONDS: Final = 0.5
+_FROM_STREAM: Final = -1
 _PROGRESS_SECONDS: Final = 0.005
 _TURN_MESSAGES: Final = 256
 _COUNTED: Final = ("sent_count", "sent_bytes", "acknowledged_count", "dropped_count", "lost_count", "redelivered_count")
@@ -42,6 +46,7 @@ class Worker:
         self._inbound: dict[int, Inbound] = {}
         self._readers: dict[int, asyncio.Task[None]] = {}
         self._network: Network | None = None
+        self._started = asyncio.Event()
         self._finish = asyncio.Event()
         self._progress = plan.acknowledged
         self._progress_is_due = False
@@ -52,6 +57,8 @@ class Worker:
             plan.following.route == "manual" and plan.following.edge.key is None
         )
         self._handler = Handler(plan, process, _ignore if chooses_itself else router)
+        self._stored = _make_stored_inbound(plan)
+        self._lines = _make_lines(plan, self._outbound, self._stored)
         self._callback = self._make_callback()
 
     async def run(self) -> None:
@@ -59,16 +66,18 @@ class Worker:
         listening = asyncio.create_task(self._listen(), name="dataflow-control")
         reporting = asyncio.create_task(self._report_often(), name="dataflow-report")
         working = asyncio.create_task(self._work(), name=f"dataflow-worker-{self._plan.id}")
+        keeping = [asyncio.create_task(line.keep(), name="dataflow-line") for line in self._lines]
         try:
-            await asyncio.wait([listening, working], return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                working.result()
+            await asyncio.wait([listening, working, *keeping], return_when=asyncio.FIRST_COMPLETED)
+            for task in (working, *keeping):
+                if task.done():
+                    task.result()
         except Exception as error:
             self._control.send(Note(NoteKind.FAILED, text=f"{type(error).__name__}: {error}"))
             await self._control.flush()
             raise
         finally:
-            tasks = [listening, reporting, working, *self._readers.values()]
+            tasks = [listening, reporting, working, *keeping, *self._readers.values()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -91,18 +100,27 @@ class Worker:
 
     async def _work(self) -> None:
         stage, process = self._plan.stage, self._handler.process
+        for line in self._lines:
+            await line.ready.wait()
         address = "" if self._network is None else await self._network.open()
         startup = stage.startup if isinstance(stage, Runner) else stage.networks[self._plan.index].startup
         await _call_startup(startup, process)
+        self._started.set()
         self._control.send(Note(NoteKind.READY, text=address))
+        if self._stored is not None:
+            self._readers[_FROM_STREAM] = asyncio.create_task(self._read_stored(self._stored), name="dataflow-stored")
         if isinstance(stage, Runner) and self._plan.level == 0 and stage.read_pipes is None:
             await self._run_source(stage.target)
         else:
             await self._finish.wait()
         if self._network is not None and self._plan.level == 0:
             await self._network.close()
+        if self._stored is not None:
+            await self._stored.finish(drains=self._plan.drains)
         await asyncio.gather(*self._readers.values())
         await process.until_done()
+        if self._stored is not None:
+            await self._stored.settle()
         self._report()
         self._control.send(Note(NoteKind.DONE))
         await self._control.flush()
@@ -160,11 +178,17 @@ class Worker:
         self._readers[index] = asyncio.create_task(self._read(index, inbound, before), name=f"dataflow-from-{index}")
 
     async def _read(self, index: int, inbound: Inbound, before: "asyncio.Task[None] | None") -> None:
+        await self._started.wait()
         if before is not None:
             await before  # what the sender's predecessor has sent comes first
         sender = f"{self._plan.level - 1}.{index}"
         while payloads := await inbound.take():
             await self._handler.handle_many(payloads, self._callback, inbound.ledger, sender)
+            await asyncio.sleep(0)
+
+    async def _read_stored(self, inbound: NatsInbound) -> None:
+        while payloads := await inbound.take():
+            await self._handler.handle_many(payloads, self._callback, inbound.ledger, "stream")
             await asyncio.sleep(0)
 
     def _note_progress(self, done_count: int) -> None:
@@ -198,6 +222,25 @@ def _make_outbound(plan: WorkerPlan) -> list[Outbound]:
     ]
     redelivers = plan.delivery == "at-least-once"
     return [Outbound(edge=following.edge, accepts=accepts, redelivers=redelivers) for accepts in filters]
+
+
+def _make_stored_inbound(plan: WorkerPlan) -> NatsInbound | None:
+    """Return what brings messages here from a NATS stream, if one carries the edge."""
+    edge = plan.stage.edge
+    if edge.via is None:
+        return None
+    return NatsInbound(receiver=plan.index, most=edge.max_in_flight, repeats=plan.delivery == "at-least-once")
+
+
+def _make_lines(plan: WorkerPlan, outbound: list[Outbound], stored: NatsInbound | None) -> list[NatsLine]:
+    """Return what keeps the ends of edges over NATS connected."""
+    lines: list[NatsLine] = []
+    if stored is not None and plan.stage.edge.via is not None:
+        lines.append(NatsLine(plan.stage.edge.via, [stored]))
+    if plan.following is not None and (via := plan.following.edge.via) is not None:
+        senders = [NatsSender(one, via, sender=plan.index, receiver=place) for place, one in enumerate(outbound)]
+        lines.append(NatsLine(via, senders))
+    return lines
 
 
 async def _call_startup(startup: Callback | None, process: Process) -> None:

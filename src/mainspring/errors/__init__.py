@@ -87,6 +87,7 @@ The tree (each class also inherits the standard class in brackets)::
     ├── NoEntrypointError [RuntimeError]       no program runs around the caller
     ├── ApplicationFailedError [RuntimeError]  what a server serves did not start or stop as it should
     ├── StageFailedError [RuntimeError]        a worker of a dataflow died again and again
+    ├── EdgeUnavailableError [ConnectionError]  the NATS server that carries an edge cannot be used
     └── JobError                               what jobs raise
         ├── UnknownJobError [KeyError]         no job of this id
         ├── UnknownBackfillError [KeyError]    no backfill of this id
@@ -183,6 +184,7 @@ from mainspring.errors._transport import ConnectionClosedOK as ConnectionClosedO
 from mainspring.errors._transport import HandshakeError as HandshakeError
 from mainspring.errors._transport import InsecureTransportError as InsecureTransportError
 from mainspring.errors._work import ApplicationFailedError as ApplicationFailedError
+from mainspring.errors._work import EdgeUnavailableError as EdgeUnavailableError
 from mainspring.errors._work import IdempotencyError as IdempotencyError
 from mainspring.errors._work import JobDefinitionError as JobDefinitionError
 from mainspring.errors._work import JobError as JobError
@@ -222,6 +224,7 @@ __all__ = [
     "CycleError",
     "DeadlineExceededError",
     "DecodeError",
+    "EdgeUnavailableError",
     "EncodeError",
     "FetchError",
     "FrameTooLargeError",

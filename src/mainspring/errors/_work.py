@@ -145,3 +145,20 @@ class StageFailedError(MainspringError, RuntimeError):
             tries=tries,
             reason=reason,
         )
+
+
+class EdgeUnavailableError(MainspringError, ConnectionError):
+    """The NATS server that carries an edge of a dataflow cannot be used."""
+
+    stream: str
+    address: str
+    reason: str
+
+    def __init__(self, *, stream: str, address: str, reason: str) -> None:
+        super().__init__(
+            f"the stream {stream!r} of the NATS server at {address} cannot be used: {reason}",
+            hint="is `nats-server -js` running there, and does it let this program in?",
+            stream=stream,
+            address=address,
+            reason=reason,
+        )

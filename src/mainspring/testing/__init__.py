@@ -2,8 +2,8 @@
 
 The pytest plugin (`-p mainspring.testing.plugin`) runs async tests and fixtures and looks for leaks; `run_job` runs
 one handler of a job; `VirtualClock` simulates time; `eventually` and `TestSignal` wait without sleeping; `FailNth` and
-the limits make things fail; `PythonChild` is a program to crash, `TCPProxy` a bad network, `ValkeyServer` and
-`ClickHouseServer` real servers to lean on, `NotifyGateway` one to notify.
+the limits make things fail; `PythonChild` is a program to crash, `TCPProxy` a bad network, `ValkeyServer`,
+`NatsServer` and `ClickHouseServer` real servers to lean on, `NotifyGateway` one to notify.
 """
 
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mainspring.testing._faults import FailNth as FailNth
     from mainspring.testing._limits import limit_descriptors as limit_descriptors
     from mainspring.testing._limits import limit_file_size as limit_file_size
+    from mainspring.testing._nats import NatsServer as NatsServer
     from mainspring.testing._run_job import run_job as run_job
     from mainspring.testing._signals import TestSignal as TestSignal
     from mainspring.testing._tcp_proxy import TCPProxy as TCPProxy
@@ -37,6 +38,7 @@ else:
             "_eventually": ("eventually",),
             "_faults": ("FailNth",),
             "_limits": ("limit_descriptors", "limit_file_size"),
+            "_nats": ("NatsServer",),
             "_run_job": ("run_job",),
             "_signals": ("TestSignal",),
             "_tcp_proxy": ("TCPProxy",),

@@ -8,6 +8,7 @@ import pytest
 
 from mainspring.runtime import Entrypoint, Service
 from mainspring.testing._clickhouse import ClickHouseServer
+from mainspring.testing._nats import NatsServer
 from mainspring.testing._tcp_proxy import TCPProxy
 
 
@@ -69,6 +70,13 @@ def unused_port_factory() -> Callable[[], int]:
 def unused_port(unused_port_factory: Callable[[], int]) -> int:
     """A TCP port of 127.0.0.1 that nobody uses now; prefer port 0 where the program can say what it got."""
     return unused_port_factory()
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[NatsServer]:
+    """A real NATS server that the tests of this run share; each uses streams of its own."""
+    with NatsServer(tmp_path_factory.mktemp("nats")) as server:
+        yield server
 
 
 @pytest.fixture

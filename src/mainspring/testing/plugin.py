@@ -5,7 +5,7 @@
   runs there.
 - Fixtures: `entrypoint` (a program on the loop of the test, with what the fixtures `services`, `entrypoint_kwargs`
   and `default_context` say), `virtual_clock`, `unused_port`, `unused_port_factory`, `localhost`, `tcp_proxy`,
-  `mainspring_count`, `valkey_server`, `clickhouse_server`.
+  `mainspring_count`, `valkey_server`, `nats_server`, `clickhouse_server`.
 - With `mainspring_leaks = true` in the ini file every test is checked for tasks, threads, descriptors and
   child processes that it leaves behind; `@pytest.mark.allow_leaks("threads", reason=...)` excuses one.
 
@@ -34,6 +34,7 @@ from mainspring.testing.fixtures import default_context as default_context
 from mainspring.testing.fixtures import entrypoint as entrypoint
 from mainspring.testing.fixtures import entrypoint_kwargs as entrypoint_kwargs
 from mainspring.testing.fixtures import localhost as localhost
+from mainspring.testing.fixtures import nats_server as nats_server
 from mainspring.testing.fixtures import services as services
 from mainspring.testing.fixtures import tcp_proxy as tcp_proxy
 from mainspring.testing.fixtures import unused_port as unused_port

@@ -51,6 +51,13 @@ def test_what_it_did_is_shown_as_a_table(file: str, capsys: pytest.CaptureFixtur
     assert "small: 1 take" in capsys.readouterr().out
 
 
+def test_only_a_part_of_it_runs_when_that_is_asked_for(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == run_command_line(["flow", file, "--only", "numbers", "--only", "1", "--json"])
+    assert [0, 10] == [stage["handled_count"] for stage in json.loads(capsys.readouterr().out)["stages"]]
+    assert 2 == run_command_line(["flow", file, "--only", "numbers"])
+    assert "hint: Edge(via=JetStream(...)) lets an edge cross machines" in capsys.readouterr().err
+
+
 def test_a_module_must_have_one_dataflow(file: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert 2 == run_command_line(["flow", f"{file}:numbers"])
     assert "'numbers' to be a Dataflow" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,27 @@ async def test_other_start_methods_do_the_same(start_method: str, collector: Col
 def test_start_blocks_until_all_is_done(collector: Collector) -> None:
     Dataflow("f", [Runner(count_to_100), Runner(double), Runner(collector)]).start()
     assert [2 * n for n in range(100)] == numbers(collector.lines())
+
+
+async def test_no_message_is_handled_before_startup_is_over() -> None:
+    is_on_its_way, seen = asyncio.Event(), list[bool]()
+
+    def source(p: Process) -> Iterator[int]:
+        yield 1
+        is_on_its_way.set()
+
+    async def startup(p: Process) -> None:
+        await is_on_its_way.wait()
+        for _ in range(100):  # time enough for the message to get here
+            await asyncio.sleep(0)
+        p.state["is_set_up"] = True
+
+    def target(p: Process, number: int) -> None:
+        seen.append(p.state["is_set_up"] is True)
+
+    async with Dataflow("f", [Runner(source), Runner(target, startup=startup)], mode="inline") as flow:
+        await flow.wait()
+    assert [True] == seen
 
 
 @every_mode

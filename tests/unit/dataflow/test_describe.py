@@ -2,7 +2,7 @@
 
 import os
 
-from mainspring.dataflow import Edge, NetworkMode, NetworkRunner, Runner, Topology, WebSocketCxn
+from mainspring.dataflow import Edge, JetStream, NetworkMode, NetworkRunner, Runner, Topology, WebSocketCxn
 from mainspring.dataflow._describe import describe_as_mermaid, describe_as_text
 
 
@@ -49,6 +49,12 @@ def test_mermaid_has_boxes_and_arrows() -> None:
         '    n2_1(["connects to ws://feed/x"])',
         "    s2 --> n2_1",
     ]
+
+
+def test_an_edge_over_a_stream_says_so() -> None:
+    edge = Edge(via=JetStream(stream="trades"))
+    text = describe_as_text("f", Topology((Runner(trades), Runner(candle, edge=edge))))
+    assert "  | round-robin, over the NATS stream trades" in text.splitlines()
 
 
 def test_clients_of_the_first_stage_point_into_it() -> None:

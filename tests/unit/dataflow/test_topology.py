@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mainspring.dataflow import Edge, NetworkMode, NetworkRunner, Runner, Topology, WebSocketCxn
+from mainspring.dataflow import Edge, JetStream, NetworkMode, NetworkRunner, Runner, Topology, WebSocketCxn
 from mainspring.errors import InvalidArgumentError
 
 
@@ -19,6 +19,10 @@ def target(p: object, message: object) -> None: ...
 
 def network(**options: Any) -> NetworkRunner:
     return NetworkRunner([WebSocketCxn(**options)])
+
+
+def over(stream: str) -> Edge:
+    return Edge(via=JetStream(stream=stream))
 
 
 def topology(*stages: Any) -> Topology:
@@ -37,6 +41,11 @@ def topology(*stages: Any) -> Topology:
         (
             lambda: topology(network(forward_from_client=target, forward_from_internal=target), Runner(target)),
             "nothing comes to it",
+        ),
+        (lambda: topology(Runner(source, edge=over("a"))), "nothing comes to it"),
+        (
+            lambda: topology(Runner(source), Runner(target, edge=over("a")), Runner(target, edge=over("a"))),
+            r"topology\[2\].*a stream for each edge",
         ),
         (lambda: NetworkRunner([]), "at least one WebSocketCxn"),
         (lambda: NetworkRunner([target]), "at least one WebSocketCxn"),  # type: ignore[list-item]  # wrong on purpose

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from mainspring.errors import ChildStartError
-from mainspring.testing import ValkeyServer, _valkey
+from mainspring.testing import ValkeyServer, _local_server, _valkey
 
 pytestmark = pytest.mark.extras
 
@@ -67,7 +67,7 @@ def test_program_is_looked_for_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_server_that_takes_too_long_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_valkey, "_START_SECONDS", 0.0)
+    monkeypatch.setattr(_local_server, "_START_SECONDS", 0.0)
     with pytest.raises(ChildStartError):
         ValkeyServer().start()
 

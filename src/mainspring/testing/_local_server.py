@@ -1,0 +1,128 @@
+"""A server program of one's own on 127.0.0.1: on a free port, killed, paused, started again on the same port."""
+
+import os
+import selectors
+import signal
+import socket
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Final, Self
+
+from mainspring.base import current_clock
+from mainspring.errors import ChildStartError
+
+_START_SECONDS: Final = 30.0
+_STOP_SECONDS: Final = 10.0
+_PORTS_TRIED: Final = 5
+
+
+class LocalServer(ABC):
+    """What the servers of this room share. Subclasses say which program, with which options, and when it is ready.
+
+    Args:
+        options: further options of the server.
+
+    Raises:
+        ChildStartError: (from `start`) there is no such program, or it did not start.
+    """
+
+    _says_when_ready: bytes
+
+    def __init__(self, *options: str) -> None:
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = 0
+
+    def __repr__(self) -> str:
+        state = "stopped" if self._process is None else f"pid {self._process.pid}"
+        return f"<{type(self).__name__} port {self._port}, {state}>"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.kill()
+
+    @property
+    def port(self) -> int:
+        """Where it listens; the same after every start."""
+        return self._port
+
+    def start(self) -> None:
+        """Start it, and wait until it accepts connections."""
+        program = self._find_program()
+        chosen = self._port
+        for _ in range(_PORTS_TRIED):
+            self._port = chosen or _free_port()
+            if self._starts(program):
+                return
+        raise ChildStartError(child=program, reason=f"it accepted no connections on port {self._port}")
+
+    def kill(self) -> None:
+        """Kill it, as a crash would."""
+        self._send(signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait(_STOP_SECONDS)
+            if self._process.stdout is not None:
+                self._process.stdout.close()
+            self._process = None
+
+    def pause(self) -> None:
+        """Stop it in the middle of whatever it does, with its connections open."""
+        self._send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._send(signal.SIGCONT)
+
+    @abstractmethod
+    def _find_program(self) -> str:
+        """Return the path of the program."""
+
+    @abstractmethod
+    def _arguments(self) -> Sequence[str]:
+        """Return what the program needs to listen on this port."""
+
+    def _send(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def _starts(self, program: str) -> bool:
+        self._process = subprocess.Popen(
+            [program, *self._arguments(), *self._options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            start_new_session=True,
+        )
+        if self._is_ready():
+            return True
+        self.kill()
+        return False
+
+    def _is_ready(self) -> bool:
+        """Read its log until it says so; False when it ends or takes too long."""
+        if self._process is None or self._process.stdout is None:
+            return False
+        clock, said = current_clock(), b""
+        end = clock.monotonic() + _START_SECONDS
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            while selector.select(max(0.0, end - clock.monotonic())):
+                part = os.read(self._process.stdout.fileno(), 65536)
+                said += part
+                if self._says_when_ready in said:
+                    return True
+                if not part:
+                    return False
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

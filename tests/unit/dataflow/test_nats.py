@@ -1,0 +1,84 @@
+"""A connection to a NATS server says clearly why it cannot be used, and stores a message once."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from mainspring.base import new_id
+from mainspring.dataflow import JetStream
+from mainspring.dataflow.nats import NatsSession
+from mainspring.errors import EdgeUnavailableError
+from mainspring.testing import NatsServer
+
+pytestmark = pytest.mark.extras
+
+
+def stream_on(server: NatsServer) -> JetStream:
+    return JetStream(stream=new_id(), url=server.url)
+
+
+async def test_a_server_that_is_away_is_named_without_its_password(unused_port: int) -> None:
+    session = NatsSession(JetStream(stream="numbers", url=f"nats://me:secret@127.0.0.1:{unused_port}"))
+    with pytest.raises(
+        EdgeUnavailableError, match=f"'numbers' of the NATS server at nats://127.0.0.1:{unused_port} "
+    ) as e:
+        await session.open()
+    await session.close()
+    assert "secret" not in str(e.value)
+    assert "nats-server -js" in (e.value.hint or "")
+
+
+async def test_a_server_that_does_not_let_us_in_is_an_error(tmp_path: Path) -> None:
+    with NatsServer(tmp_path, "--user", "me", "--pass", "secret") as server:
+        with pytest.raises(EdgeUnavailableError, match="cannot be used"):
+            await NatsSession(stream_on(server)).open()
+        inside = NatsSession(JetStream(stream="a", url=server.url.replace("://", "://me:secret@")))
+        await inside.open()
+        await inside.close()
+
+
+async def test_a_stream_of_somebody_else_is_left_alone(nats_server: NatsServer) -> None:
+    stream = stream_on(nats_server)
+    session = NatsSession(stream)
+    await session.open()
+    await session._jetstream.add_stream(name=f"{stream.stream}-theirs", subjects=["their.orders"])
+    theirs = NatsSession(JetStream(stream=f"{stream.stream}-theirs", url=nats_server.url))
+    with pytest.raises(EdgeUnavailableError, match="is no edge of a dataflow: choose another name"):
+        await theirs.open()
+    await session.close()
+
+
+async def test_a_message_with_the_same_id_is_stored_once(nats_server: NatsServer) -> None:
+    stream = stream_on(nats_server)
+    session = NatsSession(stream)
+    await session.open()
+    subject = stream.subject(0, 0)
+    for message_id in ("1", "2", "2"):
+        await (await session.publish(subject, b"x", message_id))
+    assert {subject: 2} == await session.count_stored(f"{stream.stream}.>")
+    await session.close()
+
+
+async def test_the_longest_message_leaves_room_for_its_headers(nats_server: NatsServer) -> None:
+    stream = stream_on(nats_server)
+    session = NatsSession(stream)
+    await session.open()
+    await (await session.publish(stream.subject(0, 0), bytes(session.max_bytes), "1"))
+    assert 1000 < session.max_bytes < 1 << 20
+    await session.close()
+
+
+async def test_the_loss_of_the_server_is_heard(tmp_path: Path) -> None:
+    with NatsServer(tmp_path) as server:
+        session = NatsSession(stream_on(server))
+        await session.open()
+        server.kill()
+        async with asyncio.timeout(20):
+            await session.lost.wait()
+        first = session.reason
+        session.fail("something later")
+        assert first == session.reason != ""
+        with pytest.raises(EdgeUnavailableError):
+            await session.count_unfinished(0)
+        await session.close()
