@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 
 from mainspring.errors import (
     ClosedError,
@@ -26,7 +26,7 @@ from mainspring.jobs.engine._following import FollowUps
 from mainspring.jobs.engine._metrics import RunMetrics
 from mainspring.jobs.engine._results import RunResult
 from mainspring.jobs.engine._scheduler import starts_of
-from mainspring.jobs.engine._settings import AppSettings, SettingsSource
+from mainspring.jobs.engine._settings import OF_SETTINGS, AppSettings, SettingsSource
 from mainspring.jobs.engine._sight import Sight
 from mainspring.jobs.engine._slots import live_reserve_of
 from mainspring.jobs.engine._steering import Steering
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 
 # What an app needs when it is open is imported then: `from mainspring.jobs import JobApp` is part of every start.
 
-KEEP_MOST: Final = Retention()
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -86,8 +85,9 @@ class JobApp(Steering, FollowUps, Sight, Service):
         spool: a folder for items of sinks with `on_failure="spool"` that these did not take; by default beside the
             store's file, else in the state directory.
         spool_bytes: what the spool of one process may take on disk.
-        retention: which ended runs stay in the history; the rest is removed now and then while the app is open. None
-            keeps all. What is done, and what failed, is known for ever.
+        retention: which ended runs stay in the history, by default what the settings say, else the newest 100 000 of
+            each job and state; the rest is removed now and then while the app is open. None keeps all. What is done,
+            and what failed, is known for ever.
         settings: where the settings come from, the tables `[jobs.ID]` among them, whose keys replace those of
             the jobs' own config; by default `mainspring.toml` in the working directory and the variables
             `MAINSPRING__...`, which are looked at again every `poll_interval` seconds while runs start.
@@ -108,7 +108,7 @@ class JobApp(Steering, FollowUps, Sight, Service):
         schedule: bool = True,
         spool: "str | Path | None" = None,
         spool_bytes: int = SPOOL_BYTES,
-        retention: Retention | None = KEEP_MOST,
+        retention: Retention | None = OF_SETTINGS,
         settings: "ConfigLoader | None" = None,
     ) -> None:
         from pathlib import Path
@@ -234,7 +234,7 @@ class JobApp(Steering, FollowUps, Sight, Service):
             poll_interval=self._poll_interval,
             cancel_grace=self._cancel_grace,
             settings=self._settings,
-            retention=self._retention,
+            retention=None if self._retention is None else self.kept,
         )
         await store.open()
         try:

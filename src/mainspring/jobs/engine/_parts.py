@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any  # Any: what a resource gives may be anything
@@ -88,7 +88,7 @@ class OpenApp:
         poll_interval: float,
         cancel_grace: float,
         settings: SettingsSource,
-        retention: Retention | None,
+        retention: Callable[[], Retention] | None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.store = store

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 from mainspring.base import current_random
@@ -47,9 +47,13 @@ async def _prune_one(store: JobStore, retention: Retention, job_id: str, state: 
 
 
 class Pruner:
-    """Prunes the history of an app's jobs now and then while it is open."""
+    """Prunes the history of an app's jobs now and then while it is open.
 
-    def __init__(self, store: JobStore, retention: Retention, jobs: Collection[str]) -> None:
+    Args:
+        retention: returns what is to stay, asked before each pass.
+    """
+
+    def __init__(self, store: JobStore, retention: Callable[[], Retention], jobs: Collection[str]) -> None:
         self._store = store
         self._retention = retention
         self._jobs = jobs
@@ -64,7 +68,7 @@ class Pruner:
         if self._first:  # a program that was started for a minute has other things to do
             self._first = False
             return pause
-        pruned = await prune(self._store, self._retention, jobs=self._jobs)
+        pruned = await prune(self._store, self._retention(), jobs=self._jobs)
         if pruned:
             log.info("%d runs that ended long ago were removed from the history", pruned)
         return pause

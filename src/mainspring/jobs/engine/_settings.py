@@ -2,17 +2,46 @@
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final  # Any: a config holds plain JSON
+from typing import TYPE_CHECKING, Any, Final, Literal  # Any: a config holds plain JSON
 
 import msgspec
 
 from mainspring.base import current_clock
 from mainspring.errors import ConfigError
+from mainspring.jobs.model import Keep, Retention
 
 if TYPE_CHECKING:
     from mainspring.tools import ConfigLoader
 
 log = logging.getLogger(__name__)
+
+
+class KeepTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A `Keep` in a settings file."""
+
+    count: int | None = None
+    age: float | None = None
+
+    def __post_init__(self) -> None:
+        Keep(count=self.count, age=self.age)  # refuses what cannot be
+
+
+class RetentionTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A `Retention` in a settings file; a misspelt state would remove what somebody wants to keep."""
+
+    succeeded: KeepTable | Literal["all"] | None = None
+    failed: KeepTable | Literal["all"] | None = None
+    cancelled: KeepTable | Literal["all"] | None = None
+    skipped: KeepTable | Literal["all"] | None = None
+
+    def retention(self) -> Retention:
+        """Return what it says; a state that it does not name has its default."""
+        said: dict[str, Keep] = {}
+        for name in self.__struct_fields__:
+            given: KeepTable | str | None = getattr(self, name)
+            if given is not None:
+                said[name] = Keep(count=given.count, age=given.age) if isinstance(given, KeepTable) else Keep()
+        return Retention(**said)
 
 
 class AppSettings(msgspec.Struct, frozen=True):
@@ -21,15 +50,20 @@ class AppSettings(msgspec.Struct, frozen=True):
     Args:
         store: as `JobApp(store=)`, for apps that are given none.
         state_dir: the directory of what the app keeps by default.
+        retention: as `JobApp(retention=)`, for apps that are given none: a table for each state, as
+            `[retention.failed]`, with `count`, `age` (seconds) or both, or "all".
         jobs: by job id, keys that replace those of the config in its declaration.
     """
 
     store: str | None = None
     state_dir: str = ".mainspring"
+    retention: RetentionTable = RetentionTable()
     jobs: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict[str, dict[str, Any]])  # Any: as above
 
 
 DEFAULTS: Final = AppSettings()
+OF_SETTINGS: Final = Retention()
+"""Stands for what the settings say, in the place of a retention."""
 
 
 class SettingsSource:
@@ -62,11 +96,15 @@ class SettingsSource:
         self._last = self._loader.load(AppSettings)
         return self._last
 
-    def of_job(self, job_id: str) -> Mapping[str, Any]:  # Any: as above
-        """Return what they say about a job."""
+    def now(self) -> AppSettings:
+        """Return the last good ones."""
         if current_clock().monotonic() >= self._next:
             self._look_again()
-        return self._last.jobs.get(job_id, {})
+        return self._last
+
+    def of_job(self, job_id: str) -> Mapping[str, Any]:  # Any: as above
+        """Return what they say about a job."""
+        return self.now().jobs.get(job_id, {})
 
     def _look_again(self) -> None:
         try:

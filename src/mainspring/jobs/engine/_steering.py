@@ -15,7 +15,7 @@ from mainspring.jobs.engine._overrides import read_schedule
 from mainspring.jobs.engine._registry import make_schedule
 from mainspring.jobs.engine._results import ScheduleVersion
 from mainspring.jobs.engine._scheduler import starts_of
-from mainspring.jobs.engine._settings import AppSettings, SettingsSource
+from mainspring.jobs.engine._settings import OF_SETTINGS, AppSettings, SettingsSource
 from mainspring.jobs.model import (
     ABSENT,
     ConfigChange,
@@ -203,6 +203,11 @@ class Steering(Declarations, ABC):
         rows = await opened.store.schedules(self._registry[job].job_id, limit=limit)
         return [schedule_version(row) for row in rows]
 
+    def kept(self) -> Retention:
+        """Return which ended runs stay: as the app was told when it was made, else as its settings say now."""
+        given = self._retention
+        return self._settings.now().retention.retention() if given is None or given is OF_SETTINGS else given
+
     async def prune(self, retention: Retention | None = None) -> int:
         """Remove now what is not to be kept of the history of all jobs in the store; return how many runs.
 
@@ -214,7 +219,7 @@ class Steering(Declarations, ABC):
         from mainspring.jobs.engine._retention import prune
 
         opened = await self.open()
-        return await prune(opened.store, retention or self._retention or Retention())
+        return await prune(opened.store, retention or self.kept())
 
     async def upgrade(self) -> tuple[int | None, int]:
         """Bring the store's schema up to date; return (the version that was there, or None without any; ours).

@@ -1,17 +1,19 @@
 """The history of an app is pruned now and then, and when somebody asks for it."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from tests.unit.jobs.engine.support_engine import running
 
+from mainspring.errors import ConfigError
 from mainspring.jobs import DataInterval, JobApp, Keep, Retention
 from mainspring.jobs.engine import _retention
-from mainspring.jobs.engine._app import KEEP_MOST
+from mainspring.jobs.engine._settings import OF_SETTINGS
 from mainspring.testing import VirtualClock
 
 
-def make_app(retention: Retention | None = KEEP_MOST) -> JobApp:
+def make_app(retention: Retention | None = OF_SETTINGS) -> JobApp:
     app = JobApp("kept", store="memory", poll_interval=600, retention=retention)
 
     @app.job("load", every=600)
@@ -22,6 +24,10 @@ def make_app(retention: Retention | None = KEEP_MOST) -> JobApp:
 
 
 START = datetime(2013, 1, 1, tzinfo=UTC)  # of the virtual clock
+
+
+def write_settings(text: str) -> None:
+    Path("mainspring.toml").write_text(text)
 
 
 async def kept(app: JobApp) -> int:
@@ -42,6 +48,45 @@ async def test_an_open_app_prunes_now_and_then(virtual_clock: VirtualClock) -> N
         await virtual_clock.advance(5 * 3600 + 300)
         assert 5 <= await kept(app) <= 5 + 7  # what came since the last pass, an hour ago at most
         assert [] == await app.gaps("load")
+
+
+async def test_the_settings_say_what_stays_and_are_looked_at_again(
+    virtual_clock: VirtualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_settings("[retention]\nsucceeded = { age = 7200.0 }\n")
+    app = make_app()
+    async with running(app):
+        assert Keep(age=7200.0) == app.kept().succeeded
+        assert Retention().failed == app.kept().failed
+        await virtual_clock.advance(5 * 3600 + 300)
+        assert 12 <= await kept(app) <= 12 + 7
+        write_settings("[retention.succeeded]\ncount = 3\n")
+        await virtual_clock.advance(2 * 3600)
+        assert 3 <= await kept(app) <= 3 + 7
+        write_settings("[retention]\nsucceeded = 'all'\n")
+        await virtual_clock.advance(600)
+        assert Keep() == app.kept().succeeded
+    given = make_app(Retention(succeeded=Keep(count=1)))
+    assert Keep(count=1) == given.kept().succeeded, "what the code gives counts more"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("succeeded = { count = -1 }", "at least 0"),
+        ("sucseeded = 'all'", "sucseeded"),
+        ("failed = 3", "failed"),
+        ("failed = { aeg = 3 }", "aeg"),
+    ],
+)
+async def test_settings_of_a_retention_that_cannot_be_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_settings(f"[retention]\n{text}\n")
+    with pytest.raises(ConfigError, match=said):
+        await make_app().open()
 
 
 async def test_pruning_on_request_goes_on_until_nothing_is_left_to_do(
