@@ -3,12 +3,11 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.tools.support_webhooks import LARK_OK, OK, served
 
 from mainspring.base import Backoff, current_clock
 from mainspring.errors import ConfigError, InvalidArgumentError, LimitTimeoutError, MissingConfigError, NotifyError
@@ -20,38 +19,6 @@ pytestmark = pytest.mark.extras
 
 QUICK = Backoff(0.001, maximum=0.002, max_tries=4)
 CARD = {"msg_type": "interactive", "card": {"elements": [{"tag": "div"}]}}
-
-
-@asynccontextmanager
-async def served(*answers: Any) -> AsyncGenerator[tuple[str, list[dict[str, Any]]]]:
-    """A webhook that gives these answers in turn, the last one for ever, and the bodies that it was sent."""
-    from aiohttp import web
-
-    bodies: list[dict[str, Any]] = []
-    left = list(answers)
-
-    async def hook(request: web.Request) -> web.Response:
-        assert "application/json" == request.content_type
-        bodies.append({**await request.json(), "KEY": request.headers["Idempotency-Key"], "PATH": request.path})
-        answer = left.pop(0) if len(left) > 1 else left[0]
-        if isinstance(answer, asyncio.Event):
-            await answer.wait()
-            return web.Response()
-        return web.Response(**answer)
-
-    app = web.Application()
-    app.router.add_post("/{path:.*}", hook)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook/secret-part", bodies
-    finally:
-        await runner.cleanup()
-
-
-OK = {"text": "ok"}
-LARK_OK = {"text": '{"code": 0}'}
 
 
 async def test_a_gateway_keeps_channels() -> None:

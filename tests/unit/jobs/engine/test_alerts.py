@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 from tests.unit.jobs.engine.support_engine import START, at, make_app, running
+from tests.unit.tools.support_webhooks import LARK_OK, OK, served
 
+from mainspring.base import Backoff
 from mainspring.errors import InvalidArgumentError, JobDefinitionError
 from mainspring.jobs import Alert, AlertChannel, JobApp, RunState
 from mainspring.jobs.engine import _alerts
 from mainspring.testing import VirtualClock
+from mainspring.tools import LarkBot, Notifier, SlackBot
 
 
 class Channel:
@@ -29,6 +32,10 @@ class Channel:
 
 async def fails() -> None:
     raise OSError("disk is full")
+
+
+async def leaks(config: dict[str, str]) -> None:
+    raise OSError(f"refused {config['password']}")
 
 
 async def test_only_the_last_attempt_alerts(tmp_path: Path) -> None:
@@ -88,6 +95,28 @@ async def test_a_channel_is_a_notifier_one_of_its_channels_or_a_resource(tmp_pat
         ((where, text),) = channel.sent
         assert where == ("ops" if "channel" in form else "alerts")
         assert text.startswith("load failed after 1 attempt: OSError: disk is full")
+
+
+@pytest.mark.extras
+async def test_a_real_notifier_posts_the_sentence_to_its_webhooks(tmp_path: Path) -> None:
+    async with (
+        served({"status": 429, "headers": {"Retry-After": "0"}}, OK) as (slack, slack_bodies),
+        served(LARK_OK) as (lark, lark_bodies),
+        Notifier.direct(
+            {"alerts": SlackBot(slack), "ops": LarkBot(lark, "key")}, backoff=Backoff(0.001, max_tries=4)
+        ) as notifier,
+    ):
+        app = make_app(tmp_path)
+        app.job("load", retry=1, alert=notifier)(fails)
+        ops, secret = AlertChannel("people", "ops"), {"password": "hunter22"}
+        app.job("other", alert=ops, resources={"people": notifier}, config=secret)(leaks)
+        async with running(app):
+            failed, leaked = await app.run_job("load"), await app.run_job("other")
+    said = f"load failed after 2 attempts: OSError: disk is full (run {failed.run_id})"
+    assert [said, said] == [body["text"] for body in slack_bodies]
+    assert slack_bodies[0]["KEY"] == slack_bodies[1]["KEY"], "tried again, and to be shown once"
+    (body,) = lark_bodies
+    assert f"other failed after 1 attempt: OSError: refused *** (run {leaked.run_id})" == body["content"]["text"]
 
 
 async def test_what_no_alert_can_go_to_is_refused(tmp_path: Path) -> None:
