@@ -64,6 +64,28 @@ async def test_aioserver_reads_with_a_generator(kind, tmp_path, capsys) -> None:
     await server.shutdown()
 
 
+async def test_aioserver_sends_files_and_bytes_prepared_once(tmp_path) -> None:
+    (tmp_path / "served").write_bytes(b"contents")
+
+    async def serve(cxn):
+        name = await cxn.readObj()
+        await cxn.writeFromFile(tmp_path / name, prefix=b"name:")
+        await cxn.writeEncodedBytes(cxn.preparePickleWithHeader({"sent": name}))
+
+    server = ServerTCP(serve, authKey=SECRET)
+    await server.listen()
+    client = ClientTCP(authKey=SECRET, port=int(str(server.address).rsplit(":", 1)[1]))
+    await client.connect()
+    await client.writeObj("served")
+    assert client.cxn is not None
+    assert 13 == await client.cxn.getHeaderSize()
+    assert 13 == await client.readIntoFile(tmp_path / "received")
+    assert b"name:contents" == (tmp_path / "received").read_bytes()
+    assert {"sent": "served"} == await client.cxn.readObj()
+    await client.close()
+    await server.shutdown()
+
+
 @pytest.mark.extras
 async def test_wproxy_rebroadcasts_one_upstream() -> None:
     async with Feed() as feed:

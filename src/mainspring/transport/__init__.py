@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mainspring.errors import BindError as BindError
+    from mainspring.transport._adopt import adopt_streams as adopt_streams
     from mainspring.transport._bind_socket import SocketOption as SocketOption
     from mainspring.transport._bind_socket import bind_socket as bind_socket
     from mainspring.transport._broadcast import Broadcast as Broadcast
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from mainspring.transport._connection import Connection as Connection
     from mainspring.transport._connection import Prepared as Prepared
     from mainspring.transport._connection import prepare as prepare
+    from mainspring.transport._files import receive_file as receive_file
     from mainspring.transport._pipe import AsyncPipe as AsyncPipe
     from mainspring.transport._pipe import make_pipe as make_pipe
     from mainspring.transport._proxy import ProxyStats as ProxyStats
@@ -49,4 +51,5 @@ else:
             "_serve": ("Handler", "Server", "ServerStatistic", "serve"),
             "_stats": ("TransportStats",),
         },
+        house={"_adopt": ("adopt_streams",), "_files": ("receive_file",)},
     )

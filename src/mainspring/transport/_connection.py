@@ -289,8 +289,9 @@ class Connection:
         return size
 
     async def flush(self) -> None:
-        """Wait until fewer than 256 KiB are unsent; see `write_bytes` for what it raises."""
-        await self.link.outbox.drain()
+        """Wait until a write need not wait; see `write_bytes` for what it raises."""
+        if not self._outbox.is_open:
+            await self._until_writable()
 
     # The rest of its life
 

@@ -76,7 +76,7 @@ class ReconnectingConnection:
             connection = self._connection or await self.connection()
             try:
                 return await connection.read_bytes()
-            except ConnectionClosedError as error:
+            except (ConnectionClosedError, ClosedError) as error:  # its user may have closed the connection alone
                 self._note_loss(connection, error)
             except FrameTooLargeError as error:
                 self._note_loss(connection, error)
@@ -129,7 +129,7 @@ class ReconnectingConnection:
             connection = await self.connection()
             try:
                 return await write(connection)
-            except ConnectionClosedError as error:
+            except (ConnectionClosedError, ClosedError) as error:  # its user may have closed the connection alone
                 self._note_loss(connection, error)
 
     async def _dial_with_backoff(self) -> Connection:

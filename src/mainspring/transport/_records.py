@@ -56,6 +56,7 @@ class RecordCodec:
     Args:
         header_bytes: the width of the length, 1 to 8.
         limit: the longest record that is accepted; None for what the length can say.
+        has_signs: whether the two highest lengths are signs of life. They are records to peers of other kinds.
 
     Attributes:
         pings: times the other end asked for a sign of life since this was set to 0.
@@ -67,11 +68,11 @@ class RecordCodec:
         "ping", "pings", "pong", "refusal",
     )  # fmt: skip
 
-    def __init__(self, *, header_bytes: int = 4, limit: int | None = None) -> None:
+    def __init__(self, *, header_bytes: int = 4, limit: int | None = None, has_signs: bool = True) -> None:
         capacity = longest_payload(header_bytes)
         self.header_bytes = header_bytes
         self._unpack = length_reader(header_bytes)
-        self.longest = capacity - 2
+        self.longest = capacity - 2 if has_signs else capacity
         self.limit = self.longest if limit is None else limit
         if not 1 <= self.limit <= self.longest:
             raise InvalidArgumentError(argument="limit", value=limit, expected=f"1 to {self.longest}")

@@ -24,6 +24,7 @@ class StreamLink(asyncio.BufferedProtocol):
 
     Attributes:
         on_connected: called once with the link, when its transport is there.
+        keep: what has to live as long as the link.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class StreamLink(asyncio.BufferedProtocol):
         self.transport: asyncio.Transport | None = None
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.on_connected: Callable[[StreamLink], None] | None = None
+        self.keep: object = None
         self.pulse = Pulse(
             heartbeat, idle_timeout, is_deaf=lambda: self.inbox.is_paused, ask=self._ask, lost=self._give_up
         )

@@ -11,6 +11,7 @@ from typing import Any  # Any: the older library said nothing of types
 
 import pytest
 from tests.unit.transport.support_feed import Client, Feed
+from tests.unit.transport.support_links import echo
 
 from mainspring.compat.mutil import aioserver, wproxy
 from mainspring.compat.mutil.aiopipe import AsyncPIPE
@@ -22,7 +23,7 @@ from mainspring.errors import (
     MisuseError,
 )
 from mainspring.testing import eventually
-from mainspring.transport import connect
+from mainspring.transport import connect, serve
 
 KEY = "a secret of sixteen or more"
 
@@ -272,6 +273,36 @@ async def test_a_proxy_under_its_older_names() -> None:
         pumping.cancel()
         with pytest.raises(asyncio.CancelledError):
             await pumping
+
+
+def test_a_client_says_what_it_wants() -> None:
+    some, everything = wproxy.Client(object(), {"A", "C"}), wproxy.Client(object(), all=True)
+    routes = wproxy.tplatKeys([{"sym": "A"}, {"sym": "B"}])
+    assert ([0], [0, 1]) == (some.wants(routes), everything.wants(routes))
+    assert 2 == len({some, everything})
+
+
+@pytest.mark.extras
+async def test_an_upstream_is_greeted_and_closed_by_its_owner() -> None:
+    answers: list[str | bytes] = []
+
+    async def log_in(server: wproxy.Server) -> None:
+        assert server.ws is not None
+        await server.ws.send("hello")
+        answers.append(await server.recv())
+
+    with pytest.raises(MisuseError, match="not connected yet"):
+        await wproxy.Server("ws://127.0.0.1:1").close()
+    async with serve("ws://127.0.0.1:0", echo, auth_key=None) as upstream:
+        proxy = wproxy.WProxy(("127.0.0.1", 0), wproxy.Server(upstream.address), onConnect=log_in)
+        await proxy.setup()
+        await eventually(lambda: answers == [b"hello"])
+        await proxy.server.close()  # and connect again
+        await eventually(lambda: answers == [b"hello", b"hello"])
+        pumping = asyncio.create_task(proxy.proxy())
+        await asyncio.sleep(0)
+        pumping.cancel()
+        await asyncio.wait({pumping})
 
 
 @pytest.mark.extras

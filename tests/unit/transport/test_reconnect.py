@@ -137,3 +137,19 @@ async def test_a_write_that_waits_goes_to_the_next_connection(tmp_path: Path) ->
         next(iter(server._serving.values())).abort()
         await asyncio.wait(writing)
         assert ["again", "again"] == [await client.read_json(), await client.read_json()]
+
+
+async def test_a_connection_that_its_user_closes_is_made_again(tmp_path: Path) -> None:
+    async with (
+        serve(f"unix://{tmp_path}/s", echo, auth_key=KEY) as server,
+        connect(server.address, auth_key=KEY, reconnect=Backoff(0.01)) as client,
+    ):
+        await (await client.connection()).close()
+        await client.write_bytes(b"a")
+        assert b"a" == await client.read_bytes()
+        reading = asyncio.create_task(client.read_bytes())
+        await asyncio.sleep(0)
+        await (await client.connection()).close()
+        await eventually(lambda: client.connect_count == 3)
+        await client.write_bytes(b"b")
+        assert b"b" == await reading

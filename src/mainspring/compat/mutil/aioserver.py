@@ -1,7 +1,8 @@
 """`mutil.aioserver`: servers and clients under their older names, with the handshake of mainspring.
 
-The older handshake could be passed without the key, by reflecting it; it is not spoken. Keys have 16 bytes at
-least, and plain TCP stays on this machine. `listen()` returns when it listens, `shutdown()` stops it.
+The older handshake can be passed without the key, by reflecting it; it is spoken with `olderHandshake=True`, for
+peers that know no other. Keys have 16 bytes at least, and plain TCP stays on this machine. `listen()` returns when
+it listens, `shutdown()` stops it.
 """
 
 import asyncio
@@ -13,12 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mainspring.base import encode_json
+from mainspring.compat.mutil._older_handshake import CHALLENGE, FAILURE, WELCOME, Accept, OlderServer, connect_older
+from mainspring.compat.mutil._pickle_cxn import PickleCxn
 from mainspring.compat.mutil._sockets import Socket
-from mainspring.errors import ConnectionClosedError, ConnectionClosedOK
-from mainspring.transport import Connection, Prepared, Server, connect, prepare, serve
+from mainspring.errors import ConnectionClosedOK, MisuseError
+from mainspring.transport import Connection, Server, connect, serve
 
 __all__ = (
+    "CHALLENGE",
+    "FAILURE",
+    "WELCOME",
     "ClientTCP",
     "ClientUnix",
     "ClientWebSocket",
@@ -37,72 +42,6 @@ _Starting = Coroutine[Any, Any, Server]
 _Running = Coroutine[Any, Any, None]
 
 
-class PickleCxn:
-    """A connection under its older names. What it sends is JSON."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-
-    async def writeObj(self, obj: Any) -> None:
-        """See `write_json`."""
-        await self.connection.write_json(obj)
-
-    async def writeBytes(self, b: bytes) -> None:
-        """See `write_bytes`."""
-        await self.connection.write_bytes(b)
-
-    def preparePickleWithHeader(self, obj: Any) -> Prepared:
-        """See `prepare`."""
-        return prepare(encode_json(obj))
-
-    async def writeEncodedBytes(self, frame: Prepared) -> None:
-        """See `write_prepared`."""
-        await self.connection.write_prepared(frame)
-
-    async def tryWriteBytes(self, b: bytes) -> None:
-        """Send bytes if that needs no wait."""
-        self.connection.try_write_bytes(b)
-
-    def isWriteLocked(self) -> bool:
-        """Tell whether a write would wait."""
-        return self.connection.is_full
-
-    async def readObj(self) -> Any:
-        """See `read_json`."""
-        return await self.connection.read_json()
-
-    async def readBytes(self) -> bytes | memoryview | None:
-        """Return the next record; None when the other end has closed."""
-        try:
-            return await self.connection.read_bytes()
-        except ConnectionClosedError as error:
-            if error.is_clean:
-                return None
-            raise
-
-    async def readBytesStreaming(self) -> AsyncIterator[tuple[int, bytes | memoryview]]:
-        """Yield `(total_size, chunk)` of one record."""
-        try:
-            async for size, chunk in self.connection.read_bytes_streaming():
-                yield size, chunk
-        except ConnectionClosedError as error:
-            if error.is_clean:
-                raise ConnectionClosedOK(what=error.what, reason=error.reason, is_clean=True) from error
-            raise
-
-    async def readIntoFile(self, path: str | Path) -> int:
-        """See `receive_file`."""
-        return await self.connection.receive_file(path)
-
-    async def readIntoFileSendfile(self, path: str | Path) -> int:
-        """See `receive_file`."""
-        return await self.connection.receive_file(path)
-
-    async def writeFromFile(self, path: str | Path, prefix: bytes = b"") -> int:
-        """See `send_file`."""
-        return await self.connection.send_file(path, prefix)
-
-
 _Callback = Callable[[PickleCxn], Any]
 
 
@@ -111,9 +50,13 @@ class _Listener:
     cb: _Callback
     headerBytes: int = 4  # noqa: N815
     authKey: str | bytes | None = field(default=None, repr=False)  # noqa: N815
-    _server: Server | None = field(default=None, init=False, repr=False)
+    olderHandshake: bool = field(default=False, kw_only=True)  # noqa: N815
+    _server: Server | OlderServer | None = field(default=None, init=False, repr=False)
 
     def _address(self) -> str:
+        raise NotImplementedError
+
+    async def _listen(self, accept: Accept) -> asyncio.Server:
         raise NotImplementedError
 
     @property
@@ -123,7 +66,11 @@ class _Listener:
 
     async def listen(self) -> None:
         """Listen; return when that is so."""
+        # It refuses what is unsafe, for both.
         self._server = serve(self._address(), self._serve, auth_key=self.authKey, header_bytes=self.headerBytes)
+        if self.olderHandshake:
+            key = _older_key(self.authKey)
+            self._server = OlderServer(self._listen, self._serve, key, header_bytes=self.headerBytes)
         await self._server.start()
 
     async def shutdown(self) -> None:
@@ -132,7 +79,7 @@ class _Listener:
             await self._server.close()
 
     async def _serve(self, connection: Connection) -> None:
-        result = self.cb(PickleCxn(connection))
+        result = self.cb(PickleCxn(connection, headerBytes=self.headerBytes))
         if inspect.isawaitable(result):
             await result
         else:
@@ -149,6 +96,9 @@ class ServerTCP(_Listener):
     def _address(self) -> str:
         return f"tcp://{self.host}:{self.port}"
 
+    async def _listen(self, accept: Accept) -> asyncio.Server:
+        return await asyncio.start_server(accept, self.host, self.port)
+
 
 @dataclass
 class ServerUnix(_Listener):
@@ -158,6 +108,9 @@ class ServerUnix(_Listener):
 
     def _address(self) -> str:
         return f"unix://{self.path}"
+
+    async def _listen(self, accept: Accept) -> asyncio.Server:
+        return await asyncio.start_unix_server(accept, self.path)
 
 
 @dataclass
@@ -202,6 +155,12 @@ class ServerWebSocket:
         return start
 
 
+def _older_key(key: str | bytes | None) -> bytes:
+    if key is None:
+        raise MisuseError(what="the older handshake", problem="needs an authKey")
+    return key.encode() if isinstance(key, str) else key
+
+
 def _default_forward(state: Any, message: str | bytes) -> str:
     return f"Default reply: {message[:64]!s}"
 
@@ -210,6 +169,7 @@ def _default_forward(state: Any, message: str | bytes) -> str:
 class _Client:
     headerBytes: int = 4  # noqa: N815
     authKey: str | bytes | None = field(default=None, repr=False)  # noqa: N815
+    olderHandshake: bool = field(default=False, kw_only=True)  # noqa: N815
     cxn: PickleCxn | None = field(default=None, init=False)
 
     def _address(self) -> str:
@@ -217,7 +177,16 @@ class _Client:
 
     async def connect(self) -> None:
         """Connect."""
-        self.cxn = PickleCxn(await connect(self._address(), auth_key=self.authKey, header_bytes=self.headerBytes))
+        dialling = connect(self._address(), auth_key=self.authKey, header_bytes=self.headerBytes)
+        if self.olderHandshake:
+            key = _older_key(self.authKey)
+            connection = await connect_older(*await self._open(), key, header_bytes=self.headerBytes)
+        else:
+            connection = await dialling
+        self.cxn = PickleCxn(connection, headerBytes=self.headerBytes)
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        raise NotImplementedError
 
     def _connected(self) -> PickleCxn:
         if self.cxn is None:
@@ -268,6 +237,9 @@ class ClientTCP(_Client):
     def _address(self) -> str:
         return f"tcp://{self.host}:{self.port}"
 
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(self.host, self.port)
+
 
 @dataclass
 class ClientUnix(_Client):
@@ -277,6 +249,9 @@ class ClientUnix(_Client):
 
     def _address(self) -> str:
         return f"unix://{self.path}"
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_unix_connection(self.path)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any
 from mainspring.base import Backoff
 from mainspring.compat.mutil._sockets import Socket
 from mainspring.errors import MisuseError
-from mainspring.transport import Connection, Subscriber, WebSocketProxy
+from mainspring.transport import Connection, WebSocketProxy
 
 __all__ = ("DEFAULT_WS_PARAMS", "Client", "Server", "WProxy", "tplatKeys")
 
@@ -23,23 +23,50 @@ DEFAULT_WS_PARAMS: dict[str, Any] = {
 }
 """The older library's settings; heartbeats and bounds are the proxy's own here."""
 
-Client = Subscriber
-
 
 def tplatKeys(rows: Sequence[Mapping[str, Any]]) -> dict[Any, int]:
     """Return the index of each row by its "sym"."""
     return {row["sym"]: index for index, row in enumerate(rows)}
 
 
+@dataclass(eq=False)
+class Client:
+    """A client and what it wants. The proxy keeps its own; this is for programs that route by themselves."""
+
+    ws: Any
+    keys: set[Any] = field(default_factory=set[Any])
+    all: bool = False
+
+    def wants(self, routerKeys: Mapping[Any, int]) -> list[int]:  # noqa: N803
+        """Return the indexes of the elements that it wants."""
+        return [index for key, index in routerKeys.items() if self.all or key in self.keys]
+
+
 @dataclass
 class Server:
-    """The upstream. Subclass it and write `updateSubscribe`; `ws` is its socket while it is connected."""
+    """The upstream. Subclass it and write `updateSubscribe`; `ws` is its socket while it is connected.
+
+    The proxy connects it, and reads it from the return of `onConnect` on.
+    """
 
     uri: str
     ws: Socket | None = field(default=None, init=False)
 
     async def updateSubscribe(self, currentKeys: set[Any], newKeys: set[Any], removedKeys: set[Any]) -> None:  # noqa: N803
         """Tell the upstream what is wanted; nothing is told here."""
+
+    async def recv(self) -> str | bytes:
+        """Return its next message: in `onConnect`, for answers to a login."""
+        return await self._connected().recv()
+
+    async def close(self) -> None:
+        """Close the connection; the proxy makes the next one."""
+        await self._connected().close()
+
+    def _connected(self) -> Socket:
+        if self.ws is None:
+            raise MisuseError(what="the upstream", problem="is not connected yet")
+        return self.ws
 
 
 @dataclass
