@@ -5,19 +5,22 @@ import concurrent.futures
 import sys
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
-from typing import Literal, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import Final, Literal, ParamSpec, Protocol, TypeAlias, TypeVar
 
+from mainspring.base import Backoff
 from mainspring.concurrency._process_pool import ProcessPoolExecutor
 from mainspring.concurrency._thread_pool import ThreadPoolExecutor
 from mainspring.concurrency._worker_pool import WorkerPool
 from mainspring.concurrency.dask_executor import DaskExecutor
-from mainspring.errors import InvalidArgumentError
+from mainspring.errors import InvalidArgumentError, WorkQueueFullError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 AnyPool: TypeAlias = WorkerPool | DaskExecutor | concurrent.futures.Executor
 """A pool that runs functions somewhere else than on the loop."""
+
+_FULL: Final = Backoff(0.01, maximum=1.0, jitter="full")  # between looks at a queue that tells nobody of its room
 
 
 class Threads(Protocol):
@@ -95,11 +98,21 @@ class _PlainThreads(Threads):
 
 
 class _PlainProcesses(Workers):
-    """A process pool of the standard library, or one with its interface. It is told of cancellations, no more."""
+    """A process pool of the standard library, or one with its interface. It is told of cancellations, no more.
+
+    When it has no room, a call waits until it has.
+    """
 
     def __init__(self, pool: concurrent.futures.Executor) -> None:
         self._pool = pool
 
-    def create_task(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+    async def create_task(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function in a process."""
-        return asyncio.wrap_future(self._pool.submit(fn, *args, **kwargs))
+        delays = _FULL.delays()
+        while True:
+            try:
+                future = self._pool.submit(fn, *args, **kwargs)
+            except WorkQueueFullError:
+                await asyncio.sleep(next(delays))
+            else:
+                return await asyncio.wrap_future(future)

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar  # Any: calls of any signature
 
 from mainspring.concurrency._worker_pool import WorkerPool, WorkerPoolStatistic
 from mainspring.concurrency._worker_task import PackedCall, pack_call
-from mainspring.errors import ClosedError, InvalidArgumentError, WorkerPoolClosedError
+from mainspring.errors import ClosedError, InvalidArgumentError, WorkerPoolClosedError, WorkQueueFullError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,6 +39,8 @@ class ProcessPoolExecutor(concurrent.futures.Executor):
         initargs: its arguments.
         max_tasks_per_child: calls after which a process is replaced; None for never.
         statistic_name: the name of its `ProcessPoolStatistic`.
+        max_queue: calls that may wait for a process. Then `submit()` waits for room, but where a loop runs, which
+            must not be blocked, it raises WorkQueueFullError. 0 is unbounded.
 
     Raises:
         InvalidArgumentError: a number or the start method is out of range.
@@ -58,7 +60,10 @@ class ProcessPoolExecutor(concurrent.futures.Executor):
         *,
         max_tasks_per_child: int | None = None,
         statistic_name: str | None = None,
+        max_queue: int = 1024,
     ) -> None:
+        if max_queue < 0:
+            raise InvalidArgumentError(argument="max_queue", value=max_queue, expected="0 (unbounded) or more")
         self._pool = _Pool(
             max_workers,
             initializer=initializer,
@@ -69,24 +74,25 @@ class ProcessPoolExecutor(concurrent.futures.Executor):
             else mp_context.get_start_method(),
             statistic_name=statistic_name,
         )
-        self._host = _Host(self._pool)
+        self._host = _Host(self._pool, max_queue=max_queue)
         weakref.finalize(self, self._host.stop, wait=False, cancel=False).atexit = False
 
     def __repr__(self) -> str:
         return f"<ProcessPoolExecutor of {self._pool!r}>"
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "concurrent.futures.Future[T]":
-        """Call `fn` in a process. The call is pickled now. Safe from any thread; never blocks.
+        """Call `fn` in a process. The call is pickled now. Safe from any thread; blocks only when the queue is full.
 
         Raises:
             InvalidArgumentError: `fn` is not callable.
             TaskNotPicklableError: the function or an argument cannot travel.
-            ClosedError: after `shutdown()`.
+            WorkQueueFullError: `max_queue` calls wait, and a loop runs in this thread.
+            ClosedError: after `shutdown()`, also when that came while it waited.
         """
         if not callable(fn):
             raise InvalidArgumentError(argument="fn", value=fn, expected="a callable")
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self._host.add(future, pack_call(fn, args, kwargs))
+        self._host.add(future, pack_call(fn, args, kwargs), may_block=asyncio._get_running_loop() is None)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -102,9 +108,12 @@ class ProcessPoolExecutor(concurrent.futures.Executor):
 class _Host:
     """The thread with the loop with the pool. It knows nothing of the executor, which may be dropped."""
 
-    def __init__(self, pool: WorkerPool) -> None:
+    def __init__(self, pool: WorkerPool, *, max_queue: int) -> None:
         self._pool = pool
-        self._lock = threading.Lock()
+        self._max_queue = max_queue
+        # Reentrant: the garbage collector may stop a dropped pool's host anywhere, also under the lock.
+        self._lock = threading.RLock()
+        self._room = threading.Condition(self._lock)
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_ready = threading.Event()
@@ -113,9 +122,16 @@ class _Host:
         self._wake: asyncio.Event | None = None
         self._opened: asyncio.Task[None] | None = None
 
-    def add(self, future: "concurrent.futures.Future[Any]", call: PackedCall) -> None:
-        """Take one call, from any thread."""
+    def add(self, future: "concurrent.futures.Future[Any]", call: PackedCall, *, may_block: bool) -> None:
+        """Take one call, from any thread; with `may_block`, wait while too many wait."""
         with self._lock:
+            if self._is_full() and not may_block:
+                raise WorkQueueFullError(
+                    what="the ProcessPoolExecutor",
+                    limit=self._max_queue,
+                    hint="await some calls before making more, or use a WorkerPool, whose create_task() waits for room",
+                )
+            self._room.wait_for(lambda: not self._is_full())
             if self._stopping:
                 raise ClosedError(what="this ProcessPoolExecutor")
             if self._thread is None:
@@ -126,10 +142,15 @@ class _Host:
             self._left.add(future)
             self._call_loop(self._begin, future, call)
 
+    def _is_full(self) -> bool:
+        most = self._pool.workers + self._max_queue
+        return 0 < self._max_queue and len(self._left) >= most and not self._stopping
+
     def stop(self, *, wait: bool, cancel: bool) -> None:
         """End when all calls are done, or cancelled now."""
         with self._lock:
             self._stopping = True
+            self._room.notify_all()
             thread = self._thread
             if cancel:
                 for future in tuple(self._left):
@@ -182,7 +203,9 @@ class _Host:
             raise error or closed from closed
 
     def _finish(self, future: "concurrent.futures.Future[Any]", task: "asyncio.Task[Any]") -> None:
-        self._left.discard(future)
+        with self._lock:
+            self._left.discard(future)
+            self._room.notify()
         if self._wake is not None:
             self._wake.set()
         error = None if task.cancelled() else task.exception()

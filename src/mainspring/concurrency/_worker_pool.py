@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Final, Literal, ParamSpec, Self, TypeVar  # Any: tasks of any result
@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final, Literal, ParamSpec, Self, TypeVar  # An
 from mainspring.base import Statistic
 from mainspring.concurrency._child_main import Packed
 from mainspring.concurrency._child_start import check_start_method
+from mainspring.concurrency._room_line import RoomLine
 from mainspring.concurrency._worker import Task, Worker
 from mainspring.concurrency._worker_calls import WorkerCalls
 from mainspring.concurrency._worker_crew import WorkerCrew, WorkerSpec
@@ -110,8 +111,7 @@ class WorkerPool:
         self._state: Literal["new", "open", "closed"] = "new"
         self._broken_by: BaseException | None = None
         self._queue: OrderedDict[Task, None] = OrderedDict()
-        self._turns: deque[asyncio.Future[None]] = deque()  # of those who wait for room in the queue
-        self._woken = 0  # of those, who have been given room and did not use it yet
+        self._line = RoomLine(self._has_room)
         self._closing: asyncio.Task[None] | None = None
         self._rebalancing: asyncio.TimerHandle | None = None
 
@@ -188,7 +188,7 @@ class WorkerPool:
             WorkerPoolClosedError: the pool is not open.
         """
         self._check_open()
-        if self._is_full:
+        if not self._has_room(0):
             raise WorkQueueFullError(
                 what=f"the worker pool {self._name!r}",
                 limit=self._max_overflow,
@@ -287,12 +287,12 @@ class WorkerPool:
     async def _enter(self, fn: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, Any]) -> "WorkerTask[T]":
         """Add a task as soon as there is room in the queue."""
         self._check_open()
-        if self._is_full or self._turns:
-            await self._until_room()
+        if not self._line.is_free:
+            await self._line.wait()
         try:
             return self._add(fn, args, kwargs)
         finally:
-            self._wake()  # there may still be room, as when the call could not be pickled
+            self._line.move()  # there may still be room, as when the call could not be pickled
 
     def _add(self, fn: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, Any]) -> "WorkerTask[T]":
         self._check_open()
@@ -307,9 +307,9 @@ class WorkerPool:
         self._place(task)
         return task
 
-    @property
-    def _is_full(self) -> bool:
-        return 0 < self._max_overflow <= len(self._queue) + self._woken
+    def _has_room(self, called: int) -> bool:
+        """Whether another task may come; a closed pool has no queue, and tells whoever comes."""
+        return not 0 < self._max_overflow <= len(self._queue) + called or self._state == "closed"
 
     def _place(self, task: Task, *, first: bool = False) -> None:
         """Give the task to the worker with the least to do, or let it wait."""
@@ -356,29 +356,7 @@ class WorkerPool:
 
     def _queue_moved(self) -> None:
         self._statistic.queue_size = len(self._queue)
-        self._wake()
-
-    async def _until_room(self) -> None:
-        """Wait in line for room in the queue, or for its end."""
-        turn: asyncio.Future[None] = self._loop.create_future()
-        self._turns.append(turn)
-        self._wake()
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if not turn.cancelled():
-                self._woken -= 1
-                self._wake()
-            raise
-        self._woken -= 1
-
-    def _wake(self) -> None:
-        """Give the room that there is to those who wait longest; each gets a place, so nobody wakes in vain."""
-        while self._turns and (self._state == "closed" or not self._is_full):
-            turn = self._turns.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                self._woken += 1
+        self._line.move()
 
     # The end.
 

@@ -8,7 +8,8 @@ from typing import Any, ParamSpec, Self, TypeVar  # Any: objects of Dask, which 
 from urllib.parse import urlsplit
 
 from mainspring.base import load_extra, outside_work
-from mainspring.errors import InvalidArgumentError, MisuseError, UnsafeAddressError
+from mainspring.concurrency._room_line import RoomLine
+from mainspring.errors import InvalidArgumentError, MisuseError, UnsafeAddressError, WorkQueueFullError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,13 +27,25 @@ class DaskExecutor:
         insecure: accept an unencrypted address that is not on this machine. Dask runs pickles from whoever
             connects, so its port is a shell for everybody who reaches it.
         timeout: seconds that the connection may take.
+        max_unfinished: tasks that may be on the cluster; then `create_task()` waits for room, and `submit()`, which
+            never waits, raises WorkQueueFullError. 0 is unbounded.
 
     Raises:
         UnsafeAddressError: the address is not encrypted, not on this machine, and not accepted as `insecure`.
-        InvalidArgumentError: there is no address.
+        InvalidArgumentError: there is no address, or `max_unfinished` is below 0.
     """
 
-    def __init__(self, address: Any, *, security: Any = None, insecure: bool = False, timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        address: Any,
+        *,
+        security: Any = None,
+        insecure: bool = False,
+        timeout: float = 30.0,
+        max_unfinished: int = 4096,
+    ) -> None:
+        if max_unfinished < 0:
+            raise InvalidArgumentError(argument="max_unfinished", value=max_unfinished, expected="0 or more")
         if address is None:
             raise InvalidArgumentError(argument="address", value=address, expected="an address or a cluster")
         known = address if isinstance(address, str) else getattr(address, "scheduler_address", None)
@@ -45,6 +58,8 @@ class DaskExecutor:
         self._client: Any = None
         self._stack = AsyncExitStack()
         self._waiting: set[asyncio.Task[None]] = set()
+        self._max_unfinished = max_unfinished
+        self._line = RoomLine(self._has_room)
 
     def __repr__(self) -> str:
         state = "closed" if self._client is None else "open"
@@ -86,12 +101,13 @@ class DaskExecutor:
 
     async def close(self) -> None:
         """Cancel what is not done and disconnect; the cluster stays."""
+        self._client = None
+        self._line.move()
         waiting = set(self._waiting)
         for task in waiting:
             task.cancel()
         if waiting:
             await asyncio.wait(waiting)
-        self._client = None
         await self._stack.aclose()
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "asyncio.Future[T]":
@@ -100,27 +116,46 @@ class DaskExecutor:
         Raises:
             InvalidArgumentError: `fn` is not callable.
             MisuseError: it is not open.
+            WorkQueueFullError: `max_unfinished` tasks are on the cluster already.
         """
         if self._client is None:
             raise MisuseError(what="a DaskExecutor", problem="is not open", hint="use `async with`, or await start()")
         if not callable(fn):
             raise InvalidArgumentError(argument="fn", value=fn, expected="a callable")
+        if not self._has_room(0):
+            raise WorkQueueFullError(
+                what="the DaskExecutor", limit=self._max_unfinished, hint="use create_task(), which waits for room"
+            )
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         remote = self._client.submit(fn, *args, pure=False, **kwargs)
         waiter = loop.create_task(self._wait(remote, future))
         self._waiting.add(waiter)
-        waiter.add_done_callback(self._waiting.discard)
+        waiter.add_done_callback(self._ended)
         future.add_done_callback(lambda done: waiter.cancel() if done.cancelled() else None)
         return future
 
     async def create_task(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call `fn` on the cluster and wait for its result.
+        """Call `fn` on the cluster and wait for its result, before that for room among `max_unfinished`.
 
         Raises:
+            MisuseError: it is not open, or was closed meanwhile.
             Exception: what the function raised.
         """
-        return await self.submit(fn, *args, **kwargs)
+        if not self._line.is_free:
+            await self._line.wait()
+        try:
+            future = self.submit(fn, *args, **kwargs)
+        finally:
+            self._line.move()  # there may still be room, as when the call was refused
+        return await future
+
+    def _has_room(self, called: int) -> bool:
+        return not 0 < self._max_unfinished <= len(self._waiting) + called or self._client is None
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._waiting.discard(task)
+        self._line.move()
 
     async def _wait(self, remote: Any, future: "asyncio.Future[Any]") -> None:
         outside_work.count += 1

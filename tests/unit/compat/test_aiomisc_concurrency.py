@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import importlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,36 @@ async def test_queues_are_unbounded() -> None:
     ):
         assert [0, 1, 2] == [n async for n in wrapper]
         assert 0 == wrapper._buffer._max_size
+
+
+@pytest.mark.parametrize(("variable", "size"), [(None, 1024), ("7", 7)])
+async def test_generators_of_threaded_have_the_size_of_the_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str | None, size: int
+) -> None:
+    monkeypatch.delenv("THREADED_ITERABLE_DEFAULT_MAX_SIZE", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("THREADED_ITERABLE_DEFAULT_MAX_SIZE", variable)
+
+    def count() -> Iterator[int]:
+        yield from range(3)
+
+    decorators: list[Any] = [  # Any: mypy takes the last of their overloads
+        aiomisc.threaded,
+        aiomisc.threaded(),
+        aiomisc.threaded_separate,
+        aiomisc.threaded_separate(),
+        aiomisc.threaded_separate(False),
+    ]
+    for decorate in decorators:
+        wrapper = decorate(count)()
+        assert size == wrapper._buffer._max_size
+        assert [0, 1, 2] == [n async for n in wrapper]
+    assert 3 == await aiomisc.threaded_separate(int, detach=False)("3")
+
+
+async def test_a_process_pool_takes_any_number_of_calls() -> None:
+    with aiomisc.ProcessPoolExecutor(1) as pool:
+        assert 1200 == sum(await asyncio.gather(*(asyncio.wrap_future(pool.submit(int, "1")) for _ in range(1200))))
 
 
 async def test_a_worker_pool_takes_any_number_of_tasks() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.concurrency import support_tasks as tasks
 
 from mainspring.base import current_clock
-from mainspring.compat.mutil.bgtask import BGSchedule, BGTask, BGTasks
+from mainspring.compat.mutil.bgtask import BGSchedule, BGTask, BGTasks, BGTasksAvailable
 from mainspring.compat.mutil.bgwork import BackgroundProcessPool
 from mainspring.compat.mutil.safeLoop import shutdown_exception_handler
 from mainspring.testing import VirtualClock
@@ -123,3 +123,7 @@ async def test_errors_at_the_end_are_told_but_for_cancellations(caplog: pytest.L
     shutdown_exception_handler(loop, {"message": "two", "exception": KeyError()})
     assert "one" not in caplog.text
     assert "two" in caplog.text
+
+
+def test_the_stub_can_be_imported() -> None:
+    assert isinstance(BGTasksAvailable(), BGTasksAvailable)

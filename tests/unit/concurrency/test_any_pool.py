@@ -53,6 +53,12 @@ async def test_processes_behind_the_standard_interface_are_workers() -> None:
         assert os.getpid() != await workers_of(pool, cancel_grace=1.0).create_task(os.getpid)
 
 
+async def test_a_call_waits_while_a_pool_of_processes_has_no_room() -> None:
+    with ProcessPoolExecutor(1, max_queue=1) as pool:
+        workers = workers_of(pool, cancel_grace=1.0)
+        assert [2 * n for n in range(20)] == await asyncio.gather(*(workers.create_task(double, n) for n in range(20)))
+
+
 def test_what_is_no_such_pool_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="a pool of threads"):
         threads_of(WorkerPool(1))

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.concurrency import support_tasks as tasks
 
 from mainspring.concurrency import DaskExecutor, map_reduce
-from mainspring.errors import InvalidArgumentError, MisuseError, UnsafeAddressError
+from mainspring.errors import InvalidArgumentError, MisuseError, UnsafeAddressError, WorkQueueFullError
 from mainspring.testing import eventually
 
 pytestmark = [
@@ -67,6 +67,31 @@ async def test_as_a_resource_it_is_connected_unless_it_is(cluster: Any) -> None:
             assert ours is again
         assert 6 == await ours.create_task(tasks.double, 3)
     assert "closed" in repr(dask)
+
+
+async def test_what_may_be_unfinished_is_bounded(cluster: Any) -> None:
+    tasks.gate.clear()
+    try:
+        async with DaskExecutor(cluster, max_unfinished=2) as dask:
+            running = [dask.submit(tasks.wait_at_gate, n) for n in range(2)]
+            with pytest.raises(WorkQueueFullError, match="create_task"):
+                _ = dask.submit(tasks.double, 1)
+            later = [asyncio.create_task(dask.create_task(tasks.double, n)) for n in range(20)]
+            await asyncio.sleep(0)
+            assert not any(task.done() for task in later)
+            tasks.gate.set()
+            assert [2 * n for n in range(20)] == await asyncio.gather(*later)
+            await asyncio.gather(*running)
+            tasks.gate.clear()
+            running = [dask.submit(tasks.wait_at_gate, n) for n in range(2)]
+            refused = asyncio.create_task(dask.create_task(tasks.double, 1))
+            await asyncio.sleep(0)
+        with pytest.raises(MisuseError):
+            await refused
+    finally:
+        tasks.gate.set()
+    with pytest.raises(InvalidArgumentError, match="max_unfinished=-1"):
+        DaskExecutor("tcp://127.0.0.1:1", max_unfinished=-1)
 
 
 async def test_it_must_be_open() -> None:

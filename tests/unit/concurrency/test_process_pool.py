@@ -20,7 +20,14 @@ from tests.unit.concurrency.support_holds import open_holds
 
 from mainspring.base import get_statistics
 from mainspring.concurrency import ProcessPoolExecutor, ProcessPoolStatistic
-from mainspring.errors import ClosedError, InvalidArgumentError, TaskNotPicklableError, WorkerCrashedError
+from mainspring.errors import (
+    ClosedError,
+    InvalidArgumentError,
+    TaskNotPicklableError,
+    WorkerCrashedError,
+    WorkQueueFullError,
+)
+from mainspring.testing import eventually
 
 
 @pytest.fixture
@@ -78,6 +85,43 @@ async def test_shutdown_cancels_or_waits(tmp_path: Path) -> None:
     ProcessPoolExecutor(1).shutdown()
 
 
+def waits_for_room(pool: ProcessPoolExecutor) -> bool:
+    room: Any = pool._host._room  # Any: what it does not tell
+    return bool(room._waiters)
+
+
+async def test_a_full_queue_refuses_where_a_loop_runs_and_holds_other_threads_up(tmp_path: Path) -> None:
+    async with open_holds(tmp_path) as holds:
+        with ProcessPoolExecutor(1, max_queue=2) as pool:
+            running = pool.submit(tasks.hold, holds.path, "a")
+            held = await holds.next()
+            waiting = [pool.submit(tasks.double, number) for number in range(2)]
+            with pytest.raises(WorkQueueFullError, match="create_task"):
+                pool.submit(tasks.double, 2)
+            waiting.pop().cancel()
+            await eventually(lambda: len(pool._host._left) == 2)
+            waiting.append(pool.submit(tasks.double, 1))
+            everything = asyncio.ensure_future(asyncio.to_thread(lambda: list(pool.map(tasks.double, range(50)))))
+            await eventually(lambda: waits_for_room(pool))
+            held.release()
+            assert [2 * number for number in range(50)] == await everything
+            assert [0, 2] == [future.result(0) for future in waiting]
+            assert running.done()
+
+
+async def test_who_waits_for_room_hears_of_the_end(tmp_path: Path) -> None:
+    async with open_holds(tmp_path) as holds:
+        pool = ProcessPoolExecutor(1, max_queue=1)
+        _ = pool.submit(tasks.hold, holds.path, "a"), pool.submit(tasks.double, 1)
+        await holds.next()
+        waiter = asyncio.ensure_future(asyncio.to_thread(pool.submit, tasks.double, 2))
+        await eventually(lambda: waits_for_room(pool))
+        pool.shutdown(wait=False, cancel_futures=True)
+        with pytest.raises(ClosedError):
+            await waiter
+        await asyncio.to_thread(pool.shutdown)
+
+
 def test_a_dropped_pool_ends_after_its_calls() -> None:
     pool = ProcessPoolExecutor(1)
     future = pool.submit(tasks.double, 1)
@@ -93,6 +137,8 @@ def test_what_cannot_travel_is_refused_at_the_call(pool: ProcessPoolExecutor) ->
         pool.submit("double")  # type: ignore[arg-type]
     with pytest.raises(InvalidArgumentError):
         ProcessPoolExecutor(0)
+    with pytest.raises(InvalidArgumentError, match="max_queue=-1"):
+        ProcessPoolExecutor(1, max_queue=-1)
 
 
 def test_a_failing_initializer_is_everybodys_error() -> None:

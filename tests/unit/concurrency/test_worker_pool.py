@@ -390,7 +390,7 @@ async def test_who_waits_for_room_gets_it_in_order(tmp_path: Path) -> None:
         calls = [asyncio.create_task(call(pool, number)) for number in range(30)]
         unpicklable = asyncio.create_task(pool.create_task(tasks.echo, asyncio.get_running_loop()))
         last = asyncio.create_task(call(pool, 30))
-        await until(lambda: len(pool._turns) == 30)
+        await until(lambda: len(pool._line._turns) == 30)
         calls[20].cancel()
         with pytest.raises(WorkQueueFullError):
             _ = pool.submit(tasks.double, 1)
@@ -408,10 +408,10 @@ async def test_room_of_a_cancelled_call_goes_to_the_next(tmp_path: Path) -> None
         held = await holds.next()
         queued = pool.submit(tasks.double, 1)
         first, second = (asyncio.create_task(pool.create_task(tasks.double, n)) for n in (2, 3))
-        await until(lambda: len(pool._turns) == 2)
+        await until(lambda: len(pool._line._turns) == 2)
         queued.cancel()  # there is room now, and the first has it
         first.cancel()
-        await until(lambda: not pool._turns and pool._woken == 0)
+        await until(lambda: not pool._line._turns and pool._line._called == 0)
         held.release()
         await running
         assert 6 == await second

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mainspring.compat.aiomisc.log import basic_config as basic_config
     from mainspring.compat.aiomisc.plugins import plugins as plugins
     from mainspring.compat.aiomisc.pool import PoolBase as PoolBase
+    from mainspring.compat.aiomisc.process_pool import ProcessPoolExecutor as ProcessPoolExecutor
     from mainspring.compat.aiomisc.thread_pool import ThreadPoolExecutor as ThreadPoolExecutor
     from mainspring.compat.aiomisc.thread_pool import context_partial as context_partial
     from mainspring.compat.aiomisc.thread_pool import sync_await as sync_await
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from mainspring.compat.aiomisc.worker_pool import WorkerPool as WorkerPool
     from mainspring.concurrency import CronCallback as CronCallback
     from mainspring.concurrency import PeriodicCallback as PeriodicCallback
-    from mainspring.concurrency import ProcessPoolExecutor as ProcessPoolExecutor
     from mainspring.concurrency import RecurringCallback as RecurringCallback
     from mainspring.concurrency import StrategyException as StrategyException
     from mainspring.concurrency import StrategySkip as StrategySkip
@@ -101,7 +101,6 @@ else:
             "mainspring.concurrency": (
                 "CronCallback",
                 "PeriodicCallback",
-                "ProcessPoolExecutor",
                 "RecurringCallback",
                 "StrategyException",
                 "StrategySkip",
@@ -110,6 +109,7 @@ else:
             "context_vars": ("CURRENT_ENTRYPOINT",),
             "plugins": ("plugins",),
             "version": ("__version__", "version_info"),
+            "process_pool": ("ProcessPoolExecutor",),
             "worker_pool": ("WorkerPool",),
             "entrypoint": ("Entrypoint", "entrypoint", "run"),
             "log": ("basic_config",),

@@ -1,10 +1,11 @@
 """`aiomisc.thread_pool`: ours, with queues that are unbounded unless a size is given, as they were."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mainspring.compat.aiomisc.iterator_wrapper import IteratorWrapper, IteratorWrapperSeparate
 from mainspring.concurrency import ThreadPoolExecutor as _ThreadPoolExecutor
@@ -12,12 +13,12 @@ from mainspring.concurrency import (
     ThreadPoolStatistic,
     sync_await,
     sync_wait_coroutine,
-    threaded,
-    threaded_separate,
     wait_coroutine,
 )
+from mainspring.concurrency import threaded as _threaded
 from mainspring.concurrency import threaded_iterable as _threaded_iterable
 from mainspring.concurrency import threaded_iterable_separate as _threaded_iterable_separate
+from mainspring.concurrency import threaded_separate as _threaded_separate
 
 __all__ = (
     "IteratorWrapper",
@@ -37,6 +38,27 @@ __all__ = (
 )
 
 ThreadPoolException = RuntimeError
+_SIZE_VARIABLE: Final = "THREADED_ITERABLE_DEFAULT_MAX_SIZE"
+
+if TYPE_CHECKING:
+    threaded = _threaded
+    threaded_separate = _threaded_separate
+else:
+
+    def threaded(func: Any = None) -> Any:  # Any: a function, or what decorates one
+        """As `mainspring.concurrency.threaded`; the variable THREADED_ITERABLE_DEFAULT_MAX_SIZE sizes generators."""
+        return threaded if func is None else _sized(_threaded(func))
+
+    def threaded_separate(func: Any = True, detach: bool = True) -> Any:  # Any: as above
+        """As `mainspring.concurrency.threaded_separate`; the same variable sizes generators."""
+        made = _threaded_separate(func, detach)
+        return (lambda function: _sized(made(function))) if isinstance(func, bool) else _sized(made)
+
+
+def _sized(decorated: Any) -> Any:  # Any: as above
+    if hasattr(decorated, "max_size") and (size := os.environ.get(_SIZE_VARIABLE)):
+        decorated.max_size = int(size)
+    return decorated
 
 
 def threaded_iterable(func: Any = None, *, max_size: int = 0) -> Any:  # Any: a function, or what decorates one

@@ -11,7 +11,7 @@ from typing import Any
 
 from mainspring.base import current_clock
 
-__all__ = ("BGSchedule", "BGTask", "BGTasks")
+__all__ = ("BGSchedule", "BGTask", "BGTasks", "BGTasksAvailable")
 
 log = logging.getLogger(__name__)
 
@@ -186,3 +186,7 @@ class BGTasks:
         self.tasks.pop(number, None)
         if self.final is not None:
             self.final(task)
+
+
+class BGTasksAvailable:
+    """Nothing, as there; it can be imported."""

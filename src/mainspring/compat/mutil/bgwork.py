@@ -29,7 +29,7 @@ class BackgroundProcessPool:
     ) -> None:
         wanted = max(1, int((os.cpu_count() or 1) * cpu_multiple))
         self._target = target
-        self._pool = ProcessPoolExecutor(wanted if max_workers is None else min(wanted, max_workers))
+        self._pool = ProcessPoolExecutor(wanted if max_workers is None else min(wanted, max_workers), max_queue=0)
 
     def __enter__(self) -> Callable[[Any], None]:
         return self._submit
