@@ -315,6 +315,7 @@ async def test_a_joined_run_too_is_known_to_what_comes_after(stores: StoreFactor
     async with stores() as store:
         epoch = await store.open_node("a")
         first, other = backfill_of(downstream=True), backfill_of()
+        await store.create_backfill(first, downstream=[backfill_of("later", after=(first.backfill_id,))])
         for row in (other, first):
             await store.create_backfill(row)
             await store.step_backfill(step(store, row.backfill_id, 0, 1, planned=True))
@@ -341,3 +342,40 @@ async def test_only_a_cancelled_backfill_takes_along_what_comes_after(
         states = {row.job_id: row.state for row in await store.backfills()}
         left = BackfillState.CANCELLED if state is BackfillState.CANCELLED else BackfillState.RUNNING
         assert states == {"job": state, "second": left, "third": left}
+
+
+@pytest.mark.parametrize("end", ["finished", "cancelled"])
+async def test_what_ran_is_forgotten_with_the_last_that_waits_for_it(stores: StoreFactory, end: str) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        first = backfill_of(downstream=True)
+        later = [backfill_of(name, after=(first.backfill_id,)) for name in ("second", "third")]
+        await store.create_backfill(first, downstream=later)
+        await store.step_backfill(step(store, first.backfill_id, 0, 2, planned=True))
+        one, two = (await claim(store, epoch)).runs
+        await store.finish(ending(one))
+        await store.finish(ending(two))
+        for row in later:
+            (ran,) = await store.done(ran_in(first.backfill_id), 0, 10 * HOUR)
+            assert (0, 2 * HOUR) == (ran.start, ran.end)
+            if end == "finished":
+                command = BackfillStep(backfill_id=row.backfill_id, cursor_from=0, cursor_to=HOUR, planned=True)
+                assert BackfillState.FINISHED is (await store.step_backfill(command)).state
+            else:
+                await store.set_backfill_state(row.backfill_id, BackfillState.CANCELLED)
+        assert [] == await store.done(ran_in(first.backfill_id), 0, 10 * HOUR)
+        assert [(0, 2 * HOUR)] == [(one.start, one.end) for one in await store.done("job", 0, 10 * HOUR)]
+
+
+async def test_what_ends_when_nothing_waits_for_it_is_not_kept(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        first = backfill_of(downstream=True)
+        later = backfill_of("later", after=(first.backfill_id,))
+        await store.create_backfill(first, downstream=[later])
+        await store.step_backfill(step(store, first.backfill_id, 0, 1, planned=True))
+        run = await claim_one(store, epoch)
+        await store.set_backfill_state(later.backfill_id, BackfillState.CANCELLED)
+        await store.finish(ending(run))
+        assert [] == await store.done(ran_in(first.backfill_id), 0, HOUR)
+        assert 1 == len(await store.done("job", 0, HOUR))

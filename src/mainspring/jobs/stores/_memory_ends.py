@@ -21,7 +21,7 @@ from mainspring.jobs.stores._ends import (
 from mainspring.jobs.stores._memory_data import LiveRun, MemoryData
 from mainspring.jobs.stores._memory_events import keep_events
 from mainspring.jobs.stores._memory_reports import keep_log, keep_progress
-from mainspring.jobs.stores._records import BackfillRow, BackfillState, Finish, RunKind, RunRecord
+from mainspring.jobs.stores._records import BackfillRow, BackfillState, Finish, RunKind, RunRecord, ran_in
 
 
 def finish(data: MemoryData, command: Finish, now: int) -> RunRecord:
@@ -130,7 +130,7 @@ def _count_backfills(data: MemoryData, changes: Sequence[Change[LiveRun]], now: 
     for backfill_id, ends in ended.items():
         if backfill_id in data.backfills:
             _count(data, backfill_id, Counter(change.state for change in ends))
-            if data.backfills[backfill_id].downstream:
+            if data.backfills[backfill_id].downstream and _awaiting(data, backfill_id):
                 data.paint(ran_marks(backfill_id, [(change.state, change.run.record) for change in ends]))
             close_backfill(data, backfill_id, now)
 
@@ -170,10 +170,19 @@ def end_backfill(data: MemoryData, backfill_id: str, state: BackfillState, now: 
         for run in runs:
             if run.record.run_id in data.live:
                 request_cancel(data, run)
-        for row in [row for row in data.backfills.values() if backfill_id in row.after and row.state in OPEN_BACKFILL]:
+        for row in _awaiting(data, backfill_id):
             end_backfill(data, row.backfill_id, state, now)
     data.version += 1
-    return data.backfills[backfill_id]
+    row = data.backfills[backfill_id]
+    for one in (backfill_id, *row.after):
+        if not _awaiting(data, one):
+            data.done.pop(ran_in(one), None)
+    return row
+
+
+def _awaiting(data: MemoryData, backfill_id: str) -> list[BackfillRow]:
+    """Return the backfills that come after this one and have not ended: only those read what ran in it."""
+    return [row for row in data.backfills.values() if backfill_id in row.after and row.state in OPEN_BACKFILL]
 
 
 def _leave_to_others(data: MemoryData, backfill_id: str) -> int:

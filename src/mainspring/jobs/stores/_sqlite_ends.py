@@ -8,7 +8,7 @@ from mainspring.base import encode_json
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._ends import ON_REQUEST, REMEMBERED, cancelled, end_of_backfill, ran_marks
 from mainspring.jobs.stores._ends import Change as Ending
-from mainspring.jobs.stores._records import BackfillRow, BackfillState, RunRecord
+from mainspring.jobs.stores._records import BackfillRow, BackfillState, RunRecord, ran_in
 from mainspring.jobs.stores._sqlite_done import paint_all
 from mainspring.jobs.stores._sqlite_events import keep_events
 from mainspring.jobs.stores._sqlite_rows import (
@@ -135,7 +135,7 @@ def _count_backfills(connection: sqlite3.Connection, changes: Sequence[Change], 
             ),
         )
         row = close_backfill(connection, backfill_id, now)
-        if row is not None and row.downstream:
+        if row is not None and row.downstream and _is_awaited(connection, backfill_id):
             ran = [(change.state, live_record(change.run[:LIMITS])) for change in of_backfill]
             paint_all(connection, ran_marks(backfill_id, ran))
 
@@ -185,7 +185,16 @@ def end_backfill(connection: sqlite3.Connection, backfill_id: str, state: Backfi
         for (later,) in connection.execute(sql["open_after_backfill"], (backfill_id,)).fetchall():
             end_backfill(connection, later, state, now)
     connection.execute(statements("nodes")["bump_version"])
-    return backfill_row(connection.execute(sql["backfill"], (backfill_id,)).fetchone())
+    row = backfill_row(connection.execute(sql["backfill"], (backfill_id,)).fetchone())
+    for one in (backfill_id, *row.after):
+        if not _is_awaited(connection, one):
+            connection.execute(sql["forget_done"], (ran_in(one),))
+    return row
+
+
+def _is_awaited(connection: sqlite3.Connection, backfill_id: str) -> bool:
+    """Tell whether a backfill comes after this one and has not ended: only those read what ran in it."""
+    return connection.execute(statements("catalog")["open_after_backfill"], (backfill_id,)).fetchone() is not None
 
 
 def _history_values(change: Change) -> tuple[object, ...]:

@@ -18,7 +18,7 @@ from tests.conformance.jobs.support_stores import (
 )
 
 from mainspring.errors import InvalidArgumentError, StoreCorruptError
-from mainspring.jobs.stores import ConfigRow, SqliteStore
+from mainspring.jobs.stores import ConfigRow, SqliteStore, ran_in
 from mainspring.jobs.stores._sqlite_reader import APPLICATION, migrations
 from mainspring.jobs.stores._sqlite_upkeep import file_version
 from mainspring.storage import InlineRunner
@@ -127,4 +127,22 @@ async def test_a_store_of_the_first_version_is_brought_up_to_date_with_all_it_ha
     assert await store.check() == []
     found, latest = await store.schema()
     assert found == latest
+    await store.close()
+
+
+async def test_what_ran_in_backfills_that_nothing_waits_for_goes_with_the_update(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    old = SqliteStore(file)
+    await old.open()
+    over, awaited = backfill_of(downstream=True), backfill_of(downstream=True)
+    await old.create_backfill(over)
+    await old.create_backfill(awaited, downstream=[backfill_of("later", after=(awaited.backfill_id,))])
+    await old.close()
+    names = [ran_in(over.backfill_id), ran_in(awaited.backfill_id), "backfill daily"]
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.executemany("INSERT INTO done VALUES (?, 0, 1, 'succeeded')", [(name,) for name in names])
+        connection.execute("PRAGMA user_version = 8")
+    store = SqliteStore(file)
+    await store.open()
+    assert [0, 1, 1] == [len(await store.done(name, 0, 1)) for name in names], "a job may have such a name"
     await store.close()

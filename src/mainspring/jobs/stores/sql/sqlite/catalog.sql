@@ -31,6 +31,9 @@ WHERE "end" >= ?3 AND state = 'succeeded'
 -- name: delete_done
 DELETE FROM done WHERE job_id = ? AND start = ?
 
+-- name: forget_done
+DELETE FROM done WHERE job_id = ?
+
 -- name: insert_done
 INSERT INTO done(job_id, start, "end", state) VALUES (?, ?, ?, ?)
 
