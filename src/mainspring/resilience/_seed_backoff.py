@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast  # Any: what a coroutine and its loop exchange
 
-from mainspring.base import Statistic
+from mainspring.base import Statistic, current_clock
 from mainspring.errors import DeadlineExceededError, InvalidArgumentError
 from mainspring.resilience._checks import (
     check_callable,
@@ -71,55 +71,57 @@ class BackoffRules:
         """Return the function that repeats `function`; `on_failure` hears of each attempt that may be repeated."""
         check_coroutine_function("asyncbackoff", function)
         attempt = timeout(self._attempt_timeout)(function)
+        retried, statistic = self._retried, self._statistic
 
-        @wraps(function)
+        async def attempts(failures: list[Exception], args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+            tries = 0
+            while True:
+                tries += 1
+                statistic.attempts += 1
+                try:
+                    return await attempt(*args, **kwargs)
+                except retried as error:
+                    failures.clear()
+                    if not isinstance(error, Exception):
+                        raise
+                    if on_failure is not None:
+                        on_failure(error)
+                    if tries == self._max_tries or (self._giveup and self._giveup(error)):
+                        raise
+                    failures.append(error)
+                await asyncio.sleep(self._pause)
+
+        return self._counted(wraps(function), timeout(self._deadline)(attempts))
+
+    def _counted(
+        self,
+        named: Callable[[Callable[P, Coroutine[Any, Any, R]]], Callable[P, Coroutine[Any, Any, R]]],
+        attempts: Callable[[list[Exception], tuple[Any, ...], dict[str, Any]], Coroutine[Any, Any, R]],
+    ) -> Callable[P, Coroutine[Any, Any, R]]:
+        """Return the function that makes the attempts, counts how they end, and says what the last failure was."""
+        statistic = self._statistic
+
+        @named
         async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            statistic = self._statistic
-            failures: list[Exception] = []
-            limit = timeout(self._deadline)
-            loop = asyncio.get_running_loop()
-            started = loop.time()
-            ended = "errors"
+            failures: list[Exception] = []  # the last one, during a pause and the attempt after it
+            started = current_clock().monotonic()
             try:
-                async with limit:
-                    result = await self._attempts(lambda: attempt(*args, **kwargs), failures, on_failure)
-            except asyncio.CancelledError:
-                ended = "cancels"
-                raise
-            except DeadlineExceededError:
-                if limit.expired and failures:
+                result = await attempts(failures, args, kwargs)
+            except BaseException as error:
+                if isinstance(error, asyncio.CancelledError):
+                    statistic.cancels += 1
+                else:
+                    statistic.errors += 1
+                if failures and isinstance(error, DeadlineExceededError):  # that of an attempt leaves no failure
                     raise failures.pop() from None
                 raise
             else:
-                ended = "done"
+                statistic.done += 1
                 return result
             finally:
-                setattr(statistic, ended, getattr(statistic, ended) + 1)
-                statistic.sum_time += loop.time() - started
+                statistic.sum_time += current_clock().monotonic() - started
 
         return call
-
-    async def _attempts(
-        self,
-        attempt: Callable[[], Coroutine[Any, Any, R]],
-        failures: list[Exception],
-        on_failure: Callable[[Exception], None] | None,
-    ) -> R:
-        tries = 0
-        while True:
-            tries += 1
-            self._statistic.attempts += 1
-            try:
-                return await attempt()
-            except self._retried as error:
-                if not isinstance(error, Exception):
-                    raise
-                if on_failure is not None:
-                    on_failure(error)
-                if tries == self._max_tries or (self._giveup and self._giveup(error)):
-                    raise
-                failures[:] = [error]
-            await asyncio.sleep(self._pause)
 
 
 def _below_exception(classes: tuple[type[BaseException], ...]) -> tuple[type[BaseException], ...]:
