@@ -9,6 +9,7 @@ of the sender, and 3 times in bursts of 10.
 """
 
 import asyncio
+import inspect
 import multiprocessing.connection
 import os
 import subprocess
@@ -202,7 +203,8 @@ async def fan_out(count: int, burst: int, target: float, rounds: int) -> list[di
     clients, message = 100, b"x" * 100
     async with AsyncExitStack() as stack:
         subjects: dict[str, Run] = {}
-        for name, make in (("ours", our_audience), ("picows", picows_audience), ("websockets", websockets_audience)):
+        audiences = {"ours": our_audience, "picows": picows_audience, "websockets": websockets_audience}
+        for name, make in {**audiences, "aiohttp": aiohttp_audience}.items():
             if name != "ours" and rival(name) is None:
                 continue
             port, send = await make(stack)
@@ -236,10 +238,14 @@ async def delays(count: int) -> list[dict[str, object]]:
 def broadcasting(send: Send, line: Callable[[], bytes], message: bytes, count: int, burst: int, clients: int) -> Run:
     async def run() -> float:
         for number in range(count):
-            send(message)
+            sending = send(message)
+            if inspect.isawaitable(sending):
+                await sending
             if number % burst == burst - 1:
                 await asyncio.sleep(0)
-        send(END)
+        sending = send(END)
+        if inspect.isawaitable(sending):
+            await sending
         await asyncio.to_thread(line)
         return count * clients
 
@@ -292,6 +298,32 @@ async def websockets_audience(stack: AsyncExitStack) -> tuple[int, Send]:
     server = await module.serve(handler, "127.0.0.1", 0, ping_interval=None)
     stack.callback(server.close)
     return server.sockets[0].getsockname()[1], lambda message: module.broadcast(connections, message)
+
+
+async def aiohttp_audience(stack: AsyncExitStack) -> tuple[int, Send]:
+    web = rival("aiohttp.web")
+    sockets: list[Any] = []
+
+    async def handle(request: Any) -> Any:
+        socket = web.WebSocketResponse(compress=False)
+        await socket.prepare(request)
+        sockets.append(socket)
+        async for _ in socket:
+            pass
+        return socket
+
+    async def send(message: bytes) -> None:
+        for socket in sockets:
+            await socket.send_bytes(message)
+
+    app = web.Application()
+    app.router.add_get("/", handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    return runner.addresses[0][1], send
 
 
 async def main() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import os
 import sys
 
@@ -14,7 +15,7 @@ from mainspring.errors import (
     MissingExtraError,
 )
 from mainspring.testing import eventually
-from mainspring.transport import Connection, Server, connect, serve
+from mainspring.transport import Broadcast, Connection, Server, TextPayload, connect, prepare, serve
 from mainspring.transport import websocket as adapter
 
 pytestmark = pytest.mark.extras
@@ -89,6 +90,83 @@ async def test_a_server_of_another_library_is_understood() -> None:
             await connect(f"ws://{host}:{port}/nothing", auth_key=None)
     finally:
         await runner.cleanup()
+
+
+async def test_clients_of_websockets_are_served_and_say_goodbye() -> None:
+    from websockets.asyncio.client import connect as dial
+    from websockets.exceptions import ConnectionClosedOK
+
+    async def handler(connection: Connection) -> None:
+        async for message in connection:
+            if isinstance(message, TextPayload):
+                await connection.write_text(message.decode())
+            else:
+                await connection.write_bytes(message)
+
+    async with serve(LOCAL, handler, auth_key=None) as server:
+        async with dial(server.address) as client:  # it offers to compress, which is not taken up
+            for size in (0, 125, 126, 65_535, 65_536, 300_000):
+                await client.send("x" * size)
+                assert "x" * size == await client.recv()
+                await client.send(b"y" * size)
+                assert b"y" * size == await client.recv()
+            await client.send([b"in ", b"three ", b"pieces"])
+            assert b"in three pieces" == await client.recv()
+            await (await client.ping())
+        await eventually(lambda: server.connection_count == 0)
+        client = await dial(server.address)
+        await server.close()
+        with pytest.raises(ConnectionClosedOK):
+            await client.recv()
+
+
+async def test_servers_of_websockets_are_understood() -> None:
+    from websockets.asyncio.server import ServerConnection
+    from websockets.asyncio.server import serve as listen
+
+    async def handle(peer: ServerConnection) -> None:
+        async for message in peer:
+            await peer.send(message)
+            if message == "bye":
+                await peer.close(1000, "as asked")
+
+    async with listen(handle, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with connect(f"ws://127.0.0.1:{port}", auth_key=None) as connection:
+            for size in (0, 125, 126, 65_536, 300_000):
+                await connection.write_text("x" * size)
+                assert TextPayload(b"x" * size) == await connection.read_bytes()
+                await connection.write_bytes(b"y" * size)
+                assert b"y" * size == await connection.read_bytes()
+            await connection.write_text("bye")
+            assert b"bye" == await connection.read_bytes()
+            with pytest.raises(ConnectionClosedError) as caught:
+                await connection.read_bytes()
+            assert caught.value.is_clean
+
+
+async def test_broadcasts_reach_clients_of_other_libraries() -> None:
+    import aiohttp
+    from websockets.asyncio.client import connect as dial
+
+    broadcast = Broadcast()
+
+    async def handler(connection: Connection) -> None:
+        broadcast.add(connection)
+        await connection.wait_closed()
+
+    async with (
+        serve(LOCAL, handler, auth_key=None) as server,
+        broadcast,
+        aiohttp.ClientSession() as session,
+        dial(server.address) as one,
+        session.ws_connect(server.address.replace("ws", "http")) as two,
+    ):
+        await eventually(lambda: len(broadcast) == 2)
+        for number in range(5):  # a turn's messages are one write: five frames each
+            broadcast.send(prepare({"number": number}))
+        assert list(range(5)) == [json.loads(await one.recv())["number"] for _ in range(5)]
+        assert list(range(5)) == [(await two.receive_json())["number"] for _ in range(5)]
 
 
 async def test_pages_of_other_sites_are_refused() -> None:
