@@ -1,7 +1,8 @@
 """What the benchmarks of concurrency share: interleaved rounds, medians of ratios, and the table `run.py` takes.
 
-Every subject of a case runs once per round, in turn. The value is the median over the rounds; a ratio is the
-median of the ratios within the rounds, so that what else the machine does hits both sides.
+Every subject of a case runs once per round, in turn; each round begins with another one. The value is the median
+over the rounds; a ratio is the median of the ratios within the rounds, so that what else the machine does hits both
+sides.
 """
 
 import argparse
@@ -46,7 +47,7 @@ async def run_case(case: Case, rounds: int) -> list[dict[str, object]]:
     values: dict[str, list[float]] = {name: [] for name in case.subjects}
     cpu: dict[str, list[float]] = {name: [] for name in case.subjects}
     for number in range(rounds + 1):
-        for name, run in tuple(case.subjects.items()):
+        for name, run in _turns(case.subjects, number):
             began, began_cpu = time.perf_counter(), time.process_time()
             try:
                 got = await run()
@@ -59,6 +60,13 @@ async def run_case(case: Case, rounds: int) -> list[dict[str, object]]:
                 values[name].append(got / seconds)
                 cpu[name].append(cpu_seconds / got * 1e6)
     return _measures(case, values, cpu)
+
+
+def _turns(subjects: dict[str, Run], number: int) -> list[tuple[str, Run]]:
+    """Return the subjects in the order of a round: who goes first pays for what the round before has left."""
+    turns = list(subjects.items())
+    first = number % len(turns)
+    return turns[first:] + turns[:first]
 
 
 def _measures(case: Case, values: dict[str, list[float]], cpu: dict[str, list[float]]) -> list[dict[str, object]]:
