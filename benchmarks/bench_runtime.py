@@ -3,7 +3,7 @@
 Usage: python benchmarks/bench_runtime.py [--quick] [--json FILE]
 
 Subjects of a case take turns within each round; a value is the median over the rounds, a ratio the median of
-the ratios within the rounds. Imports and signals are measured in child processes.
+the ratios within the rounds. Imports (CPU time) and signals (wall time) are measured in child processes.
 """
 
 import argparse
@@ -105,14 +105,14 @@ def start_and_stop(rounds: int) -> Measures:
 _IMPORT = """
 import time
 {before}
-began = time.perf_counter()
+began = time.process_time()
 {what}
-print(time.perf_counter() - began)
+print(time.process_time() - began)
 """
 
 
 def import_seconds(what: str, before: str) -> float:
-    """Import in a child that finds compiled modules, as an installed package has them."""
+    """Import in a child that finds compiled modules, as an installed package has them; return its CPU time."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     command = [sys.executable, "-c", _IMPORT.format(what=what, before=before)]
     return float(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)
