@@ -4,19 +4,59 @@ import asyncio
 import gc
 import os
 import threading
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mainspring.base import outside_work
 from mainspring.concurrency import ThreadPoolExecutor
+from mainspring.concurrency._loop_inbox import LoopInbox
 
 Loop = asyncio.AbstractEventLoop
 
 
 class OtherLoop(asyncio.SelectorEventLoop):
-    """A loop that is not asyncio's own."""
+    """A loop that is not asyncio's own; counts how often threads wake it."""
+
+    wakes = 0
+
+    # Any, override: they are passed on as they come
+    def call_soon_threadsafe(self, *args: Any, **options: Any) -> Any:  # type: ignore[override]
+        self.wakes += 1
+        return super().call_soon_threadsafe(*args, **options)
+
+
+class Writes:
+    """Counts the wake-ups through descriptors, which happen as they always do."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self._write = os.eventfd_write
+        monkeypatch.setattr(os, "eventfd_write", self)
+
+    def __call__(self, fd: int, value: int) -> None:
+        self.count += 1
+        self._write(fd, value)
+
+
+def keep_the_loop_until(condition: Callable[[], bool]) -> None:
+    """Block this thread, the loop's, until threads have made the condition true."""
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+async def call_while_busy(pool: ThreadPoolExecutor, count: int) -> list[int]:
+    """Make calls and keep the loop from everything else until all of them are done."""
+    inbox = LoopInbox.of(asyncio.get_running_loop())
+    calls = [pool.run(abs, -number) for number in range(count)]
+    keep_the_loop_until(lambda: len(inbox._done) == count)
+    return list(await asyncio.gather(*calls))
 
 
 async def call_often() -> list[int]:
@@ -36,6 +76,57 @@ def run_once() -> None:
 def test_results_come_on_loops_of_each_kind(make_loop: Callable[[], Loop]) -> None:
     with asyncio.Runner(loop_factory=make_loop) as runner:
         assert list(range(50)) == runner.run(call_often())
+
+
+def test_a_busy_loop_is_woken_once_for_all_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    writes = Writes(monkeypatch)
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner, ThreadPoolExecutor(4) as pool:
+        assert list(range(300)) == runner.run(call_while_busy(pool, 300))
+    assert 1 <= writes.count <= 4, "threads that end their first calls at once may each see that nobody woke it"
+
+
+def test_a_busy_loop_of_another_kind_is_woken_once_for_all_results() -> None:
+    loop = OtherLoop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner, ThreadPoolExecutor(4) as pool:
+        assert list(range(300)) == runner.run(call_while_busy(pool, 300))
+        assert 1 <= loop.wakes <= 4
+
+
+def test_results_that_come_while_others_are_taken_have_a_wake_up_of_their_own() -> None:
+    """A drain takes what was there when it began: one busy pool cannot keep the loop."""
+    loop = OtherLoop()
+
+    async def main() -> list[str]:
+        inbox, order = LoopInbox.of(loop), list[str]()
+        futures = {name: loop.create_future() for name in ("first", "second")}
+
+        def note(name: str, _: object) -> None:
+            order.append(name)
+
+        for name, future in futures.items():
+            future.add_done_callback(partial(note, name))
+        outside_work.count += 2
+
+        class Late:
+            """A future whose taking lets the next result in."""
+
+            def done(self) -> bool:
+                inbox.deliver(futures["second"], None, None)
+                loop.call_soon(order.append, "other work")
+                return True
+
+        late: Any = Late()
+        outside_work.count += 1
+        inbox._done.append((late, None, None))
+        inbox.deliver(futures["first"], None, None)
+        await asyncio.wait(futures.values())
+        return order
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        before = outside_work.count
+        assert "second" == runner.run(main())[-1]
+        assert 2 == loop.wakes
+        assert before == outside_work.count
 
 
 def test_the_descriptor_is_closed_with_the_loop() -> None:
