@@ -51,8 +51,8 @@ class BackfillAsked:
 
 @asynccontextmanager
 async def opened(app: JobApp, *, runner: bool) -> AsyncGenerator[JobApp]:
-    """Open the app's store, with `runner` to run things here, without its scheduler, for the length of the block."""
-    await app.open(runner=runner)
+    """Open the app's store, with `runner` to run here what is asked for, as a guest, for the length of the block."""
+    await app.open(runner=runner, guest=True)
     try:
         yield app
     finally:

@@ -58,10 +58,12 @@ class Alerts:
         self._tasks: list[asyncio.Task[None]] = []
         self._end: Callable[[], None] | None = None
 
-    def start(self) -> None:
-        """Begin to listen, watch and deliver; nothing is done for an app without alerts."""
+    def start(self, *, watch: bool = True) -> None:
+        """Begin to listen and deliver, and to watch for late runs; nothing is done for an app without alerts."""
         if not self._definitions:
             return
+        if not watch:
+            self._next_look.clear()
         self._end = self._stream.listen(self._happened)
         watching = keep_doing(self._look, self._wake, what="look for late runs")
         self._tasks = [asyncio.create_task(watching, name="mainspring-late"), *self._deliverers()]
@@ -92,7 +94,9 @@ class Alerts:
             return
         if record.state is RunState.FAILED:
             self._put(definition, "failed", record)
-        if definition.sla is not None and record.kind is RunKind.SCHEDULE and record.state is not RunState.SKIPPED:
+        if definition.sla is None or record.job_id not in self._next_look:
+            return
+        if record.kind is RunKind.SCHEDULE and record.state is not RunState.SKIPPED:
             due = (record.scheduled_at or record.created_at) + int(definition.sla * 1e6)
             if (record.finished_at or 0) > due:
                 self._ended_late.setdefault(record.job_id, []).append(record.run_id)

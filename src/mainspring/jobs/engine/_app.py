@@ -180,11 +180,13 @@ class JobApp(Steering, FollowUps, Sight, Service):
         """Drain and close; called by the entrypoint."""
         await self.close()
 
-    async def open(self, *, runner: bool = True) -> "OpenApp":
+    async def open(self, *, runner: bool = True, guest: bool = False) -> "OpenApp":
         """Open store and runner on the running loop, once; whoever opened it outside an entrypoint closes it.
 
         Args:
             runner: False for an app that only creates runs and backfills, for other processes to run.
+            guest: run only jobs of which runs are asked for here (by a call, a retry, a backfill, a handler), and leave
+                the schedules of jobs that the store knows as they are: for a command beside the nodes of a store.
 
         Raises:
             ConfigError: the settings cannot be read.
@@ -202,7 +204,7 @@ class JobApp(Steering, FollowUps, Sight, Service):
             self._opening = (loop, asyncio.Lock())
         async with self._opening[1]:
             if self._open is None:
-                self._open = await self._open_parts(runner=runner)
+                self._open = await self._open_parts(runner=runner, guest=guest)
             return self._open
 
     async def close(self) -> None:
@@ -216,7 +218,7 @@ class JobApp(Steering, FollowUps, Sight, Service):
         if self._opening is not None and not self._opening[1].locked():
             self._opening = None  # an app that outlives its loop does not keep it
 
-    async def _open_parts(self, *, runner: bool) -> "OpenApp":
+    async def _open_parts(self, *, runner: bool, guest: bool) -> "OpenApp":
         from mainspring.jobs.engine._parts import AppResources, OpenApp
 
         check_needs({one.job_id: (one.schedule, one.needs) for one in self.jobs.values()}, starts=starts_of(self.jobs))
@@ -238,7 +240,7 @@ class JobApp(Steering, FollowUps, Sight, Service):
         )
         await store.open()
         try:
-            await (opened.start_runner() if runner else opened.look())
+            await (opened.start_runner(guest=guest) if runner else opened.look())
         except BaseException:
             await opened.close(drain_timeout=0.0)
             raise
@@ -438,6 +440,8 @@ class JobApp(Steering, FollowUps, Sight, Service):
             return Backfill.dry(self, replace(row, total=total, total_exact=True, state=BackfillState.FINISHED))
         row, *later = with_downstream(row, self.jobs, options) if downstream else [row]
         await opened.store.create_backfill(row, downstream=later)
+        for one in (row, *later):
+            opened.node.take_on(one.job_id)
         opened.planner.changed()
         return Backfill(self, row)
 

@@ -52,7 +52,7 @@ class FollowUps(Declarations, ABC):
     """The half of a `JobApp` that makes runs out of runs."""
 
     @abstractmethod
-    async def open(self, *, runner: bool = True) -> "OpenApp":
+    async def open(self, *, runner: bool = True, guest: bool = False) -> "OpenApp":
         """Open store and runner."""
 
     async def waiting(self, awaitable: Awaitable[T]) -> T:

@@ -84,14 +84,16 @@ class Node:
         self._renewing = asyncio.Lock()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._asked: set[str] | None = None  # the jobs of a guest
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
         self._version = -1
         self._margin = _LEASE_MARGIN
         self.epoch = 0
 
-    async def start(self) -> None:
-        """Take an epoch, free the runs of dead nodes, begin to claim."""
+    async def start(self, *, guest: bool = False) -> None:
+        """Take an epoch, free the runs of dead nodes, begin to claim: a guest only jobs that it was asked for."""
+        self._asked = set() if guest else None
         await self._open_epoch()
         await self._rescue()
         claiming = keep_doing(self._claim, self._wake, what="claim runs")
@@ -128,6 +130,12 @@ class Node:
         """Look for runs now: something was enqueued or released."""
         self._wake.set()
 
+    def take_on(self, job_id: str) -> None:
+        """Claim runs of this job too: somebody asked for them here."""
+        if self._asked is not None and job_id not in self._asked:
+            self._asked.add(job_id)
+            self.wake()
+
     @property
     def running_count(self) -> int:
         """Handlers that run now."""
@@ -141,6 +149,7 @@ class Node:
 
     def submit(self, run: NewRun, *, claim: bool, then: Callable[[EnqueueAnswer | BaseException], None]) -> None:
         """Create a run as `enqueue` does, without waiting; `then` is told the answer, or what came in its way."""
+        self.take_on(run.job_id)
         hot = claim and self._has_slot() and run.queue in self._queues
         command = Enqueue(run=run, claim_epoch=self.epoch if hot else None)
         enqueued = asyncio.ensure_future(self._store.enqueue(command))
@@ -246,7 +255,7 @@ class Node:
         command = Claim(
             epoch=self.epoch,
             limit=limit,
-            jobs=frozenset(self._works),
+            jobs=frozenset(self._works if self._asked is None else self._asked & self._works.keys()),
             queues=self._queues,
             backfills=max(self._backfill_slots - self._backfills, 0),
         )

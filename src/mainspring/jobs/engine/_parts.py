@@ -151,14 +151,14 @@ class OpenApp:
     def _alert_resource(self, definition: JobDefinition, name: str) -> AbstractAsyncContextManager[Any]:
         return self._resources.container.use({**self._names, **definition.names}[name])
 
-    async def start_runner(self) -> None:
-        """Register the jobs and begin to claim; backfills and waiting runs are looked after too."""
+    async def start_runner(self, *, guest: bool) -> None:
+        """Register the jobs and begin to claim; backfills and waiting runs are looked after too. See `JobApp.open`."""
         self._hears = True
         install_capture()
-        await self.register()
+        await (self._join() if guest else self.register())
         await self.sinks.open(_Stage(self.store))
-        await self.node.start()
-        self.alerts.start()
+        await self.node.start(guest=guest)
+        self.alerts.start(watch=not guest)
         self._start(self.scheduler.follow(), "mainspring-schedules")
         self._start(self.planner.run(), "mainspring-backfills")
         if self._pruner is not None:
@@ -168,7 +168,17 @@ class OpenApp:
     async def register(self) -> None:
         """Tell the store which jobs there are, and take over what it knows of them."""
         now = self.store.now()
-        self.scheduler.take(await self.store.register([registration_of(one, now) for one in self._declared.values()]))
+        jobs = [registration_of(one, now) for one in self._declared.values()]
+        rows = await self.store.register(jobs)
+        self._overrides.registered(jobs)
+        self.scheduler.take(rows)
+
+    async def _join(self) -> None:
+        """Register the jobs that the store does not know, and take over what it knows of the others."""
+        known, now = await self.store.jobs(), self.store.now()
+        ids = {row.job_id for row in known}
+        new = [registration_of(one, now) for one in self._declared.values() if ids.isdisjoint((one.job_id, *one.was))]
+        self.scheduler.take([*known, *(await self.store.register(new) if new else ())])
 
     async def look(self) -> None:
         """Take over what the store knows of the jobs, registering none."""

@@ -79,10 +79,10 @@ class Registry:
         self.definitions[job_id] = self.declared[job_id] = definition
         return definition
 
-    def override(self, job_id: str, schedule: Schedule | None) -> JobDefinition:
-        """Let a job go by another schedule, or with None by that of its code; return it."""
+    def override(self, job_id: str, schedule: Schedule | None, *, unscheduled: bool = False) -> JobDefinition:
+        """Let a job go by another schedule, or with None by that of its code, or by none; return it."""
         declared = self.declared[job_id]
-        definition = declared if schedule is None else replace(declared, schedule=schedule)
+        definition = declared if schedule is None and not unscheduled else replace(declared, schedule=schedule)
         self.definitions[job_id] = definition
         return definition
 

@@ -48,7 +48,7 @@ class Steering(Declarations, ABC):
     _retention: Retention | None
 
     @abstractmethod
-    async def open(self, *, runner: bool = True) -> "OpenApp":
+    async def open(self, *, runner: bool = True, guest: bool = False) -> "OpenApp":
         """Open store and runner."""
 
     @abstractmethod

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from tests.unit.jobs.engine.support_engine import START, at, eventually, make_app, running
 
-from mainspring.base import current_clock
+from mainspring.base import current_clock, new_id
 from mainspring.errors import LeaseLostError, StaleFenceError, StoreBusyError
-from mainspring.jobs import JobApp, RunState
-from mainspring.jobs.stores import Claim, ClaimAnswer, Finish, JobRow, RunRecord, SqliteStore
+from mainspring.jobs import Alert, Every, JobApp, JobContext, RunState
+from mainspring.jobs.stores import Claim, ClaimAnswer, Enqueue, Finish, JobRow, NewRun, RunKind, RunRecord, SqliteStore
 
 
 class Trouble(SqliteStore):
@@ -412,3 +412,77 @@ async def test_the_run_of_a_killed_process_does_not_wait_for_the_next_heartbeat(
             return bool(await app.runs("quick", states=[RunState.SUCCEEDED]))
 
         await eventually(succeeded)
+
+
+async def test_a_guest_runs_what_is_asked_for_there_and_nothing_else(tmp_path: Path) -> None:
+    def make() -> JobApp:
+        app = make_app(tmp_path)
+
+        @app.job("asked")
+        async def asked(ctx: JobContext) -> str:
+            return str((await (await ctx.spawn("spawned")).wait()).value)
+
+        app.job("spawned")(says_hello)
+        app.job("other", every=3600)(says_hello)
+        return app
+
+    owner = make()
+    await owner.open(runner=False)
+    left = await owner.run_job("other", wait=False)
+    guest = make()
+    await guest.open(guest=True)
+    result = await guest.run_job("asked")
+    assert ("hello", RunState.SUCCEEDED) == (result.value, result.state)
+    retried = await guest.retry(result.run_id)
+    assert RunState.SUCCEEDED is (await guest.wait_for_run(retried.run_id)).state
+    record = await guest.run(left.run_id)
+    assert record is not None
+    assert RunState.AVAILABLE is record.state, "it is left to the nodes of the store"
+    backfill = await guest.backfill("other", at(0), at(2))
+    assert 2 == (await backfill.wait()).succeeded
+    await guest.close()
+    await owner.close()
+
+
+async def says_hello() -> str:
+    return "hello"
+
+
+async def test_a_guest_leaves_the_schedules_of_the_store_as_they_are(tmp_path: Path) -> None:
+    def make(every: float) -> JobApp:
+        app = make_app(tmp_path)
+        app.job("load", every=every)(says_hello)
+        return app
+
+    owner, guest = make(60), make(90)
+    guest.job("new")(says_hello)
+    async with running(owner):
+        await guest.open(guest=True)
+        assert (await guest.run_job("new")).ok
+        (version,) = await owner.schedule_history("load")
+        assert Every(60) == version.schedule
+        await guest.close()
+
+
+async def test_a_guest_does_not_take_the_alerts_of_late_runs(tmp_path: Path) -> None:
+    told: list[Alert] = []
+
+    def make() -> JobApp:
+        app = make_app(tmp_path, schedule=False)
+        app.job("late", every=1, start_at=START, max_lookback=3600.0, sla=0.001, alert=told.append)(says_hello)
+        app.job("call")(says_hello)
+        return app
+
+    owner, guest = make(), make()
+    await owner.open(runner=False)
+    now = owner.store.now()
+    run = NewRun(
+        run_id=new_id(), job_id="late", kind=RunKind.SCHEDULE, available_at=now + 10**12, scheduled_at=now - 10**7
+    )
+    await owner.store.enqueue(Enqueue(run=run))
+    await guest.open(guest=True)
+    assert (await guest.run_job("call")).ok
+    await guest.close()
+    assert [] == told
+    assert [run.run_id] == [one.run_id for one in await owner.store.note_late("late", scheduled_before=now)]
+    await owner.close()

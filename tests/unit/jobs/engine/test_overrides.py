@@ -5,6 +5,7 @@ from contextlib import closing
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.jobs.engine.support_engine import at, eventually, make_app, running
@@ -12,6 +13,7 @@ from tests.unit.jobs.engine.support_engine import at, eventually, make_app, runn
 from mainspring.errors import ConfigError, InvalidArgumentError, NeedsError
 from mainspring.jobs import At, Cron, DataInterval, Every, JobApp, JobContext
 from mainspring.jobs.engine._overrides import read_schedule
+from mainspring.jobs.stores import MemoryData, MemoryStore
 from mainspring.testing import VirtualClock
 
 
@@ -193,3 +195,58 @@ async def test_a_job_paused_by_a_process_that_runs_nothing_makes_no_runs(tmp_pat
             return "schedule" in {run.kind for run in await app.runs("load")}
 
         await eventually(is_made)
+
+
+def app_of(data: MemoryData, seen: list[DataInterval], **options: Any) -> JobApp:
+    """Return a program with its own code, on a store that it shares."""
+    app = JobApp("code", store=MemoryStore(data), poll_interval=10)
+
+    @app.job("load", missed="all", **options)
+    async def load(ctx: JobContext) -> None:
+        if ctx.data_interval is not None:
+            seen.append(ctx.data_interval)
+
+    return app
+
+
+async def test_of_two_codes_on_one_store_the_later_one_says_the_schedule(
+    virtual_clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    data, seen = MemoryData(), list[DataInterval]()
+    old, new = app_of(data, seen, every=60), app_of(data, seen, every=90)
+    async with running(old):
+        await virtual_clock.advance(300)
+        async with running(new):
+            await virtual_clock.advance(15)
+            assert Every(90) == old.jobs["load"].schedule
+            await virtual_clock.advance(1785)
+        times = sorted(seen, key=lambda one: one.start)
+        assert all(one.end == after.start for one, after in pairwise(times))
+        lengths = [(one.end - one.start).total_seconds() for one in times]
+        assert [60.0] * 5 == lengths[:5]
+        assert {90.0} == set(lengths[6:]), "both go by the new one"
+        assert [(2, "code"), (1, "code")] == [(one.version, one.origin) for one in await old.schedule_history("load")]
+    assert Every(60) == old.jobs["load"].schedule, "a closed app shows its code"
+    assert 1 == caplog.text.count("job load goes by every 90")
+
+
+async def test_what_later_code_has_no_schedule_for_is_not_scheduled(
+    virtual_clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    data, seen = MemoryData(), list[DataInterval]()
+    old, new = app_of(data, seen, every=60), JobApp("code", store=MemoryStore(data), poll_interval=10)
+    new.job("load")(plain)
+    async with running(old), running(new):
+        await virtual_clock.advance(15)
+        assert None is old.jobs["load"].schedule
+        count = len(seen)
+        await virtual_clock.advance(600)
+        assert count == len(seen)
+        assert None is new.jobs["load"].schedule
+    assert "job load has no schedule" in caplog.text
+    async with running(new), running(app_of(data, seen, every=60)):
+        await virtual_clock.advance(15)
+        assert None is new.jobs["load"].schedule, "code without one leaves it to the other"
+
+
+async def plain() -> None: ...
