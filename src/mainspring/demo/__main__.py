@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from mainspring.demo._board_client import AIRPORTS, BoardAsked, watch_board
 from mainspring.demo._program import Asked, run_demo
 from mainspring.demo._settings import load_settings
 from mainspring.errors import ConfigError, InvalidArgumentError, MainspringError, StorageError
@@ -16,7 +17,7 @@ _FAILED, _WRONG, _STORE = 1, 2, 3
 _INTERRUPTED = 130
 
 
-def parse(argv: Sequence[str] | None) -> Asked:
+def parse(argv: Sequence[str] | None) -> Asked | BoardAsked:
     """Return what the command line asks for.
 
     Raises:
@@ -36,13 +37,23 @@ def parse(argv: Sequence[str] | None) -> Asked:
     parser.add_argument("--fresh", action="store_true", help="delete the directory first")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON on standard output")
     parser.add_argument("--seed", type=int, default=settings.seed, help="decides how the API misbehaves")
-    return Asked(**vars(parser.parse_args(argv)))
+    board = parser.add_argument_group("departures")
+    board.add_argument("--board", action="store_true", help="print those that a running demo tells, and load nothing")
+    board.add_argument("--airport", action="append", choices=AIRPORTS, help="from here only; may be repeated")
+    board.add_argument("--count", type=int, help="end after so many departures")
+    given = parser.parse_args(argv)
+    if given.board:
+        return BoardAsked(given.state, tuple(given.airport or ()), given.count, given.json)
+    return Asked(given.state, given.days, given.once, given.fresh, given.json, given.seed)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo and return its exit code."""
     try:
         asked = parse(argv)
+        if isinstance(asked, BoardAsked):
+            asyncio.run(watch_board(asked))
+            return 0
         console = Console(stderr=asked.json)
         report, failed = asyncio.run(run_demo(asked, console))
     except MainspringError as error:

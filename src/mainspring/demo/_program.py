@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from mainspring.base import current_clock
+from mainspring.demo._board import running_board
 from mainspring.demo._jobs import DATABASE, ZONE, FlightsApi, make_app, microseconds
 from mainspring.demo._progress import make_display
 from mainspring.demo._report import Figures, Report, count_rows, load_figures, save_figures
@@ -70,7 +71,7 @@ async def run_demo(asked: Asked, console: Console) -> tuple[Report, int]:
         if failed:
             await alert(f"mainspring demo: {failed:,} intervals failed", console)
         if not asked.once and not failed:
-            await _keep_running(app, console)
+            await _keep_running(app, asked, console)
     finally:
         await app.close()
     return report, failed
@@ -204,17 +205,19 @@ def _tell(report: Report, failed: int, asked: Asked, console: Console) -> None:
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
 
 
-async def _keep_running(app: JobApp, console: Console) -> None:
-    """Run the schedule until Ctrl-C or SIGTERM."""
+async def _keep_running(app: JobApp, asked: Asked, console: Console) -> None:
+    """Run the schedule and the departures board until Ctrl-C or SIGTERM."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     numbers = (signal.SIGINT, signal.SIGTERM)
     for number in numbers:
         loop.add_signal_handler(number, stopped.set)
     try:
-        await app.start()
-        console.print("the schedule runs on; Ctrl-C ends it", highlight=False)
-        await stopped.wait()
+        async with running_board(asked.state) as board:
+            await app.start()
+            console.print(f"departures are told at {board}: see `mainspring demo --board`", highlight=False)
+            console.print("the schedule runs on; Ctrl-C ends it", highlight=False)
+            await stopped.wait()
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)

@@ -122,8 +122,11 @@ def test_ctrl_c_in_the_middle_leaves_no_traceback(tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
-def test_it_runs_on_until_it_is_told_to_end(tmp_path: Path) -> None:
-    """By Ctrl-C, which a terminal sends to the API's process too."""
+def test_it_runs_on_and_tells_departures_until_it_is_told_to_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By Ctrl-C, which a terminal sends to the processes of the API and the board too."""
+    board = ["--board", "--state", str(tmp_path / "state"), "--airport", "JFK", "--count", "3"]
     command = [sys.executable, "-m", "mainspring.demo", "--days", "1", "--state", str(tmp_path / "state"), "--fresh"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"}
     said = tmp_path / "errors"
@@ -137,10 +140,17 @@ def test_it_runs_on_until_it_is_told_to_end(tmp_path: Path) -> None:
         for line in child.stdout or ():
             lines.append(line)
             if "Ctrl-C ends it" in line:
+                assert 0 == main(board)
                 os.killpg(child.pid, signal.SIGINT)
         assert 0 == child.wait(timeout=20)
     assert any("24 hours, 842 flights and 1 days" in line for line in lines)
+    assert any("see `mainspring demo --board`" in line for line in lines)
     assert "" == said.read_text()
+    told = capsys.readouterr().out.splitlines()
+    assert 3 == len(told)
+    assert all(line.startswith("2013-01-01 ") and "  JFK > " in line for line in told)
+    assert 1 == main(board)
+    assert "the departures board of" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("days", ["0", "366"])

@@ -11,6 +11,8 @@ pytest.importorskip("rich")
 from rich.console import Console
 
 from mainspring.demo.__main__ import main, parse
+from mainspring.demo._board_client import BoardAsked
+from mainspring.demo._program import Asked
 from mainspring.demo._settings import alert
 from mainspring.testing import NotifyGateway
 from mainspring.tools import Notifier
@@ -29,9 +31,17 @@ def test_the_command_line_wins_over_variables_and_file(monkeypatch: pytest.Monke
     Path("mainspring.toml").write_text('[demo]\ndays = 3\nseed = 1\nstate = "files"\n')
     monkeypatch.setenv("MAINSPRING__DEMO__SEED", "2")
     asked = parse([])
+    assert isinstance(asked, Asked)
     assert (3, 2, Path("files")) == (asked.days, asked.seed, asked.state)
     asked = parse(["--days", "5", "--seed", "7"])
+    assert isinstance(asked, Asked)
     assert (5, 7) == (asked.days, asked.seed)
+
+
+def test_the_board_is_looked_for_in_the_directory_of_the_settings() -> None:
+    Path("mainspring.toml").write_text('[demo]\nstate = "files"\n')
+    asked = parse(["--board", "--airport", "JFK", "--airport", "LGA", "--count", "2", "--json"])
+    assert BoardAsked(Path("files"), ("JFK", "LGA"), 2, json=True) == asked
 
 
 def test_wrong_settings_are_wrong_input(capsys: pytest.CaptureFixture[str]) -> None:
