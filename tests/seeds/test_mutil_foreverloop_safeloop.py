@@ -63,6 +63,8 @@ async def short():
 
 if "--asyncio" in sys.argv:
     safeLoop.safeLoop([mainfn, short()], customloop=None)
+elif "--coroutine" in sys.argv:
+    safeLoop.safeLoop(mainfn())
 else:
     safeLoop.safeLoop(mainfn)
 """
@@ -81,12 +83,12 @@ def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-@pytest.mark.parametrize("arguments", [(), ("--asyncio",)])
+@pytest.mark.parametrize("arguments", [(), ("--asyncio",), ("--coroutine",)])
 def test_safe_loop_runs_until_ctrl_c(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     with start(tmp_path, *arguments) as program:
         assert program.stdout is not None
         assert "running" in program.stdout.readline()
-        if arguments:
+        if "--asyncio" in arguments:
             assert "short" in program.stdout.readline()
         program.send_signal(signal.SIGINT)
         said, complaints = program.communicate(timeout=50)

@@ -77,6 +77,38 @@ async def test_a_coroutine_runs_once_and_is_closed_when_it_never_began(virtual_c
         _ = BGTask("two", runs.run(), BGSchedule(runtimes=2))
 
 
+async def test_who_awaits_it_and_is_cancelled_stops_it(virtual_clock: VirtualClock) -> None:
+    runs = Runs(virtual_clock)
+    task = BGTask("one", runs.run, BGSchedule(runtimes=100, pause=1))
+    waiting = asyncio.ensure_future(asyncio.wait_for(task, 2.5))
+    with pytest.raises(TimeoutError):
+        await waiting
+    await virtual_clock.advance(10)
+    assert ([0.0, 1.0, 2.0], True, False) == (runs.at, task.done(), task.stop())
+
+
+async def test_a_run_that_is_stopped_is_cancelled_and_said(
+    virtual_clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    ended: list[str] = []
+
+    async def run() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("cleaned")
+
+    task = BGTask("long", run)
+    await virtual_clock.advance(1)
+    assert task.stop()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ["cleaned"] == ended
+    assert "task [long] added" in caplog.text
+    assert "task [long] cancelled" in caplog.text
+
+
 async def test_an_owner_knows_its_tasks_until_they_are_done(virtual_clock: VirtualClock) -> None:
     runs, ended = Runs(virtual_clock), list[BGTask]()
     owner = BGTasks("owner", ended.append)

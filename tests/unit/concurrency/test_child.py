@@ -159,17 +159,28 @@ async def test_a_fork_server_that_is_dropped_is_replaced() -> None:
     assert before is not _fork_server.fork_server()
 
 
-@pytest.mark.allow_leaks("descriptors", reason="the loop that watched the child closed first")
-async def test_a_child_outlives_the_thread_that_started_it() -> None:
-    with channel() as (ours, theirs):
+@every_method
+def test_a_child_outlives_the_thread_that_started_it(start_method: str) -> None:
+    program = f"""
+import asyncio, os, signal, socket, threading
+from tests.unit.concurrency import support_children as support
+from mainspring.concurrency import start_child
 
-        async def start() -> int:
-            return (await spawn_child(support.tell_pid_and_wait, theirs)).pid
+async def start(theirs):
+    await start_child(support.tell_pid_and_wait, (theirs,), start_method={start_method!r})
 
-        pid = await asyncio.to_thread(asyncio.run, start())
-        assert await line(ours) == str(pid)
-        assert support.process_exists(pid)
-        os.kill(pid, signal.SIGKILL)
+if __name__ == "__main__":
+    ours, theirs = socket.socketpair()
+    thread = threading.Thread(target=lambda: asyncio.run(start(theirs)))
+    thread.start()
+    thread.join()
+    pid = int(support.read_line(ours))
+    print(support.process_exists(pid), flush=True)
+    os.kill(pid, signal.SIGKILL)
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, env=SAME_PATH, timeout=50, check=True)
+    assert "True" == done.stdout.strip()
 
 
 @every_method

@@ -56,6 +56,42 @@ async def test_the_zone_may_be_chosen(virtual_clock: VirtualClock) -> None:
     cron.stop().cancel()
 
 
+async def test_errors_are_logged_unless_they_are_listed(
+    virtual_clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    errors: list[type[Exception]] = [KeyError, OSError, KeyError]
+
+    async def fail() -> None:
+        if errors:
+            raise errors.pop(0)("of the call")
+
+    cron = CronCallback(fail)
+    cron.start("* * * * *", suppress_exceptions=(KeyError,))
+    await virtual_clock.advance(400)
+    assert [] == errors
+    assert 1 == caplog.text.count("OSError: of the call")
+    assert "KeyError" not in caplog.text
+    cron.stop().cancel()
+
+
+@pytest.mark.parametrize("shield", [False, True])
+async def test_a_shielded_call_outlives_stop(virtual_clock: VirtualClock, shield: bool) -> None:
+    ended: list[str] = []
+
+    async def work() -> None:
+        await asyncio.sleep(30)
+        ended.append("whole")
+
+    cron = CronCallback(work)
+    cron.start("* * * * *", shield=shield)
+    await virtual_clock.advance(70)
+    stopping = cron.stop()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+    await virtual_clock.advance(100)
+    assert ["whole"] * shield == ended
+
+
 async def test_a_long_call_makes_others_fall_out(virtual_clock: VirtualClock) -> None:
     ticks = Ticks(virtual_clock, seconds=150)
     cron = CronCallback(ticks)

@@ -3,17 +3,16 @@
 import asyncio
 import inspect
 import itertools
-import logging
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
 from typing import Any
 
 from mainspring.base import current_clock
+from mainspring.concurrency import TaskManager
 
 __all__ = ("BGSchedule", "BGTask", "BGTasks", "BGTasksAvailable")
-
-log = logging.getLogger(__name__)
 
 _Work = Coroutine[Any, Any, Any] | Callable[[], Coroutine[Any, Any, Any]]
 
@@ -64,8 +63,13 @@ class BGTask:
         if self.schedule.runtimes > 1 and inspect.iscoroutine(task):
             task.close()
             raise ValueError("repeated runs need a function that makes coroutines")
-        self._task = asyncio.get_running_loop().create_task(self._run(), name=name)
-        self._task.add_done_callback(self._on_end)
+        self._result: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._result.add_done_callback(lambda done: self.stop() if done.cancelled() else None)
+        self._end: Callable[[], object] = self._result.cancel  # how the result ends with the task
+        self._manager = TaskManager()
+        self._given = self._manager.add_task(self._run, name=f"[{name}]", policy="isolate")
+        self._managing = asyncio.get_running_loop().create_task(self._manager.run())
+        self._managing.add_done_callback(self._on_end)
 
     def __repr__(self) -> str:
         return f"<BGTask {self.name} runs={self.schedule.runcount}>"
@@ -77,7 +81,7 @@ class BGTask:
         return isinstance(other, BGTask) and (self.name, self.created) == (other.name, other.created)
 
     def __await__(self) -> Generator[Any, None, Any]:
-        return self._task.__await__()
+        return self._result.__await__()
 
     @property
     def created(self) -> datetime:
@@ -96,11 +100,12 @@ class BGTask:
 
     def done(self) -> bool:
         """Whether it runs no more."""
-        return self._task.done()
+        return self._managing.done()
 
     def stop(self) -> bool:
-        """Cancel it."""
-        return self._task.cancel()
+        """Cancel it; False when it is done."""
+        self._manager.del_task(self._given)
+        return not self.done()
 
     def report(self) -> str:
         """Return a line about it."""
@@ -108,9 +113,17 @@ class BGTask:
 
     def add_done_callback(self, callback: "Callable[[BGTask], object]") -> None:
         """Call `callback(task)` when it runs no more."""
-        self._task.add_done_callback(lambda _: callback(self))
+        self._managing.add_done_callback(lambda _: callback(self))
 
-    async def _run(self) -> Any:
+    async def _run(self) -> None:
+        try:
+            value = await self._runs()
+        except Exception as error:
+            self._end = partial(self._result.set_exception, error)
+            raise
+        self._end = partial(self._result.set_result, value)
+
+    async def _runs(self) -> Any:
         schedule = self.schedule
         result: Any = None
         await asyncio.sleep(schedule.seconds_until_start())
@@ -124,11 +137,13 @@ class BGTask:
             await asyncio.sleep(schedule.pause)
         return result
 
-    def _on_end(self, task: "asyncio.Task[Any]") -> None:
+    def _on_end(self, _: "asyncio.Task[None]") -> None:
         if inspect.iscoroutine(self._work):
             self._work.close()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("[%s] failed", self.name, exc_info=error)
+        if not self._result.done():
+            self._end()
+        if not self._result.cancelled():
+            self._result.exception()  # nobody has to await it: the manager has logged what is wrong
 
 
 class BGTasks:
