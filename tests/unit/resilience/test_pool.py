@@ -48,6 +48,47 @@ async def test_waiters_are_served_in_order_and_nobody_overtakes() -> None:
     assert order == [0, 1, 2, 3]
 
 
+class ToldPool(PoolBase[int]):
+    """Tells of each call of a hook."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.told: list[tuple[str, int]] = []
+        self.destroyed = asyncio.Event()
+
+    async def _create_instance(self) -> int:
+        number = sum(hook == "create" for hook, _ in self.told)
+        self.told.append(("create", number))
+        return number
+
+    async def _check_instance(self, instance: int) -> bool:
+        self.told.append(("check", instance))
+        return instance != 0
+
+    async def _destroy_instance(self, instance: int) -> None:
+        self.told.append(("destroy", instance))
+        await self.destroyed.wait()
+
+
+@virtual
+async def test_hooks_create_what_is_missing_check_what_was_idle_and_destroy_what_failed_in_the_background() -> None:
+    pool = ToldPool()
+    async with pool.acquire() as instance:
+        assert instance == 0
+    assert pool.told == [("create", 0)]  # not checked: it is new
+    async with pool.acquire() as instance:
+        assert instance == 1
+        assert pool.told == [("create", 0), ("check", 0), ("create", 1)]
+        await asyncio.sleep(0)
+        assert pool.told[3:] == [("destroy", 0)]  # by nobody who waits
+    async with pool.acquire() as instance:
+        assert instance == 1
+    assert pool.told[4:] == [("check", 1)]
+    pool.destroyed.set()
+    await pool.close()
+    assert pool.told[5:] == [("destroy", 1)]
+
+
 @virtual
 async def test_failed_creates_lose_no_slot() -> None:
     pool = Pool(2)
