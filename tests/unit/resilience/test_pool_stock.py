@@ -32,7 +32,9 @@ async def test_instance_over_its_lifetime_is_not_lent() -> None:
     pool = Pool(1, max_lifetime=10)
     assert await borrow(pool, 4) == 1
     assert await borrow(pool, 4) == 1
-    pool._stock._reap_at = 0.0  # the timer would have emptied the slot
+    assert pool._stock._reaper is not None
+    pool._stock._reaper.cancel()  # it would have emptied the slot
+    pool._stock._reap_at = 0.0
     await asyncio.sleep(3)
     assert await borrow(pool, 12) == 2
     await asyncio.sleep(0)

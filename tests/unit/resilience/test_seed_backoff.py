@@ -84,6 +84,20 @@ async def test_other_exceptions_pass_at_once() -> None:
 
 
 @virtual
+async def test_what_is_no_exception_passes_even_when_it_is_listed() -> None:
+    calls: list[int] = []
+
+    @asyncbackoff(None, None, 0, KeyboardInterrupt)  # type: ignore[arg-type]  # pyright: ignore
+    async def interrupted() -> None:
+        calls.append(1)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await interrupted()
+    assert len(calls) == 1
+
+
+@virtual
 async def test_deadline_raises_the_last_failure_and_counts_pauses() -> None:
     calls = Calls(OSError(1), OSError(2), OSError(3))
     with pytest.raises(OSError, match="2"):
