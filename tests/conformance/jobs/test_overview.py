@@ -14,7 +14,7 @@ from tests.conformance.jobs.support_stores import (
 )
 
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores import JobStore, RunFilter
+from mainspring.jobs.stores import Enqueue, JobStore, RunFilter
 
 
 async def test_living_nodes_are_listed_with_what_they_run(stores: StoreFactory) -> None:
@@ -121,3 +121,38 @@ async def test_backfills_are_listed_page_by_page(stores: StoreFactory) -> None:
         rest = await store.backfills(before=page[-1].backfill_id)
         assert newest_first[2:] == [one.backfill_id for one in rest]
         assert [] == await store.backfills(before="unknown")
+
+
+async def test_runs_are_counted_in_every_state_they_come_through(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+
+        async def counts(job: str = "job") -> dict[str, int]:
+            return {state: count for one, state, count in await store.job_counts() if one == job}
+
+        hot = await enqueue(store, new_run(store), claim_epoch=epoch)
+        assert hot.claimed is not None
+        await store.enqueue_many([Enqueue(run=new_run(store)) for _ in range(3)])
+        soon = new_run(store, state=RunState.SCHEDULED, available_at=store.now() + 1)
+        await enqueue(store, soon)
+        await enqueue(store, new_run(store, state=RunState.SCHEDULED, available_at=store.now() + HOUR))
+        waiting = interval_run(store, 0, state=RunState.WAITING)
+        await enqueue(store, waiting)
+        await enqueue(store, new_run(store, "other"))
+        assert {"available": 1} == await counts("other")
+        assert {"running": 1, "available": 3, "scheduled": 2, "waiting": 1} == await counts()
+        await store.settle_waiting(released=[waiting.run_id])
+        await store.finish(ending(hot.claimed))
+        first, second, *_ = (await claim(store, epoch, limit=10)).runs
+        found = await counts()
+        assert 1 == found["succeeded"]
+        assert 6 == sum(count for state, count in found.items() if state != "succeeded")
+        await store.finish(ending(first, RunState.RETRYING, available_at=store.now() + HOUR))
+        await store.finish(ending(second, RunState.FAILED))
+        await store.cancel(soon.run_id)
+        found = await counts()
+        assert (1, 1) == (found["retrying"], found["failed"])
+        await store.close_node(epoch)
+        found = await counts()
+        assert "running" not in found
+        assert 8 - 1 == sum(found.values()), "none is lost"

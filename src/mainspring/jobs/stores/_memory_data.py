@@ -111,6 +111,7 @@ class MemoryData:
         self.progress: dict[str, tuple[int, Progress]] = {}  # by run: the fence of who said it
         self.run_ids: list[str] = []  # of both, sorted
         self.tally: Counter[tuple[str, str]] = Counter()
+        self.live_counts: Counter[tuple[str, str]] = Counter()  # (job, state) -> runs that have not ended
         self.live_occurrences: dict[tuple[str, str], str] = {}
         self.ended_occurrences: dict[tuple[str, str], dict[int, str]] = {}  # generation -> run id
         self.ready = ReadyRuns()
@@ -223,7 +224,9 @@ class MemoryData:
                 break
             (run,) = self._taken([self.timed.pop()])
             if run.record.state is RunState.SCHEDULED:
+                self._forget_state(run.record)
                 run.record = structs.replace(run.record, state=RunState.AVAILABLE)
+                self._note_state(run.record)
             self.move(run, Place.READY)
         order = self.timed.first_order()
         return None if order is None else order[0]
@@ -256,6 +259,7 @@ class MemoryData:
         return self.last_fence
 
     def _note_state(self, record: RunRecord) -> None:
+        self.live_counts[record.job_id, record.state.value] += 1
         if record.state is RunState.RUNNING and record.epoch is not None:
             self.held.setdefault(record.epoch, set()).add(record.run_id)
             if record.cancel_requested:
@@ -264,6 +268,7 @@ class MemoryData:
             insort(self.waiting, (record.interval_start, record.run_id))
 
     def _forget_state(self, record: RunRecord) -> None:
+        self.live_counts[record.job_id, record.state.value] -= 1
         if record.state is RunState.RUNNING and record.epoch is not None:
             _discard(self.held, record.epoch, record.run_id)
             _discard(self.cancel_requested, record.epoch, record.run_id)

@@ -1,7 +1,6 @@
 """What can be read of a job store in memory, by its nodes or by somebody who only looks."""
 
 from bisect import bisect_left, bisect_right
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -88,8 +87,7 @@ class MemoryReads:
 
     async def job_counts(self) -> Sequence[tuple[str, str, int]]:
         """Return (job id, state, number of runs kept), live and ended."""
-        counts = Counter(self._data.tally)
-        counts.update((run.record.job_id, run.record.state.value) for run in self._data.live.values())
+        counts = self._data.tally + self._data.live_counts
         return sorted((job_id, state, count) for (job_id, state), count in counts.items() if count)
 
     async def done(self, job_id: str, start: int, end: int) -> Sequence[DoneRange]:

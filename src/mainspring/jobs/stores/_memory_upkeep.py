@@ -15,6 +15,9 @@ def find_problems(data: MemoryData) -> list[str]:
 
 def _counts(data: MemoryData) -> list[str]:
     found = Counter((one.job_id, one.state.value) for one in data.ended.values())
+    live = Counter((run.record.job_id, run.record.state.value) for run in data.live.values())
+    if live != +data.live_counts:
+        return [f"runs that have not ended are counted as {+data.live_counts}, and are {live}"]
     return [
         f"job {job} has {found[job, state]} runs that ended as {state}, and {data.tally[job, state]} are counted"
         for job, state in sorted(found.keys() | data.tally.keys())

@@ -17,6 +17,7 @@ from mainspring.jobs.stores._sqlite_rows import (
     BACKFILL,
     ERROR,
     LIMITS,
+    LIVE,
     RESCUES,
     STATE,
     Row,
@@ -60,8 +61,9 @@ def _end(connection: sqlite3.Connection, changes: Sequence[Change], now: int) ->
     _move(connection, changes)
     ids = id_list([change.run[0] for change in changes])
     connection.execute(sql["delete_live"], (ids,))
-    tally = Counter([(change.run[1], change.state) for change in changes])
-    connection.executemany(sql["add_tally"], [(job, state.value, count) for (job, state), count in tally.items()])
+    tally = Counter([(change.run[1], change.state.value) for change in changes])
+    tally.subtract((change.run[1], LIVE) for change in changes)
+    connection.executemany(sql["add_tally"], [(job, state, count) for (job, state), count in tally.items()])
     if connection.execute(sql["any_stage"]).fetchone():
         connection.execute(sql["drop_stage"], (ids,))
     paint_all(

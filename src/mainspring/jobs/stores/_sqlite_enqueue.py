@@ -1,6 +1,7 @@
 """New runs in SQLite: plain calls, hot claims, occurrences and idempotency keys."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
 
 from mainspring.base import encode_json
@@ -19,6 +20,7 @@ from mainspring.jobs.stores._records import (
 from mainspring.jobs.stores._sqlite_configs import ConfigsInForce
 from mainspring.jobs.stores._sqlite_finish import epoch_alive
 from mainspring.jobs.stores._sqlite_rows import (
+    LIVE,
     NOT_CLAIMABLE,
     READY,
     TIMED,
@@ -58,6 +60,7 @@ class Intake:
         self._paused = {row[0] for row in connection.execute(self._sql["paused_jobs"])}
         self._rows: list[tuple[object, ...]] = []
         self._alike: dict[tuple[object, ...], dict[str, int]] = {}  # what plain runs share, to ids and instants
+        self._added: Counter[str] = Counter()  # by job
         self._ready: set[tuple[str, int]] = set()  # queues and ranks that got ready runs here
         self._fence = 0
         self._alive: dict[int, bool] = {}
@@ -92,6 +95,10 @@ class Intake:
         if self._rows:
             self._connection.executemany(self._sql["insert_run"], self._rows)
             self._rows = []
+        if self._added:
+            added = [(job_id, LIVE, count) for job_id, count in self._added.items()]
+            self._connection.executemany(self._sql["add_tally"], added)
+            self._added.clear()
 
     def _create(self, command: Enqueue) -> EnqueueAnswer | IdempotencyError:
         run = command.run
@@ -131,6 +138,7 @@ class Intake:
     def _gather(
         self, run: NewRun, *, place: int, generation: int, previous_run: str | None, held: Held | None = None
     ) -> None:
+        self._added[run.job_id] += 1
         if is_plain(run):
             shared = alike_values(run, now=self._now, place=place, held=held)
             self._alike.setdefault(shared, {})[run.run_id] = run.available_at

@@ -1,6 +1,7 @@
 """What people list from SQLite; every function runs on a reader connection, in one snapshot."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from mainspring.jobs.stores._records import (
     RunRecord,
 )
 from mainspring.jobs.stores._sqlite_reports import with_progress
-from mainspring.jobs.stores._sqlite_rows import backfill_row, ended_record, id_list, job_row, live_record
+from mainspring.jobs.stores._sqlite_rows import LIVE, backfill_row, ended_record, id_list, job_row, live_record
 from mainspring.jobs.stores._sqlite_sql import statements
 
 MINIMUM_PREFIX = 6
@@ -98,10 +99,16 @@ def list_jobs(connection: sqlite3.Connection) -> list[JobRow]:
 
 
 def count_runs(connection: sqlite3.Connection) -> list[tuple[str, str, int]]:
-    """Return (job id, state, number of runs), sorted."""
+    """Return (job id, state, number of runs), sorted; available are those that have not ended and are nothing else."""
     sql = statements("reads")
-    rows = [*connection.execute(sql["ended_counts"]), *connection.execute(sql["live_counts"])]
-    return sorted((job_id, state, count) for job_id, state, count in rows)
+    counts, available = Counter[tuple[str, str]](), RunState.AVAILABLE.value
+    for job_id, state, count in connection.execute(sql["tally"]):
+        counts[job_id, available if state == LIVE else state] += count
+    for name in ("unusual_counts", "running_counts"):
+        for job_id, state, count in connection.execute(sql[name]):
+            counts[job_id, state] += count
+            counts[job_id, available] -= count
+    return sorted((job_id, state, count) for (job_id, state), count in counts.items() if count)
 
 
 def done_ranges(connection: sqlite3.Connection, job_id: str, start: int, end: int) -> list[DoneRange]:

@@ -28,6 +28,7 @@ CONFIG_VERSION = 26
 LIMITS, SKIPS = 27, 29
 
 NOT_CLAIMABLE, READY, TIMED = 0, 1, 2
+LIVE = "live"  # the word of `tally` for runs that have not ended
 
 
 def live_record(row: Row) -> RunRecord:

@@ -20,6 +20,8 @@ from tests.conformance.jobs.support_stores import (
 from mainspring.errors import InvalidArgumentError, StoreCorruptError
 from mainspring.jobs.stores import ConfigRow, SqliteStore, ran_in
 from mainspring.jobs.stores._sqlite_reader import APPLICATION, migrations
+from mainspring.jobs.stores._sqlite_rows import backfill_values
+from mainspring.jobs.stores._sqlite_sql import statements
 from mainspring.jobs.stores._sqlite_upkeep import file_version
 from mainspring.storage import InlineRunner
 from mainspring.storage._sqlite_migrate import migrate
@@ -48,8 +50,15 @@ async def problems(file: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        ("UPDATE tally SET count = 7", "job job has 2 runs that ended as succeeded, and 7 are counted"),
-        ("DELETE FROM tally", "job job has 2 runs that ended as succeeded, and 0 are counted"),
+        (
+            "UPDATE tally SET count = 7 WHERE state = 'live'",
+            "job job has 1 runs that have not ended, and 7 are counted",
+        ),
+        (
+            "UPDATE tally SET count = 7 WHERE state = 'succeeded'",
+            "job job has 2 runs that ended as succeeded, and 7 are counted",
+        ),
+        ("DELETE FROM tally WHERE state <> 'live'", "job job has 2 runs that ended as succeeded, and 0 are counted"),
         ("UPDATE counter SET held = 3", "1 running runs hold the limit k, and 3 are counted"),
         ("INSERT INTO counter VALUES ('other', 1)", "0 running runs hold the limit other, and 1 are counted"),
         (
@@ -132,16 +141,15 @@ async def test_a_store_of_the_first_version_is_brought_up_to_date_with_all_it_ha
 
 async def test_what_ran_in_backfills_that_nothing_waits_for_goes_with_the_update(tmp_path: Path) -> None:
     file = tmp_path / "old.db"
-    old = SqliteStore(file)
-    await old.open()
     over, awaited = backfill_of(downstream=True), backfill_of(downstream=True)
-    await old.create_backfill(over)
-    await old.create_backfill(awaited, downstream=[backfill_of("later", after=(awaited.backfill_id,))])
-    await old.close()
+    rows = [over, awaited, backfill_of("later", after=(awaited.backfill_id,))]
     names = [ran_in(over.backfill_id), ran_in(awaited.backfill_id), "backfill daily"]
-    with closing(sqlite3.connect(file)) as connection, connection:
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("BEGIN")
+        migrate(connection, migrations()[:8], application=APPLICATION, store="old.db")
+        connection.executemany(statements("catalog")["insert_backfill"], [backfill_values(row) for row in rows])
         connection.executemany("INSERT INTO done VALUES (?, 0, 1, 'succeeded')", [(name,) for name in names])
-        connection.execute("PRAGMA user_version = 8")
+        connection.execute("COMMIT")
     store = SqliteStore(file)
     await store.open()
     assert [0, 1, 1] == [len(await store.done(name, 0, 1)) for name in names], "a job may have such a name"

@@ -5,9 +5,11 @@ SELECT integrity_check FROM pragma_integrity_check(20) WHERE integrity_check <> 
 SELECT 'run ' || run_id || ' is live and ended at the same time' FROM run JOIN history USING (run_id) LIMIT 20
 
 -- name: counted_runs
-WITH found(job_id, state, count) AS (SELECT job_id, state, count(*) FROM history GROUP BY job_id, state)
-SELECT printf('job %s has %d runs that ended as %s, and %d are counted',
-    job_id, coalesce(found.count, 0), state, coalesce(tally.count, 0))
+WITH found(job_id, state, count) AS (
+    SELECT job_id, state, count(*) FROM history GROUP BY job_id, state
+    UNION ALL SELECT job_id, 'live', count(*) FROM run GROUP BY job_id)
+SELECT printf('job %s has %d runs that %s, and %d are counted', job_id, coalesce(found.count, 0),
+    iif(state = 'live', 'have not ended', 'ended as ' || state), coalesce(tally.count, 0))
 FROM (SELECT job_id, state FROM found UNION SELECT job_id, state FROM tally)
 LEFT JOIN found USING (job_id, state) LEFT JOIN tally USING (job_id, state)
 WHERE coalesce(found.count, 0) <> coalesce(tally.count, 0) LIMIT 20

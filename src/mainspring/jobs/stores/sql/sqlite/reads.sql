@@ -19,11 +19,15 @@ SELECT {ended} FROM history WHERE run_id IN (SELECT value FROM json_each(?))
 -- name: jobs
 SELECT {job} FROM job ORDER BY job_id
 
--- name: ended_counts
+-- name: tally
 SELECT job_id, state, count FROM tally WHERE count > 0
 
--- name: live_counts
-SELECT job_id, state, count(*) FROM run GROUP BY job_id, state
+-- name: unusual_counts
+SELECT job_id, state, count(*) FROM run INDEXED BY run_unusual WHERE state IN ('scheduled', 'waiting', 'retrying')
+GROUP BY job_id, state
+
+-- name: running_counts
+SELECT job_id, state, count(*) FROM run INDEXED BY run_held WHERE state = 'running' GROUP BY job_id, state
 
 -- name: done
 SELECT start, "end", state FROM done WHERE job_id = ?1
