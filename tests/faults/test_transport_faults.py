@@ -75,7 +75,8 @@ async def test_a_server_without_descriptors_serves_again_when_there_are_some() -
     assert [] == [failure for failure in failures if not any(one in failure for one in known)]
 
 
-async def test_one_stalled_client_delays_nobody(mainspring_count: Callable[[int, int], int]) -> None:
+@pytest.mark.parametrize("address", [LOCAL, pytest.param("ws://127.0.0.1:0", marks=pytest.mark.extras)])
+async def test_one_stalled_client_delays_nobody(address: str, mainspring_count: Callable[[int, int], int]) -> None:
     broadcast = Broadcast(max_waiting=100)
     arrived = 0
 
@@ -85,7 +86,7 @@ async def test_one_stalled_client_delays_nobody(mainspring_count: Callable[[int,
         arrived += 1
         await connection.wait_closed()
 
-    async with serve(LOCAL, handler, auth_key=KEY, heartbeat=None) as server, broadcast:
+    async with serve(address, handler, auth_key=KEY, heartbeat=None) as server, broadcast:
         clients = [await connect(server.address, auth_key=KEY, heartbeat=None) for _ in range(20)]
         await eventually(lambda: arrived == 20)
         stalled, *reading = clients
@@ -99,6 +100,8 @@ async def test_one_stalled_client_delays_nobody(mainspring_count: Callable[[int,
         assert (1, 20) == (stats.slow_count, stats.subscriber_count)
         waiting = max(one.waiting_bytes for one in broadcast._subscribers.values())
         assert waiting <= 100 * 20_100
+        unsent = max(one.connection.stats().unsent_bytes for one in broadcast._subscribers.values())
+        assert unsent <= 1 << 19  # 256 KiB, and what put it above that
         for client in clients:
             client.abort()
             await client.wait_closed()

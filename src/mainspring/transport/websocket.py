@@ -267,6 +267,7 @@ async def listen(
         address.host,
         address.port,
         ssl=options.ssl,
+        ssl_handshake_timeout=options.handshake_timeout if options.ssl is not None else None,
         websocket_handshake_timeout=options.handshake_timeout,
         max_frame_size=options.max_bytes,
     )

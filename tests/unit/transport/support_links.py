@@ -5,10 +5,13 @@ import os
 import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any  # Any: the choices of `serve` and `connect`
 
-from mainspring.transport import Connection, connect, serve
+import pytest
+
+from mainspring.transport import Connection, Handler, Server, connect, serve
 
 MakeLink = Callable[..., AbstractAsyncContextManager[tuple[Connection, Connection]]]
 KEY = b"a key of thirty-two random bytes"
@@ -55,3 +58,32 @@ def contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
 def descriptors() -> int:
     """Return how many descriptors this process has."""
     return len(os.listdir("/proc/self/fd"))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of link: where to serve, and the contexts of both ends."""
+
+    address: str
+    server_ssl: ssl.SSLContext | None = None
+    client_ssl: ssl.SSLContext | None = None
+
+    def serve(self, handler: Handler, **options: Any) -> Server:
+        """Return a server of this kind."""
+        return serve(self.address, handler, ssl=self.server_ssl, **options)
+
+    async def connect(self, server: Server, **options: Any) -> Connection:
+        """Return a connection to such a server."""
+        dial: Any = connect  # Any: the choices are the caller's
+        connection: Connection = await dial(server.address, ssl=self.client_ssl, **options)
+        return connection
+
+
+KINDS = ("tcp", "unix", *(pytest.param(name, marks=pytest.mark.extras) for name in ("tls", "ws", "wss")))
+
+
+def kind_of(name: str, folder: Path) -> Kind:
+    """Return a kind by its name."""
+    addresses = {"unix": f"unix://{folder}/s", "ws": "ws://127.0.0.1:0", "wss": "wss://127.0.0.1:0"}
+    address = addresses.get(name, "tcp://127.0.0.1:0")
+    return Kind(address, *contexts(folder)) if name in ("tls", "wss") else Kind(address)

@@ -5,10 +5,12 @@ import json
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any  # Any: the proxy's choices
 
 import pytest
 from tests.unit.transport.support_feed import Client, Feed
+from tests.unit.transport.support_links import KEY, contexts
 
 from mainspring.base import Backoff
 from mainspring.errors import (
@@ -18,7 +20,7 @@ from mainspring.errors import (
     MisuseError,
 )
 from mainspring.testing import eventually
-from mainspring.transport import Connection, WebSocketProxy, row_keys
+from mainspring.transport import Connection, WebSocketProxy, connect, row_keys, serve
 
 pytestmark = pytest.mark.extras
 
@@ -211,14 +213,40 @@ async def test_who_says_no_token_in_time_is_sent_away(monkeypatch: pytest.Monkey
 
 
 async def test_a_handshake_works_here_too() -> None:
-    from mainspring.transport import connect
-
     key = "a key of enough characters"
     async with Feed() as feed, _proxied(feed, auth_key=key) as proxy, connect(proxy.address, auth_key=key) as client:
         await client.write_json({"subscribe:all": True})
         assert {"subscribe:all": True} == await client.read_json()
         await feed.send("x")
         assert "x" == await client.read_json()
+
+
+async def test_both_sides_of_a_proxy_may_be_encrypted(tmp_path: Path) -> None:
+    server_ssl, client_ssl = contexts(tmp_path)
+    token, ready = "a token of enough characters", asyncio.Event()
+
+    async def feed(connection: Connection) -> None:
+        await connection.write_json("first")
+        await connection.wait_closed()
+
+    async with serve("wss://127.0.0.1:0", feed, auth_key=KEY, ssl=server_ssl) as upstream:
+        proxy = WebSocketProxy(
+            "wss://127.0.0.1:0",
+            upstream.address,
+            upstream_auth_key=KEY,
+            upstream_ssl=client_ssl,
+            tokens=[token],
+            ssl=server_ssl,
+            on_connect=lambda _: ready.wait(),
+        )
+        async with proxy, connect(proxy.address, auth_key=None, ssl=client_ssl) as client:
+            assert proxy.address.startswith("wss://")
+            await client.write_json({"token": token})
+            assert {"token": "accepted"} == await client.read_json()
+            await client.write_json({"subscribe:all": True})
+            assert {"subscribe:all": True} == await client.read_json()
+            ready.set()
+            assert "first" == await client.read_json()
 
 
 def test_a_proxy_off_the_machine_needs_a_word() -> None:
