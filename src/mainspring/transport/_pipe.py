@@ -41,6 +41,7 @@ class AsyncPipe:
         InvalidArgumentError: the width, the limit or a descriptor is not of that kind.
 
     Example:
+        >>> import asyncio
         >>> async def main() -> None:
         ...     async with AsyncPipe() as pipe:
         ...         await pipe.write_json({"price": 3.5})

@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from mainspring.errors import AuthenticationError, ClosedError, ConnectionClosedError, HandshakeError
+from mainspring.resilience import timeout
 from mainspring.transport import Connection, adopt_streams
 
 log = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ async def connect_older(
         HandshakeError: the exchange was cut, late or garbled.
     """
     try:
-        async with asyncio.timeout(_SECONDS):
+        async with timeout(_SECONDS):
             await challenge_peer(reader, writer, key, is_server=False)
             await answer_peer(reader, writer, key, is_server=False)
         return await adopt_streams(reader, writer, **options)
@@ -161,7 +162,7 @@ class OlderServer:
         if self._serving:
             await asyncio.wait(self._serving, timeout=_SECONDS)
         with contextlib.suppress(TimeoutError):  # before 3.12.1 it may wait for what is gone
-            async with asyncio.timeout(_SECONDS):
+            async with timeout(_SECONDS):
                 await self._server.wait_closed()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -182,7 +183,7 @@ class OlderServer:
 
     async def _admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Connection | None:
         try:
-            async with asyncio.timeout(_SECONDS):
+            async with timeout(_SECONDS):
                 await answer_peer(reader, writer, self._key, is_server=True)
                 await challenge_peer(reader, writer, self._key, is_server=True)
             return await adopt_streams(reader, writer, **self._options)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from mainspring.base import decode_json, encode_json
 from mainspring.compat.mutil._older_handshake import answer_peer, challenge_peer
 from mainspring.errors import ConnectionClosedError, ConnectionClosedOK, MisuseError
+from mainspring.resilience import timeout as time_limit
 from mainspring.transport import Connection, adopt_streams, receive_file
 
 _PIECE_BYTES: Final = 1 << 20
@@ -180,7 +181,7 @@ class PickleCxn:
             timeout = self.timeoutHeader
             while True:
                 try:
-                    async with asyncio.timeout(timeout):
+                    async with time_limit(timeout):
                         chunk = await anext(record)
                 except StopAsyncIteration:
                     return
