@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import math
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
@@ -64,8 +65,8 @@ class Dataflow:
             if value not in choices:
                 expected = f"one of {', '.join(map(repr, choices))}"
                 raise InvalidArgumentError(argument=argument, value=value, expected=expected)
-        if stop_timeout <= 0:
-            raise InvalidArgumentError(argument="stop_timeout", value=stop_timeout, expected="seconds > 0")
+        if not 0 < stop_timeout < math.inf:
+            raise InvalidArgumentError(argument="stop_timeout", value=stop_timeout, expected="finite seconds > 0")
         self.name = name
         self.topology = Topology(tuple(topology))
         part = Part.whole(self.topology)

@@ -1,6 +1,7 @@
 """A web page or file through the disk: fetched when it is not there or too old."""
 
 import logging
+import math
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -75,6 +76,8 @@ class FetchCache:
         for argument, value in (("timeout", timeout), ("max_bytes", max_bytes), ("max_body_bytes", max_body_bytes)):
             if value <= 0:
                 raise InvalidArgumentError(argument=argument, value=value, expected="above 0")
+        if not math.isfinite(timeout):
+            raise InvalidArgumentError(argument="timeout", value=timeout, expected="finite seconds")
         self.session = session
         self.url = url
         self.filename = filename

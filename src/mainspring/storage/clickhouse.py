@@ -1,6 +1,7 @@
 """ClickHouse: queries, tables and inserts, on a server (extra `clickhouse`) or an embedded engine (extra `chdb`)."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -58,8 +59,8 @@ class BaseClient:
         retry: Backoff = RETRY,
         **options: Any,  # Any: of the driver
     ) -> None:
-        if not timeout > 0:
-            raise InvalidArgumentError(argument="timeout", value=timeout, expected="above 0")
+        if not 0 < timeout < math.inf:
+            raise InvalidArgumentError(argument="timeout", value=timeout, expected="finite seconds above 0")
         if path is not None and not options.keys().isdisjoint({"host", "port", "dsn"}):
             raise InvalidArgumentError(argument="path", value=path, expected="either a folder or a server")
         self._path = None if path is None else Path(path).absolute()

@@ -190,7 +190,13 @@ async def test_it_runs_once(collector: Collector) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"mode": "thread"}, {"start_method": "clone"}, {"delivery": "exactly-once"}, {"stop_timeout": 0.0}],
+    [
+        {"mode": "thread"},
+        {"start_method": "clone"},
+        {"delivery": "exactly-once"},
+        {"stop_timeout": 0.0},
+        {"stop_timeout": float("inf")},
+    ],
 )
 def test_unknown_choices_are_refused(options: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=next(iter(options))):

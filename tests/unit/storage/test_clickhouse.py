@@ -1,5 +1,6 @@
 """Queries on a real engine: over a server's HTTP interface, and embedded."""
 
+import math
 from contextlib import aclosing
 from datetime import date, datetime
 from pathlib import Path
@@ -119,8 +120,9 @@ async def test_a_server_that_hangs_is_given_up_in_time() -> None:
 
 
 def test_arguments_are_checked_at_once() -> None:
-    with pytest.raises(InvalidArgumentError, match="timeout"):
-        BaseClient(timeout=0)
+    for seconds in (0, math.inf):
+        with pytest.raises(InvalidArgumentError, match="timeout"):
+            BaseClient(timeout=seconds)
     with pytest.raises(InvalidArgumentError, match="path"):
         BaseClient(path="here", host="there")
     assert "<BaseClient of ClickHouse at localhost>" == repr(BaseClient(user="a", password="secret"))

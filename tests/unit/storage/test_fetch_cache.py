@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -334,6 +335,7 @@ async def test_a_directory_that_cannot_be_made_is_told_each_time(place: Place) -
         {"filename": ""},
         {"refresh_minutes": 0},
         {"timeout": 0},
+        {"timeout": math.inf},
         {"max_bytes": 0},
     ],
 )

@@ -6,6 +6,7 @@ its way out does it, so that a plain `asyncio.run(main())` leaves nothing behind
 """
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -60,6 +61,13 @@ def _checked(slots: int, queues: Sequence[str]) -> int:
     if isinstance(queues, str) or not queues or not all(queues):
         raise InvalidArgumentError(argument="queues", value=queues, expected="one or more names of queues")
     return slots
+
+
+def _checked_patience(**limits: float) -> None:
+    """Refuse seconds that cannot be waited for, now and not at the end of the program."""
+    for argument, value in limits.items():
+        if not 0 <= value < math.inf:
+            raise InvalidArgumentError(argument=argument, value=value, expected="finite seconds >= 0")
 
 
 class JobApp(Steering, FollowUps, Sight, Service):
@@ -119,6 +127,7 @@ class JobApp(Steering, FollowUps, Sight, Service):
             raise InvalidArgumentError(argument="poll_interval", value=poll_interval, expected="seconds > 0")
         if spool_bytes < 1:
             raise InvalidArgumentError(argument="spool_bytes", value=spool_bytes, expected="at least 1")
+        _checked_patience(drain_timeout=drain_timeout, cancel_grace=cancel_grace)
         self.label = label
         self.metrics = RunMetrics()
         self.stream = EventStream()

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import math
 import os
 import threading
 from datetime import date, datetime
@@ -215,7 +216,17 @@ async def test_a_damaged_store_is_refused_with_a_sentence(tmp_path: Path) -> Non
     await app.stop()
 
 
-@pytest.mark.parametrize("options", [{"slots": 0}, {"poll_interval": 0}, {"queues": "cpu"}, {"queues": ()}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"slots": 0},
+        {"poll_interval": 0},
+        {"drain_timeout": -1},
+        {"cancel_grace": math.inf},
+        {"queues": "cpu"},
+        {"queues": ()},
+    ],
+)
 def test_options_of_the_app_are_checked(tmp_path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgumentError):
         make_app(tmp_path, **options)
