@@ -84,6 +84,18 @@ def test_places_must_be_a_number_in_range(decimals: Any) -> None:
         round_near(0.05, 1.23, Round.UP, decimals)
 
 
+def test_more_increments_than_are_remembered_count_alike() -> None:
+    for _ in range(2):
+        for number in range(1, 400):
+            assert Decimal(number) == round_near(number, number - 0.5, Round.UP)
+
+
+@pytest.mark.parametrize("increment", ["NaN", "sNaN", "Infinity", "-Infinity", "0.00"])
+def test_an_increment_that_has_no_multiples_is_refused(increment: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="increment"):
+        round_near(Decimal(increment), 1.5, Round.UP)
+
+
 def test_the_context_of_the_caller_plays_no_part() -> None:
     with localcontext() as context:
         context.prec = 3
