@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mainspring.base._clock import current_clock as current_clock
     from mainspring.base._clock import use_clock as use_clock
     from mainspring.base._codecs import decode_json as decode_json
+    from mainspring.base._codecs import decode_json_each as decode_json_each
     from mainspring.base._codecs import decode_msgpack as decode_msgpack
     from mainspring.base._codecs import encode_json as encode_json
     from mainspring.base._codecs import encode_msgpack as encode_msgpack
@@ -58,6 +59,7 @@ else:
         house={
             "_batch": ("BatchKernel",),
             "_child_talk": ("Flush", "Send", "Speaker", "child_talk"),
+            "_codecs": ("decode_json_each",),
             "_door": ("door",),
             "_extras": ("load_extra",),
             "_frames": ("DEFAULT_MAX_FRAME_BYTES", "FrameDecoder", "encode_frame", "length_reader", "longest_payload"),

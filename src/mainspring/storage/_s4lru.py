@@ -55,7 +55,18 @@ class SegmentedLRU(Generic[K]):
     ['b']
     """
 
-    __slots__ = ("_downwards", "_levels", "_nodes", "_share", "_sizes", "_top", "_uneven", "capacity", "size")
+    __slots__ = (
+        "_downwards",
+        "_levels",
+        "_lowest",
+        "_nodes",
+        "_share",
+        "_sizes",
+        "_top",
+        "_uneven",
+        "capacity",
+        "size",
+    )
 
     size: int
     """The sum of the sizes of all keys."""
@@ -71,8 +82,9 @@ class SegmentedLRU(Generic[K]):
         self._share = capacity // level_count
         self._downwards = tuple(range(self._top, 0, -1))
         self._nodes: dict[K, list[int]] = {}
-        self._levels: tuple[OrderedDict[K, None], ...] = tuple(OrderedDict() for _ in range(level_count))
-        self._sizes = [0] * level_count
+        self._levels: tuple[OrderedDict[K, list[int]], ...] = tuple(OrderedDict() for _ in range(level_count))
+        self._lowest = self._levels[0]
+        self._sizes = [0] * level_count  # but level 0 has what the others leave of the size
         self._uneven = False  # whether an upper level may have grown since the last eviction
 
     def increment(self, key: K, size: int) -> bool:
@@ -86,9 +98,7 @@ class SegmentedLRU(Generic[K]):
             # What `_insert` does: a call would cost a fifth of the access.
             if size < 0:
                 raise InvalidArgumentError(argument="size", value=size, expected="at least 0")
-            self._nodes[key] = [0, size, 0, -1]
-            self._levels[0][key] = None
-            self._sizes[0] += size
+            self._nodes[key] = self._lowest[key] = [0, size, 0, -1]
             self.size += size
             return False
         if size != node[1]:
@@ -101,9 +111,10 @@ class SegmentedLRU(Generic[K]):
             return True
         del levels[level][key]
         sizes = self._sizes
-        sizes[level] -= size
+        if level:
+            sizes[level] -= size
         node[0] = level = level + 1
-        levels[level][key] = None
+        levels[level][key] = node
         sizes[level] += size
         self._uneven = True
         return True
@@ -146,9 +157,10 @@ class SegmentedLRU(Generic[K]):
             # The same steps as in `increment`: a call for each key would halve the rate.
             del levels[level][key]
             size = node[1]
-            sizes[level] -= size
+            if level:
+                sizes[level] -= size
             node[0] = level = level + 1
-            levels[level][key] = None
+            levels[level][key] = node
             sizes[level] += size
         return unknown
 
@@ -166,15 +178,13 @@ class SegmentedLRU(Generic[K]):
                     self._shrink(level)
         # invariant: now all levels above 0 fit into the capacity, so level 0 holds whatever is too much
         evicted: list[K] = []
-        pop_oldest, pop_node, over = self._levels[0].popitem, self._nodes.pop, self.size - self.capacity
-        while over > 0:
-            key = pop_oldest(False)[0]
-            size = pop_node(key)[1]
-            sizes[0] -= size
-            over -= size
+        size = self.size
+        while size > self.capacity:
+            key, node = self._lowest.popitem(False)
+            del self._nodes[key]
+            size -= node[1]
             evicted.append(key)
-        if evicted:
-            self.size = self.capacity + over
+        self.size = size
         return evicted
 
     def discard(self, key: K) -> bool:
@@ -183,8 +193,7 @@ class SegmentedLRU(Generic[K]):
         if node is None:
             return False
         del self._levels[node[_LEVEL]][key]
-        self._sizes[node[_LEVEL]] -= node[_SIZE]
-        self.size -= node[_SIZE]
+        self._resize(node, 0)
         return True
 
     def restore(self, key: K, size: int, level: int) -> None:
@@ -239,7 +248,8 @@ class SegmentedLRU(Generic[K]):
             logger(f"============== {msg} ==============")
         logger(f"{self._title()} capacity {self.capacity:,}; size {self.size:,}; count {len(self._nodes):,}")
         for number, level in enumerate(self.levels()):
-            logger(f"[{number}] size {self._sizes[number]:,} count {len(level):,}")
+            size = self._sizes[number] if number else self.size - sum(self._sizes)
+            logger(f"[{number}] size {size:,} count {len(level):,}")
             for key, size in level:
                 logger(f"[{number}] {number} {size:,} {key}")
 
@@ -250,9 +260,9 @@ class SegmentedLRU(Generic[K]):
         if size < 0:
             raise InvalidArgumentError(argument="size", value=size, expected="at least 0")
         self._uneven = True
-        node = self._nodes[key] = [level, size, 0, -1]
-        self._levels[level][key] = None
-        self._sizes[level] += size
+        node = self._nodes[key] = self._levels[level][key] = [level, size, 0, -1]
+        if level:
+            self._sizes[level] += size
         self.size += size
         return node
 
@@ -260,25 +270,29 @@ class SegmentedLRU(Generic[K]):
         if size < 0:
             raise InvalidArgumentError(argument="size", value=size, expected="at least 0")
         self._uneven = True
-        self._sizes[node[_LEVEL]] += size - node[_SIZE]
+        if node[_LEVEL]:
+            self._sizes[node[_LEVEL]] += size - node[_SIZE]
         self.size += size - node[_SIZE]
         node[_SIZE] = size
 
     def _move(self, key: K, node: list[int], level: int) -> None:
         self._uneven = True
-        del self._levels[node[_LEVEL]][key]
-        self._sizes[node[_LEVEL]] -= node[_SIZE]
-        self._levels[level][key] = None
-        self._sizes[level] += node[_SIZE]
+        before, size = node[_LEVEL], node[_SIZE]
+        del self._levels[before][key]
+        if before:
+            self._sizes[before] -= size
+        self._levels[level][key] = node
+        if level:
+            self._sizes[level] += size
         node[_LEVEL] = level
 
     def _shrink(self, level: int) -> None:
         """Demote the tail of a level until it is within its share."""
         high, low, sizes = self._levels[level], self._levels[level - 1], self._sizes
         while sizes[level] > self._share:
-            key, _ = high.popitem(last=False)
-            node = self._nodes[key]
+            key, node = high.popitem(False)
             node[_LEVEL] = level - 1
-            low[key] = None
+            low[key] = node
             sizes[level] -= node[_SIZE]
-            sizes[level - 1] += node[_SIZE]
+            if level > 1:
+                sizes[level - 1] += node[_SIZE]

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 from mainspring.storage._shard_keys import Key, Part
 from mainspring.storage._shard_layout import APPLICATION, PAGE, ShardLayout
+from mainspring.storage._shard_values import decode_values
 from mainspring.storage._sqlite_errors import translated
 from mainspring.storage._sqlite_files import Durability
 from mainspring.storage._sqlite_readers import Readers
@@ -111,21 +112,21 @@ def change_handler(layout: ShardLayout) -> Callable[[sqlite3.Connection, Sequenc
     return carry_out
 
 
-def find_many(layout: ShardLayout, keys: Sequence[Key], places: Sequence[int]) -> Work[list[tuple[int, bytes]]]:
-    """Return a work that reads the keys at some places in `keys`; of those that are there, it gives place and data.
+def find_many(layout: ShardLayout, keys: Sequence[Key], places: Sequence[int]) -> Work[list[tuple[int, Any]]]:
+    """Return a work that reads the keys at some places in `keys`; of those that are there, it gives place and value.
 
     A join with a hundred keys is some four times as fast as a hundred look-ups.
     """
     size = min(FIND_GROUP, MAX_PARAMETERS // layout.keylen)
 
-    def work(connection: sqlite3.Connection) -> list[tuple[int, bytes]]:
-        found: list[tuple[int, bytes]] = []
+    def work(connection: sqlite3.Connection) -> list[tuple[int, Any]]:
+        found: list[tuple[int, Any]] = []
         for start in range(0, len(places), size):
             some = places[start : start + size]
-            rows = connection.execute(
-                _joined(layout.keylen, len(some)), [part for place in some for part in keys[place]]
-            )
-            found += [(some[number], data) for number, data in rows]
+            parts = [part for place in some for part in keys[place]]
+            rows = connection.execute(_joined(layout.keylen, len(some)), parts).fetchall()
+            values = decode_values([data for _, data in rows])
+            found += zip([some[number] for number, _ in rows], values, strict=True)
         return found
 
     return work

@@ -18,8 +18,14 @@ MAX_THREADS = 8
 def by_shard(layout: ShardLayout, things: Iterable[T], key_of: Callable[[T], Key]) -> Iterable[tuple[int, list[T]]]:
     """Return (number of the shard, what belongs to it) pairs; the order within a shard is kept."""
     parts: defaultdict[int, list[T]] = defaultdict(list)
+    place = layout.shardidx
+    known: dict[Part, int] = {}  # shard parts come again: symbols, users
     for thing in things:
-        parts[layout.shard_of(key_of(thing))].append(thing)
+        key = key_of(thing)
+        number = known.get(key[place])
+        if number is None:
+            number = known[key[place]] = layout.shard_of(key)
+        parts[number].append(thing)
     return parts.items()
 
 

@@ -5,10 +5,10 @@ of both kinds may lie side by side, and files of mutil's SQLShard, all compresse
 """
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args  # Any: a value is whatever JSON can say
 
-from mainspring.base import decode_json, encode_json
+from mainspring.base import decode_json, decode_json_each, encode_json
 from mainspring.errors import DecodeError, InvalidArgumentError
 from mainspring.storage.zstd import zstd_module
 
@@ -18,6 +18,7 @@ COMPRESS_FROM = 200  # bytes; below, compression saves little and costs more tha
 LEVEL = 1
 _ZLIB_MARK = b"\x78"
 _ZSTD_MARK = b"\x28\xb5\x2f\xfd"
+_MARKS = frozenset({_ZLIB_MARK, _ZSTD_MARK[:1]})
 
 
 def value_encoder(compression: str) -> Callable[[object], bytes]:
@@ -39,6 +40,16 @@ def value_encoder(compression: str) -> Callable[[object], bytes]:
         return packed if len(packed) < len(data) else data
 
     return encode_value
+
+
+def decode_values(many: Sequence[bytes]) -> list[Any]:
+    """Return the values that lie on disk as `many`.
+
+    Raises what `decode_value` raises.
+    """
+    if _MARKS.isdisjoint([data[:1] for data in many]):
+        return decode_json_each(many)
+    return [decode_value(data) for data in many]
 
 
 def decode_value(data: bytes) -> Any:

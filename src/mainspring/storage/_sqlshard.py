@@ -150,11 +150,11 @@ class SQLShard(MutableMapping[Key, Any]):
     def get_many(self, keys: Iterable[Key]) -> dict[Key, Any]:
         """Return the values of the keys that are there, in the order of `keys`."""
         wanted = [check_key(key, self.layout.keylen) for key in keys]
-        found: list[bytes | None] = [None] * len(wanted)
+        found: list[Any] = [_NOTHING] * len(wanted)
         for number, places in by_shard(self.layout, range(len(wanted)), wanted.__getitem__):
-            for place, data in self._opened()[number].read(find_many(self.layout, wanted, places)):
-                found[place] = data
-        return {key: decode_value(data) for key, data in zip(wanted, found, strict=True) if data is not None}
+            for place, value in self._opened()[number].read(find_many(self.layout, wanted, places)):
+                found[place] = value
+        return {key: value for key, value in zip(wanted, found, strict=True) if value is not _NOTHING}
 
     @contextmanager
     def bulk(self) -> "Generator[Bulk]":

@@ -142,7 +142,7 @@ class AsyncSQLShard:
         """Return the values of the keys that are there, in the order of `keys`."""
         wanted = [self._checked(key) for key in keys]
         parts = by_shard(self.layout, range(len(wanted)), wanted.__getitem__)
-        works = [(number, _decoded(find_many(self.layout, wanted, places))) for number, places in parts]
+        works = [(number, find_many(self.layout, wanted, places)) for number, places in parts]
         answers = await asyncio.gather(*(self._owners[number].read(work) for number, work in works))
         found = {place: value for pairs in answers for place, value in pairs}
         return {key: found[place] for place, key in enumerate(wanted) if place in found}
@@ -293,8 +293,3 @@ async def _prune(owner: SqliteOwner, before: Part, column: int) -> int:
     while some := await owner.write(prune_some(before, column)):
         removed += some
     return removed
-
-
-def _decoded(find: Work[list[tuple[int, bytes]]]) -> Callable[[sqlite3.Connection], list[tuple[int, Any]]]:
-    """Return a work that finds and decodes: both off the loop."""
-    return lambda connection: [(place, decode_value(data)) for place, data in find(connection)]

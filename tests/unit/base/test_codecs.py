@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mainspring.base import decode_json, decode_msgpack, encode_json, encode_msgpack
+from mainspring.base import decode_json, decode_json_each, decode_msgpack, encode_json, encode_msgpack
 from mainspring.errors import DecodeError, EncodeError
 
 
@@ -64,6 +64,12 @@ def test_bad_json_is_a_decode_error(data: bytes, kind: Any) -> None:
 def test_bad_msgpack_is_a_decode_error(data: bytes, kind: Any) -> None:
     with pytest.raises(DecodeError, match="MessagePack"):
         decode_msgpack(data, kind)
+
+
+def test_many_documents_are_read_in_their_order() -> None:
+    assert [1, {"a": None}] == decode_json_each([b"1", b'{"a":null}'])
+    with pytest.raises(DecodeError, match="JSON"):
+        decode_json_each([b"1", b"}"])
 
 
 def test_importing_the_codecs_does_not_import_msgspec() -> None:

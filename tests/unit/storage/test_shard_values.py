@@ -8,7 +8,7 @@ from hashlib import blake2b
 import pytest
 
 from mainspring.errors import DecodeError, EncodeError, InvalidArgumentError
-from mainspring.storage._shard_values import COMPRESS_FROM, decode_value, value_encoder
+from mainspring.storage._shard_values import COMPRESS_FROM, decode_value, decode_values, value_encoder
 
 encode_value = value_encoder("zlib")
 
@@ -29,6 +29,20 @@ def test_what_compression_would_make_longer_stays_as_it_is() -> None:
     noise = b85encode(b"".join(blake2b(bytes([number])).digest() for number in range(3))[:160]).decode()
     assert json.dumps(noise).encode() == encode_value(noise)
     assert noise == decode_value(encode_value(noise))
+
+
+@pytest.mark.parametrize("long", [[], ["word"] * 100])
+def test_many_values_are_read_as_each_alone(long: list[str]) -> None:
+    values: list[object] = [None, 1, "x", long, {"a": []}]
+    many = [encode_value(value) for value in values]
+    assert values == decode_values(many)
+    assert [] == decode_values([])
+
+
+@pytest.mark.parametrize("data", [b"", b"1,2", b"{"])
+def test_one_damaged_value_among_many_is_told(data: bytes) -> None:
+    with pytest.raises(DecodeError):
+        decode_values([b"1", data, b"2"])
 
 
 def test_values_of_the_older_library_are_read() -> None:
