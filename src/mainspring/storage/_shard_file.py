@@ -124,7 +124,7 @@ def find_many(layout: ShardLayout, keys: Sequence[Key], places: Sequence[int]) -
         for start in range(0, len(places), size):
             some = places[start : start + size]
             parts = [part for place in some for part in keys[place]]
-            rows = connection.execute(_joined(layout.keylen, len(some)), parts).fetchall()
+            rows: list[tuple[int, bytes]] = connection.execute(_joined(layout.keylen, len(some)), parts).fetchall()
             values = decode_values([data for _, data in rows])
             found += zip([some[number] for number, _ in rows], values, strict=True)
         return found
