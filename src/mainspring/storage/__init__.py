@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from mainspring.storage._compression import Compression as Compression
     from mainspring.storage._engine_process import EngineProcess as EngineProcess
     from mainspring.storage._fetch_cache import FetchCache as FetchCache
+    from mainspring.storage._reply import Reply as Reply
+    from mainspring.storage._reply import reply_of as reply_of
     from mainspring.storage._s4lru import SegmentedLRU as SegmentedLRU
     from mainspring.storage._s4lru_saved import S4LRU as S4LRU
     from mainspring.storage._sqlite import SqliteOwner as SqliteOwner
@@ -67,6 +69,7 @@ else:
         },
         house={
             "_engine_process": ("EngineProcess",),
+            "_reply": ("Reply", "reply_of"),
             "_sqlite": ("SqliteOwner", "SqliteStats", "WriteChannel"),
             "_sqlite_copy": ("copy_database",),
             "_sqlite_errors": ("is_busy", "translated"),

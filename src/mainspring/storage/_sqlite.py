@@ -19,6 +19,7 @@ from typing import Any, Generic, Self, TypeVar, cast
 
 from mainspring.base import outside_work
 from mainspring.errors import ClosedError, InvalidArgumentError, StoreBusyError, StoreForkedError
+from mainspring.storage._reply import Reply
 from mainspring.storage._sqlite_errors import translated
 from mainspring.storage._sqlite_files import MEMORY, SYNCHRONOUS, Durability
 from mainspring.storage._sqlite_migrate import Migration, check_migrations
@@ -32,7 +33,23 @@ T = TypeVar("T")
 
 
 # Any: an entry carries commands and answers of every channel; WriteChannel gives each its type back.
-_Entry = tuple[int, Any, "asyncio.Future[Any]"]
+_Entry = tuple[int, Any, "asyncio.Future[Any] | Reply[Any]"]
+
+
+class _Process:
+    """Which process this is. Asking the system costs more than all else that a command needs to get in line."""
+
+    __slots__ = ("number",)
+
+    def __init__(self) -> None:
+        self.look()
+
+    def look(self) -> None:
+        self.number = os.getpid()
+
+
+_this = _Process()
+os.register_at_fork(after_in_child=_this.look)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +68,7 @@ class WriteChannel(Generic[C, R]):
 
     __slots__ = ("_enter", "_number", "label")
 
-    def __init__(self, enter: "Callable[[int, Any], asyncio.Future[Any]]", number: int, label: str) -> None:
+    def __init__(self, enter: "Callable[[int, Any, Reply[Any] | None], Any]", number: int, label: str) -> None:
         self._enter = enter
         self._number = number
         self.label = label
@@ -66,7 +83,17 @@ class WriteChannel(Generic[C, R]):
             StoreBusyError: `max_pending` commands wait already.
             StoreForkedError: the owner was opened by a parent process.
         """
-        return self._enter(self._number, command)
+        return cast("asyncio.Future[R]", self._enter(self._number, command, None))  # cast: see _Entry
+
+    def send(self, command: C) -> "Reply[R]":
+        """Send a command as `submit` does, for a reply that costs less than a future when it is not awaited.
+
+        Raises:
+            ClosedError, StoreBusyError, StoreForkedError: as for `submit`.
+        """
+        reply: Reply[R] = Reply()
+        self._enter(self._number, command, reply)
+        return reply
 
     def __repr__(self) -> str:
         return f"<WriteChannel {self.label}>"
@@ -128,7 +155,7 @@ class SqliteOwner:
         self._in_memory = str(path) == MEMORY
         self._loop: asyncio.AbstractEventLoop | None = None
         self._state = "new"
-        self._process = os.getpid()
+        self._process = _this.number
         self._writer = Writer(self.path, durability=durability, busy_timeout=busy_timeout, pause=self._runner.pause)
         self._readers = Readers(self.path, limit=read_limit)
         self._inbox: deque[_Entry] = deque()
@@ -168,7 +195,7 @@ class SqliteOwner:
         if self._state != "new":
             raise ClosedError(what=f"the store {self.path}", hint="an owner is opened once; make another")
         self._state = "opening"
-        self._process = os.getpid()
+        self._process = _this.number
         self._loop = asyncio.get_running_loop()
         self._runner.start(self._step)
         try:
@@ -234,23 +261,23 @@ class SqliteOwner:
     def __repr__(self) -> str:
         return f"<SqliteOwner {self.path} {self._state} groups={self._groups} pending={self._pending}>"
 
-    def _enter(self, number: int, command: Any) -> "asyncio.Future[Any]":
+    def _enter(self, number: int, command: Any, reply: "Reply[Any] | None") -> "asyncio.Future[Any] | Reply[Any]":
         """Put a command of a channel in line; `WriteChannel.submit` is the door to this."""
         self._check_open()
         if self._pending >= self._max_pending or self._loop is None:
             reason = f"{self._pending} writes wait already"
             raise StoreBusyError(store=str(self.path), reason=reason, hint="await what you submit")
-        future: asyncio.Future[Any] = self._loop.create_future()
         self._pending += 1
         outside_work.count += 1
-        self._inbox.append((number, command, future))
+        answer = self._loop.create_future() if reply is None else reply
+        self._inbox.append((number, command, answer))
         self._runner.wake()
-        return future
+        return answer
 
     def _check_open(self) -> None:
         if self._state != "open":
             raise ClosedError(what=f"the store {self.path}")
-        if os.getpid() != self._process:
+        if _this.number != self._process:
             raise StoreForkedError(store=str(self.path))
 
     def _step(self) -> bool:
@@ -275,15 +302,15 @@ class SqliteOwner:
         self._largest = max(self._largest, len(entries))
         self._pending -= len(entries)
         outside_work.count -= len(entries)
-        for (_, _, future), answer in zip(entries, answers, strict=True):
+        for (_, _, asked), answer in zip(entries, answers, strict=True):
             failed = isinstance(answer, BaseException)
             self._failed += failed
-            if future.done():
+            if asked.done():
                 continue
             if failed:
-                future.set_exception(translated(answer, str(self.path)))
+                asked.set_exception(translated(answer, str(self.path)))
             else:
-                future.set_result(answer)
+                asked.set_result(answer)
         if self._drained is not None and self._pending == 0 and not self._drained.done():
             self._drained.set_result(None)
 

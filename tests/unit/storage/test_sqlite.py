@@ -1,6 +1,8 @@
 import asyncio
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +17,7 @@ from mainspring.errors import (
     StoreTooNewError,
 )
 from mainspring.storage import InlineRunner, Migration, Runner, SqliteOwner, ThreadRunner, WriteChannel
+from mainspring.storage._sqlite import _this
 
 SCHEMA = (Migration(1, "CREATE TABLE item(key TEXT PRIMARY KEY, value INTEGER);"),)
 
@@ -150,14 +153,42 @@ async def test_groups_are_bounded_by_count_and_yield(tmp_path: Path) -> None:
         assert owner.stats().group_count >= 4
 
 
-async def test_connection_carried_through_fork_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+FORKED = """
+import asyncio, os, sys
+from mainspring.storage import InlineRunner, SqliteOwner
+
+async def main():
+    async with SqliteOwner(sys.argv[1], runner=InlineRunner()) as owner:
+        child = os.fork()
+        for ask in (owner.write, owner.read):
+            try:
+                await ask(lambda connection: connection.execute("SELECT 1").fetchone())
+                said = "answered"
+            except Exception as error:
+                said = type(error).__name__
+            os.write(1, f"{said}\\n".encode())
+        if not child:
+            os._exit(0)
+        os.waitpid(child, 0)
+
+asyncio.run(main())
+"""
+
+
+async def test_another_process_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with SqliteOwner(tmp_path / "a.db", runner=InlineRunner()) as owner:
         with monkeypatch.context() as patch:
-            patch.setattr(os, "getpid", lambda: -1)
+            patch.setattr(_this, "number", -1)
             with pytest.raises(StoreForkedError):
                 await owner.write(keys)
             with pytest.raises(StoreForkedError):
                 await owner.read(keys)
+
+
+def test_connection_carried_through_fork_is_refused(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FORKED, str(tmp_path / "a.db")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert ["StoreForkedError"] * 2 + ["answered"] * 2 == sorted(done.stdout.split())
 
 
 def test_bad_arguments_are_refused_at_once() -> None:
