@@ -48,6 +48,7 @@ SUPERVISORS = {
     "mainspring.services.sentry_service": 1,
     "mainspring.storage._batch_inserter": 1,
     "mainspring.storage._shard_together": 1,
+    "mainspring.storage._reply": 1,
     "mainspring.storage._sqlite": 1,
     "mainspring.storage._sqlite_group": 1,
     "mainspring.storage._sqlite_runner": 1,
@@ -59,7 +60,8 @@ SUPERVISORS = {
     "mainspring.transport._serve": 1,
     "mainspring.jobs.engine._alerts": 1,
     "mainspring.jobs.engine._capture": 1,
-    "mainspring.jobs.engine._execution": 2,
+    "mainspring.jobs.engine._execution": 1,
+    "mainspring.jobs.engine._recording": 1,
     "mainspring.jobs.engine._steady": 1,
 }
 

@@ -14,12 +14,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec.structs import replace
 
-from mainspring.base import Backoff, current_clock, from_us
+from mainspring.base import from_us
 from mainspring.errors import (
     JobTimeoutError,
-    LeaseLostError,
-    StaleFenceError,
-    StorageError,
 )
 from mainspring.jobs.engine._capture import LogTail
 from mainspring.jobs.engine._configs import JobConfigs, RunConfig
@@ -33,14 +30,13 @@ from mainspring.jobs.stores import EventKind, Finish, JobStore, Progress, RunKin
 from mainspring.resilience import timeout as time_limit
 from mainspring.runtime import ResourceBinding
 from mainspring.sinks import SinkRun, SinkSession, SinkSet, TransactionalWrite
+from mainspring.storage import reply_of
 from mainspring.tools import is_secret, secret_texts, without_secrets
 
 if TYPE_CHECKING:
     from mainspring.jobs.engine._app import JobApp
 
 log = logging.getLogger(__name__)
-
-_STORE_TROUBLE = Backoff(0.1, maximum=5.0, jitter="full")  # as long as the app is open: a full disk gets emptied
 
 
 Said = tuple[int, Progress | None]
@@ -87,13 +83,13 @@ class Work:
 
 
 class Execution:
-    """One attempt of one run. `run()` never raises what the handler raised: it ends in the record."""
+    """One attempt of one run. `run()` never raises what the handler raised: it is in the end that it returns."""
 
     __slots__ = ("_cancel_grace", "_context", "_phase", "_secrets", "_stop", "_tail", "_work", "record", "task")
 
     def __init__(self, work: Work, record: RunRecord, *, cancel_grace: float) -> None:
         self.record = record
-        self.task: asyncio.Task[RunRecord | None] | None = None
+        self.task: asyncio.Task[Finish | None] | asyncio.Task[RunRecord | None] | None = None
         self._work = work
         own = work.definition.cancel_grace
         self._cancel_grace = cancel_grace if own is None else own
@@ -140,14 +136,23 @@ class Execution:
             asyncio.get_running_loop().call_later(self._cancel_grace, self._say_stuck, reason.value)
         return True
 
-    async def run(self) -> RunRecord | None:
-        """Run the attempt, record its end and return the record; None when another claim came first."""
+    @property
+    def store(self) -> JobStore:
+        """Where its end is recorded."""
+        return self._work.store
+
+    def stored(self, seconds: float) -> None:
+        """Count how long the store took for the end."""
+        self._work.app.metrics.stored("finish", seconds)
+
+    async def run(self) -> Finish | None:
+        """Run the attempt and return its end, to be recorded; None when the run belongs to another claim."""
         self._phase = "handling"
         CURRENT.set(self)  # in the context of its own task, which ends with it
         self._tail.begin()
         finish = self._stopped() if self._stop is not None else await self._attempt()
         self._phase = "recording"
-        return None if finish is None else await self._record(finish)
+        return finish
 
     async def _attempt(self) -> Finish | None:
         try:
@@ -160,10 +165,10 @@ class Execution:
                 self._hand_back()
                 raise
             error.args = ("the handler awaited something that was cancelled",)
-            return self._failed(error)
+            return self.failed(error)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # supervisor: what a handler raises ends in its record
             if self._stop is None:
-                return self._failed(error)
+                return self.failed(error)
             _forget_cancellation()
             return self._stopped(error)
         if self._stop is not None:
@@ -324,7 +329,7 @@ class Execution:
             self._secrets = secret_texts(config, is_secret if schema is None else schema.hides)
         return without_secrets(text, self._secrets)
 
-    def _failed(self, error: BaseException) -> Finish:
+    def failed(self, error: BaseException) -> Finish:
         """Return the end of a failed attempt: the next one has a time, or the run has failed for good."""
         retry = self._work.definition.retry
         finish = replace(
@@ -357,29 +362,7 @@ class Execution:
 
     def _hand_back(self) -> None:
         """Give the run back without waiting: this task is being cancelled by the loop's own shutdown."""
-        future = asyncio.ensure_future(self._work.store.finish(self._handed_back()))
-        future.add_done_callback(lambda done: None if done.cancelled() else done.exception())
-
-    async def _record(self, finish: Finish) -> RunRecord | None:
-        """Write the end; a failed write of the sinks' rows makes it a failed attempt."""
-        delays = iter(_STORE_TROUBLE)
-        while True:
-            sent = current_clock().monotonic()
-            try:
-                record = await self._work.store.finish(finish)
-                self._work.app.metrics.stored("finish", current_clock().monotonic() - sent)
-                return record
-            except (StaleFenceError, LeaseLostError) as error:
-                log.warning("run %s of %s: %s", finish.run_id, self.record.job_id, error)
-                return None
-            except StorageError as error:
-                log.warning("run %s of %s cannot be recorded yet: %s", finish.run_id, self.record.job_id, error)
-                await asyncio.sleep(next(delays))
-            except Exception as error:  # supervisor: what a sink's write raised ends in the record
-                if finish.state is not RunState.SUCCEEDED:
-                    log.exception("run %s of %s cannot be recorded", finish.run_id, self.record.job_id)
-                    return None
-                finish = self._failed(error)
+        reply_of(self._work.store.finish(self._handed_back())).then(lambda _: None)
 
 
 CURRENT: ContextVar[Execution | None] = ContextVar("mainspring_current_run", default=None)

@@ -20,17 +20,19 @@ from mainspring.base import current_clock, current_random
 from mainspring.errors import ClosedError, LeaseLostError
 from mainspring.jobs.engine._execution import CURRENT, Execution, StopReason, Work
 from mainspring.jobs.engine._metrics import RunMetrics
+from mainspring.jobs.engine._recording import record_end
 from mainspring.jobs.engine._reports import Reporter
 from mainspring.jobs.engine._slots import Slots
 from mainspring.jobs.engine._steady import keep_doing
-from mainspring.jobs.stores import Claim, Enqueue, EnqueueAnswer, JobStore, NewRun, RunKind, RunRecord
+from mainspring.jobs.stores import Claim, Enqueue, EnqueueAnswer, Finish, JobStore, NewRun, RunKind, RunRecord
 from mainspring.resilience import timeout
+from mainspring.storage import Reply, reply_of
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-CLAIM_BATCH: Final = 256
+CLAIM_BATCH: Final = 1000
 _LEASE_MARGIN: Final = 5.0  # seconds before its lease ends at which a node stops its handlers
 _MARGIN: Final = 0.5  # seconds beyond a grace: executions use up the whole of it for their threads
 
@@ -152,9 +154,9 @@ class Node:
         self.take_on(run.job_id)
         hot = claim and self._has_slot() and run.queue in self._queues
         command = Enqueue(run=run, claim_epoch=self.epoch if hot else None)
-        enqueued = asyncio.ensure_future(self._store.enqueue(command))
+        reply = reply_of(self._store.enqueue(command))
         self._slots.reserved += hot
-        enqueued.add_done_callback(partial(self._enqueued, hot, then))
+        reply.then(partial(self._enqueued, hot, then))
 
     def _has_slot(self) -> bool:
         return not self._closing and self._slots.free > 0
@@ -163,14 +165,14 @@ class Node:
         self,
         hot: bool,
         then: Callable[[EnqueueAnswer | BaseException], None],
-        done: "asyncio.Future[EnqueueAnswer]",
+        reply: Reply[EnqueueAnswer],
     ) -> None:
         self._slots.reserved -= hot
-        error = ClosedError(what="the app") if done.cancelled() else done.exception()
+        error = reply.error
         if error is not None:
-            then(error)
+            then(ClosedError(what="the app") if isinstance(error, asyncio.CancelledError) else error)
             return
-        answer = done.result()
+        answer = reply.result()
         if answer.claimed is None:
             self._slots.settle()
             self._wake.set()
@@ -189,7 +191,7 @@ class Node:
         self._latest[record.run_id] = execution
         self._idle.clear()
         execution.task = asyncio.create_task(execution.run(), name=execution.name)
-        execution.task.add_done_callback(partial(self._ended, execution))
+        execution.task.add_done_callback(partial(self._handled, execution))
 
     def running_record(self, run_id: str) -> RunRecord | None:
         """Return the record of a run that runs here, as it was claimed."""
@@ -214,7 +216,19 @@ class Node:
         if execution is not None:
             execution.stop(StopReason.CANCEL)
 
-    def _ended(self, execution: Execution, task: "asyncio.Task[RunRecord | None]") -> None:
+    def _handled(self, execution: Execution, task: "asyncio.Task[Finish | None]") -> None:
+        if task.cancelled():
+            self._ended(execution, None)
+        elif error := task.exception():
+            record = execution.record
+            log.error("run %s of %s ended without a record", record.run_id, record.job_id, exc_info=error)
+            self._ended(execution, None)
+        elif finish := task.result():
+            record_end(execution, finish, partial(self._ended, execution))
+        else:
+            self._ended(execution, None)
+
+    def _ended(self, execution: Execution, record: RunRecord | None) -> None:
         run_id = execution.record.run_id
         if execution in self._running:
             del self._running[execution]
@@ -226,11 +240,7 @@ class Node:
         if not self._running:
             self._idle.set()
         self._wake.set()
-        if task.cancelled():
-            return
-        if error := task.exception():
-            log.error("run %s of %s ended without a record", run_id, execution.record.job_id, exc_info=error)
-        elif record := task.result():
+        if record is not None:
             self._on_end(record)
 
     async def _until_idle(self, seconds: float) -> None:

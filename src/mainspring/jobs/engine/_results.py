@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Self  # Any: a handler's value has the handler's type
 
+from msgspec import Struct
+
 from mainspring.base import decode_json, from_us
 from mainspring.errors import RunFailedError
 from mainspring.jobs.model import RunState, Schedule
 from mainspring.jobs.stores import BackfillRow, BackfillState, RunRecord
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(Struct, frozen=True):
     """A run as it stood when it was asked for; with `wait=False` it may not have started."""
 
     run_id: str

@@ -175,7 +175,7 @@ class SqliteStore(SqliteReads):
 
     def enqueue(self, command: Enqueue) -> Awaitable[EnqueueAnswer]:
         """Create one run; see `RunStore`."""
-        return self._enqueue.submit(command)
+        return self._enqueue.send(command)
 
     def enqueue_many(self, commands: Sequence[Enqueue]) -> Awaitable[Sequence[EnqueueAnswer]]:
         """Create many runs in one transaction: all of them or none."""
@@ -187,7 +187,7 @@ class SqliteStore(SqliteReads):
 
     def finish(self, command: Finish) -> Awaitable[RunRecord]:
         """End an attempt; see `RunStore`."""
-        return self._finish.submit(command)
+        return self._finish.send(command)
 
     def report(self, reports: Sequence[Report]) -> Awaitable[None]:
         """Keep what running attempts have said so far; see `RunStore`."""

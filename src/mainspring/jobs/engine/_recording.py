@@ -1,0 +1,97 @@
+"""Brings the end of an attempt into the store: without a task as long as all goes well, for each run passes here.
+
+Trouble is met in a task: a store that is out of reach is asked again, and what a sink's write raised makes the attempt
+a failed one.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from mainspring.base import Backoff, current_clock
+from mainspring.errors import LeaseLostError, MainspringError, StaleFenceError, StorageError
+from mainspring.jobs.model import RunState
+from mainspring.jobs.stores import Finish, RunRecord
+from mainspring.storage import Reply, reply_of
+
+if TYPE_CHECKING:
+    from mainspring.jobs.engine._execution import Execution
+
+log = logging.getLogger(__name__)
+
+_STORE_TROUBLE: Final = Backoff(0.1, maximum=5.0, jitter="full")  # as long as the app is open: a full disk gets emptied
+
+
+def record_end(execution: "Execution", finish: Finish, then: Callable[[RunRecord | None], None]) -> None:
+    """Write the end of an attempt; `then` gets the record as it stands, None when another claim came first."""
+    sent = current_clock().monotonic()
+    try:
+        reply = reply_of(execution.store.finish(finish))
+    except MainspringError:  # which the task meets again
+        _insist(execution, finish, then, None)
+    else:
+        reply.then(partial(_answered, execution, finish, then, sent))
+
+
+def _answered(
+    execution: "Execution",
+    finish: Finish,
+    then: Callable[[RunRecord | None], None],
+    sent: float,
+    reply: Reply[RunRecord],
+) -> None:
+    if reply.error is not None:
+        _insist(execution, finish, then, reply)
+        return
+    execution.stored(current_clock().monotonic() - sent)
+    then(reply.result())
+
+
+def _insist(
+    execution: "Execution",
+    finish: Finish,
+    then: Callable[[RunRecord | None], None],
+    first: Reply[RunRecord] | None,
+) -> None:
+    execution.task = asyncio.create_task(_until_recorded(execution, finish, first), name=execution.name)
+    execution.task.add_done_callback(partial(_ended, execution, then))
+
+
+def _ended(
+    execution: "Execution", then: Callable[[RunRecord | None], None], task: "asyncio.Task[RunRecord | None]"
+) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        record = execution.record
+        log.error("run %s of %s ended without a record", record.run_id, record.job_id, exc_info=error)
+    then(None if task.cancelled() or error is not None else task.result())
+
+
+async def _until_recorded(execution: "Execution", finish: Finish, reply: Reply[RunRecord] | None) -> RunRecord | None:
+    """Write the end until it is taken; a failed write of the sinks' rows makes it a failed attempt.
+
+    Args:
+        reply: what the first try was answered.
+    """
+    delays = iter(_STORE_TROUBLE)
+    job_id = execution.record.job_id
+    while True:
+        sent = current_clock().monotonic()
+        try:
+            record = await (execution.store.finish(finish) if reply is None else reply)
+            execution.stored(current_clock().monotonic() - sent)
+            return record
+        except (StaleFenceError, LeaseLostError) as error:
+            log.warning("run %s of %s: %s", finish.run_id, job_id, error)
+            return None
+        except StorageError as error:
+            log.warning("run %s of %s cannot be recorded yet: %s", finish.run_id, job_id, error)
+            await asyncio.sleep(next(delays))
+        except Exception as error:  # supervisor: what a sink's write raised ends in the record
+            if finish.state is not RunState.SUCCEEDED:
+                log.exception("run %s of %s cannot be recorded", finish.run_id, job_id)
+                return None
+            finish = execution.failed(error)
+        reply = None
