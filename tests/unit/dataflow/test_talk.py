@@ -79,6 +79,17 @@ async def test_frames_are_heard_until_the_line_ends(monkeypatch: pytest.MonkeyPa
     assert -1 == ours.fileno()
 
 
+async def test_a_line_that_breaks_is_closed() -> None:
+    ours, theirs = socket.socketpair()
+    ear = Ear(ours)
+    ear._on_readable()  # a reader may be called though nothing is there
+    assert [] != ear.descriptors
+    ours.send(b"what the process never reads resets the line when it ends")
+    theirs.close()
+    await ear.hear_out()
+    assert -1 == ours.fileno()
+
+
 async def test_who_holds_the_line_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mainspring.dataflow._talk._LAST_WORDS_SECONDS", 0.0)
     ours, theirs = socket.socketpair()
