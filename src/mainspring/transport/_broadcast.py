@@ -9,7 +9,7 @@ connection that takes no more gets a bounded queue and one task that empties it;
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Self, TypeAlias, get_args
 
@@ -18,6 +18,7 @@ from mainspring.errors import ClosedError, ConnectionClosedError, InvalidArgumen
 from mainspring.transport._connection import Connection, Prepared
 from mainspring.transport._link import Link
 from mainspring.transport._outbox import turn_of
+from mainspring.transport._records import Bytes
 
 log = logging.getLogger(__name__)
 
@@ -68,16 +69,13 @@ class Subscriber:
     """
 
     __slots__ = (
-        "_broadcast", "_numbers", "connection", "dropped_count", "encoding", "link", "outbox", "task", "waiting",
-        "waiting_bytes",
+        "_broadcast", "_numbers", "connection", "dropped_count", "outbox", "task", "waiting", "waiting_bytes",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, broadcast: "Broadcast") -> None:
         self._broadcast = broadcast
         self.connection = connection
-        self.link = connection.link
-        self.outbox = self.link.outbox
-        self.encoding = self.link.encoding
+        self.outbox = connection.link.outbox
         self.waiting: OrderedDict[Hashable, Prepared] = OrderedDict()
         self.waiting_bytes = 0
         self.task: asyncio.Task[None] | None = None
@@ -91,9 +89,17 @@ class Subscriber:
         """Somebody writes to the connection: what was broadcast before goes before."""
         self._broadcast.flush()
 
+    def note_change(self) -> None:
+        """The connection may keep up no more, or again."""
+        self._broadcast.note_change()
+
     def note_end(self) -> None:
         """The connection takes nothing more."""
         self._broadcast.remove(self.connection)
+
+    def settle(self) -> None:
+        """Somebody asks what the connection has carried."""
+        self._broadcast.settle()
 
     def hold(self, message: Prepared, key: Hashable | None) -> None:
         """Let a message wait; it takes the place of one with the same key, if there is a key."""
@@ -121,14 +127,16 @@ class Subscriber:
 
 
 class _Group:
-    """The links that take the same bytes."""
+    """Subscribers that keep up and take the same bytes, and what they all have got since they are together."""
 
-    __slots__ = ("link", "links", "parts")
+    __slots__ = ("count", "link", "links", "nbytes", "send")
 
-    def __init__(self, link: Link, messages: Sequence[tuple[Prepared, Hashable | None]]) -> None:
+    def __init__(self, link: Link) -> None:
         self.link = link
         self.links: list[Link] = []
-        self.parts = link.combine([message.frame_for(link) for message, _ in messages])
+        self.send: Callable[[Sequence[Bytes]], None] = link.outbox.send
+        self.count = 0
+        self.nbytes = 0
 
 
 class Broadcast:
@@ -164,6 +172,9 @@ class Broadcast:
         self._turn: list[tuple[Prepared, Hashable | None]] = []  # sent, and not yet given to connections
         self._turn_bytes = 0
         self._slow_count = 0
+        self._groups: dict[str, _Group] = {}
+        self._others: list[Subscriber] = []  # who is in no group
+        self._is_stale = False  # somebody's state has changed since they were made
         self._statistic = BroadcastStatistic(name)
 
     def __repr__(self) -> str:
@@ -181,13 +192,14 @@ class Broadcast:
             if connection.is_closed:
                 return subscriber
             self._subscribers[connection] = subscriber
-            subscriber.outbox.attach(subscriber)
+            subscriber.outbox.attach(subscriber)  # which says that something has changed
             self._statistic.subscribers += 1
         return subscriber
 
     def remove(self, connection: Connection) -> None:
         """Let a connection take part no more; what waits for it is dropped. It stays open."""
         self.flush()
+        self.settle()
         subscriber = self._subscribers.pop(connection, None)
         if subscriber is not None:
             subscriber.outbox.detach(subscriber)
@@ -212,7 +224,9 @@ class Broadcast:
         prepared = message if isinstance(message, Prepared) else Prepared(message, is_text=False)
         self._statistic.messages += 1
         if to is not None:
-            return self._deliver([(prepared, key)], to, at_once=False)
+            reached = sum([self._write(one, [(prepared, key)]) for one in to])
+            self._statistic.deliveries += reached
+            return reached
         if not self._subscribers:
             return 0
         if not self._turn:
@@ -225,9 +239,20 @@ class Broadcast:
 
     def flush(self) -> None:
         """Give what was sent in this turn of the loop to the connections now."""
-        if self._turn:
-            messages, self._turn, self._turn_bytes = self._turn, [], 0
-            self._deliver(messages, list(self._subscribers.values()), at_once=True)
+        if not self._turn:
+            return
+        messages, nbytes, self._turn, self._turn_bytes = self._turn, self._turn_bytes, [], 0
+        if self._is_stale:
+            self._regroup()
+        count = len(messages)
+        for group in list(self._groups.values()):
+            link = group.link
+            group.send(link.combine([message.frame_for(link) for message, _ in messages]))
+            group.count += count
+            group.nbytes += nbytes
+            self._statistic.deliveries += count * len(group.links)
+        for subscriber in self._others:
+            self._statistic.deliveries += count * self._write(subscriber, messages)
 
     end_turn = flush
 
@@ -257,32 +282,44 @@ class Broadcast:
             cut_count=self._statistic.cut,
         )
 
-    def _deliver(
-        self, messages: Sequence[tuple[Prepared, Hashable | None]], to: Iterable[Subscriber], *, at_once: bool
-    ) -> int:
-        """Write messages to subscribers, or let them wait; return how many subscribers got them."""
-        count, nbytes, reached = len(messages), sum([len(message) for message, _ in messages]), 0
-        groups: dict[str, _Group] = {}
-        for subscriber in to:
-            outbox = subscriber.outbox
-            if subscriber.task is not None or not outbox.is_open:
-                self.flush()  # what it has not got of this turn was sent before
-                for message, key in messages:
-                    self._hold(subscriber, message, key)
+    def note_change(self) -> None:
+        """A subscriber may keep up no more, or again."""
+        self._is_stale = True
+
+    def settle(self) -> None:
+        """Count for each connection what its group has got."""
+        for group in self._groups.values():
+            for link in group.links:
+                link.outbox.note_sent(group.count, group.nbytes)
+        self._groups, self._others, self._is_stale = {}, [], True
+
+    def _regroup(self) -> None:
+        self.settle()
+        for subscriber in self._subscribers.values():
+            if subscriber.task is not None or not subscriber.outbox.is_open or subscriber.outbox.parts:
+                self._others.append(subscriber)
                 continue
-            group = groups.get(subscriber.encoding)
+            link = subscriber.connection.link
+            group = self._groups.get(link.encoding)
             if group is None:
-                group = groups[subscriber.encoding] = _Group(subscriber.link, messages)
-            if at_once and not outbox.parts:
-                group.links.append(subscriber.link)
-            else:
-                outbox.write(group.parts)
-            outbox.note_sent(count, nbytes)
-            reached += 1
-        for group in groups.values():
-            group.link.send_each(group.links, group.parts)
-        self._statistic.deliveries += reached * count
-        return reached
+                group = self._groups[link.encoding] = _Group(link)
+            group.links.append(link)
+        for group in self._groups.values():
+            group.send = group.link.sender(group.links)
+        self._is_stale = False
+
+    def _write(self, subscriber: Subscriber, messages: Sequence[tuple[Prepared, Hashable | None]]) -> bool:
+        """Write messages to one subscriber, or let them wait; tell whether they were written."""
+        outbox, link = subscriber.outbox, subscriber.connection.link
+        if subscriber.task is not None or not outbox.is_open:
+            self.flush()  # what it has not got of this turn was sent before
+            for message, key in messages:
+                self._hold(subscriber, message, key)
+            return False
+        for message, _ in messages:
+            outbox.write(message.frame_for(link))
+            outbox.note_sent(1, len(message))
+        return True
 
     def _hold(self, subscriber: Subscriber, message: Prepared, key: Hashable | None) -> None:
         if subscriber.outbox.error is not None:
@@ -321,5 +358,6 @@ class Broadcast:
             log.debug("%s is gone while messages wait for it: %s", subscriber.connection.peer, error)
         finally:
             subscriber.task = None
+            self._is_stale = True
             if self._subscribers.get(subscriber.connection) is subscriber:  # else it was counted when it was removed
                 self._slow_count -= 1

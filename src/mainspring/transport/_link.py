@@ -42,8 +42,8 @@ class Link(Protocol):
         """Return encoded records, in order, as the buffers that the outbox takes for all of them."""
         ...
 
-    def send_each(self, links: Sequence["Link"], parts: Sequence[Bytes]) -> None:
-        """Give the same buffers to the transports of links of this encoding, whose outboxes are open and empty."""
+    def sender(self, links: Sequence["Link"]) -> Callable[[Sequence[Bytes]], None]:
+        """Return what gives the same buffers to links of this encoding, while their outboxes are open and empty."""
         ...
 
     def limit(self, nbytes: int) -> None:

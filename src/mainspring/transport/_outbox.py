@@ -49,8 +49,16 @@ class Feeder(Protocol):
         """Send it: something else is about to be written to one of them."""
         ...
 
+    def note_change(self) -> None:
+        """The outbox is not as open and empty as it was, or is again."""
+        ...
+
     def note_end(self) -> None:
         """The outbox takes nothing more."""
+        ...
+
+    def settle(self) -> None:
+        """Count what was written here: somebody wants to know."""
         ...
 
 
@@ -167,6 +175,8 @@ class Outbox:
 
     def sent(self) -> tuple[int, int]:
         """Return how many records were written so far, and the bytes of their payloads."""
+        for feeder in self._feeders:
+            feeder.settle()
         self._settle()
         return self._sent_count, self._sent_bytes
 
@@ -247,6 +257,8 @@ class Outbox:
         """See how things are now."""
         self.is_open = self.error is None and not self._is_claimed and not self.is_full
         self.is_collecting = self.is_open and bool(self.parts) and not self._feeders
+        for feeder in self._feeders:
+            feeder.note_change()
 
     def _flush(self) -> None:
         self.send(self._take())

@@ -61,10 +61,15 @@ class StreamLink(asyncio.BufferedProtocol):
         """Return encoded records as the buffers to write: the small ones are one, good for every link of this kind."""
         return records[0] if len(records) == 1 else list(join_small(list(chain.from_iterable(records))))
 
-    def send_each(self, links: Sequence[Link], parts: Sequence[Bytes]) -> None:
-        """Give the same buffers to the transports of links of this encoding."""
-        for link in links:
-            link.outbox.send(parts)
+    def sender(self, links: Sequence[Link]) -> Callable[[Sequence[Bytes]], None]:
+        """Return what gives the same buffers to links of this encoding."""
+        sends = [link.outbox.send for link in links]
+
+        def send(parts: Sequence[Bytes]) -> None:
+            for one in sends:
+                one(parts)
+
+        return send
 
     def limit(self, nbytes: int) -> None:
         """Refuse longer records from now on, and those that would come in pieces."""

@@ -57,10 +57,17 @@ async def test_everybody_gets_every_message_in_order(address: str) -> None:
             assert list(range(20)) == [await client.read_json() for _ in range(20)]
             assert b"raw" == await client.read_bytes()
         assert 105 == broadcast.stats().delivery_count
+        first, *_ = broadcast._subscribers
+        assert (22, 2 + 30 + 3) == (first.stats().sent_count, first.stats().sent_bytes)  # with "in"
+        broadcast.send(b"more")
+        broadcast.remove(first)
+        assert 23 == first.stats().sent_count
+        assert 110 == broadcast.stats().delivery_count
+        broadcast.add(first)
         counted = {one.metric: one.value for one in get_statistics(BroadcastStatistic) if one.name == "prices"}
-        assert {"subscribers": 5, "messages": 21, "deliveries": 105, "dropped": 0, "cut": 0} == counted
+        assert {"subscribers": 5, "messages": 22, "deliveries": 110, "dropped": 0, "cut": 0} == counted
         assert 5 == len(broadcast)
-        assert "subscribers=5 messages=21" in repr(broadcast)
+        assert "subscribers=5 messages=22" in repr(broadcast)
 
 
 async def test_only_those_who_are_named_get_it() -> None:

@@ -97,6 +97,7 @@ class _Feeder:
     def __init__(self, outbox: Outbox) -> None:
         self.outbox = outbox
         self.held: list[Bytes] = []
+        self.changes: list[bool] = []
         self.has_heard_of_the_end = False
 
     def flush(self) -> None:
@@ -104,8 +105,14 @@ class _Feeder:
         if held:
             self.outbox.send(held)
 
+    def note_change(self) -> None:
+        self.changes.append(self.outbox.is_open)
+
     def note_end(self) -> None:
         self.has_heard_of_the_end = True
+
+    def settle(self) -> None:
+        self.outbox.note_sent(1, 10)
 
 
 async def test_what_a_feeder_holds_back_goes_before_what_is_written_later() -> None:
@@ -121,8 +128,12 @@ async def test_what_a_feeder_holds_back_goes_before_what_is_written_later() -> N
     feeder.held = [b"d"]
     outbox.flush()
     assert [[b"b"], [b"d"], [b"c"]] == sent[2:]
+    assert (1, 10) == outbox.sent()  # what the feeder has not counted yet is asked for
+    feeder.changes.clear()
+    outbox.pause()
+    outbox.resume()
     outbox.end(ClosedError(what="it"))
-    assert feeder.has_heard_of_the_end
+    assert ([False, True, False], True) == (feeder.changes, feeder.has_heard_of_the_end)
     outbox.detach(feeder)
     outbox.flush()
 
