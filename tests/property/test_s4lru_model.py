@@ -1,8 +1,16 @@
 """The segmented LRU against plain lists, and on recorded traces: the levels agree after every step."""
 
+import csv
+import io
+import itertools
+import zipfile
+from collections.abc import Callable
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mainspring.demo._flight_file import find_archive
 from mainspring.storage import SegmentedLRU
 
 KEYS = "abcdefgh"
@@ -120,3 +128,26 @@ def test_recorded_traces_give_the_hits_of_the_model_and_survive_scans() -> None:
             if lru.evict_check():
                 assert model.evict() == lru.evict()
         assert [True] * len(hot) == hits[-len(hot) :]
+
+
+def planes(most: int) -> list[str]:
+    """Return a trace that was recorded: the planes that left New York in 2013, departure by departure."""
+    with zipfile.ZipFile(find_archive()) as archive, archive.open("flights.csv") as file:
+        rows = csv.DictReader(io.TextIOWrapper(file, "utf-8"))
+        return [row["tailnum"] for row in itertools.islice(rows, most)]
+
+
+@pytest.mark.extras
+@pytest.mark.stress
+def test_a_year_of_departures_gives_the_hits_and_levels_of_the_model(
+    mainspring_count: Callable[[int, int], int],
+) -> None:
+    trace = planes(mainspring_count(6_000, 336_776))
+    sizes = {plane: 1 + len(plane) % 3 * number % 7 for number, plane in enumerate(dict.fromkeys(trace))}
+    lru, model = SegmentedLRU[str](400), Model(400, 4)
+    for plane in trace:
+        assert model.access(plane, sizes[plane], 1, 0) == lru.increment(plane, sizes[plane])
+        if lru.evict_check():
+            assert model.evict() == lru.evict()
+    assert model.levels == lru.levels()
+    assert len(lru) < len(sizes)  # something was evicted
