@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mainspring.concurrency import WorkerPool as WorkerPool
     from mainspring.concurrency import aggregate as aggregate
     from mainspring.concurrency import threaded as threaded
+    from mainspring.dataflow import Dataflow as Dataflow
+    from mainspring.dataflow import Runner as Runner
     from mainspring.errors import CircuitBroken as CircuitBroken
     from mainspring.errors import MainspringError as MainspringError
     from mainspring.jobs import Cron as Cron
@@ -64,6 +66,7 @@ else:
                 "aggregate",
                 "threaded",
             ),
+            "mainspring.dataflow": ("Dataflow", "Runner"),
             "mainspring.errors": ("CircuitBroken", "MainspringError"),
             "mainspring.jobs": (
                 "Cron",

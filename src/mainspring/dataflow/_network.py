@@ -43,7 +43,7 @@ class Network:
             self._connecting = asyncio.create_task(self._connect(), name="dataflow-connect")
             return ""
         self._server = serve(
-            f"{network.scheme}://{network.host}:{network.port}",
+            f"{network.scheme}://{network.authority}",
             self._serve,
             auth_key=network.auth_key,
             allow_unauthenticated=network.allow_unauthenticated,

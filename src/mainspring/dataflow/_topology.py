@@ -185,7 +185,12 @@ class NetworkCxn:
     def url(self) -> str:
         """Where it connects to, or listens."""
         path = self.path if self.scheme == "ws" else ""
-        return self.uri or f"{self.scheme}://{self.host}:{self.port}{path}"
+        return self.uri or f"{self.scheme}://{self.authority}{path}"
+
+    @property
+    def authority(self) -> str:
+        """Host and port, as addresses have them."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def client_for(self, connection: Connection) -> Any:
         """Return what callbacks get for a connection: the connection. Subclasses may give something else."""

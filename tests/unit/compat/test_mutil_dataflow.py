@@ -13,6 +13,8 @@ pytestmark = pytest.mark.extras
 
 
 def forward(p: dataflow.Process, blob: str | bytes) -> str:
+    assert dataflow.NetworkMode.Listen is p.mode
+    assert p.server in (dataflow.Server.WebSocket, dataflow.Server.Python)
     for out in p.outbound:
         out.send(1)
         out.sendWithFilter(2)
@@ -41,6 +43,7 @@ async def test_each_way_of_sending(callback: Any, expected: list[Any], kind: Any
 
     def startup(p: dataflow.Process) -> None:
         assert "<Process 1.0>" == repr(p)
+        assert (dataflow.NetworkMode.Worker, None) == (p.mode, p.server)
         p.state["started"] = True
 
     entry = dataflow.NetworkRunner(networks=[kind(host="127.0.0.1", forwardFromClient=callback)])
@@ -59,6 +62,23 @@ def test_the_runner_of_the_seed_chooses_by_itself_and_has_its_target_s_name() ->
 
     runner = dataflow.Runner(target=bars, howMany=64)
     assert (64, "manual", "bars") == (runner.width, runner.route, runner.label)
+
+
+def test_the_arguments_of_a_network_have_their_older_places() -> None:
+    key = "a key of sixteen letters or more"
+    one = dataflow.NetworkCxn("::1", 1, "/x", dataflow.Server.PythonWebSocket, dataflow.NetworkMode.Connect, key)
+    assert "ws://[::1]:1/x" == one.url
+    assert "tcp://127.0.0.1:2" == dataflow.PythonCxn("127.0.0.1", 2).url
+    assert "ws://127.0.0.1:2/" == dataflow.PythonCxn("127.0.0.1", 2, "/", dataflow.Server.WebSocket).url
+    assert {"Hash", "Broadcast"} == {one.name for one in dataflow.Forward}
+
+
+@pytest.mark.parametrize(
+    "options", [{"pipes": []}, {"cxn": 1}, {"proto": "ws"}, {"mode": dataflow.NetworkMode.Worker}, {"mode": "hear"}]
+)
+def test_what_a_network_cannot_use_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgumentError, match=next(iter(options))):
+        dataflow.WebSocketCxn(**options)
 
 
 def test_connect_needs_an_address() -> None:

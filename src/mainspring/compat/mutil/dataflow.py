@@ -7,19 +7,21 @@ is restarted, and what it was not done with is given to the next one. Wrong argu
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from typing import Any
 
 from mainspring.compat.mutil._sockets import Socket
-from mainspring.dataflow import Dataflow, Edge, NetworkRunner, Outbound, Scheme
+from mainspring.dataflow import Dataflow, Edge, NetworkRunner, Outbound
 from mainspring.dataflow import NetworkCxn as _NetworkCxn
 from mainspring.dataflow import NetworkMode as _NetworkMode
 from mainspring.dataflow import Process as _Process
 from mainspring.dataflow import Runner as _Runner
+from mainspring.errors import InvalidArgumentError
 from mainspring.transport import Connection
 
 __all__ = (
     "Dataflow",
+    "Forward",
     "NetworkCxn",
     "NetworkMode",
     "NetworkRunner",
@@ -27,6 +29,7 @@ __all__ = (
     "Process",
     "PythonCxn",
     "Runner",
+    "Server",
     "WebSocketCxn",
 )
 
@@ -39,6 +42,21 @@ class NetworkMode(StrEnum):
     Listen = "listen"
     Connect = "connect"
     Worker = "worker"
+
+
+class Server(Enum):
+    """What a network talks: WebSocket, records over TCP, or WebSocket with a key."""
+
+    WebSocket = auto()
+    Python = auto()
+    PythonWebSocket = auto()
+
+
+class Forward(Enum):
+    """Two ways to route. Nothing takes them, now as before: callbacks choose among `p.outbound`."""
+
+    Hash = auto()
+    Broadcast = auto()
 
 
 class Pipe:
@@ -77,11 +95,20 @@ class Pipe:
 
 
 class Process:
-    """What callbacks get as `p`."""
+    """What callbacks get as `p`.
 
-    def __init__(self, p: _Process) -> None:
+    Attributes:
+        id: level and place, as "1.3".
+        mode: of its network; Worker for a Runner's.
+        server: what its network talks; None for a Runner's.
+        outbound: a Pipe to each worker of the next level.
+        state: for the program; a network's clients are under "clients".
+    """
+
+    def __init__(self, p: _Process, mode: NetworkMode, server: Server | None) -> None:
         self.id = p.id
-        self.mode = NetworkMode.Worker
+        self.mode = mode
+        self.server = server
         self.outbound = [Pipe(p, one) for one in p.outbound]
         self.state = p.state
 
@@ -115,7 +142,7 @@ class Runner(_Runner):
 
 
 class NetworkCxn(_NetworkCxn):
-    """One network of a level at the border."""
+    """One network of a level at the border. `pipes` and `cxn` were the older module's own: None."""
 
     __slots__ = ()
 
@@ -124,26 +151,33 @@ class NetworkCxn(_NetworkCxn):
         host: str = "127.0.0.1",
         port: int = 0,
         path: str = "/",
+        proto: Server = Server.WebSocket,
         mode: NetworkMode = NetworkMode.Listen,
         auth: str | bytes | None = None,
+        pipes: None = None,
         filter: Callable[[Any], Any] | None = None,
         forwardFromClient: Callable[..., Any] | None = None,  # noqa: N803  # the older spelling
         forwardFromInternal: Callable[..., Any] | None = None,  # noqa: N803  # the older spelling
         startup: Callable[..., Any] | None = None,
+        cxn: None = None,
         uri: str | None = None,
-        scheme: Scheme = "ws",
     ) -> None:
+        _check(proto, mode, pipes, cxn)
+
+        def adapted(callback: Callable[..., Any] | None) -> Callable[..., Any] | None:
+            return None if callback is None else _with_process(callback, mode, proto)
+
         super().__init__(
             host,
             port,
             path,
             _NetworkMode(mode),
-            None if forwardFromClient is None else _with_process(forwardFromClient),
-            None if forwardFromInternal is None else _with_process(forwardFromInternal),
+            adapted(forwardFromClient),
+            adapted(forwardFromInternal),
             filter,
-            None if startup is None else _with_process(startup),
+            adapted(startup),
             uri,
-            scheme=scheme,
+            scheme="tcp" if proto is Server.Python else "ws",
             auth_key=auth,
         )
 
@@ -164,20 +198,28 @@ class PythonCxn(NetworkCxn):
     __slots__ = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{"scheme": "tcp"} | kwargs)
+        super().__init__(*args, **({} if len(args) > 3 else {"proto": Server.Python}) | kwargs)
 
 
-def _process_of(p: _Process) -> Process:
-    process: Process | list[Any] = p.state[_KEY]  # one for each worker, made at its first use
-    if not isinstance(process, Process):
-        process = p.state[_KEY] = Process(p)
-    return process
+def _check(proto: object, mode: object, pipes: object, cxn: object) -> None:
+    for argument, value in (("pipes", pipes), ("cxn", cxn)):
+        if value is not None:
+            raise InvalidArgumentError(argument=argument, value=value, expected="None: the dataflow makes its own")
+    if not isinstance(proto, Server):
+        raise InvalidArgumentError(argument="proto", value=proto, expected="a Server")
+    if mode not in tuple(_NetworkMode):
+        raise InvalidArgumentError(argument="mode", value=mode, expected="NetworkMode.Listen or NetworkMode.Connect")
 
 
-def _with_process(callback: Callable[..., Any]) -> Callable[..., Any]:
+def _with_process(
+    callback: Callable[..., Any], mode: NetworkMode = NetworkMode.Worker, server: Server | None = None
+) -> Callable[..., Any]:
     @functools.wraps(callback)
     def call(p: _Process, *arguments: Any) -> Any:
-        return _ignored(callback(_process_of(p), *arguments))
+        process: Process | list[Any] = p.state[_KEY]  # one for each worker, made at its first use
+        if not isinstance(process, Process):
+            process = p.state[_KEY] = Process(p, mode, server)
+        return _ignored(callback(process, *arguments))
 
     return call
 
