@@ -4,10 +4,18 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.conformance.jobs.support_stores import HOUR, StoreFactory, claim, ending, enqueue, new_run
+from tests.conformance.jobs.support_stores import (
+    HOUR,
+    StoreFactory,
+    claim,
+    ending,
+    enqueue,
+    interval_run,
+    new_run,
+)
 
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores import Enqueue, Finish, RunKind
+from mainspring.jobs.stores import NEXT_GENERATION, Enqueue, Finish, RunKind
 
 SHAPES: list[dict[str, Any]] = [  # Any: fields of NewRun
     {},
@@ -93,3 +101,30 @@ async def test_ends_of_one_group_keep_what_each_of_them_says(stores: StoreFactor
             assert (before.interval_start, before.available_at) == (after.interval_start, after.available_at)
         counts = {state: count for _, state, count in await store.job_counts()}
         assert {"succeeded": 5, "failed": 2, "cancelled": 1} == counts
+
+
+async def test_occurrences_of_one_group_find_what_was_there_and_each_other(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await enqueue(store, interval_run(store, 1 * HOUR))
+        (ended,) = (await claim(store, epoch)).runs
+        await store.finish(ending(ended))
+        live = interval_run(store, 0)
+        await enqueue(store, live)
+        again = interval_run(store, 1 * HOUR, generation=NEXT_GENERATION)
+        first, second = interval_run(store, 2 * HOUR), interval_run(store, 2 * HOUR)
+        runs = [
+            interval_run(store, 0),
+            interval_run(store, 1 * HOUR),
+            again,
+            first,
+            second,
+            interval_run(store, 3 * HOUR),
+        ]
+        answers = await store.enqueue_many([Enqueue(run=run) for run in runs])
+        assert ["joined", "existing", "created", "created", "joined", "created"] == [one.outcome for one in answers]
+        found = [one.run_id for one in answers]
+        assert [live.run_id, ended.run_id, again.run_id, first.run_id, first.run_id, runs[-1].run_id] == found
+        linked = await store.run(again.run_id)
+        assert linked is not None
+        assert (2, ended.run_id) == (linked.generation, linked.previous_run)

@@ -37,6 +37,7 @@ def _create_runs(connection: sqlite3.Connection, step: BackfillStep, now: int, *
     Whoever planned the step looked at the done-set before: what has succeeded since is left out, unless `again`.
     """
     intake = Intake(connection, now)
+    intake.expect(step.runs)
     answers = [intake.create(run) for run in step.runs if again or not has_succeeded(connection, run)]
     intake.flush()
     return sum(answer.outcome != "existing" for answer in answers)

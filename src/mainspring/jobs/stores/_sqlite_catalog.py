@@ -67,6 +67,7 @@ def advance(
 ) -> list[AdvanceAnswer]:
     """Move cursors and create what lies between; `skip_ids` are ids for the records of skipped ranges."""
     intake = Intake(connection, now)
+    intake.expect(run for command in commands for run in command.runs)
     answers = [_advance(connection, intake, command, ids, now) for command, ids in zip(commands, skip_ids, strict=True)]
     intake.flush()
     return answers
@@ -79,10 +80,9 @@ def _advance(
     moved = connection.execute(
         sql["set_cursor"],
         (command.cursor_to, command.next_fire_at, command.job_id, command.version, command.cursor_from),
-    ).rowcount
-    row = _job(connection, command.job_id)
-    if not moved:
-        return AdvanceAnswer(applied=False, row=row)
+    ).fetchone()
+    if moved is None:
+        return AdvanceAnswer(applied=False, row=_job(connection, command.job_id))
     created = sum(intake.create(run).outcome == "created" for run in command.runs)
     if command.skipped:
         rows = [(run_id, command.job_id, now, *span) for run_id, span in zip(skip_ids, command.skipped, strict=True)]
@@ -92,7 +92,7 @@ def _advance(
         paint_all(connection, [(command.job_id, *span, "skipped") for span in command.skipped])
         why = happened(EventKind.SKIPPED, why=command.why or None)
         keep_events(connection, [(now, command.job_id, row[0], why) for row in rows])
-    return AdvanceAnswer(applied=True, row=row, created_count=created)
+    return AdvanceAnswer(applied=True, row=job_row(moved), created_count=created)
 
 
 def settle_waiting(

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mainspring.base import encode_json
 from mainspring.errors import IdempotencyError
@@ -67,11 +67,13 @@ class Intake:
         self._configs = ConfigsInForce(connection, now)
         self._waits_before: dict[tuple[str, int], bool] = {}
         self._promoted = False
+        self._unheard: set[tuple[str, str]] = set()  # occurrences that are known to have had no run yet
 
     def enqueue(self, commands: Sequence[Enqueue]) -> list[EnqueueAnswer | IdempotencyError]:
         """Create the runs; return an answer for each."""
         ids = id_list([command.run.run_id for command in commands])
         known = {row[0] for row in self._connection.execute(self._sql["known_runs"], (ids,))}
+        self.expect([command.run for command in commands])
         answers: list[EnqueueAnswer | IdempotencyError] = []
         for command in commands:
             run_id = command.run.run_id
@@ -82,6 +84,13 @@ class Intake:
                 known.add(run_id)
         self.flush()
         return answers
+
+    def expect(self, runs: Iterable[NewRun]) -> None:
+        """Look in two steps which of these runs are the first of their occurrence, and not twice for each."""
+        wanted = {(run.job_id, occurrence) for run in runs if (occurrence := run.occurrence) is not None}
+        if len(wanted) > 1:
+            pairs = encode_json(sorted(wanted)).decode()
+            self._unheard = wanted.difference(self._connection.execute(self._sql["known_occurrences"], (pairs,)))
 
     def create(self, run: NewRun) -> EnqueueAnswer:
         """Create one run of an occurrence, or join the one that is there; `flush` ends the work."""
@@ -188,8 +197,12 @@ class Intake:
         if occurrence is None:
             self._add(run, generation=run.generation or 1, previous_run=run.previous_run)
             return EnqueueAnswer(outcome="created", run_id=run.run_id)
-        self.flush()  # the run looked for may be among them
         key = (run.job_id, occurrence)
+        if key in self._unheard:
+            self._unheard.remove(key)  # another run of it has to look
+            self._add(run, generation=generation_of(run, None), previous_run=run.previous_run)
+            return EnqueueAnswer(outcome="created", run_id=run.run_id)
+        self.flush()  # the run looked for may be among them
         live = self._connection.execute(self._sql["live_of_occurrence"], key).fetchone()
         if live is not None:
             return self._join(run, live_record(live))

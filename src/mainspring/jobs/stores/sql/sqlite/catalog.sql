@@ -8,7 +8,7 @@ INSERT INTO job(job_id, schedule, version, cursor, next_fire_at, registered_at) 
 UPDATE job SET schedule = ?, version = version + ?, next_fire_at = iif(?, next_fire_at, NULL) WHERE job_id = ?
 
 -- name: set_cursor
-UPDATE job SET cursor = ?, next_fire_at = ? WHERE job_id = ? AND version = ? AND cursor IS ?
+UPDATE job SET cursor = ?, next_fire_at = ? WHERE job_id = ? AND version = ? AND cursor IS ? RETURNING {job}
 
 -- name: set_paused
 UPDATE job SET paused = ? WHERE job_id = ?

@@ -24,6 +24,12 @@ INSERT INTO run(
     scheduled_at, started_at, config_version, place
 ) SELECT key, ?1, ?2, ?3, ?4, ?5, 1, ?6, ?7, ?8, ?9, atom, iif(?10, atom, NULL), ?11, ?12, ?13 FROM json_each(?14)
 
+-- name: known_occurrences
+SELECT job_id, occurrence FROM json_each(?1) AS pair CROSS JOIN run
+ON job_id = json_extract(pair.value, '$[0]') AND occurrence = json_extract(pair.value, '$[1]')
+UNION ALL SELECT job_id, occurrence FROM json_each(?1) AS pair CROSS JOIN history
+ON job_id = json_extract(pair.value, '$[0]') AND occurrence = json_extract(pair.value, '$[1]')
+
 -- name: live_of_occurrence
 SELECT {live} FROM run WHERE job_id = ? AND occurrence = ?
 
