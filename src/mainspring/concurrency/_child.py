@@ -147,7 +147,7 @@ class ChildProcess:
         """
         self.send_signal(signal_number)
         try:
-            async with asyncio.timeout(grace):
+            async with asyncio.timeout(grace):  # noqa: TID251  # resilience lies above
                 return await self.wait()
         except TimeoutError:
             pass

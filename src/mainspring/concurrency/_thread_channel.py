@@ -86,7 +86,7 @@ class FromThreadChannel(Generic[T]):
             ChannelTimeout: nothing came in time.
         """
         buffer = self._buffer
-        limit = asyncio.timeout(timeout)
+        limit = asyncio.timeout(timeout)  # noqa: TID251  # resilience lies above
         try:
             async with limit:
                 while True:

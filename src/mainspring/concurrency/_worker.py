@@ -150,7 +150,7 @@ class Worker(asyncio.BufferedProtocol):
         try:
             await self.child.wait()
             try:
-                async with asyncio.timeout(_EOF_GRACE):
+                async with asyncio.timeout(_EOF_GRACE):  # noqa: TID251  # resilience lies above
                     await asyncio.shield(self._closed)  # shielded: it belongs to the protocol
             except TimeoutError:
                 pass
@@ -158,7 +158,7 @@ class Worker(asyncio.BufferedProtocol):
             self.child.kill()
             self._lose()
             with suppress(TimeoutError):
-                async with asyncio.timeout(_EXIT_GRACE):
+                async with asyncio.timeout(_EXIT_GRACE):  # noqa: TID251  # resilience lies above
                     await self.child.wait()
             if self._transport is not None:
                 self._transport.abort()

@@ -35,7 +35,7 @@ class WorkerCalls:
 
     async def _until_gone(self, task: WorkerTask[Any]) -> None:
         try:
-            async with asyncio.timeout(self._cancel_grace + _KILL_TIME):
+            async with asyncio.timeout(self._cancel_grace + _KILL_TIME):  # noqa: TID251  # resilience lies above
                 await task.until_gone()
         except TimeoutError:
             return

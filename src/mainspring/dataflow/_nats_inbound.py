@@ -14,6 +14,7 @@ from mainspring.dataflow._ledger import Ledger
 from mainspring.dataflow._link import Payload
 from mainspring.dataflow.nats import NatsSession
 from mainspring.errors import EdgeUnavailableError
+from mainspring.resilience import timeout
 
 _BATCH: Final = 512  # messages asked for at once
 _PULL_SECONDS: Final = 5.0
@@ -102,7 +103,7 @@ class NatsInbound:
         self._expected = min(_BATCH, room)
         await session.ask_for(self._receiver, self._expected, within=_PULL_SECONDS, inbox=inbox)
         try:
-            async with asyncio.timeout(_PULL_SECONDS + _PULL_GRACE):
+            async with timeout(_PULL_SECONDS + _PULL_GRACE):
                 while self._expected > 0:
                     await self._say_what_is_done(session)
                     if self._expected > 0:

@@ -14,6 +14,7 @@ from typing import Any, Final  # Any: nats-py, which may be absent
 from mainspring.base import load_extra
 from mainspring.dataflow._jetstream import JetStream
 from mainspring.errors import EdgeUnavailableError
+from mainspring.resilience import timeout
 
 _CONNECT_TIMEOUT: Final = 5.0
 _ANSWER_TIMEOUT: Final = 10.0
@@ -100,7 +101,7 @@ class NatsSession:
             if self._is_open and not self.lost.is_set():
                 await self._client.flush(_ANSWER_TIMEOUT)
         with contextlib.suppress(*failures):
-            async with asyncio.timeout(_ANSWER_TIMEOUT):
+            async with timeout(_ANSWER_TIMEOUT):
                 await self._client.close()
         transport = self._client._transport  # nats-py leaves it open when the server was gone first
         if transport is not None:

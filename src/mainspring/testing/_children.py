@@ -81,7 +81,7 @@ class PythonChild:
         process = self._started()
         if process.stdin is not None:
             process.stdin.close()
-        await asyncio.wait_for(process.wait(), _KILL_SECONDS)
+        await asyncio.wait_for(process.wait(), _KILL_SECONDS)  # noqa: TID251  # what measures others stands alone
         if self._reading is not None:
             await self._reading
 
@@ -117,7 +117,7 @@ class PythonChild:
             NeverHappenedError: it still runs after `within` seconds.
         """
         try:
-            return await asyncio.wait_for(self._started().wait(), within)
+            return await asyncio.wait_for(self._started().wait(), within)  # noqa: TID251  # what measures others stands alone
         except TimeoutError as error:
             raise NeverHappenedError(what=f"the exit of {self!r}", within=within, last=self.lines[-20:]) from error
 
@@ -133,7 +133,7 @@ class PythonChild:
 
     async def _wait_for(self, look: Callable[[], str | None], *, what: str, within: float) -> str:
         try:
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(within):  # noqa: TID251  # what measures others stands alone
                 while (found := look()) is None:
                     if self._ended:
                         raise NeverHappenedError(what=what, within=within, last=self.lines[-20:])

@@ -77,7 +77,7 @@ class TCPProxy:
 
     async def start(self, timeout: float | None = None) -> asyncio.Server:
         """Listen; within `timeout` seconds, 30 by default."""
-        async with asyncio.timeout(_TIMEOUT if timeout is None else timeout):
+        async with asyncio.timeout(_TIMEOUT if timeout is None else timeout):  # noqa: TID251  # what measures others stands alone
             self._server = await asyncio.start_server(self._on_client, self.listen_host, 0)
         return self._server
 
@@ -85,7 +85,7 @@ class TCPProxy:
         """Listen no more and cut all connections; within `timeout` seconds, 30 by default."""
         if self._server is None:
             return
-        async with asyncio.timeout(_TIMEOUT if timeout is None else timeout):
+        async with asyncio.timeout(_TIMEOUT if timeout is None else timeout):  # noqa: TID251  # what measures others stands alone
             self._server.close()
             await self.disconnect_all()
             await self._server.wait_closed()
