@@ -2,7 +2,8 @@
 
 Usage: python -m benchmarks.bench_transport [--quick] [--json FILE]
 
-The other end is a process of its own. Targets: 100-byte frames one way 1.5 times pyzmq and 5 times asyncio streams;
+The other end is a process of its own. Targets: 100-byte frames one way 1.5 times pyzmq and 5 times asyncio streams,
+also when their sizes vary;
 ping-pong 1.3 times streams with the callback and 1.0 times with `await read_bytes()`; 1 MiB frames twice streams; a
 JSON pipe 165 000 messages a second; a broadcast to 100 WebSocket clients 0.95 times bare picows one by one, by the CPU
 of the sender, and 3 times in bursts of 10.
@@ -15,8 +16,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import cycle, islice
 from typing import Any, cast  # Any: rivals come without types
 
 from benchmarks.support_rounds import Case, Run, limit, options, report, rival, run_case
@@ -44,12 +46,12 @@ async def peer(*words: str) -> AsyncGenerator[tuple[int, subprocess.Popen[bytes]
 
 
 def sending(
-    send: Callable[[bytes], Awaitable[object]], end: Callable[[], Awaitable[object]], frame: bytes, n: int
+    send: Callable[[bytes], Awaitable[object]], end: Callable[[], Awaitable[object]], frames: Sequence[bytes], n: int
 ) -> Run:
     """Return a round that sends n frames and waits until the other end has them."""
 
     async def run() -> float:
-        for _ in range(n):
+        for frame in islice(cycle(frames), n):
             await send(frame)
         await send(END)
         await end()
@@ -79,7 +81,7 @@ async def streams(stack: AsyncExitStack, name: str) -> tuple[Send, Callable[[], 
     return send, receive
 
 
-async def blocking(stack: AsyncExitStack, frame: bytes, count: int) -> dict[str, Run]:
+async def blocking(stack: AsyncExitStack, frames: Sequence[bytes], count: int) -> dict[str, Run]:
     """Return the rivals that block."""
     subjects: dict[str, Run] = {}
     zmq = rival("zmq")
@@ -88,17 +90,17 @@ async def blocking(stack: AsyncExitStack, frame: bytes, count: int) -> dict[str,
         socket = zmq.Context().socket(zmq.PAIR)
         socket.connect(f"tcp://127.0.0.1:{port}")
         stack.callback(socket.close, 0)
-        subjects["pyzmq"] = looped(socket.send, socket.recv, frame, count)
+        subjects["pyzmq"] = looped(socket.send, socket.recv, frames, count)
     port, _ = await stack.enter_async_context(peer("connection-sink"))
     link = multiprocessing.connection.Client(("127.0.0.1", port), authkey=b"x" * 16)
     stack.callback(link.close)
-    subjects["multiprocessing"] = looped(link.send_bytes, link.recv_bytes, frame, count)
+    subjects["multiprocessing"] = looped(link.send_bytes, link.recv_bytes, frames, count)
     return subjects
 
 
-def looped(send: Send, receive: Callable[[], Any], frame: bytes, count: int) -> Run:
+def looped(send: Send, receive: Callable[[], Any], frames: Sequence[bytes], count: int) -> Run:
     async def run() -> float:
-        for _ in range(count):
+        for frame in islice(cycle(frames), count):
             send(frame)
         send(END)
         receive()
@@ -107,16 +109,17 @@ def looped(send: Send, receive: Callable[[], Any], frame: bytes, count: int) -> 
     return run
 
 
-async def one_way(size: int, count: int, rounds: int, targets: dict[str, float]) -> list[dict[str, object]]:
-    frame, name = bytes(size), f"one way, {size} bytes"
+async def one_way(sizes: Sequence[int], count: int, rounds: int, targets: dict[str, float]) -> list[dict[str, object]]:
+    frames, of = [bytes(size) for size in sizes], f" to {max(sizes)}" * (len(sizes) > 1)
+    name = f"one way, {min(sizes)}{of} bytes"
     measures: list[dict[str, object]] = []
     async with AsyncExitStack() as stack:
         connection = await ours(stack, "ours-sink")
         send, receive = await streams(stack, "streams-sink")
         subjects = {
-            "ours": sending(connection.write_bytes, connection.read_bytes, frame, count),
-            "asyncio streams": sending(send, receive, frame, count),
-            **await blocking(stack, frame, count),
+            "ours": sending(connection.write_bytes, connection.read_bytes, frames, count),
+            "asyncio streams": sending(send, receive, frames, count),
+            **await blocking(stack, frames, count),
         }
         for against, target in targets.items():
             case = Case(f"{name}, {against}", "1/s", against, target, by_cpu=False)
@@ -329,8 +332,10 @@ async def aiohttp_audience(stack: AsyncExitStack) -> tuple[int, Send]:
 async def main() -> None:
     chosen = options(__doc__)
     scale, rounds = (1, 3) if chosen.quick else (10, 5)
-    measures = await one_way(100, 20_000 * scale, rounds, {"pyzmq": 1.5, "asyncio streams": 5.0})
-    measures += await one_way(1 << 20, 100 * scale, rounds, {"asyncio streams": 2.0})
+    targets = {"pyzmq": 1.5, "asyncio streams": 5.0}
+    measures = await one_way([100], 20_000 * scale, rounds, targets)
+    measures += await one_way(range(60, 141), 20_000 * scale, rounds, targets)
+    measures += await one_way([1 << 20], 100 * scale, rounds, {"asyncio streams": 2.0})
     measures += await ping_pong(2_000 * scale, rounds)
     measures += await json_pipe(50_000 * scale)
     measures += await fan_out(200 * scale, 1, 0.95, rounds)

@@ -31,6 +31,22 @@ def test_records_come_out_however_the_stream_is_cut(cut: int, width: int) -> Non
     assert codec.is_between_records
 
 
+@pytest.mark.parametrize("width", [1, 3, 4])
+@pytest.mark.parametrize(
+    "sizes",
+    [[100] * 50, [0] * 100, [5] * 40 + [6] + [5] * 40, [5] * 20 + [7, 3] + [5] * 20, [5] * 39 + [4], [200] * 400],
+)
+def test_records_of_one_size_are_cut_like_others(sizes: list[int], width: int) -> None:
+    codec = RecordCodec(header_bytes=width)
+    payloads = [bytes([number % 256]) * size for number, size in enumerate(sizes)]
+    for more in (b"", codec.ping):
+        assert payloads == _feed(codec, _wire(codec, *payloads) + more, 1 << 20)
+        assert codec.is_between_records
+    assert 1 == codec.pings
+    strict = RecordCodec(header_bytes=width, limit=99)
+    assert [one for one in payloads if len(one) < 100] == _feed(strict, _wire(codec, *payloads), 1 << 20)
+
+
 @pytest.mark.parametrize("cut", [777, 1 << 20])
 def test_a_long_record_is_announced_and_comes_in_pieces(cut: int) -> None:
     codec = RecordCodec()
