@@ -1,7 +1,7 @@
 """Every level that had to be made is private."""
 
 import stat
-from pathlib import Path
+from pathlib import Path, PosixPath
 
 import pytest
 
@@ -27,3 +27,16 @@ def test_a_file_in_its_place_is_said(tmp_path: Path) -> None:
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(NotADirectoryError, match="file"):
             make_private_folder(place)
+
+
+class Raced(PosixPath):
+    """A folder that another process makes at the same moment."""
+
+    def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
+        super().mkdir(mode)
+        super().mkdir(mode)
+
+
+def test_who_comes_second_takes_the_folder_of_the_first(tmp_path: Path) -> None:
+    make_private_folder(Raced(tmp_path / "a" / "b"))
+    assert 0o700 == mode(tmp_path / "a" / "b")

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any  # Any: what a command wrote
@@ -15,7 +16,7 @@ import pytest
 pytest.importorskip("typer")
 
 from mainspring.cli._load import load_app
-from mainspring.cli._reload import SourceWatch
+from mainspring.cli._reload import SourceWatch, load_watched
 from mainspring.errors import InvalidArgumentError
 
 pytestmark = pytest.mark.extras
@@ -67,6 +68,43 @@ def test_a_change_begins_anew_also_after_code_that_cannot_be_loaded(folder: Path
             assert 0 == child.wait(30)
         finally:
             child.kill()
+
+
+class BegunAnew(BaseException):
+    """Stands for the end of this interpreter."""
+
+
+def test_the_interpreter_is_replaced_by_one_with_the_same_command_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the child above did, where it can be seen: code that is broken until the end, and changes all the time."""
+    asked: list[tuple[str, list[str]]] = []
+
+    def replace(program: str, arguments: list[str]) -> None:
+        asked.append((program, arguments))
+        raise BegunAnew
+
+    def keep_changing() -> None:
+        number = 0
+        while not over.wait(0.01):
+            number += 1
+            put(folder / "reload_jobs.py", f"COUNT = oh no {number}\n")
+
+    monkeypatch.setattr(os, "execv", replace)
+    put(folder / "reload_jobs.py", "COUNT = oh no\n")
+    over = threading.Event()
+    editor = threading.Thread(target=keep_changing)
+    editor.start()
+    try:
+        with pytest.raises(BegunAnew):
+            load_watched(str(folder / "reload_shop.py"))
+    finally:
+        over.set()
+        editor.join()
+    assert [(sys.executable, [sys.executable, *sys.orig_argv[1:]])] == asked
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert "reload_jobs.py:1: SyntaxError" in first
+    assert "waiting for a change" in last
 
 
 async def test_all_folders_of_the_code_are_watched(folder: Path) -> None:
