@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.unit.jobs.engine.support_engine import make_app, running
 
 from mainspring.base import from_us
+from mainspring.dataflow import Dataflow, Process, Runner
 from mainspring.jobs import JobApp, JobContext, RunInfo, RunLog
 from mainspring.jobs.engine._capture import MAX_BYTES, MAX_LINES, LogTail, RunLogger
 from mainspring.resilience import Backoff
@@ -88,6 +90,27 @@ async def test_lines_of_worker_processes_belong_to_their_run(tmp_path: Path) -> 
         in_steps = await lines_of(app, parts.run_id)
     assert [(1, "warning", "from worker whole"), (1, "error", "a library in a worker")] == said
     assert [(1, "warning", "step 1"), (1, "warning", "step 2")] == sorted(in_steps)
+
+
+def three(p: Process) -> Iterator[int]:
+    yield from range(p.acknowledged, 3)
+
+
+def note(p: Process, number: int) -> None:
+    logging.getLogger("in_stage").warning("stage %d got %d", p.level, number)
+
+
+async def test_lines_of_the_stages_of_a_dataflow_belong_to_the_run_that_started_it(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+
+    @app.job("flow")
+    async def flow() -> None:
+        async with Dataflow("flow", [Runner(three), Runner(note)]) as started:
+            await started.wait()
+
+    async with running(app):
+        said = await lines_of(app, (await app.run_job("flow")).run_id)
+    assert [(1, "warning", f"stage 1 got {number}") for number in range(3)] == said
 
 
 async def test_attempts_are_kept_apart_and_the_last_line_is_the_handlers(tmp_path: Path) -> None:
