@@ -3,7 +3,8 @@
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -29,6 +30,7 @@ from mainspring.jobs.stores import (
     JobRegistration,
     JobRow,
     JobStore,
+    LeaseRow,
     NodeRow,
     Prune,
     QueueRow,
@@ -38,6 +40,7 @@ from mainspring.jobs.stores import (
     ScheduleRow,
     SetSchedule,
     StoreReader,
+    TakeLease,
 )
 from mainspring.sinks import SinkRun
 
@@ -58,6 +61,7 @@ class Audit:
         self.retried: Counter[str] = Counter()
         self.successes: Counter[tuple[str, int | None, int]] = Counter()
         self.owners: dict[int, FaultyStore] = {}
+        self.alone: set[FaultyStore] = set()  # who holds the lease, by what they were told
 
     def complain(self, problem: str) -> None:
         self.problems.append(problem)
@@ -130,6 +134,18 @@ class FaultyStore:
         """Tell whether nothing befell this node for longer than a lease."""
         now = asyncio.get_running_loop().time()
         return not self.gone and not self.cut and now - self._trouble_at > 2 * LEASE
+
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Complain when two nodes that live are within at the same time."""
+        others = [other for other in self.audit.alone if not other.gone]
+        if others and not self.gone:
+            self.audit.complain("two nodes hold one lease")
+        self.audit.alone.add(self)
+        try:
+            yield
+        finally:
+            self.audit.alone.discard(self)
 
     def heal(self) -> None:
         self.cut, self.rate = False, 0.0
@@ -272,6 +288,15 @@ class FaultyStore:
 
     async def configs(self, job_id: str, *, before: int | None = None, limit: int = 50) -> Sequence[ConfigRow]:
         return await self._call(lambda: self.inner.configs(job_id, before=before, limit=limit))
+
+    async def take_lease(self, command: TakeLease) -> LeaseRow:
+        return await self._call(lambda: self.inner.take_lease(command))
+
+    async def drop_lease(self, lease: str, holder: str) -> None:
+        await self._call(lambda: self.inner.drop_lease(lease, holder))
+
+    async def leases(self) -> Sequence[LeaseRow]:
+        return await self._call(self.inner.leases)
 
     async def create_backfill(self, row: BackfillRow, *, downstream: Sequence[BackfillRow] = ()) -> None:
         await self._call(lambda: self.inner.create_backfill(row, downstream=downstream))

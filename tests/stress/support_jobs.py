@@ -1,9 +1,11 @@
 """The jobs of the simulated world."""
 
 import asyncio
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
 from mainspring.base import Backoff, current_random, to_us
+from mainspring.errors import StoreBusyError
 from mainspring.jobs import DataInterval, JobApp, JobContext
 from mainspring.jobs.stores import JobStore
 from mainspring.sinks import SqlTable
@@ -57,6 +59,13 @@ def make_app(store: JobStore, *, schedule: bool) -> JobApp:
 
     @app.job("leaf")
     async def leaf() -> None:
-        await asyncio.sleep(current_random().uniform(0.0, 3.0))
+        while True:
+            try:
+                async with app.lease("only one"):
+                    with getattr(store, "alone", nullcontext)():
+                        await asyncio.sleep(current_random().uniform(0.0, 1.0))
+                return
+            except StoreBusyError:
+                await asyncio.sleep(0.1)
 
     return app

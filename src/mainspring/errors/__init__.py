@@ -92,6 +92,7 @@ The tree (each class also inherits the standard class in brackets)::
         ├── UnknownJobError [KeyError]         no job of this id
         ├── UnknownBackfillError [KeyError]    no backfill of this id
         ├── LeaseLostError [RuntimeError]      the node's epoch is dead
+        ├── LeaseTakenError [RuntimeError]     somebody holds a lease that was wanted at once
         ├── StaleFenceError [RuntimeError]     a newer claim holds the run
         ├── IdempotencyError [ValueError]      a key was used with other arguments
         ├── JobDefinitionError [ValueError]    a job declared in a way that cannot work
@@ -190,6 +191,7 @@ from mainspring.errors._work import JobDefinitionError as JobDefinitionError
 from mainspring.errors._work import JobError as JobError
 from mainspring.errors._work import JobTimeoutError as JobTimeoutError
 from mainspring.errors._work import LeaseLostError as LeaseLostError
+from mainspring.errors._work import LeaseTakenError as LeaseTakenError
 from mainspring.errors._work import NeedsError as NeedsError
 from mainspring.errors._work import RunFailedError as RunFailedError
 from mainspring.errors._work import StageFailedError as StageFailedError
@@ -238,6 +240,7 @@ __all__ = [
     "JobTimeoutError",
     "LeakError",
     "LeaseLostError",
+    "LeaseTakenError",
     "LimitTimeoutError",
     "LimiterUnavailableError",
     "MainspringError",

@@ -37,6 +37,18 @@ class LeaseLostError(JobError, RuntimeError):
         )
 
 
+class LeaseTakenError(JobError, RuntimeError):
+    """Another holder has a lease that was wanted at once."""
+
+    def __init__(self, *, lease: str, node: str) -> None:
+        super().__init__(
+            f"the lease {lease!r} is held by the node {node}",
+            hint="wait for it, with wait=True",
+            lease=lease,
+            node=node,
+        )
+
+
 class StaleFenceError(JobError, RuntimeError):
     """A newer claim holds the run; the late write was refused and nothing of it was kept."""
 

@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from mainspring.jobs.engine import BackfillProgress as BackfillProgress
     from mainspring.jobs.engine import EmittedItem as EmittedItem
     from mainspring.jobs.engine import HandlerResult as HandlerResult
+    from mainspring.jobs.engine import HeldLease as HeldLease
     from mainspring.jobs.engine import Histogram as Histogram
     from mainspring.jobs.engine import JobApp as JobApp
     from mainspring.jobs.engine import JobContext as JobContext
     from mainspring.jobs.engine import JobDefinition as JobDefinition
     from mainspring.jobs.engine import JobEvent as JobEvent
     from mainspring.jobs.engine import JobReader as JobReader
+    from mainspring.jobs.engine import Lease as Lease
     from mainspring.jobs.engine import RunInfo as RunInfo
     from mainspring.jobs.engine import RunMetrics as RunMetrics
     from mainspring.jobs.engine import RunResult as RunResult
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.stores import EventKind as EventKind
     from mainspring.jobs.stores import EventRow as EventRow
     from mainspring.jobs.stores import JobRow as JobRow
+    from mainspring.jobs.stores import LeaseRow as LeaseRow
     from mainspring.jobs.stores import NodeRow as NodeRow
     from mainspring.jobs.stores import Progress as Progress
     from mainspring.jobs.stores import QueueRow as QueueRow
@@ -65,10 +68,12 @@ else:
                 "AlertChannel",
                 "Backfill",
                 "BackfillProgress",
+                "HeldLease",
                 "JobApp",
                 "JobContext",
                 "JobDefinition",
                 "JobEvent",
+                "Lease",
                 "RunInfo",
                 "RunResult",
                 "ScheduleVersion",
@@ -95,7 +100,7 @@ else:
                 "Retention",
                 "RunState",
             ),
-            "mainspring.jobs.stores": ("BackfillState", "EventKind", "EventRow", "Progress", "RunRecord"),
+            "mainspring.jobs.stores": ("BackfillState", "EventKind", "EventRow", "LeaseRow", "Progress", "RunRecord"),
             "mainspring.runtime": ("Resource", "resource"),
         },
         house={

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mainspring.jobs.engine._events import JobEvent as JobEvent
     from mainspring.jobs.engine._events import Subscription as Subscription
     from mainspring.jobs.engine._following import SpawnedRun as SpawnedRun
+    from mainspring.jobs.engine._leases import HeldLease as HeldLease
+    from mainspring.jobs.engine._leases import Lease as Lease
     from mainspring.jobs.engine._metrics import Histogram as Histogram
     from mainspring.jobs.engine._metrics import RunMetrics as RunMetrics
     from mainspring.jobs.engine._reader import JobReader as JobReader
@@ -39,6 +41,7 @@ else:
             "_definition": ("JobDefinition",),
             "_events": ("JobEvent", "Subscription"),
             "_following": ("SpawnedRun",),
+            "_leases": ("HeldLease", "Lease"),
             "_metrics": ("Histogram", "RunMetrics"),
             "_reader": ("JobReader",),
             "_results": ("BackfillProgress", "RunResult", "ScheduleVersion"),

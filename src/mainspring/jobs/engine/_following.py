@@ -1,7 +1,8 @@
 """Runs that follow from other runs: those that a handler spawns, and those that do an ended one again."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
+from contextlib import asynccontextmanager
 from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,6 +17,7 @@ from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import EnqueueAnswer, NewRun, RunKind, RunRecord
 
 if TYPE_CHECKING:
+    from mainspring.jobs.engine._leases import HeldLease
     from mainspring.jobs.engine._parts import OpenApp
 
 T = TypeVar("T")
@@ -58,6 +60,23 @@ class FollowUps(Declarations, ABC):
     async def waiting(self, awaitable: Awaitable[T]) -> T:
         """Wait for what other runs do; in a handler, its slot is free for others meanwhile."""
         return await (await self.open()).node.waiting(awaitable)
+
+    @asynccontextmanager
+    async def lease(self, name: str, *, wait: bool = True) -> "AsyncGenerator[HeldLease]":
+        """Hold a lease within the block: of all processes on the store one at a time has it. See `Lease`.
+
+        Raises:
+            LeaseTakenError: somebody has it, and `wait` is False.
+            LeaseLostError: it could not be kept; what the block then awaited was cancelled.
+            InvalidArgumentError: the name is too short or too long.
+            StorageError: the store cannot be asked.
+        """
+        from mainspring.jobs.engine._leases import check_lease_name
+
+        check_lease_name(name)
+        opened = await self.open()
+        async with opened.leases.hold(name, wait=wait) as held:
+            yield held
 
     async def wait_for_run(self, run_id: str) -> RunRecord:
         """Wait until a run has ended."""

@@ -50,6 +50,7 @@ class Node:
         on_start: called with the record of each attempt that begins here.
         on_end: called with the record of each run that ended here (terminal, retrying or handed back).
         on_change: called when a heartbeat tells that another node changed the catalogue.
+        on_lease_end: called when the epoch has ended, or is about to end since it cannot be renewed.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Node:
         on_start: Callable[[RunRecord], None],
         on_end: Callable[[RunRecord], None],
         on_change: Callable[[], None],
+        on_lease_end: Callable[[], None],
     ) -> None:
         self._store = store
         self._works = works
@@ -80,6 +82,7 @@ class Node:
         self._on_start = on_start
         self._on_end = on_end
         self._on_change = on_change
+        self._on_lease_end = on_lease_end
         self._running: dict[Execution, None] = {}  # invariant: the holders of the slots, oldest first
         self._latest: dict[str, Execution] = {}  # by run: one that lost its lease may run beside the next
         self._wake = asyncio.Event()
@@ -339,6 +342,7 @@ class Node:
         end = self._store.lease_end(self.epoch) - self._margin
         if end > current_clock().monotonic():
             return self._poll_interval
+        self._on_lease_end()
         stopped = [execution for execution in self._running if execution.stop(StopReason.LEASE_ENDING)]
         if stopped:
             log.warning("the lease of epoch %d cannot be renewed: %d handlers are cancelled", self.epoch, len(stopped))
@@ -348,6 +352,7 @@ class Node:
         async with self._renewing:  # both loops may find the lease lost
             if self.epoch != lost or self._closing:
                 return
+            self._on_lease_end()
             for execution in list(self._running):
                 execution.stop(StopReason.LEASE_LOST)
             await self._open_epoch()

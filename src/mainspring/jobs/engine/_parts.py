@@ -14,6 +14,7 @@ from mainspring.jobs.engine._capture import install_capture, remove_capture
 from mainspring.jobs.engine._configs import JobConfigs
 from mainspring.jobs.engine._definition import SUPPLIED, JobDefinition
 from mainspring.jobs.engine._execution import Work
+from mainspring.jobs.engine._leases import Leases
 from mainspring.jobs.engine._needs import NeedsKeeper
 from mainspring.jobs.engine._node import Node
 from mainspring.jobs.engine._overrides import Overrides
@@ -116,7 +117,9 @@ class OpenApp:
             on_start=app.stream.started,
             on_end=self._run_ended,
             on_change=self._catalogue_changed,
+            on_lease_end=self._lease_ends,
         )
+        self.leases = Leases(store, self.node, poll_interval=poll_interval)
         self.needs = NeedsKeeper(store, definitions, poll_interval=poll_interval, on_released=self.node.wake)
         self.planner = BackfillPlanner(store, definitions, poll_interval=poll_interval, on_created=self._runs_made)
         self._pruner = None if retention is None else Pruner(store, retention, definitions.keys())
@@ -221,6 +224,7 @@ class OpenApp:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             if self.node.epoch:
                 await self.node.close(drain_timeout=drain_timeout)
+            await self.leases.close()
             await self.alerts.close(timeout=drain_timeout)
             self.planner.close()
             await self.waiters.close()
@@ -255,6 +259,9 @@ class OpenApp:
     def _runs_made(self) -> None:
         self.node.wake()
         self.needs.changed()
+
+    def _lease_ends(self) -> None:
+        self.leases.lost()
 
     def _catalogue_changed(self) -> None:
         self.configs.changed()

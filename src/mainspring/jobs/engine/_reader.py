@@ -12,7 +12,17 @@ from mainspring.jobs.engine._registry import Registry
 from mainspring.jobs.engine._results import ScheduleVersion
 from mainspring.jobs.engine._steering import schedule_version
 from mainspring.jobs.model import ConfigVersion, RangeSet, RunLog, RunState
-from mainspring.jobs.stores import BackfillRow, EventRow, JobRow, NodeRow, QueueRow, ReadStore, RunFilter, RunRecord
+from mainspring.jobs.stores import (
+    BackfillRow,
+    EventRow,
+    JobRow,
+    LeaseRow,
+    NodeRow,
+    QueueRow,
+    ReadStore,
+    RunFilter,
+    RunRecord,
+)
 
 _FIRST: Final = -(2**62)
 _LAST: Final = 2**62
@@ -99,6 +109,10 @@ class JobReader:
     async def nodes(self) -> Sequence[NodeRow]:
         """List the nodes of the store, the latest first."""
         return await self._store.nodes()
+
+    async def leases(self) -> Sequence[LeaseRow]:
+        """List the leases by name that living nodes hold."""
+        return await self._store.leases()
 
     async def queues(self) -> Sequence[QueueRow]:
         """List the queues in which runs wait for a claim."""

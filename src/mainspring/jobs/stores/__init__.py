@@ -41,9 +41,11 @@ if TYPE_CHECKING:
     from mainspring.jobs.stores._records import ran_in as ran_in
     from mainspring.jobs.stores._sqlite import SqliteStore as SqliteStore
     from mainspring.jobs.stores._steering_records import ConfigRow as ConfigRow
+    from mainspring.jobs.stores._steering_records import LeaseRow as LeaseRow
     from mainspring.jobs.stores._steering_records import Prune as Prune
     from mainspring.jobs.stores._steering_records import ScheduleRow as ScheduleRow
     from mainspring.jobs.stores._steering_records import SetSchedule as SetSchedule
+    from mainspring.jobs.stores._steering_records import TakeLease as TakeLease
 else:
     from mainspring.base import door
 
@@ -82,6 +84,6 @@ else:
                 "ran_in",
             ),
             "_sqlite": ("SqliteStore",),
-            "_steering_records": ("ConfigRow", "Prune", "ScheduleRow", "SetSchedule"),
+            "_steering_records": ("ConfigRow", "LeaseRow", "Prune", "ScheduleRow", "SetSchedule", "TakeLease"),
         },
     )

@@ -20,6 +20,7 @@ from mainspring.jobs.stores._memory_data import LiveNode, MemoryData
 from mainspring.jobs.stores._memory_ends import cancel, finish
 from mainspring.jobs.stores._memory_enqueue import enqueue, enqueue_all
 from mainspring.jobs.stores._memory_events import note_late
+from mainspring.jobs.stores._memory_leases import drop_lease, take_lease
 from mainspring.jobs.stores._memory_prune import prune
 from mainspring.jobs.stores._memory_reads import MemoryReads, MemoryStoreReader
 from mainspring.jobs.stores._memory_reports import keep_reports
@@ -41,7 +42,7 @@ from mainspring.jobs.stores._records import (
     Report,
     RunRecord,
 )
-from mainspring.jobs.stores._steering_records import ConfigRow, Prune, SetSchedule
+from mainspring.jobs.stores._steering_records import ConfigRow, LeaseRow, Prune, SetSchedule, TakeLease
 from mainspring.sinks import SinkRun
 
 T = TypeVar("T")
@@ -175,6 +176,14 @@ class MemoryStore(MemoryReads):
     def put_config(self, row: ConfigRow) -> Awaitable[ConfigRow]:
         """Add a version to a job's config unless its number is taken; return what has the number then."""
         return self._answer(partial(put_config, row=row))
+
+    def take_lease(self, command: TakeLease) -> Awaitable[LeaseRow]:
+        """Take a lease by its name; see `CatalogStore`."""
+        return self._answer(partial(take_lease, command=command, now=now_us()))
+
+    def drop_lease(self, lease: str, holder: str) -> Awaitable[None]:
+        """Give a lease back, if this holder has it."""
+        return self._answer(partial(drop_lease, lease=lease, holder=holder))
 
     def create_backfill(self, row: BackfillRow, *, downstream: Sequence[BackfillRow] = ()) -> Awaitable[None]:
         """Store a new backfill and those that come after it."""

@@ -16,7 +16,7 @@ from mainspring.jobs.stores._events import EventRow
 from mainspring.jobs.stores._memory_index import ParkedRuns, ReadyRuns, RunHeap
 from mainspring.jobs.stores._memory_rows import SinkRows
 from mainspring.jobs.stores._records import AttemptLog, BackfillRow, JobRow, NewRun, Progress, RunKind, RunRecord
-from mainspring.jobs.stores._steering_records import ConfigRow, ScheduleRow
+from mainspring.jobs.stores._steering_records import ConfigRow, LeaseRow, ScheduleRow
 
 K = TypeVar("K")
 
@@ -101,6 +101,7 @@ class MemoryData:
     def __init__(self) -> None:
         self.owners: set[object] = set()  # one per open store
         self.nodes: dict[int, LiveNode] = {}
+        self.leases: dict[str, LeaseRow] = {}  # by name
         self.last_epoch = 0
         self.last_fence = 0
         self.version = 1

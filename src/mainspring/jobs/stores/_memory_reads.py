@@ -11,6 +11,7 @@ from mainspring.jobs.stores._events import EventRow
 from mainspring.jobs.stores._instants import now_us
 from mainspring.jobs.stores._memory_configs import list_configs
 from mainspring.jobs.stores._memory_data import MemoryData, Place
+from mainspring.jobs.stores._memory_leases import list_leases
 from mainspring.jobs.stores._memory_reports import with_progress
 from mainspring.jobs.stores._memory_schedules import list_schedules
 from mainspring.jobs.stores._memory_upkeep import find_problems
@@ -25,7 +26,7 @@ from mainspring.jobs.stores._records import (
     RunFilter,
     RunRecord,
 )
-from mainspring.jobs.stores._steering_records import ConfigRow, ScheduleRow
+from mainspring.jobs.stores._steering_records import ConfigRow, LeaseRow, ScheduleRow
 
 MINIMUM_PREFIX = 6
 
@@ -147,6 +148,10 @@ class MemoryReads:
             )
             for epoch in sorted(data.nodes, reverse=True)[:limit]
         ]
+
+    async def leases(self) -> Sequence[LeaseRow]:
+        """List the leases that living nodes hold, by name."""
+        return list_leases(self._data)
 
     async def queues(self) -> Sequence[QueueRow]:
         """List the queues in which runs wait for a claim, by name."""

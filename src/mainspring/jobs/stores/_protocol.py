@@ -30,7 +30,7 @@ from mainspring.jobs.stores._records import (
     RunFilter,
     RunRecord,
 )
-from mainspring.jobs.stores._steering_records import ConfigRow, Prune, ScheduleRow, SetSchedule
+from mainspring.jobs.stores._steering_records import ConfigRow, LeaseRow, Prune, ScheduleRow, SetSchedule, TakeLease
 from mainspring.sinks import SinkRun
 
 if TYPE_CHECKING:
@@ -147,6 +147,18 @@ class CatalogStore(Protocol):
 
         A run takes the version with the highest number that is effective when it first starts, and keeps it.
         """
+        ...
+
+    def take_lease(self, command: TakeLease) -> Awaitable[LeaseRow]:
+        """Take a lease that no living node holds; return who holds it then. It ends with its node's epoch.
+
+        Raises:
+            LeaseLostError: the epoch is dead.
+        """
+        ...
+
+    def drop_lease(self, lease: str, holder: str) -> Awaitable[None]:
+        """Give a lease back, if this holder has it."""
         ...
 
     def create_backfill(self, row: BackfillRow, *, downstream: Sequence[BackfillRow] = ()) -> Awaitable[None]:
@@ -268,6 +280,10 @@ class ReadStore(Protocol):
 
     async def nodes(self, *, limit: int = 100) -> Sequence[NodeRow]:
         """List nodes, the latest first; those that ended are forgotten some time."""
+        ...
+
+    async def leases(self) -> Sequence[LeaseRow]:
+        """List the leases that living nodes hold, by name."""
         ...
 
     async def queues(self) -> Sequence[QueueRow]:

@@ -37,6 +37,7 @@ from mainspring.jobs.stores._sqlite_enqueue import Intake
 from mainspring.jobs.stores._sqlite_events import note_late
 from mainspring.jobs.stores._sqlite_finish import finish
 from mainspring.jobs.stores._sqlite_heart import Heart
+from mainspring.jobs.stores._sqlite_leases import drop_lease, take_lease
 from mainspring.jobs.stores._sqlite_locks import Graveyard
 from mainspring.jobs.stores._sqlite_nodes import RENEWED_FROM, Nodes
 from mainspring.jobs.stores._sqlite_prune import prune
@@ -52,7 +53,7 @@ from mainspring.jobs.stores._sqlite_reports import keep_reports
 from mainspring.jobs.stores._sqlite_schedules import set_paused, set_schedule
 from mainspring.jobs.stores._sqlite_sql import statements
 from mainspring.jobs.stores._sqlite_upkeep import file_version
-from mainspring.jobs.stores._steering_records import ConfigRow, Prune, SetSchedule
+from mainspring.jobs.stores._steering_records import ConfigRow, LeaseRow, Prune, SetSchedule, TakeLease
 from mainspring.sinks import SinkRun
 from mainspring.storage import Durability, Runner, SqliteOwner, ThreadRunner, WriteChannel
 
@@ -253,6 +254,14 @@ class SqliteStore(SqliteReads):
     def put_config(self, row: ConfigRow) -> Awaitable[ConfigRow]:
         """Add a version to a job's config unless its number is taken; return what has the number then."""
         return self._write(lambda connection: put_config(connection, row))
+
+    def take_lease(self, command: TakeLease) -> Awaitable[LeaseRow]:
+        """Take a lease by its name; see `CatalogStore`."""
+        return self._write(lambda connection: take_lease(connection, command, now_us()))
+
+    def drop_lease(self, lease: str, holder: str) -> Awaitable[None]:
+        """Give a lease back, if this holder has it."""
+        return self._write(lambda connection: drop_lease(connection, lease, holder))
 
     def create_backfill(self, row: BackfillRow, *, downstream: Sequence[BackfillRow] = ()) -> Awaitable[None]:
         """Store a new backfill and those that come after it."""

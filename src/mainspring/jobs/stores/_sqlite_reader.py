@@ -25,18 +25,19 @@ from mainspring.jobs.stores._records import (
 )
 from mainspring.jobs.stores._sqlite_configs import list_configs
 from mainspring.jobs.stores._sqlite_events import events_of
+from mainspring.jobs.stores._sqlite_leases import list_leases
 from mainspring.jobs.stores._sqlite_logs import logs_of
 from mainspring.jobs.stores._sqlite_schedules import list_schedules
 from mainspring.jobs.stores._sqlite_sql import script
 from mainspring.jobs.stores._sqlite_upkeep import find_problems, look
-from mainspring.jobs.stores._steering_records import ConfigRow, ScheduleRow
+from mainspring.jobs.stores._steering_records import ConfigRow, LeaseRow, ScheduleRow
 from mainspring.storage import Migration, SqliteReader, copy_database
 
 T = TypeVar("T")
 
 MEMORY: Final = ":memory:"
 APPLICATION: Final = "mainspring.jobs"
-VERSIONS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+VERSIONS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
 
 
 def migrations() -> tuple[Migration, ...]:
@@ -127,6 +128,10 @@ class SqliteReads(ABC):
     async def nodes(self, *, limit: int = 100) -> Sequence[NodeRow]:
         """List nodes, the latest first."""
         return await self._read(lambda c: overview.list_nodes(c, limit))
+
+    async def leases(self) -> Sequence[LeaseRow]:
+        """List the leases that living nodes hold, by name."""
+        return await self._read(list_leases)
 
     async def queues(self) -> Sequence[QueueRow]:
         """List the queues in which runs wait for a claim, by name."""

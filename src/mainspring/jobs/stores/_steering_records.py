@@ -62,3 +62,22 @@ class Prune:
     ended_before: int | None
     spare_since: int
     limit: int
+
+
+class TakeLease(Struct, frozen=True, kw_only=True):
+    """Take a lease by its name for the node of `epoch`; `holder` is an id of who wants it, made for this once."""
+
+    lease: str
+    holder: str
+    epoch: int
+
+
+class LeaseRow(Struct, frozen=True, kw_only=True):
+    """A lease that a living node holds; `fence` is larger than that of every holder before, and of every claim."""
+
+    lease: str
+    holder: str
+    epoch: int
+    node: str  # the name of that node
+    fence: int
+    taken_at: int
