@@ -138,7 +138,8 @@ class Timeout:
         scope.outer = _open_scope(_current.get())
         scope.expired = seconds == 0
         try:
-            _refuse_late(seconds, None)
+            if scope.outer is not None or scope.expired:
+                _refuse_late(seconds, None)
             scope.arm()
         except BaseException:
             scope.open = False

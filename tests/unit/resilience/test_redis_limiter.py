@@ -108,6 +108,19 @@ async def test_what_is_given_back_is_gone(limiter: GlobalAsyncLimiter, client: A
     assert 3 == await client.zcard(f"GlobalLimiter:{key}|3|60")
 
 
+async def test_database_of_the_url_is_used_also_over_a_second_connection(
+    valkey_server: ValkeyServer, client: Any, key: str
+) -> None:
+    limiter = GlobalAsyncLimiter(f"{valkey_server.url.removesuffix('/0')}/3?decode_responses=True", key, 3)
+    await limiter.acquire()
+    await limiter._bucket._own.disconnect()
+    await limiter.acquire()
+    await limiter.close()
+    assert 0 == await client.exists(f"GlobalLimiter:{key}|3|60")
+    await client.select(3)
+    assert 2 == await client.zcard(f"GlobalLimiter:{key}|3|60")
+
+
 async def test_client_of_the_user_is_used_and_left_open(client: Any, key: str) -> None:
     limiter = GlobalAsyncLimiter("", key, 3, client=client)
     await limiter.acquire()
