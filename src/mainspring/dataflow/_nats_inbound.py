@@ -160,7 +160,8 @@ class NatsInbound:
     async def _say_what_is_done(self, session: NatsSession) -> None:
         count = len(self._unsaid)
         while self._done:
-            await session.acknowledge(self._done[0])
+            # the last word before a consumer's end: the next one is not to get again what is done
+            await session.acknowledge(self._done[0], wait=self._has_ended and len(self._done) == 1)
             self._done.popleft()
         if count:
             await session.flush()

@@ -23,7 +23,8 @@ class BuriedMessage:
     Attributes:
         stage: the label of the stage.
         worker: its place, as "1.3".
-        message_id: the sender's place and the number of the message from there, as "0.0#17".
+        message_id: the sender's place and the number of the message from there, as "0.0#17"; over NATS the number
+            of the message in its worker, as "stream#17".
         message: decoded, or the bytes as they came when they could not be.
         error: what the callback raised.
     """

@@ -165,10 +165,13 @@ class NatsSession:
         with self._mapped():
             await self._client.publish(subject, json.dumps(request).encode(), reply=inbox)
 
-    async def acknowledge(self, reply: str) -> None:
-        """Say that a message is done for good."""
+    async def acknowledge(self, reply: str, *, wait: bool = False) -> None:
+        """Say that a message is done for good; with `wait`, until the server knows of it and of those before."""
         with self._mapped():
-            await self._client.publish(reply)
+            if wait:
+                await self._client.request(reply, timeout=_ANSWER_TIMEOUT)
+            else:
+                await self._client.publish(reply)
 
     async def flush(self) -> None:
         """Wait until the server has heard everything."""

@@ -83,9 +83,9 @@ class Session:
         """Let the test say when the server has heard."""
         await self.has_heard.wait()
 
-    async def acknowledge(self, reply: str) -> None:
-        """Note whose."""
-        self.said.append(reply)
+    async def acknowledge(self, reply: str, *, wait: bool = False) -> None:
+        """Note whose, and whether an answer was waited for."""
+        self.said.append(f"{reply} and wait" if wait else reply)
 
 
 def delivery(number: int, count: int) -> Any:

@@ -153,7 +153,7 @@ async def test_without_draining_what_comes_later_stays_in_the_stream() -> None:
         inbound.ledger.open().release()
         assert [] == await inbound.take()
         await inbound.settle()
-        assert ["1/1"] == session.said
+        assert ["1/1 and wait"] == session.said
     await inbound.settle()
 
 

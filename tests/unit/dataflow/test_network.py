@@ -7,7 +7,7 @@ import pytest
 from tests.unit.dataflow.support_flows import count_to_100
 
 from mainspring.base import decode_json
-from mainspring.dataflow import BuriedMessage, Dataflow, NetworkMode, NetworkRunner, Process, Runner, WebSocketCxn
+from mainspring.dataflow import BuriedMessage, Dataflow, Edge, NetworkMode, NetworkRunner, Process, Runner, WebSocketCxn
 from mainspring.testing import eventually
 from mainspring.transport import Connection, connect, serve
 
@@ -69,6 +69,31 @@ async def test_a_client_that_is_cut_off_harms_nobody() -> None:
         other.abort()
         await client.write_json(2)
         await eventually(lambda: [1, 2] == seen)
+
+
+async def test_a_client_is_not_read_from_while_the_next_stage_is_full() -> None:
+    taken, seen, may = list[str](), list[str](), asyncio.Event()
+
+    def pass_on(p: Process, text: str) -> None:
+        taken.append(text)
+        p.send(text)
+
+    async def wait(p: Process, text: str) -> None:
+        await may.wait()
+        seen.append(text)
+
+    entry = NetworkRunner([WebSocketCxn(forward_from_client=pass_on)])
+    topology: list[NetworkRunner | Runner] = [entry, Runner(wait, edge=Edge(max_in_flight=2, max_waiting=2))]
+    async with Dataflow("f", topology, mode="inline") as flow, connect(url(flow, "0.0"), auth_key=None) as client:
+        for number in range(100):
+            await client.write_text(str(number))
+        await eventually(lambda: len(taken) == 4)
+        for _ in range(100):  # time enough for more
+            await asyncio.sleep(0)
+        assert 4 == len(taken)
+        may.set()
+        await eventually(lambda: len(seen) == 100)
+    assert [str(number) for number in range(100)] == seen == taken
 
 
 async def test_a_last_stage_sends_to_all_its_clients() -> None:
