@@ -21,6 +21,7 @@ from mainspring.cli._options import State
 from mainspring.cli._output import write_facts, write_json, write_rows
 from mainspring.errors import MissingExtraError, UnreachableProgramError
 from mainspring.jobs import JobApp
+from mainspring.runtime import escape_controls
 from mainspring.services import ConsoleAnswer, ConsoleGreeting, ConsoleQuestion
 from mainspring.tools import Dispatch, Op, dispatch_completer
 
@@ -135,7 +136,8 @@ def write_answer(answer: ConsoleAnswer, *, as_json: bool) -> None:
         write_json(answer)
         return
     if answer.text:
-        (sys.stdout if answer.is_well else sys.stderr).write(f"{answer.text}\n")
+        text = escape_controls(answer.text, keep_lines=True)
+        (sys.stdout if answer.is_well else sys.stderr).write(f"{text}\n")
     if answer.hint:
         sys.stderr.write(f"hint: {answer.hint}\n")
     if answer.columns and answer.value:
@@ -157,7 +159,7 @@ def _prompt(greeting: ConsoleGreeting) -> Ask:
     sys.stdout.write(f"{greeting.program} (process {greeting.pid}): ? for help, quit to leave\n")
     prompt = f"{greeting.program}> "
     try:
-        completer = dispatch_completer(_known(greeting))
+        completer = dispatch_completer(known_commands(greeting))
     except MissingExtraError:
         return lambda: input(prompt)
     from prompt_toolkit import PromptSession
@@ -166,6 +168,7 @@ def _prompt(greeting: ConsoleGreeting) -> Ask:
     return session.prompt
 
 
-def _known(greeting: ConsoleGreeting) -> Dispatch:
+def known_commands(greeting: ConsoleGreeting) -> Dispatch:
     """Return the program's commands as far as completion needs them: names and first lines of help."""
-    return Dispatch({name: type(name, (Op,), {"__doc__": about}) for name, about in greeting.commands.items()})
+    known = {"quit": "Leave the console; the program goes on."} | greeting.commands
+    return Dispatch({name: type(name, (Op,), {"__doc__": about}) for name, about in known.items()})

@@ -19,11 +19,11 @@ import pytest
 pytest.importorskip("typer")
 
 from mainspring.cli import operator_console, run_command_line
-from mainspring.cli._console import write_answer
+from mainspring.cli._console import known_commands, write_answer
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs import JobApp
 from mainspring.runtime import entrypoint
-from mainspring.services import ConsoleAnswer
+from mainspring.services import ConsoleAnswer, ConsoleGreeting
 from mainspring.tools import Dispatch
 
 pytestmark = pytest.mark.extras
@@ -151,6 +151,12 @@ async def test_commands_are_completed_for_a_person(
     assert "greet is paused" in capsys.readouterr().out
 
 
+def test_completion_knows_the_programs_commands_and_how_to_leave() -> None:
+    known = known_commands(ConsoleGreeting("shop", 1, {"jobs": "List the jobs.", "queues": ""}))
+    assert ("queues", "quit") == known.complete("qu")
+    assert "List the jobs." in known.help("jobs")
+
+
 @contextmanager
 def talker(path: Path, *lines: bytes) -> Generator[None]:
     """Serve one console with lines that are ready, and hang up after its first question."""
@@ -192,6 +198,11 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.Cap
     err = capsys.readouterr().err
     assert "error: no program answers at" in err
     assert "hint: is `mainspring run`" in err
+
+
+def test_what_a_program_says_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    write_answer(ConsoleAnswer(status="done", text="a\x1b[2Jb"), as_json=False)
+    assert "\x1b" not in capsys.readouterr().out
 
 
 def test_one_object_is_written_as_facts(capsys: pytest.CaptureFixture[str]) -> None:
