@@ -16,6 +16,7 @@ from mainspring.dataflow._control import close_descriptors
 from mainspring.dataflow._plan import WorkerPlan, pack, unpack
 from mainspring.dataflow._talk import Ear, speak
 from mainspring.dataflow._worker import run_worker
+from mainspring.runtime import hear_children
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ async def launch_process(
     """
     method = start_method or choose_start_method()
     load = plan if method == "fork" else pack(plan)
+    hear_children()  # what stages log belongs to the program, whoever configured logging
     ours, theirs = socket.socketpair()
     ear = Ear(ours)
     with theirs:

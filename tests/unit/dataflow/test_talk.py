@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 
@@ -13,7 +14,6 @@ from tests.unit.dataflow.support_flows import count_to_100, double, report
 from mainspring.base import child_talk, encode_frame
 from mainspring.dataflow import Dataflow, Runner
 from mainspring.dataflow._talk import Ear, speak
-from mainspring.runtime import hear_children
 from mainspring.testing import eventually
 
 run_id: ContextVar[str] = ContextVar("run_id", default="none")
@@ -42,16 +42,13 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
     level = root.level
     root.addHandler(handler)
     root.setLevel(logging.INFO)
-    hear_children()
     yield handler
     root.removeHandler(handler)
     root.setLevel(level)
 
 
-@pytest.mark.parametrize("start_method", [None, "forkserver", "spawn"])
-async def test_every_record_of_every_stage_comes_in_the_context_of_the_flow(
-    start_method: str | None, kept: Kept
-) -> None:
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+async def test_every_record_of_every_stage_comes_in_the_context_of_the_flow(start_method: str, kept: Kept) -> None:
     run_id.set("r-17")
     topology = [Runner(count_to_100), Runner(double), Runner(report, 2)]
     async with Dataflow("f", topology, start_method=start_method) as flow:
@@ -61,6 +58,16 @@ async def test_every_record_of_every_stage_comes_in_the_context_of_the_flow(
     assert {"2.0", "2.1"} >= {vars(one)["place"] for one in kept.records}
     assert {("report", logging.INFO)} == {(one.funcName, one.levelno) for one in kept.records}
     assert os.getpid() not in {one.process for one in kept.records}
+
+
+async def test_forked_stages_write_through_the_program_too() -> None:
+    """In an interpreter of its own: this one has threads and much else that a fork would copy."""
+    command = (sys.executable, "-m", "tests.unit.dataflow.support_logged_flow")
+    child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    output, _ = await child.communicate()
+    first, *lines, last = output.decode().splitlines()
+    assert ("fork", "fork") == (first, last)
+    assert [f"1.0 got {number}" for number in range(100)] == lines
 
 
 async def test_frames_are_heard_until_the_line_ends(monkeypatch: pytest.MonkeyPatch) -> None:

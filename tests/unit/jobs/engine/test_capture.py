@@ -105,7 +105,7 @@ async def test_lines_of_the_stages_of_a_dataflow_belong_to_the_run_that_started_
 
     @app.job("flow")
     async def flow() -> None:
-        async with Dataflow("flow", [Runner(three), Runner(note)]) as started:
+        async with Dataflow("flow", [Runner(three), Runner(note)], start_method="forkserver") as started:
             await started.wait()
 
     async with running(app):
