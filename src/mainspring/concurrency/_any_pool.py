@@ -5,22 +5,20 @@ import concurrent.futures
 import sys
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
-from typing import Final, Literal, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import Literal, ParamSpec, Protocol, TypeAlias, TypeVar
 
-from mainspring.base import Backoff
 from mainspring.concurrency._process_pool import ProcessPoolExecutor
+from mainspring.concurrency._room_line import call_when_room
 from mainspring.concurrency._thread_pool import ThreadPoolExecutor
 from mainspring.concurrency._worker_pool import WorkerPool
 from mainspring.concurrency.dask_executor import DaskExecutor
-from mainspring.errors import InvalidArgumentError, WorkQueueFullError
+from mainspring.errors import InvalidArgumentError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 AnyPool: TypeAlias = WorkerPool | DaskExecutor | concurrent.futures.Executor
 """A pool that runs functions somewhere else than on the loop."""
-
-_FULL: Final = Backoff(0.01, maximum=1.0, jitter="full")  # between looks at a queue that tells nobody of its room
 
 
 class Threads(Protocol):
@@ -106,13 +104,6 @@ class _PlainProcesses(Workers):
     def __init__(self, pool: concurrent.futures.Executor) -> None:
         self._pool = pool
 
-    async def create_task(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def create_task(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
         """Run a function in a process."""
-        delays = _FULL.delays()
-        while True:
-            try:
-                future = self._pool.submit(fn, *args, **kwargs)
-            except WorkQueueFullError:
-                await asyncio.sleep(next(delays))
-            else:
-                return await asyncio.wrap_future(future)
+        return call_when_room(self._pool.submit, fn, *args, **kwargs)

@@ -4,9 +4,11 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextvars import copy_context
+from functools import partial
 from typing import Any, Protocol, TypeVar  # Any: results on their way
 
 from mainspring.concurrency._loop_call import LoopCall
+from mainspring.concurrency._room_line import call_when_room
 from mainspring.errors import InvalidArgumentError
 
 V = TypeVar("V")
@@ -96,15 +98,12 @@ def _caller(map_fn: Callable[[Any], Any], executor: Submits | None) -> Callable[
     if inspect.iscoroutinefunction(map_fn):
         return map_fn
     if executor is None:
-        loop = asyncio.get_running_loop()
-        return lambda item: loop.run_in_executor(None, LoopCall(copy_context(), map_fn, (item,), {}))
-    submit = executor.submit
-
-    def call(item: Any) -> Awaitable[Any]:
-        future = submit(map_fn, item)
-        return future if asyncio.isfuture(future) else asyncio.wrap_future(future)
-
-    return call
+        run = partial(asyncio.get_running_loop().run_in_executor, None)
+        return lambda item: call_when_room(run, LoopCall(copy_context(), map_fn, (item,), {}))
+    create_task: Callable[..., Awaitable[Any]] | None = getattr(executor, "create_task", None)
+    if create_task is not None:  # it waits in line for room
+        return partial(create_task, map_fn)
+    return partial(call_when_room, executor.submit, map_fn)
 
 
 async def _all_or_first_error(coroutines: "list[Any]") -> None:

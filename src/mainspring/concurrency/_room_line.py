@@ -1,12 +1,18 @@
-"""The line of those who wait until a bounded queue has room, first come, first served; for one loop."""
+"""Waiting until a bounded queue has room: in a line, first come, first served, or by asking again."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Any, Final  # Any: futures of asyncio or of concurrent.futures
+
+from mainspring.base import Backoff
+from mainspring.errors import WorkQueueFullError
+
+_ASK_AGAIN: Final = Backoff(0.01, maximum=1.0, jitter="full")
 
 
 class RoomLine:
-    """Gives room to whoever waits longest, one place each, so that nobody wakes in vain.
+    """A line, for one loop. Gives room to whoever waits longest, one place each, so that nobody wakes in vain.
 
     Args:
         has_room: whether one more may come in, given how many were called who have not come in yet.
@@ -45,3 +51,18 @@ class RoomLine:
             if not turn.done():
                 turn.set_result(None)
                 self._called += 1
+
+
+async def call_when_room(submit: Callable[..., Any], *args: object, **kwargs: object) -> Any:
+    """Return the result of the future that `submit(*args, **kwargs)` gives; ask again while its queue is full.
+
+    For executors, which tell nobody when they have room.
+    """
+    delays = _ASK_AGAIN.delays()
+    while True:
+        try:
+            future = submit(*args, **kwargs)
+        except WorkQueueFullError:
+            await asyncio.sleep(next(delays))
+        else:
+            return await asyncio.wrap_future(future)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from tests.unit.concurrency import support_tasks as tasks
 
-from mainspring.concurrency import ProcessPoolExecutor, WorkerPool, map_reduce
+from mainspring.concurrency import ProcessPoolExecutor, ThreadPoolExecutor, WorkerPool, map_reduce
 from mainspring.errors import InvalidArgumentError
 from mainspring.testing import VirtualClock
 
@@ -101,6 +101,18 @@ async def test_plain_functions_run_elsewhere() -> None:
         assert 90 == await map_reduce(tasks.double, range(10), sum, concurrency=3, executor=workers)
     with ProcessPoolExecutor(1) as processes:
         assert 6 == await map_reduce(tasks.double, range(3), sum, executor=processes)
+
+
+async def test_more_calls_than_an_executor_takes_wait_for_room() -> None:
+    """They were refused with WorkQueueFullError, in the middle of the work."""
+    async with WorkerPool(1, 1) as workers:
+        assert 90 == await map_reduce(tasks.double, range(10), sum, concurrency=10, executor=workers)
+    with ProcessPoolExecutor(1, max_queue=1) as processes:
+        assert 90 == await map_reduce(tasks.double, range(10), sum, concurrency=10, executor=processes)
+    with ThreadPoolExecutor(1, max_queue=1) as threads:
+        assert 90 == await map_reduce(tasks.double, range(10), sum, concurrency=10, executor=threads)
+        asyncio.get_running_loop().set_default_executor(threads)
+        assert 90 == await map_reduce(tasks.double, range(10), sum, concurrency=10)
 
 
 async def test_the_concurrency_is_checked() -> None:
