@@ -56,6 +56,18 @@ async def test_the_zone_may_be_chosen(virtual_clock: VirtualClock) -> None:
     cron.stop().cancel()
 
 
+async def test_jitter_spreads_calls_but_loses_none(virtual_clock: VirtualClock) -> None:
+    at: list[float] = []
+    cron = CronCallback(lambda: at.append(virtual_clock.monotonic()))
+    cron.start("*/2 * * * *", jitter=100)
+    await virtual_clock.advance(100 * 120 + 100)
+    cron.stop().cancel()
+    assert list(range(1, 101)) == [int(each // 120) for each in at]
+    offsets = [each % 120 for each in at]
+    assert 50 < max(offsets) <= 100
+    assert len(set(offsets)) > 50
+
+
 async def test_errors_are_logged_unless_they_are_listed(
     virtual_clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -133,3 +145,5 @@ async def test_after_the_last_time_it_stops(virtual_clock: VirtualClock) -> None
 async def test_bad_expressions_are_refused() -> None:
     with pytest.raises(InvalidArgumentError):
         CronCallback(int).start("every day")
+    with pytest.raises(InvalidArgumentError, match="jitter=-1"):
+        CronCallback(int).start("* * * * *", jitter=-1)
