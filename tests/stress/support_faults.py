@@ -32,6 +32,7 @@ from mainspring.jobs.stores import (
     JobStore,
     LeaseRow,
     NodeRow,
+    NodeTakes,
     Prune,
     QueueRow,
     Report,
@@ -40,6 +41,7 @@ from mainspring.jobs.stores import (
     ScheduleRow,
     SetSchedule,
     StoreReader,
+    StrandedRow,
     TakeLease,
 )
 from mainspring.sinks import SinkRun
@@ -198,12 +200,12 @@ class FaultyStore:
     def now(self) -> int:
         return self.inner.now()
 
-    async def open_node(self, name: str) -> int:
+    async def open_node(self, name: str, *, takes: NodeTakes | None = None) -> int:
         def saw(epoch: int) -> None:
             self.audit.owners[epoch] = self
 
         sent = current_clock().monotonic()
-        epoch = await self._call(lambda: self.inner.open_node(name), saw, vital=True)
+        epoch = await self._call(lambda: self.inner.open_node(name, takes=takes), saw, vital=True)
         self._lease_ends[epoch] = sent + LEASE
         return epoch
 
@@ -294,6 +296,9 @@ class FaultyStore:
 
     async def drop_lease(self, lease: str, holder: str) -> None:
         await self._call(lambda: self.inner.drop_lease(lease, holder))
+
+    async def stranded(self) -> Sequence[StrandedRow]:
+        return await self._call(self.inner.stranded)
 
     async def leases(self) -> Sequence[LeaseRow]:
         return await self._call(self.inner.leases)

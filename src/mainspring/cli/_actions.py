@@ -89,8 +89,9 @@ async def list_runs(app: JobApp, *, job: str | None, states: Sequence[RunState],
     """List runs, newest first."""
     async with app.reading() as reader:
         records = await reader.runs(job, states=states, limit=limit)
+        strays = {(one.job_id, one.queue) for one in await reader.stranded()}
     columns = ("run", "state", "job", "interval_start", "why", "attempt", "items", "progress")
-    rows: list[Row] = [{**run_row(one), "why": why_of(one)} for one in records]
+    rows: list[Row] = [{**run_row(one), "why": why_of(one, strays)} for one in records]
     rows = rows if as_json else [in_words(one) for one in rows]
     write_rows(rows, columns=columns, as_json=as_json, empty="there are no such runs")
 

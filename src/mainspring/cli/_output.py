@@ -1,7 +1,7 @@
 """What commands write: tables or plain lines for people, one JSON document for programs."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final  # Any: a cell holds any plain value
 
@@ -10,7 +10,17 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from mainspring.base import encode_json, from_us
-from mainspring.jobs import BackfillProgress, EventRow, JobDefinition, JobRow, PlannedFire, Progress, RunLog, RunRecord
+from mainspring.jobs import (
+    BackfillProgress,
+    EventRow,
+    JobDefinition,
+    JobRow,
+    PlannedFire,
+    Progress,
+    RunLog,
+    RunRecord,
+    RunState,
+)
 from mainspring.runtime import escape_controls
 
 Row = Mapping[str, Any]
@@ -139,8 +149,14 @@ def _share(done: float, total: float | None) -> str:
     return f"{done:,.10g} of {total:,.10g} ({done / total:.0%})" if total else f"{done:,.10g}"
 
 
-def why_of(record: RunRecord) -> str | None:
-    """Return why a run is in its state: what it waits for, its error, or what skipped or cancelled it."""
+def why_of(record: RunRecord, strays: Collection[tuple[str, str]] = ()) -> str | None:
+    """Return why a run is in its state: what it waits for, its error, or what skipped or cancelled it.
+
+    Args:
+        strays: (job, queue) pairs whose runs no living node takes.
+    """
+    if record.state is RunState.AVAILABLE and (record.job_id, record.queue) in strays:
+        return "no node that runs knows the job and takes from its queue"
     if record.blocked_by is not None and not record.state.terminal:
         return record.blocked_by
     said = (record.error_type, record.error_message)

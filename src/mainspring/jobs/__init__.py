@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.stores import Progress as Progress
     from mainspring.jobs.stores import QueueRow as QueueRow
     from mainspring.jobs.stores import RunRecord as RunRecord
+    from mainspring.jobs.stores import StrandedRow as StrandedRow
     from mainspring.runtime import Resource as Resource
     from mainspring.runtime import resource as resource
 else:
@@ -100,7 +101,15 @@ else:
                 "Retention",
                 "RunState",
             ),
-            "mainspring.jobs.stores": ("BackfillState", "EventKind", "EventRow", "LeaseRow", "Progress", "RunRecord"),
+            "mainspring.jobs.stores": (
+                "BackfillState",
+                "EventKind",
+                "EventRow",
+                "LeaseRow",
+                "Progress",
+                "RunRecord",
+                "StrandedRow",
+            ),
             "mainspring.runtime": ("Resource", "resource"),
         },
         house={

@@ -24,7 +24,7 @@ from prometheus_client.registry import Collector
 
 from mainspring.base import current_clock, get_statistics
 from mainspring.errors import StorageError
-from mainspring.jobs import Histogram, JobApp, NodeRow, QueueRow, RunMetrics
+from mainspring.jobs import Histogram, JobApp, NodeRow, QueueRow, RunMetrics, StrandedRow
 from mainspring.resilience import timeout
 from mainspring.sinks import SpoolStats
 
@@ -41,6 +41,7 @@ class StoreNumbers:
 
     nodes: Sequence[NodeRow]
     queues: Sequence[QueueRow]
+    stranded: Sequence[StrandedRow]
     watermarks: Mapping[str, datetime]
 
 
@@ -57,7 +58,9 @@ async def metrics_page(app: JobApp) -> bytes:
 
 async def _ask(app: JobApp) -> StoreNumbers:
     async with app.reading() as reader:
-        return StoreNumbers(await reader.nodes(), await reader.queues(), await reader.watermarks())
+        return StoreNumbers(
+            await reader.nodes(), await reader.queues(), await reader.stranded(), await reader.watermarks()
+        )
 
 
 class _Numbers(Collector):
@@ -106,6 +109,11 @@ class _Numbers(Collector):
         for row in store.queues:
             ages.add_metric((row.queue,), max(0.0, now.timestamp() - row.oldest_at / 1e6))
         yield ages
+        what = "For how long the oldest run of a job waits that no living node takes."
+        strays = GaugeMetricFamily("mainspring_stranded_seconds", what, labels=("job", "queue"))
+        for one in store.stranded:
+            strays.add_metric((one.job_id, one.queue), max(0.0, now.timestamp() - one.oldest_at / 1e6))
+        yield strays
         what = "How long ago the unbroken past of a job ends."
         marks = GaugeMetricFamily("mainspring_watermark_age_seconds", what, labels=_JOB)
         for job, end in store.watermarks.items():

@@ -14,7 +14,7 @@ from tests.conformance.jobs.support_stores import (
 )
 
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores import Enqueue, JobStore, RunFilter
+from mainspring.jobs.stores import Enqueue, JobStore, NodeTakes, RunFilter
 
 
 async def test_living_nodes_are_listed_with_what_they_run(stores: StoreFactory) -> None:
@@ -156,3 +156,34 @@ async def test_runs_are_counted_in_every_state_they_come_through(stores: StoreFa
         found = await counts()
         assert "running" not in found
         assert 8 - 1 == sum(found.values()), "none is lost"
+
+
+async def test_runs_that_no_living_node_takes_are_listed(stores: StoreFactory) -> None:
+    async with stores() as store:
+        now = store.now()
+        for job, queue, age in (
+            ("gone", "default", 3),
+            ("gone", "default", 9),
+            ("job", "default", 5),
+            ("job", "slow", 7),
+        ):
+            await enqueue(store, new_run(store, job, queue=queue, available_at=now - age * HOUR))
+        later = new_run(store, "gone", queue="later", available_at=now + HOUR, state=RunState.SCHEDULED)
+        await enqueue(store, later)
+        assert [] == await store.stranded(), "nobody is there to take anything"
+        guest = await store.open_node("guest", takes=NodeTakes(jobs=frozenset(), queues=frozenset({"default"})))
+        assert [] == await store.stranded(), "nor is a guest"
+        takes = NodeTakes(jobs=frozenset({"job"}), queues=frozenset({"default"}))
+        epoch = await store.open_node("a", takes=takes)
+        assert [("gone", "default", 9), ("job", "slow", 7)] == [
+            (row.job_id, row.queue, (now - row.oldest_at) // HOUR) for row in await store.stranded()
+        ]
+        both = NodeTakes(jobs=frozenset({"job", "gone"}), queues=frozenset({"default", "slow"}))
+        other = await store.open_node("b", takes=both)
+        assert [] == await store.stranded()
+        await store.close_node(other)
+        assert 2 == len(await store.stranded())
+        await store.open_node("of another version")
+        assert [] == await store.stranded(), "who does not say may take them"
+        await store.close_node(epoch)
+        await store.close_node(guest)

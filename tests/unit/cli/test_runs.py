@@ -1,5 +1,8 @@
 """The commands that change single runs."""
 
+import asyncio
+import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +11,8 @@ import pytest
 pytest.importorskip("typer")
 
 from tests.unit.cli.test_main import Command
+
+from mainspring.jobs import JobApp
 
 pytestmark = pytest.mark.extras
 
@@ -90,3 +95,20 @@ def test_what_cannot_be_done_is_one_sentence(app: Path, command: Command, verb: 
     assert 2 == command(verb, str(app), ended["run"] if run == "ENDED" else run)
     assert command.err.startswith("error: ")
     assert said in command.err
+
+
+async def test_a_run_that_no_living_node_takes_says_so(app: Path) -> None:
+    """In a program: a command is only a guest, beside which everything may wait."""
+    node = JobApp("shop", store=app.with_name("state.db"), durability="process")
+    owner = JobApp("shop", store=app.with_name("state.db"), durability="process")
+    owner.job("gone")(lambda: None)
+    node.job("kept")(lambda: None)
+    await owner.open(runner=False)
+    await owner.run_job("gone", wait=False)
+    await owner.close()
+    await node.open()
+    command = [sys.executable, "-m", "mainspring", "runs", str(app), "--json"]
+    child = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    out, _ = await child.communicate()
+    await node.close()
+    assert ["no node that runs knows the job and takes from its queue"] == [row["why"] for row in json.loads(out)]

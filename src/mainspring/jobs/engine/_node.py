@@ -24,7 +24,17 @@ from mainspring.jobs.engine._recording import record_end
 from mainspring.jobs.engine._reports import Reporter
 from mainspring.jobs.engine._slots import Slots
 from mainspring.jobs.engine._steady import keep_doing
-from mainspring.jobs.stores import Claim, Enqueue, EnqueueAnswer, Finish, JobStore, NewRun, RunKind, RunRecord
+from mainspring.jobs.stores import (
+    Claim,
+    Enqueue,
+    EnqueueAnswer,
+    Finish,
+    JobStore,
+    NewRun,
+    NodeTakes,
+    RunKind,
+    RunRecord,
+)
 from mainspring.resilience import timeout
 from mainspring.storage import Reply, reply_of
 
@@ -331,7 +341,9 @@ class Node:
         return self._store.look_interval
 
     async def _open_epoch(self) -> None:
-        self.epoch = await self._store.open_node(node_name())
+        jobs = frozenset(self._works if self._asked is None else ())
+        takes = NodeTakes(jobs=jobs, queues=frozenset(self._queues))
+        self.epoch = await self._store.open_node(node_name(), takes=takes)
         self._margin = min(_LEASE_MARGIN, (self._store.lease_end(self.epoch) - current_clock().monotonic()) / 3)
 
     async def _watch_lease(self) -> float:

@@ -24,6 +24,7 @@ from mainspring.jobs.engine._registry import Registry
 from mainspring.jobs.engine._retention import Pruner
 from mainspring.jobs.engine._scheduler import Scheduler, registration_of
 from mainspring.jobs.engine._settings import SettingsSource
+from mainspring.jobs.engine._strays import Strays
 from mainspring.jobs.engine._waiters import Waiters
 from mainspring.jobs.model import Retention
 from mainspring.jobs.stores import EnqueueAnswer, JobRow, JobStore, NewRun, RunRecord
@@ -164,6 +165,8 @@ class OpenApp:
         self.alerts.start(watch=not guest)
         self._start(self.scheduler.follow(), "mainspring-schedules")
         self._start(self.planner.run(), "mainspring-backfills")
+        if not guest:
+            self._start(Strays(self.store).run(), "mainspring-strays")
         if self._pruner is not None:
             self._start(self._pruner.run(), "mainspring-retention")
         self._start(self.needs.run(), "mainspring-needs")

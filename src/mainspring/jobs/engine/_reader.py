@@ -22,6 +22,7 @@ from mainspring.jobs.stores import (
     ReadStore,
     RunFilter,
     RunRecord,
+    StrandedRow,
 )
 
 _FIRST: Final = -(2**62)
@@ -109,6 +110,10 @@ class JobReader:
     async def nodes(self) -> Sequence[NodeRow]:
         """List the nodes of the store, the latest first."""
         return await self._store.nodes()
+
+    async def stranded(self) -> Sequence[StrandedRow]:
+        """List what waits and no living node takes: its job is in nobody's code, or its queue is served by none."""
+        return await self._store.stranded()
 
     async def leases(self) -> Sequence[LeaseRow]:
         """List the leases by name that living nodes hold."""

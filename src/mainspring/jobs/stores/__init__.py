@@ -32,12 +32,14 @@ if TYPE_CHECKING:
     from mainspring.jobs.stores._records import JobRow as JobRow
     from mainspring.jobs.stores._records import NewRun as NewRun
     from mainspring.jobs.stores._records import NodeRow as NodeRow
+    from mainspring.jobs.stores._records import NodeTakes as NodeTakes
     from mainspring.jobs.stores._records import Progress as Progress
     from mainspring.jobs.stores._records import QueueRow as QueueRow
     from mainspring.jobs.stores._records import Report as Report
     from mainspring.jobs.stores._records import RunFilter as RunFilter
     from mainspring.jobs.stores._records import RunKind as RunKind
     from mainspring.jobs.stores._records import RunRecord as RunRecord
+    from mainspring.jobs.stores._records import StrandedRow as StrandedRow
     from mainspring.jobs.stores._records import ran_in as ran_in
     from mainspring.jobs.stores._sqlite import SqliteStore as SqliteStore
     from mainspring.jobs.stores._steering_records import ConfigRow as ConfigRow
@@ -75,12 +77,14 @@ else:
                 "JobRow",
                 "NewRun",
                 "NodeRow",
+                "NodeTakes",
                 "Progress",
                 "QueueRow",
                 "Report",
                 "RunFilter",
                 "RunKind",
                 "RunRecord",
+                "StrandedRow",
                 "ran_in",
             ),
             "_sqlite": ("SqliteStore",),

@@ -39,6 +39,7 @@ from mainspring.jobs.stores._records import (
     HeartbeatAnswer,
     JobRegistration,
     JobRow,
+    NodeTakes,
     Report,
     RunRecord,
 )
@@ -95,9 +96,9 @@ class MemoryStore(MemoryReads):
 
     # ---- runs ----------------------------------------------------------------------------------------------
 
-    async def open_node(self, name: str) -> int:
+    async def open_node(self, name: str, *, takes: NodeTakes | None = None) -> int:
         """Register this process as a live node; see `RunStore`."""
-        return nodes.open_node(self._opened(), LiveNode(self._owner, self._expiry(), name, now_us()))
+        return nodes.open_node(self._opened(), LiveNode(self._owner, self._expiry(), name, now_us(), takes))
 
     async def close_node(self, epoch: int) -> None:
         """End the epoch; its runs become claimable at once."""

@@ -15,7 +15,16 @@ from mainspring.jobs.stores._ends import CLAIMABLE, REMEMBERED
 from mainspring.jobs.stores._events import EventRow
 from mainspring.jobs.stores._memory_index import ParkedRuns, ReadyRuns, RunHeap
 from mainspring.jobs.stores._memory_rows import SinkRows
-from mainspring.jobs.stores._records import AttemptLog, BackfillRow, JobRow, NewRun, Progress, RunKind, RunRecord
+from mainspring.jobs.stores._records import (
+    AttemptLog,
+    BackfillRow,
+    JobRow,
+    NewRun,
+    NodeTakes,
+    Progress,
+    RunKind,
+    RunRecord,
+)
 from mainspring.jobs.stores._steering_records import ConfigRow, LeaseRow, ScheduleRow
 
 K = TypeVar("K")
@@ -62,6 +71,7 @@ class LiveNode(NamedTuple):
     expires_at: float
     name: str
     started_at: int
+    takes: NodeTakes | None = None
 
 
 class KeyUse(NamedTuple):

@@ -109,12 +109,16 @@ class ReadyRuns:
 
     def heads(self) -> Iterator[tuple[str, int]]:
         """Yield (queue, when its first run became available) for each job of each queue and rank."""
+        yield from ((queue, at) for queue, _, at in self.heads_of_jobs())
+
+    def heads_of_jobs(self) -> Iterator[tuple[str, str, int]]:
+        """Yield (queue, job id, when its first run became available) for each job of each queue and rank."""
         for queue, levels in self._queues.items():
             for level in levels.values():
-                for heap in level.heaps.values():
+                for job_id, heap in level.heaps.items():
                     order = heap.first_order()
                     if order is not None:
-                        yield queue, order[0]
+                        yield queue, job_id, order[0]
 
     def take_in_turn(
         self,

@@ -25,8 +25,10 @@ from mainspring.jobs.stores._records import (
     QueueRow,
     RunFilter,
     RunRecord,
+    StrandedRow,
 )
 from mainspring.jobs.stores._steering_records import ConfigRow, LeaseRow, ScheduleRow
+from mainspring.jobs.stores._stranded import stranded
 
 MINIMUM_PREFIX = 6
 
@@ -167,6 +169,10 @@ class MemoryReads:
         if first is not None and first[0] <= now:
             records = (run.record for run in self._data.live.values() if run.place is Place.TIMED)
             yield from ((one.queue, one.available_at) for one in records if one.available_at <= now)
+
+    async def stranded(self) -> Sequence[StrandedRow]:
+        """List runs that no living node takes, by job and queue."""
+        return stranded(self._data.ready.heads_of_jobs(), [node.takes for node in self._data.nodes.values()])
 
     async def watermarks(self, jobs: Sequence[str] | None = None) -> Sequence[tuple[str, int]]:
         """Return how far these jobs have come; see `ReadStore`."""

@@ -25,10 +25,12 @@ from mainspring.jobs.stores._records import (
     JobRegistration,
     JobRow,
     NodeRow,
+    NodeTakes,
     QueueRow,
     Report,
     RunFilter,
     RunRecord,
+    StrandedRow,
 )
 from mainspring.jobs.stores._steering_records import ConfigRow, LeaseRow, Prune, ScheduleRow, SetSchedule, TakeLease
 from mainspring.sinks import SinkRun
@@ -50,7 +52,7 @@ class RunStore(Protocol):
         """Return the store's instant in UTC microseconds."""
         ...
 
-    async def open_node(self, name: str) -> int:
+    async def open_node(self, name: str, *, takes: NodeTakes | None = None) -> int:
         """Register this process as a live node and return its epoch, which grows and is never used again."""
         ...
 
@@ -288,6 +290,10 @@ class ReadStore(Protocol):
 
     async def queues(self) -> Sequence[QueueRow]:
         """List the queues in which runs wait for a claim, by name."""
+        ...
+
+    async def stranded(self) -> Sequence[StrandedRow]:
+        """List runs that no living node takes, by job and queue; nothing when none lives, or one tells not what."""
         ...
 
     async def watermarks(self, jobs: Sequence[str] | None = None) -> Sequence[tuple[str, int]]:

@@ -375,6 +375,24 @@ class QueueRow(Struct, frozen=True, kw_only=True):
     oldest_at: int
 
 
+class NodeTakes(Struct, frozen=True, kw_only=True):
+    """Which jobs a node knows, and of which queues it takes runs."""
+
+    jobs: frozenset[str]
+    queues: frozenset[str]
+
+
+class StrandedRow(Struct, frozen=True, kw_only=True):
+    """Runs that could be claimed, of a job that no living node knows or in a queue from which none takes it.
+
+    `oldest_at` is since when the oldest of them could.
+    """
+
+    job_id: str
+    queue: str
+    oldest_at: int
+
+
 ID_CLOCKS_APART = 86_400_000_000
 """Microseconds by which the time in a run's id may differ from its `created_at`."""
 

@@ -25,6 +25,7 @@ from mainspring.jobs.stores._records import (
     HeartbeatAnswer,
     JobRegistration,
     JobRow,
+    NodeTakes,
     Report,
     RunRecord,
 )
@@ -157,10 +158,10 @@ class SqliteStore(SqliteReads):
 
     # ---- runs ----------------------------------------------------------------------------------------------
 
-    async def open_node(self, name: str) -> int:
+    async def open_node(self, name: str, *, takes: NodeTakes | None = None) -> int:
         """Register this process as a live node; see `RunStore`."""
         sent = current_clock().monotonic()
-        epoch = await self.owner.write(lambda connection: self._nodes.open(connection, name, now_us()))
+        epoch = await self.owner.write(lambda connection: self._nodes.open(connection, name, now_us(), takes))
         self._lease_ends[epoch] = sent + self._lease
         self._be_polite()
         if self._heart is not None:

@@ -3,10 +3,11 @@
 import sqlite3
 from pathlib import Path
 
+from mainspring.base import encode_json
 from mainspring.errors import StoreOpenError
 from mainspring.jobs.stores._ends import rescued
 from mainspring.jobs.stores._instants import monotonic_us
-from mainspring.jobs.stores._records import HeartbeatAnswer, RunRecord
+from mainspring.jobs.stores._records import HeartbeatAnswer, NodeTakes, RunRecord
 from mainspring.jobs.stores._sqlite_ends import Change, settle
 from mainspring.jobs.stores._sqlite_locks import NodeLock, boot_id, look, remove
 from mainspring.jobs.stores._sqlite_rows import ATTEMPT, CANCEL_REQUESTED, EPOCH, ERROR, RESCUES, Row, id_list
@@ -33,7 +34,7 @@ class Nodes:
         self._own: dict[int, NodeLock | None] = {}
         self.other_count = 0
 
-    def open(self, connection: sqlite3.Connection, name: str, now: int) -> int:
+    def open(self, connection: sqlite3.Connection, name: str, now: int, takes: NodeTakes | None = None) -> int:
         """Register a node; return its epoch.
 
         Raises:
@@ -42,7 +43,7 @@ class Nodes:
         self._refuse_other_hosts(connection)
         lock = None if self._database is None else NodeLock(self._database)
         try:
-            epoch = self._insert_epoch(connection, name, lock, now)
+            epoch = self._insert_epoch(connection, name, lock, now, takes)
         except sqlite3.Error:
             if lock is not None:
                 lock.release()
@@ -100,11 +101,16 @@ class Nodes:
             return False
         return self._database is None or look(self._lock_path(lock_file)) != "held"
 
-    def _insert_epoch(self, connection: sqlite3.Connection, name: str, lock: NodeLock | None, now: int) -> int:
+    def _insert_epoch(
+        self, connection: sqlite3.Connection, name: str, lock: NodeLock | None, now: int, takes: NodeTakes | None
+    ) -> int:
         sql = statements("nodes")
         connection.execute(sql["forget_epochs"], (now - KEPT_EPOCHS_US,))
         lock_file = "" if lock is None else lock.path.name
-        row = (name, self._boot_id, lock_file, self._expiry(), now)
+        said: tuple[str | None, ...] = (None, None)
+        if takes is not None:
+            said = tuple(encode_json(sorted(one)).decode() for one in (takes.jobs, takes.queues))
+        row = (name, self._boot_id, lock_file, self._expiry(), now, *said)
         return connection.execute(sql["insert_epoch"], row).lastrowid or 0
 
     def _refuse_other_hosts(self, connection: sqlite3.Connection) -> None:

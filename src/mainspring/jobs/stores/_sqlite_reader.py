@@ -22,6 +22,7 @@ from mainspring.jobs.stores._records import (
     QueueRow,
     RunFilter,
     RunRecord,
+    StrandedRow,
 )
 from mainspring.jobs.stores._sqlite_configs import list_configs
 from mainspring.jobs.stores._sqlite_events import events_of
@@ -37,7 +38,7 @@ T = TypeVar("T")
 
 MEMORY: Final = ":memory:"
 APPLICATION: Final = "mainspring.jobs"
-VERSIONS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
+VERSIONS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
 
 
 def migrations() -> tuple[Migration, ...]:
@@ -136,6 +137,10 @@ class SqliteReads(ABC):
     async def queues(self) -> Sequence[QueueRow]:
         """List the queues in which runs wait for a claim, by name."""
         return await self._read(lambda c: overview.list_queues(c, now_us()))
+
+    async def stranded(self) -> Sequence[StrandedRow]:
+        """List runs that no living node takes, by job and queue."""
+        return await self._read(overview.list_stranded)
 
     async def watermarks(self, jobs: Sequence[str] | None = None) -> Sequence[tuple[str, int]]:
         """Return how far these jobs have come; see `ReadStore`."""

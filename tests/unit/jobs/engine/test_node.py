@@ -13,7 +13,18 @@ from tests.unit.jobs.engine.support_engine import START, at, eventually, make_ap
 from mainspring.base import current_clock, new_id
 from mainspring.errors import LeaseLostError, StaleFenceError, StoreBusyError
 from mainspring.jobs import Alert, Every, JobApp, JobContext, RunState
-from mainspring.jobs.stores import Claim, ClaimAnswer, Enqueue, Finish, JobRow, NewRun, RunKind, RunRecord, SqliteStore
+from mainspring.jobs.stores import (
+    Claim,
+    ClaimAnswer,
+    Enqueue,
+    Finish,
+    JobRow,
+    NewRun,
+    NodeTakes,
+    RunKind,
+    RunRecord,
+    SqliteStore,
+)
 
 
 class Trouble(SqliteStore):
@@ -29,9 +40,9 @@ class Trouble(SqliteStore):
         if waiting:
             raise waiting.pop(0)
 
-    async def open_node(self, name: str) -> int:
+    async def open_node(self, name: str, *, takes: NodeTakes | None = None) -> int:
         self._fail("open_node")
-        return await super().open_node(name)
+        return await super().open_node(name, takes=takes)
 
     def lease_end(self, epoch: int) -> float:
         return super().lease_end(epoch) if self.known_end is None else self.known_end

@@ -1,5 +1,5 @@
 -- name: insert_epoch
-INSERT INTO epoch(name, boot_id, lock_file, alive, expires_at, started_at) VALUES (?, ?, ?, 1, ?, ?)
+INSERT INTO epoch(name, boot_id, lock_file, alive, expires_at, started_at, jobs, queues) VALUES (?, ?, ?, 1, ?, ?, ?, ?)
 
 -- name: living
 SELECT epoch, name, boot_id, lock_file, expires_at FROM epoch WHERE alive = 1 ORDER BY epoch

@@ -16,3 +16,6 @@ SELECT job_id FROM job ORDER BY job_id
 
 -- name: done_from_start
 SELECT start, "end", state FROM done WHERE job_id = ? ORDER BY start
+
+-- name: takers
+SELECT jobs, queues FROM epoch WHERE alive = 1
