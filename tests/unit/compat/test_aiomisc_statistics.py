@@ -51,6 +51,7 @@ async def context() -> object:
 async def threads() -> object:
     pool = aiomisc.ThreadPoolExecutor(1)
     await asyncio.wrap_future(pool.submit(int))
+    pool.shutdown()
     return pool
 
 

@@ -14,7 +14,6 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stdout)
     logging.info("%s", choose_start_method())
     Dataflow("f", [Runner(count_to_100), Runner(report)]).start()
-    logging.info("%s", choose_start_method())
 
 
 if __name__ == "__main__":
