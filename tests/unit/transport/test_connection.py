@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -113,10 +113,37 @@ async def test_a_reader_that_lags_bounds_memory_on_both_sides(link: MakeLink) ->
         await writer
 
 
-async def test_a_prepared_message_waits_for_room_too(link: MakeLink) -> None:
+async def test_small_records_wait_for_room_as_well() -> None:
+    async with linked("tcp://127.0.0.1:0", heartbeat=None) as (client, server):
+        most = 0
+
+        async def write() -> None:
+            nonlocal most
+            for number in range(200_000):
+                await client.write_bytes(number.to_bytes(100, "little"))
+                most = max(most, client.link.outbox.unsent_bytes)
+
+        writer = asyncio.create_task(write())
+        await eventually(lambda: client.stats().unsent_bytes > 1 << 18)
+        assert not client.try_write_bytes(b"no room")
+        for number in range(200_000):
+            assert number == int.from_bytes(await server.read_bytes(), "little")
+        await writer
+        assert 1 << 18 < most <= (1 << 18) + 104
+        assert (200_000, 20_000_000) == (client.stats().sent_count, client.stats().sent_bytes)
+
+
+@pytest.mark.parametrize("form", ["prepared", "text", "json"])
+async def test_messages_of_other_forms_wait_for_room_too(link: MakeLink, form: str) -> None:
     async with link(heartbeat=None) as (client, server):
-        await eventually(lambda: not client.try_write_bytes(bytes(100_000)))
-        writing = asyncio.create_task(client.write_prepared(prepare("last")))
+        writes: dict[str, Callable[[], Awaitable[None]]] = {
+            "prepared": lambda: client.write_prepared(prepare("last")),
+            "text": lambda: client.write_text('"last"'),
+            "json": lambda: client.write_json("last"),
+        }
+        while client.try_write_bytes(bytes(100_000)):
+            await asyncio.sleep(0)
+        writing = asyncio.ensure_future(writes[form]())
         reading = asyncio.create_task(_last(server))
         await writing
         assert b'"last"' == await reading
@@ -194,11 +221,16 @@ async def test_a_record_that_is_too_long_closes_the_connection() -> None:
             await client.read_bytes()
 
 
+@pytest.mark.parametrize("is_early", [False, True])
 @pytest.mark.parametrize("size", [1001, 2 << 20])
-async def test_a_callback_is_spared_records_that_are_too_long(size: int) -> None:
-    async with linked("tcp://127.0.0.1:0", max_bytes=1000) as (client, server):
+async def test_a_callback_is_spared_records_that_are_too_long(size: int, is_early: bool) -> None:
+    async with linked("tcp://127.0.0.1:0", max_bytes=1000, heartbeat=None) as (client, server):
+        if is_early:
+            await client.write_bytes(bytes(size))
+            await eventually(lambda: server.link.inbox.unread_bytes)
         server.listen(lambda _: None)
-        await client.write_bytes(bytes(size))
+        if not is_early:
+            await client.write_bytes(bytes(size))
         await server.wait_closed()
         with pytest.raises(FrameTooLargeError):
             await server.read_bytes()
