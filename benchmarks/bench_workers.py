@@ -148,8 +148,7 @@ async def main(quick: bool) -> list[dict[str, object]]:
             many.subjects[name] = in_flight(call, count)
             large.subjects[name] = echoes(call, count // 10)
         measures = [measure for case in (one, many, large) for measure in await run_case(case, rounds)]
-    few = 5 if quick else 20
-    return [*measures, *await recoveries(10 if quick else 50), *await starts(few)]
+    return [*measures, *await recoveries(10 if quick else 50), *await starts(2 if quick else 20)]
 
 
 if __name__ == "__main__":
