@@ -1,14 +1,18 @@
 """Workers that are tasks end as processes do: with a code, or killed."""
 
 import asyncio
+import signal
 import threading
 
 import pytest
-from tests.unit.dataflow.support_flows import count_to_100
+from tests.unit.dataflow.support_flows import count_forever, count_to_100
 
 from mainspring.base import Backoff
 from mainspring.dataflow import Dataflow, Process, Runner, StageFailedError
-from mainspring.dataflow._launch import choose_start_method
+from mainspring.dataflow._control import control_pair
+from mainspring.dataflow._launch import choose_start_method, launch_process
+from mainspring.dataflow._plan import WorkerPlan
+from mainspring.errors import InvalidArgumentError
 
 
 async def test_a_task_that_fails_is_logged_and_restarted(caplog: pytest.LogCaptureFixture) -> None:
@@ -31,6 +35,28 @@ async def test_a_task_that_does_not_end_is_cancelled(caplog: pytest.LogCaptureFi
     async with Dataflow("f", [Runner(count_to_100), Runner(stuck)], mode="inline", stop_timeout=0.05):
         await began.wait()
     assert "killed: 0.0, 1.0" in caplog.text
+
+
+def plan_of(stage: Runner) -> WorkerPlan:
+    return WorkerPlan(
+        flow="f", stage=stage, level=0, index=0, following=None, delivery="at-least-once", dead_letter=None
+    )
+
+
+async def test_a_process_keeps_a_line_open_until_it_has_ended() -> None:
+    ours, theirs = control_pair()
+    with ours, theirs:
+        child = await launch_process(plan_of(Runner(count_forever)), theirs, strangers=[], start_method="forkserver")
+        assert 1 == len(child.descriptors)
+        child.kill()
+        assert -signal.SIGKILL == await child.wait()
+        assert [] == child.descriptors
+
+
+async def test_a_process_that_cannot_be_started_leaves_no_line_open() -> None:
+    ours, theirs = control_pair()
+    with ours, theirs, pytest.raises(InvalidArgumentError, match="start_method"):
+        await launch_process(plan_of(Runner(count_forever)), theirs, strangers=[], start_method="by magic")
 
 
 def test_no_fork_beside_a_thread() -> None:
