@@ -147,7 +147,7 @@ class Leases:
 
     async def _take(self, name: str, *, wait: bool) -> LeaseRow:
         while True:
-            row = await self._ask(name)
+            row = await self._ask(name, wait=wait)
             if row is not None and row.epoch == self._node.epoch:
                 return row
             if row is not None:  # the node took a new epoch meanwhile
@@ -157,12 +157,14 @@ class Leases:
                 raise LeaseTakenError(lease=name, node=await self._holder_of(name))
             await self._pause()
 
-    async def _ask(self, name: str) -> LeaseRow | None:
+    async def _ask(self, name: str, *, wait: bool) -> LeaseRow | None:
         """Return the row of this process, None while somebody else has the lease."""
         command = TakeLease(lease=name, holder=new_id(), epoch=self._node.epoch)
         try:
             row = await self._store.take_lease(command)
         except LeaseLostError:  # the node is about to take another epoch
+            if not wait:
+                raise
             return None
         except BaseException:
             _ = self._start_drop(name, command.holder)  # it may have been taken all the same

@@ -1,6 +1,7 @@
 """Who holds a lease is alone with it, until it is given back or cannot be kept."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from mainspring.errors import (
     StoreBusyError,
 )
 from mainspring.jobs import HeldLease, JobApp, Lease
+from mainspring.jobs.engine._leases import _Guard
 from mainspring.jobs.stores import LeaseRow, MemoryData, MemoryStore, TakeLease
 
 
@@ -102,11 +104,12 @@ async def test_who_is_cancelled_gives_its_lease_back() -> None:
 
 
 class Trouble(MemoryStore):
-    """A store whose next calls about leases fail after they were done."""
+    """A store whose next calls about leases fail after they were done, or are answered when the epoch has ended."""
 
     def __init__(self, data: MemoryData) -> None:
         super().__init__(data)
         self.failures: dict[str, int] = {}
+        self.in_between: Callable[[], Awaitable[None]] | None = None
 
     def _fail(self, call: str) -> None:
         if self.failures.get(call, 0):
@@ -116,6 +119,9 @@ class Trouble(MemoryStore):
     async def take_lease(self, command: TakeLease) -> LeaseRow:
         row = await super().take_lease(command)
         self._fail("take")
+        work, self.in_between = self.in_between, None
+        if work is not None:
+            await work()
         return row
 
     async def drop_lease(self, lease: str, holder: str) -> None:
@@ -191,3 +197,81 @@ async def test_an_app_that_closes_cancels_who_still_holds_a_lease(tmp_path: Path
 
     await eventually(ended)
     assert ["lost"] == result
+
+
+async def test_a_node_without_an_epoch_waits_for_its_next_one() -> None:
+    app, _ = two_apps()
+    async with running(app):
+        opened = await app.open()
+        await app.store.close_node(opened.node.epoch)
+        with pytest.raises(LeaseLostError):
+            async with app.lease("mail", wait=False):
+                pass
+        async with app.lease("mail") as held:
+            assert held.fence > 0
+
+
+async def test_a_lease_of_an_epoch_that_is_over_is_not_had() -> None:
+    store = Trouble(MemoryData())
+    app = JobApp("trouble", store=store, poll_interval=0.02)
+    async with running(app):
+        opened = await app.open()
+        first = opened.node.epoch
+
+        async def another_epoch() -> None:
+            await store.close_node(first)
+
+            async def taken() -> bool:
+                return opened.node.epoch != first
+
+            await eventually(taken)
+
+        store.in_between = another_epoch
+
+        async def hold() -> None:
+            async with app.lease("mail"):
+                (row,) = await store.leases()
+                assert opened.node.epoch == row.epoch
+                opened.leases.lost()
+                opened.leases.lost()  # whoever says it how often: it is one cancellation
+                await asyncio.Event().wait()
+
+        with pytest.raises(LeaseLostError):
+            await hold()
+        current = asyncio.current_task()
+        assert current is not None
+        assert 0 == current.cancelling()
+
+
+async def test_a_store_in_trouble_does_not_keep_an_app_from_closing() -> None:
+    store = Trouble(MemoryData())
+    app = JobApp("trouble", store=store, poll_interval=0.02)
+    async with running(app):
+        opened = await app.open()
+        store.failures = {"drop": 10**9}
+        holder = asyncio.create_task(pass_through(app))
+
+        async def giving_back() -> bool:
+            return store.failures["drop"] < 10**9
+
+        await eventually(giving_back)
+        assert opened.node.epoch > 0
+    await holder
+
+
+async def pass_through(app: JobApp) -> None:
+    async with app.lease("mail"):
+        pass
+
+
+async def test_a_lease_is_held_by_a_task() -> None:
+    done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def outside_of_tasks() -> None:
+        try:
+            _Guard(1)
+        except MisuseError as error:
+            done.set_result(str(error))
+
+    asyncio.get_running_loop().call_soon(outside_of_tasks)
+    assert "held by a task" in await done
