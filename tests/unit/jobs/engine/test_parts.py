@@ -1,5 +1,6 @@
 """What an open app shares with the program around it, and what it closes itself."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,6 +9,7 @@ import pytest
 from tests.unit.jobs.engine.support_engine import make_app, running
 
 from mainspring.jobs import JobApp
+from mainspring.resilience import PoolBase
 from mainspring.runtime import Resource, Service, entrypoint, resource
 
 
@@ -122,3 +124,64 @@ async def test_an_app_on_its_own_closes_its_own_resources(tmp_path: Path, events
         await app.run_job("table")
         await app.stop()
         assert events == ["pool made", "table made", "table closed", "pool closed"]
+
+
+class Connections(PoolBase[object]):
+    """A pool that counts what is in use."""
+
+    def __init__(self) -> None:
+        super().__init__(maxsize=50)
+        self.in_use = self.most = 0
+
+    async def _create_instance(self) -> object:
+        return object()
+
+    async def _destroy_instance(self, instance: object) -> None: ...
+
+    async def _check_instance(self, instance: object) -> bool:
+        return True
+
+
+async def test_thousands_of_runs_over_a_pool_never_hold_more_than_it_has() -> None:
+    app, pool = JobApp("many", store="memory"), Connections()
+
+    @app.job("use", resources={"connection": pool})
+    async def use(connection: object) -> None:
+        pool.in_use += 1
+        pool.most = max(pool.most, pool.in_use)
+        await asyncio.sleep(0)
+        pool.in_use -= 1
+
+    async with running(app):
+        results = await asyncio.gather(*(app.run_job(use) for _ in range(5000)))
+    assert all(result.ok for result in results)
+    assert 50 == pool.most
+    await pool.close()
+
+
+async def test_an_error_on_the_way_out_of_a_resource_is_part_of_the_record(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+
+    @resource(scope="run")
+    async def broken() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            raise OSError("cannot give it back")
+
+    @app.job("works", resources={"thing": broken})
+    async def works(thing: int) -> int:
+        return thing
+
+    @app.job("fails", resources={"thing": broken})
+    async def fails(thing: int) -> None:
+        raise ValueError("the handler's own")
+
+    async with running(app):
+        worked, failed = await app.run_job(works), await app.run_job(fails)
+        record = await app.run(failed.run_id)
+    assert not worked.ok
+    assert "cannot give it back" in (worked.error or "")
+    assert (failed.error or "").startswith("ValueError: the handler's own")
+    assert record is not None
+    assert "cannot give it back" in f"{failed.error}{record.error_detail}"
