@@ -5,12 +5,17 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mainspring.base import _random
 
 # Read when gRPC is loaded. Its fork handlers open a descriptor in the parent, which looks like a leak of the test
 # that forked, and no child of a test uses gRPC of its parent.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+
+# How long an example takes says how loaded the machine is, and nothing about what is tested.
+settings.register_profile("suite", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 @pytest.fixture(autouse=True)
