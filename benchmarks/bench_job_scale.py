@@ -36,6 +36,7 @@ PERIOD: Final = {False: 60.0, True: 12.0}
 RUNS: Final = {False: 100_000, True: 20_000}
 WAITING: Final = {False: 1_000_000, True: 100_000}
 FEW: Final = 1_000
+CLAIMS: Final = 200
 PAGE = os.sysconf("SC_PAGE_SIZE")
 Row = dict[str, object]
 Child = Callable[[Path, bool], Coroutine[Any, Any, dict[str, float]]]
@@ -122,16 +123,20 @@ async def enqueued(folder: Path, quick: bool) -> dict[str, float]:
 
 
 async def claims(folder: Path, quick: bool) -> dict[str, float]:
-    """Claim from few waiting runs, then from many."""
-    store = SqliteStore(folder / "jobs.db", durability="process")
-    await store.open()
-    epoch = await store.open_node("bench")
-    await fill(store, FEW)
-    at_few = await claiming(store, epoch)
-    await fill(store, WAITING[quick] - FEW)
-    at_many = await claiming(store, epoch)
-    await store.close()
-    return {"few": at_few, "many": at_many, "ratio": at_many / at_few}
+    """Claim from few waiting runs and from many, in turn."""
+    stores = [SqliteStore(folder / f"{name}.db", durability="process") for name in ("few", "many")]
+    for store, count in zip(stores, (FEW, WAITING[quick]), strict=True):
+        await store.open()
+        await fill(store, count)
+    epochs = [await store.open_node("bench") for store in stores]
+    found: tuple[list[float], list[float]] = ([], [])
+    for _ in range(CLAIMS):
+        for store, epoch, seconds in zip(stores, epochs, found, strict=True):
+            seconds.append(await claiming(store, epoch))
+    for store in stores:
+        await store.close()
+    few, many = map(statistics.median, found)
+    return {"few": few, "many": many, "ratio": many / few}
 
 
 async def fill(store: JobStore, count: int) -> None:
@@ -146,16 +151,14 @@ def new_run(store: JobStore, number: int) -> NewRun:
 
 
 async def claiming(store: JobStore, epoch: int) -> float:
-    """Return the median seconds of a claim of ten runs; as many are enqueued again."""
+    """Return the seconds of a claim of ten runs; as many are enqueued again."""
     command = Claim(epoch=epoch, limit=10, jobs=frozenset(f"job-{number}" for number in range(20)))
-    found: list[float] = []
-    for _ in range(200):
-        began = time.perf_counter()
-        answer = await store.claim(command)
-        found.append(time.perf_counter() - began)
-        await asyncio.gather(*(store.finish(ended(record)) for record in answer.runs))
-        await fill(store, len(answer.runs))
-    return statistics.median(found)
+    began = time.perf_counter()
+    answer = await store.claim(command)
+    seconds = time.perf_counter() - began
+    await asyncio.gather(*(store.finish(ended(record)) for record in answer.runs))
+    await fill(store, len(answer.runs))
+    return seconds
 
 
 def ended(record: RunRecord) -> Finish:

@@ -99,6 +99,9 @@ async def ours_bulk(level: Level, runs: int) -> Sample:
             new = [NewRun(run_id=new_id(), job_id="noop", kind=RunKind.MANUAL, available_at=now) for _ in range(BULK)]
             await store.enqueue_many([Enqueue(run=run) for run in new])
             node.wake()
+        await _until(
+            lambda: app.metrics.ended_count == runs + 1
+        )  # as with PgQueuer: asked of the process, then of the store
         await _until_none(lambda: _missing(store, runs + 1))
         return watch.sample(runs)
 
@@ -242,6 +245,47 @@ async def pgqueuer(address: str, runs: int, singles: int) -> Sample:
         await enqueuer.enqueue("noop", None)
         await _grown(started, runs + 1 + number)
         sample.delays.append(started[-1] - called)
+    manager.shutdown.set()
+    await running
+    await enqueuer.uninstall()
+    for connection in connections:
+        await connection.close()
+    return sample
+
+
+async def pgqueuer_singly(address: str, runs: int) -> Sample:
+    """PgQueuer with the work of `ours`: 200 callers, each of whom enqueues one and waits for its handler.
+
+    All of them have been recorded at the end; a caller does not wait for that, as ours do.
+    """
+    connect: Any = import_module("asyncpg").connect
+    package: Any = import_module("pgqueuer")
+    connections = [await connect(address), await connect(address)]
+    enqueuer, taker = (package.Queries(package.AsyncpgDriver(one)) for one in connections)
+    manager = package.QueueManager(taker)
+    await enqueuer.install()
+    handled: dict[object, asyncio.Future[None]] = {}  # by job; the handler may come before its caller or after
+
+    def of(job_id: object) -> "asyncio.Future[None]":
+        return handled.setdefault(job_id, asyncio.get_running_loop().create_future())
+
+    @manager.entrypoint("noop")  # type: ignore[untyped-decorator]  # a rival without types
+    async def noop(job: Any) -> None:
+        of(job.id).set_result(None)
+
+    async def caller(turns: Iterator[int]) -> None:
+        for _ in turns:
+            (job_id,) = await enqueuer.enqueue("noop", None)
+            await of(job_id)
+            del handled[job_id]
+
+    running = asyncio.create_task(manager.run(dequeue_timeout=timedelta(seconds=1), batch_size=100))
+    await caller(iter(range(1)))
+    turns = iter(range(runs))
+    watch = Watch()
+    await asyncio.gather(*(caller(turns) for _ in range(IN_FLIGHT)))
+    await _until_none(enqueuer.queue_size)
+    sample = watch.sample(runs)
     manager.shutdown.set()
     await running
     await enqueuer.uninstall()
