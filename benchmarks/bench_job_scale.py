@@ -25,7 +25,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from mainspring.base import new_id
+from mainspring.base import current_random, new_id
 from mainspring.jobs import JobApp
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import Claim, Enqueue, Finish, JobStore, NewRun, RunKind, RunRecord, SqliteStore
@@ -222,6 +222,7 @@ def killed(*, waiting: bool) -> float:
         heir = start("node", folder, quick=False) if waiting else None
         if heir is not None:
             lines(heir, 1)
+            time.sleep(current_random().uniform(0.5, 2.5))  # at any moment between two heartbeats
         at = time.time()
         first.send_signal(signal.SIGKILL)
         first.communicate()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from tests.unit.jobs.engine.support_engine import make_app, running
+from tests.unit.jobs.engine.support_engine import eventually, make_app, running
 
 from mainspring.jobs import JobApp
 from mainspring.resilience import PoolBase
@@ -185,3 +185,28 @@ async def test_an_error_on_the_way_out_of_a_resource_is_part_of_the_record(tmp_p
     assert (failed.error or "").startswith("ValueError: the handler's own")
     assert record is not None
     assert "cannot give it back" in f"{failed.error}{record.error_detail}"
+
+
+async def test_a_call_with_the_key_of_a_run_that_still_runs_waits_for_its_end(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    began, goes_on = asyncio.Event(), asyncio.Event()
+
+    @app.job("slow")
+    async def slow() -> str:
+        began.set()
+        await goes_on.wait()
+        return "done"
+
+    async with running(app):
+        waiters = (await app.open()).waiters
+        calls = [asyncio.create_task(app.run_job("slow", idempotency_key="once"))]
+        await began.wait()
+        calls.append(asyncio.create_task(app.run_job("slow", idempotency_key="once")))
+
+        async def both_wait() -> bool:
+            return [2] == [len(futures) for futures in waiters._futures.values()]
+
+        await eventually(both_wait)
+        goes_on.set()
+        first, second = await asyncio.gather(*calls)
+        assert (first.run_id, "done") == (second.run_id, second.value)
