@@ -1,14 +1,15 @@
 """A connection to a NATS server says clearly why it cannot be used, and stores a message once."""
 
 import asyncio
+import sys
 from pathlib import Path
 
 import pytest
 
 from mainspring.base import new_id
-from mainspring.dataflow import JetStream
+from mainspring.dataflow import Dataflow, Edge, JetStream, Process, Runner
 from mainspring.dataflow.nats import NatsSession
-from mainspring.errors import EdgeUnavailableError
+from mainspring.errors import EdgeUnavailableError, MissingExtraError
 from mainspring.testing import NatsServer
 
 pytestmark = pytest.mark.extras
@@ -27,6 +28,18 @@ async def test_a_server_that_is_away_is_named_without_its_password(unused_port: 
     await session.close()
     assert "secret" not in str(e.value)
     assert "nats-server -js" in (e.value.hint or "")
+
+
+async def test_without_the_extra_a_dataflow_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    def source(p: Process) -> list[int]:
+        return [1]
+
+    def take(p: Process, numbers: list[int]) -> None: ...
+
+    monkeypatch.setitem(sys.modules, "nats", None)
+    stages = [Runner(source), Runner(take, edge=Edge(via=JetStream(stream="a")))]
+    with pytest.raises(MissingExtraError, match=r"mainspring\[nats\]"):
+        await Dataflow("f", stages).run()
 
 
 async def test_a_server_that_does_not_let_us_in_is_an_error(tmp_path: Path) -> None:
