@@ -1,5 +1,6 @@
 """Who may import what from outside: third parties only in adapter files, processes only in concurrency."""
 
+import ast
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,10 @@ ROOM_LIBRARIES = {
 }
 CHILDREN = {"concurrent", "multiprocessing"}
 STARTS_CHILDREN = {"concurrency", "compat"}
+# The demo uses what a user has: the doors, without the names that they keep for the house.
+STARTS_PROGRAMS = STARTS_CHILDREN | {"demo"}
+STARTERS = {"Popen", "call", "check_call", "check_output", "create_subprocess_exec", "create_subprocess_shell", "run"}
+STARTERS_OF = {"subprocess", "asyncio"}
 
 
 def third_party_complaints(modules: Sequence[Module]) -> list[str]:
@@ -46,12 +51,33 @@ def children_complaints(modules: Sequence[Module]) -> list[str]:
     ]
 
 
+def program_complaints(modules: Sequence[Module]) -> list[str]:
+    """Return each call of subprocess, or of asyncio's, that starts a program outside concurrency."""
+    return [
+        f"{module.path}:{node.lineno}: {found} starts a process: use open_program or start_program of concurrency"
+        for module in modules
+        if module.room not in STARTS_PROGRAMS
+        for node in ast.walk(ast.parse(module.text))
+        if isinstance(node, ast.Call) and (found := _starter(node.func)) is not None
+    ]
+
+
+def _starter(function: ast.expr) -> str | None:
+    if not isinstance(function, ast.Attribute) or not isinstance(function.value, ast.Name):
+        return None
+    found = f"{function.value.id}.{function.attr}"
+    starts = function.value.id in STARTERS_OF and function.attr in STARTERS and found != "asyncio.run"
+    return found if starts else None
+
+
 def test_third_parties_are_imported_in_adapters_only() -> None:
     assert [] == third_party_complaints(read_modules())
 
 
 def test_processes_are_started_by_concurrency_only() -> None:
-    assert [] == children_complaints(read_modules())
+    modules = read_modules()
+    assert [] == children_complaints(modules)
+    assert [] == program_complaints(modules)
 
 
 def test_the_rules_can_fail(tmp_path: Path) -> None:
@@ -61,6 +87,8 @@ def test_the_rules_can_fail(tmp_path: Path) -> None:
         "cli/_a.py": "import typer\nimport pandas\n",
         "jobs/_a.py": "from concurrent.futures import Executor\n",
         "concurrency/_a.py": "import multiprocessing\n",
+        "tools/_a.py": "async def f():\n    subprocess.run(['a'])\n    await asyncio.create_subprocess_exec('a')\n",
+        "cli/_b.py": "asyncio.run(main())\n",
     }
     modules = plant(tmp_path, files)
     third, children = third_party_complaints(modules), children_complaints(modules)
@@ -68,3 +96,4 @@ def test_the_rules_can_fail(tmp_path: Path) -> None:
         one.rsplit("/", 1)[-1].split(" is imported")[0] for one in third
     ]
     assert 1 == len(children)
+    assert [2, 3] == [int(one.split(":")[1]) for one in program_complaints(modules)]

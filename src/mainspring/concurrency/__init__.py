@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mainspring.concurrency._periodic import PeriodicCallback as PeriodicCallback
     from mainspring.concurrency._process_pool import ProcessPoolExecutor as ProcessPoolExecutor
     from mainspring.concurrency._process_pool import ProcessPoolStatistic as ProcessPoolStatistic
+    from mainspring.concurrency._program import open_program as open_program
+    from mainspring.concurrency._program import start_program as start_program
     from mainspring.concurrency._recurring import RecurringCallback as RecurringCallback
     from mainspring.concurrency._select import SelectResult as SelectResult
     from mainspring.concurrency._select import select as select
@@ -142,5 +144,6 @@ else:
             ),
             "_child_main": ("Descriptor",),
             "_fork_server": ("start_child_infrastructure",),
+            "_program": ("open_program", "start_program"),
         },
     )

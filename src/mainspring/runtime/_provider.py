@@ -47,8 +47,9 @@ def recipe_of(provider: Provider) -> Recipe:
         return Recipe(name, mark.scope if mark else "app", _as_manager(factory), factory)
     if isinstance(provider, Resource):
         return Recipe(_label(type(provider)), "app", lambda: provider, None)
-    hold: Callable[..., Any] | None = getattr(provider, "__resource__", None)  # Any: an async context manager
-    return Recipe(_label(type(provider)), "app", hold, None)
+    # Of the class, as other special methods: a proxy may answer for any name.
+    hold: Callable[..., Any] | None = getattr(type(provider), "__resource__", None)  # Any: an async context manager
+    return Recipe(_label(type(provider)), "app", hold and partial(hold, provider), None)
 
 
 def _label(kind: type) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Final, cast  # Any: what the child says
 
 from mainspring.base import current_clock, decode_json, encode_json, make_private_folder, new_id
+from mainspring.concurrency import open_program
 from mainspring.errors import MissingExtraError, StoreOpenError
 
 _START_SECONDS: Final = 60.0
@@ -52,6 +53,7 @@ class EngineProcess:
         Raises:
             StoreOpenError: the folder cannot be used, or another process has it.
             MissingExtraError: the engine is not installed.
+            ChildStartError: the system has no process, memory or descriptor left.
         """
         if self.alive:
             return
@@ -60,7 +62,7 @@ class EngineProcess:
                 raise MissingExtraError(feature="an embedded ClickHouse engine", module=module, extra="chdb")
         self.stop()
         make_private_folder(self.path)
-        self._process = subprocess.Popen(
+        self._process = open_program(
             [sys.executable, "-c", _CODE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Self
 
+from mainspring.concurrency import start_program
 from mainspring.errors import ClosedError, NeverHappenedError
 
 _KEPT_LINES: Final = 1000
@@ -60,7 +61,7 @@ class PythonChild:
 
     async def __aenter__(self) -> Self:
         paths = os.pathsep.join(path for path in sys.path if path)
-        self._process = await asyncio.create_subprocess_exec(
+        self._process = await start_program(
             sys.executable,
             "-u",
             *self._arguments,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final, Self
 
 from mainspring.base import current_clock
+from mainspring.concurrency import open_program
 from mainspring.errors import ChildStartError
 
 _START_SECONDS: Final = 30.0
@@ -90,7 +91,7 @@ class LocalServer(ABC):
             self._process.send_signal(number)
 
     def _starts(self, program: str) -> bool:
-        self._process = subprocess.Popen(
+        self._process = open_program(
             [program, *self._arguments(), *self._options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
