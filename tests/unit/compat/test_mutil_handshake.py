@@ -233,9 +233,33 @@ async def test_what_is_unsafe_is_refused_here_too() -> None:
         await aioserver.ClientTCP(authKey=KEY, host="192.0.2.1", port=1, olderHandshake=True).connect()
 
 
-async def test_a_cancelled_server_leaves_the_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_closing_server_ends_handlers_and_exchanges(monkeypatch: pytest.MonkeyPatch) -> None:
+    started, hanging, failures = asyncio.Event(), asyncio.Event(), list[object]()
+
+    async def hang(cxn: aioserver.PickleCxn) -> None:
+        started.set()
+        await hanging.wait()
+
+    server = aioserver.ServerTCP(hang, authKey=KEY, olderHandshake=True)
+    await server.listen()
+    client = aioserver.ClientTCP(authKey=KEY, port=_port(server), olderHandshake=True)
+    await client.connect()
+    await started.wait()
+    monkeypatch.setattr(_older_handshake, "_SECONDS", 0.1)
+    # Before 3.12 the streams of asyncio trip over a task that was cancelled, and say so.
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context.get("exception")))
+    await server.shutdown()
+    assert all(isinstance(one, asyncio.CancelledError) for one in failures)
+    await client.close()
+
+
+async def test_a_closing_server_leaves_the_exchange() -> None:
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
     server = aioserver.ServerTCP(_echo, authKey=KEY, olderHandshake=True)
     await server.listen()
+    client = aioserver.ClientTCP(authKey=KEY, port=_port(server), olderHandshake=True)
+    await client.connect()
     peer = OlderPeer(await asyncio.open_connection("127.0.0.1", _port(server)))
     assert await peer.challenge()
     await peer.reader.readexactly(139)
@@ -244,3 +268,7 @@ async def test_a_cancelled_server_leaves_the_exchange(monkeypatch: pytest.Monkey
         await peer.reader.readexactly(1)
     await _gone(peer.writer)
     assert set() == _older_handshake._asked
+    assert client.cxn is not None
+    assert await client.cxn.readBytes() is None
+    await client.close()
+    assert [] == failures

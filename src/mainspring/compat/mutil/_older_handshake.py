@@ -13,6 +13,7 @@ mainspring speaks its own handshake, and this one has to be asked for, on loopba
 
 import asyncio
 import contextlib
+import functools
 import hmac
 import logging
 import secrets
@@ -140,7 +141,7 @@ class OlderServer:
         self._key = key
         self._options = options
         self._server: asyncio.Server | None = None
-        self._serving: set[asyncio.Task[Any]] = set()
+        self._serving: dict[asyncio.Task[Any], Callable[[], object]] = {}  # and how to end each
 
     @property
     def address(self) -> str | None:
@@ -153,33 +154,41 @@ class OlderServer:
         self._server = await self._listen(self._accept)
 
     async def close(self) -> None:
-        """Listen no more; end all connections."""
+        """Listen no more; handlers that read hear that it is the end, and those that go on are cancelled."""
         if self._server is None:
             return
         self._server.close()
-        for task in self._serving:
+        for end in list(self._serving.values()):
+            end()
+        await self._until_served()
+        for task in list(self._serving):
             task.cancel()
-        if self._serving:
-            await asyncio.wait(self._serving, timeout=_SECONDS)
+        await self._until_served()
         with contextlib.suppress(TimeoutError):  # before 3.12.1 it may wait for what is gone
             async with timeout(_SECONDS):
                 await self._server.wait_closed()
+
+    async def _until_served(self) -> None:
+        if self._serving:
+            await asyncio.wait(list(self._serving), timeout=_SECONDS)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is None or len(self._serving) >= _MOST_CONNECTIONS:
             writer.transport.abort()
             return
-        self._serving.add(task)
+        self._serving[task] = writer.transport.abort
         try:
             connection = await self._admit(reader, writer)
             if connection is not None:
+                closing = ConnectionClosedError(what="the server", reason="it is closing", is_clean=True)
+                self._serving[task] = functools.partial(connection.link.inbox.end, closing)
                 async with connection:
                     await self._handler(connection)
         except (ConnectionClosedError, ClosedError) as error:
             log.debug("%s: %s", _peer(writer), error)
         finally:
-            self._serving.discard(task)
+            del self._serving[task]
 
     async def _admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Connection | None:
         try:
