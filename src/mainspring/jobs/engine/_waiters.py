@@ -46,6 +46,7 @@ class Waiters:
             looking = keep_doing(self._look, self._wake, what="look for ended runs")
             self._poll = asyncio.create_task(looking, name="mainspring-waiters")
         elif look:
+            self._looks = True
             self._wake.set()
 
     def forget(self, run_id: str, future: "asyncio.Future[Any]") -> None:

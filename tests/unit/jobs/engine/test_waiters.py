@@ -88,3 +88,15 @@ async def test_one_of_two_waiters_may_give_up(tmp_path: Path) -> None:
         waiters.ended(record)
         assert await second == record
         await waiters.close()
+
+
+async def test_who_asks_for_a_look_gets_one_at_once_beside_others_who_do_not(tmp_path: Path) -> None:
+    async with running(_app(tmp_path)) as app:
+        run_id = await _ended_run(app)
+        waiters = Waiters(app.store, poll_interval=600)
+        for _ in range(2):  # before the first look, and between two of them
+            other = asyncio.create_task(waiters.wait("never"))
+            asked = asyncio.create_task(waiters.wait(run_id, look=True))
+            assert (await asked).run_id == run_id
+            other.cancel()
+        await waiters.close()
