@@ -3,10 +3,12 @@
 import asyncio
 import json
 import signal
+import ssl
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any  # Any: what another library makes
 
 import pytest
 
@@ -16,6 +18,7 @@ from tests.unit.transport.support_feed import Client, Feed
 
 from mainspring.cli import run_command_line
 from mainspring.testing import eventually
+from mainspring.transport import connect
 
 pytestmark = pytest.mark.extras
 
@@ -57,6 +60,25 @@ async def test_it_says_what_it_does_and_takes_tokens_from_a_file(tmp_path: Path)
         client = await Client.dial(address)
         assert "accepted" in await client.say({"token": "a token of enough characters"})
         await client.close()
+
+
+async def test_it_serves_with_a_certificate(tmp_path: Path) -> None:
+    import trustme
+
+    authority: Any = trustme.CA()  # Any: it speaks of another TLS library as well
+    pem, context = tmp_path / "certificate.pem", ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(pem))
+    authority.configure_trust(context)
+    argv = ("--json", "--listen", "wss://127.0.0.1:0", "--certificate", str(pem))
+    async with Feed() as feed, _program(*argv, feed.address) as (_, first):
+        address = json.loads(first)["listen"]
+        assert address.startswith("wss://")
+        async with connect(address, auth_key=None, ssl=context) as client:
+            await client.write_json({"subscribe:all": True})
+            assert {"subscribe:all": True} == await client.read_json()
+            await eventually(lambda: feed.connections)
+            await feed.send("x")
+            assert "x" == await client.read_json()
 
 
 @pytest.mark.parametrize(
