@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mainspring.base import Backoff, new_id
-from mainspring.dataflow import BuriedMessage, Dataflow, Edge, EdgeUnavailableError, JetStream, Process, Runner
+from mainspring.dataflow import BuriedMessage, Dataflow, Edge, EdgeUnavailableError, JetStream, Process, Runner, nats
 from mainspring.dataflow.nats import NatsSession
 from mainspring.testing import NatsServer, eventually
 
@@ -155,6 +155,23 @@ async def test_a_server_that_was_killed_is_waited_for(tmp_path: Path) -> None:
             await eventually(lambda: numbers.written > 500, within=30.0)
             server.kill()
             server.start()
+            await flow.wait()
+    assert set(range(6000)) == set(numbers.numbers())
+    assert in_order(numbers.numbers())
+
+
+async def test_a_server_that_hangs_is_left_and_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(nats, "_PING_INTERVAL", 0.3)
+    monkeypatch.setattr(nats, "_CONNECT_TIMEOUT", 1.0)
+    with NatsServer(tmp_path / "nats") as server:
+        numbers = Numbers(tmp_path / "numbers", 6000)
+        async with numbers.flow(server.url, mode="inline") as flow:
+            await eventually(lambda: numbers.written > 100, within=30.0)
+            server.pause()
+            await eventually(lambda: "cannot be used: TimeoutError;" in caplog.text, within=30.0)
+            server.resume()
             await flow.wait()
     assert set(range(6000)) == set(numbers.numbers())
     assert in_order(numbers.numbers())

@@ -26,7 +26,8 @@ class Dataflow:
     """A topology of processes: each stage's workers take messages from the stage before and send them on.
 
     Nothing runs before `start()` or `async with`. A worker that dies is restarted; with "at-least-once" what it
-    was not done with is sent again, so a message may be seen twice but is never lost between two stages.
+    was not done with is sent again, so a message may be seen twice but is never lost between two stages. Edges with
+    `via=JetStream(...)` travel over a NATS server, and `part()` runs some of the stages here and the rest elsewhere.
 
     Args:
         name: in logs, statistics and process names.

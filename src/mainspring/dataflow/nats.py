@@ -201,4 +201,4 @@ class NatsSession:
         try:
             yield
         except (self._errors.Error, OSError, TimeoutError) as error:
-            raise self.unavailable(f"{type(error).__name__}: {error}") from error
+            raise self.unavailable(f"{type(error).__name__}: {error}".removesuffix(": ")) from error
