@@ -54,13 +54,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _checked(slots: int, queues: Sequence[str]) -> int:
-    """Return the slots, if they and the queues can be."""
-    if slots < 1:
+def _check(slots: int | None, queues: Sequence[str] | None) -> None:
+    """Refuse slots and queues that cannot be; None is what the settings say."""
+    if slots is not None and slots < 1:
         raise InvalidArgumentError(argument="slots", value=slots, expected="an int >= 1")
-    if isinstance(queues, str) or not queues or not all(queues):
+    if queues is not None and (isinstance(queues, str) or not queues or not all(queues)):
         raise InvalidArgumentError(argument="queues", value=queues, expected="one or more names of queues")
-    return slots
 
 
 def _checked_patience(**limits: float) -> None:
@@ -82,10 +81,10 @@ class JobApp(Steering, FollowUps, Sight, Service):
             `MAINSPRING_STORE`, else `store` of the settings, else `mainspring.db` in the state directory
             (`MAINSPRING_STATE_DIR`, default `./.mainspring`).
         durability: what an answered call survives: "memory", "process" (kill -9), "disk" (a power cut).
-        slots: handlers that may run at once.
+        slots: handlers that may run at once; by default `slots` of the settings, else 10 000.
         live_reserve: slots among them that backfills leave to other runs; by default a tenth of them, and at
             least one if there are two. They also leave a thread and a worker process, where there are more.
-        queues: the queues whose runs this app takes.
+        queues: the queues whose runs this app takes; by default `queues` of the settings, else "default".
         poll_interval: seconds between looks at what other processes changed, > 0.
         drain_timeout: seconds that running handlers get at shutdown before their runs are handed back.
         cancel_grace: seconds that a handler may take to stop: a thread is then left, a worker process killed.
@@ -107,9 +106,9 @@ class JobApp(Steering, FollowUps, Sight, Service):
         *,
         store: "JobStore | str | Path | None" = None,
         durability: "Durability" = "disk",
-        slots: int = 10_000,
+        slots: int | None = None,
         live_reserve: int | None = None,
-        queues: Sequence[str] = ("default",),
+        queues: Sequence[str] | None = None,
         poll_interval: float = 2.0,
         drain_timeout: float = 10.0,
         cancel_grace: float = 5.0,
@@ -136,9 +135,10 @@ class JobApp(Steering, FollowUps, Sight, Service):
         self._spool_bytes = spool_bytes
         self._memory: MemoryData | None = None  # for store="memory": what was kept is there at the next opening
         self._durability: Durability = durability
-        self._slots, self._queues, self._poll_interval = _checked(slots, queues), tuple(queues), poll_interval
+        _check(slots, queues)
+        self._slots, self._queues, self._poll_interval = slots, queues, poll_interval
         self._live_reserve = live_reserve
-        if live_reserve is not None and not 0 <= live_reserve < slots:
+        if live_reserve is not None and not 0 <= live_reserve < (slots or live_reserve + 1):
             raise InvalidArgumentError(argument="live_reserve", value=live_reserve, expected="from 0 to slots - 1")
         self._drain_timeout, self._cancel_grace, self._schedule = drain_timeout, cancel_grace, schedule
         self._settings = SettingsSource(settings, interval=poll_interval)
@@ -162,9 +162,9 @@ class JobApp(Steering, FollowUps, Sight, Service):
         """
         if self._open is not None:
             raise MisuseError(what="a JobApp", problem="is adjusted before it is opened", hint="close it first")
-        self._slots = _checked(self._slots if slots is None else slots, self._queues if queues is None else queues)
-        if queues is not None:
-            self._queues = tuple(queues)
+        _check(slots, queues)
+        self._slots = self._slots if slots is None else slots
+        self._queues = self._queues if queues is None else queues
         if store is not None:
             self._store_given = store
 
@@ -232,16 +232,16 @@ class JobApp(Steering, FollowUps, Sight, Service):
 
         check_needs({one.job_id: (one.schedule, one.needs) for one in self.jobs.values()}, starts=starts_of(self.jobs))
         settings = self._settings.load()
-        store = self._make_store(settings)
+        store, slots = self._make_store(settings), self._slots or settings.slots
         opened = OpenApp(
             self,
             store,
             self._registry,
             sinks=self.sink_set(spool=self.spool_folder, spool_bytes=self._spool_bytes),
             resources=AppResources(self._shared_resources(), self._overrides),
-            slots=self._slots,
-            live_reserve=live_reserve_of(self._slots, self._live_reserve),
-            queues=self._queues,
+            slots=slots,
+            live_reserve=live_reserve_of(slots, self._live_reserve),
+            queues=tuple(self._queues or settings.queues),
             poll_interval=self._poll_interval,
             cancel_grace=self._cancel_grace,
             settings=self._settings,

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal  # Any: a config holds plain JSON
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal  # Any: a config holds plain JSON
 
 import msgspec
 
@@ -50,6 +50,7 @@ class AppSettings(msgspec.Struct, frozen=True):
     Args:
         store: as `JobApp(store=)`, for apps that are given none.
         state_dir: the directory of what the app keeps by default.
+        slots, queues: as `JobApp(slots=, queues=)`, for apps that are given none.
         retention: as `JobApp(retention=)`, for apps that are given none: a table for each state, as
             `[retention.failed]`, with `count`, `age` (seconds) or both, or "all".
         jobs: by job id, keys that replace those of the config in its declaration.
@@ -57,6 +58,8 @@ class AppSettings(msgspec.Struct, frozen=True):
 
     store: str | None = None
     state_dir: str = ".mainspring"
+    slots: Annotated[int, msgspec.Meta(ge=1)] = 10_000
+    queues: Annotated[tuple[Annotated[str, msgspec.Meta(min_length=1)], ...], msgspec.Meta(min_length=1)] = ("default",)
     retention: RetentionTable = RetentionTable()
     jobs: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict[str, dict[str, Any]])  # Any: as above
 

@@ -105,3 +105,27 @@ async def test_settings_are_looked_at_once_in_an_interval(virtual_clock: Virtual
     assert {} == source.of_job("a")
     await virtual_clock.advance(0.1)
     assert ({"x": 1}, {}) == (source.of_job("a"), source.of_job("b"))
+
+
+async def test_slots_and_queues_of_an_app_that_is_given_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    write('slots = 2\nqueues = ["slow", "default"]\n')
+    monkeypatch.setenv("MAINSPRING__SLOTS", "1")
+    app, given = JobApp("settings", durability="memory"), JobApp("given", durability="memory", slots=7, queues=["own"])
+
+    @app.job("where", queue="slow")
+    async def where(ctx: JobContext) -> str:
+        return ctx.job_id
+
+    async with running(app):
+        opened = await app.open()
+        assert (await app.run_job("where")).ok
+        assert 1 == opened.node._slots._most  # what the variable says, over the file
+    async with running(given):
+        assert 7 == (await given.open()).node._slots._most
+
+
+@pytest.mark.parametrize("text", ["slots = 0", "queues = []", 'queues = [""]', 'queues = "default"'])
+async def test_slots_and_queues_that_cannot_be_are_refused(text: str) -> None:
+    write(text)
+    with pytest.raises(ConfigError, match=r"slots|queues"):
+        await JobApp("settings", durability="memory").open()
