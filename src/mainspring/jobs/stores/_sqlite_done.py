@@ -17,9 +17,12 @@ def paint_all(connection: sqlite3.Connection, marks: Iterable[tuple[str, int, in
 def paint(connection: sqlite3.Connection, job_id: str, mark: Range) -> None:
     """Add one range to the done-set of a job."""
     sql = statements("catalog")
-    start, end, _ = mark
+    start, end, state = mark
     rows: list[Range] = connection.execute(sql["done_touching"], (job_id, start, end)).fetchall()
     touching = [row for row in rows if row[1] >= start]
+    if [(start, state)] == [row[1:] for row in touching]:  # the job goes on where it was, as nearly always
+        connection.execute(sql["extend_done"], (end, job_id, touching[0][0]))
+        return
     wanted = painted(touching, mark)
     if wanted == touching:
         return

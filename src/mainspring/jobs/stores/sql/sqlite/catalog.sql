@@ -34,6 +34,9 @@ DELETE FROM done WHERE job_id = ? AND start = ?
 -- name: forget_done
 DELETE FROM done WHERE job_id = ?
 
+-- name: extend_done
+UPDATE done SET "end" = ? WHERE job_id = ? AND start = ?
+
 -- name: insert_done
 INSERT INTO done(job_id, start, "end", state) VALUES (?, ?, ?, ?)
 
