@@ -207,7 +207,7 @@ async def test_backfills_leave_a_thread_to_live_work(tmp_path: Path) -> None:
             backfill = await app.backfill(daily, date(2013, 1, 1), date(2013, 1, 6), max_parallel=5)
 
             async def all_wait() -> bool:
-                return app.running_count == 5
+                return app.running_count == 5 and gate.count > 0
 
             await eventually(all_wait)
             assert "here" == (await app.run_job(call)).value
