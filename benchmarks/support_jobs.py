@@ -99,9 +99,8 @@ async def ours_bulk(level: Level, runs: int) -> Sample:
             new = [NewRun(run_id=new_id(), job_id="noop", kind=RunKind.MANUAL, available_at=now) for _ in range(BULK)]
             await store.enqueue_many([Enqueue(run=run) for run in new])
             node.wake()
-        await _until(
-            lambda: app.metrics.ended_count == runs + 1
-        )  # as with PgQueuer: asked of the process, then of the store
+        # as with PgQueuer the process is asked first, then its store
+        await _until(lambda: app.metrics.ended_count == runs + 1, every=0.002)
         await _until_none(lambda: _missing(store, runs + 1))
         return watch.sample(runs)
 
@@ -298,9 +297,9 @@ async def _grown(started: list[float], above: int) -> None:
     await _until(lambda: len(started) > above)
 
 
-async def _until(reached: Callable[[], bool]) -> None:
+async def _until(reached: Callable[[], bool], *, every: float = 0.0005) -> None:
     while not reached():  # noqa: ASYNC110  # rivals say nothing that could be waited for
-        await asyncio.sleep(0.0005)
+        await asyncio.sleep(every)
 
 
 async def _until_none(count: Callable[[], Awaitable[Any]]) -> None:
