@@ -13,6 +13,7 @@ from mainspring.concurrency import ThreadPoolExecutor, WorkerPool, size_of_pool,
 from mainspring.jobs.engine._context import JobContext
 from mainspring.jobs.engine._definition import JobDefinition
 from mainspring.jobs.engine._handler import HandlerThreads, call_handler
+from mainspring.resilience import Bulkhead
 from mainspring.runtime import ResourceContainer, hear_children
 
 
@@ -30,8 +31,8 @@ class Places:
         self._cancel_grace = cancel_grace
         self._workers: WorkerPool | None = None
         self._workers_lock = asyncio.Lock()
-        self._whole: dict[object, asyncio.Semaphore] = {}
-        self._for_backfills: dict[object, asyncio.Semaphore] = {}
+        self._whole: dict[object, Bulkhead] = {}
+        self._for_backfills: dict[object, Bulkhead] = {}
 
     async def call(
         self,
@@ -83,9 +84,9 @@ class Places:
         async with AsyncExitStack() as stack:
             if size is not None and is_backfill:
                 share = max(size - 1, 1)
-                await stack.enter_async_context(self._for_backfills.setdefault(pool, asyncio.Semaphore(share)))
+                await stack.enter_async_context(self._for_backfills.setdefault(pool, Bulkhead(share)))
             if size is not None and isinstance(pool, ThreadPoolExecutor) and pool is not self.threads:
-                await stack.enter_async_context(self._whole.setdefault(pool, asyncio.Semaphore(size)))
+                await stack.enter_async_context(self._whole.setdefault(pool, Bulkhead(size)))
             yield
 
 
