@@ -187,9 +187,12 @@ class GlobalAsyncLimiter:
 
     async def close(self) -> None:
         """Close the connection; who waits gets ClosedError. The next use opens it again."""
-        if self._pump is not None:
-            self._pump.cancel()
-            await asyncio.wait([self._pump])
+        pump = self._pump
+        if pump is not None:
+            pump.cancel()
+            await asyncio.wait([pump])
+            if self._pump is pump:  # cancelled before its first step, it could not say so
+                self._pump = None
         self._line.fail(lambda: ClosedError(what=repr(self)))
         await self._bucket.close()
 

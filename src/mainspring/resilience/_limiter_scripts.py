@@ -140,7 +140,11 @@ local function admit()
 end
 local wait = admit()
 local mark = string.format('%.0f', due)
-if due > now then redis.call('SET', bucket, mark, 'PX', lifetime + math.ceil((due - now) / 1000)) end
+if due > now then
+    redis.call('SET', bucket, mark, 'PX', lifetime + math.ceil((due - now) / 1000))
+else
+    redis.call('DEL', bucket)  -- all of it was given back
+end
 return {granted, wait, now, math.min(limit, math.ceil(math.max(0, due - now) * rate / period)), mark}
 """
 )

@@ -8,11 +8,11 @@ asking again is safe.
 import hashlib
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
-from typing import Any, Final, Literal, NamedTuple  # Any: redis-py, which may be absent
+from typing import Any, Final, Literal, NamedTuple, TypeVar  # Any: redis-py, which may be absent
 
 from mainspring.base import load_extra, new_id
 from mainspring.errors import LimiterUnavailableError
@@ -20,6 +20,7 @@ from mainspring.resilience._limiter_scripts import LOG_PLAN, LOG_TAKE, PACE_PLAN
 from mainspring.resilience._timeout import timeout as time_limit
 
 Algorithm = Literal["log", "gcra"]
+T = TypeVar("T")
 
 _MAX_RETURNS: Final = 10_000
 """Requests to give back that are kept while the server is away; older ones stay counted for their period."""
@@ -118,15 +119,7 @@ class RedisBucket:
         Raises:
             LimiterUnavailableError: the server did not answer, or answered with an error.
         """
-        first = self._next_request
-        self._next_request += len(costs)
-        try:
-            return await self._take(first, costs)
-        except LimiterUnavailableError as error:
-            # A connection that the server closed while it was idle is no reason to give up.
-            if not isinstance(error.__cause__, _library("redis.exceptions").ConnectionError):
-                raise
-            return await self._take(first, costs)
+        return await _twice(lambda: self._take(costs))
 
     async def plan(self, costs: Sequence[int]) -> float:
         """Return after how many seconds the last of `costs` fits, when all before it are taken; record nothing.
@@ -134,7 +127,7 @@ class RedisBucket:
         Raises:
             LimiterUnavailableError: the server did not answer, or answered with an error.
         """
-        wait_us: int = await self._run(self.plan_script, _runs(costs))
+        wait_us: int = await _twice(lambda: self._run(self.plan_script, _runs(costs)))
         return wait_us / 1e6
 
     async def close(self) -> None:
@@ -148,7 +141,9 @@ class RedisBucket:
         """Drop a connection whose loop is gone."""
         self._own = self._keeper = None
 
-    async def _take(self, first: int, costs: Sequence[int]) -> Reply:
+    async def _take(self, costs: Sequence[int]) -> Reply:
+        first = self._next_request  # anew for each try: what a lost one did may be given back long after the next
+        self._next_request += len(costs)
         back = [self._returns.popleft() for _ in range(min(len(self._returns), _RETURNS_PER_CALL))]
         known = " ".join(f"{one.mark if self._paced else one.request} {one.cost}" for one in back)
         try:
@@ -199,6 +194,16 @@ class RedisBucket:
         self._keeper = _keep_open(self._own)
         await anext(self._keeper)
         return self._own
+
+
+async def _twice(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask, and once more when the connection is lost: the server may have closed it while it was idle."""
+    try:
+        return await ask()
+    except LimiterUnavailableError as error:
+        if not isinstance(error.__cause__, _library("redis.exceptions").ConnectionError):
+            raise
+        return await ask()
 
 
 async def _keep_open(connection: Any) -> AsyncGenerator[None]:

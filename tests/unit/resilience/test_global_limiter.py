@@ -266,6 +266,18 @@ async def test_closing_sends_the_line_away_and_the_limiter_can_be_used_again() -
     assert 1010.0 == pytest.approx(now(), abs=1e-3)
 
 
+@virtual
+async def test_closing_before_anybody_was_asked_for_leaves_a_limiter_that_can_be_used_again() -> None:
+    limiter, _ = plain_limiter(1, 60.0)
+    waiter = asyncio.create_task(limiter.acquire())
+    await asyncio.sleep(0)  # it is in line; the task that asks has not begun
+    await limiter.close()
+    with pytest.raises(ClosedError):
+        await waiter
+    async with asyncio.timeout(1.0):
+        await limiter.acquire()
+
+
 def test_limiter_moves_on_to_the_next_loop() -> None:
     limiter, _ = plain_limiter(100, 10.0)
 

@@ -171,6 +171,38 @@ async def test_pace_is_given_back_unless_somebody_came_later(valkey_server: Valk
     await second.close()
 
 
+async def test_pace_given_back_in_whole_is_free_for_others(valkey_server: ValkeyServer, key: str) -> None:
+    first = GlobalAsyncLimiter(valkey_server.url, key, 1, 1000, algorithm="gcra", burst=2)
+    second = GlobalAsyncLimiter(valkey_server.url, key, 1, 1000, algorithm="gcra", burst=2)
+    first._bucket.give_back(await take_ticket(first, 2))
+    await first._bucket.take([])
+    assert await second.try_acquire(2) is None
+    await first.close()
+    await second.close()
+
+
+async def test_try_after_a_lost_answer_is_counted_by_itself(
+    limiter: GlobalAsyncLimiter, client: Any, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lost try is given back later than the next one was granted, since so much else is given back first."""
+    bucket = limiter._bucket
+    for number in range(1_000):
+        bucket.give_back(Ticket(1_000_000 + number, 1))
+    _lose_next_answer(bucket, monkeypatch)
+    await bucket.take([1])
+    await bucket.take([])
+    assert not bucket.owes
+    assert 1 == await client.zcard(f"GlobalLimiter:{key}|3|60")
+
+
+async def test_plan_is_made_although_the_idle_connection_was_closed(
+    limiter: GlobalAsyncLimiter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await limiter.acquire(3)
+    _lose_next_answer(limiter._bucket, monkeypatch)
+    assert 0 < await limiter._bucket.plan([1]) <= 60
+
+
 async def test_wrong_type_of_the_key_is_said(limiter: GlobalAsyncLimiter, client: Any, key: str) -> None:
     await client.set(f"GlobalLimiter:{key}|3|60", "something else")
     with pytest.raises(LimiterUnavailableError, match="WRONGTYPE"):
@@ -194,3 +226,15 @@ def test_returns_are_bounded() -> None:
         bucket.give_back(Ticket(number, 1))
     assert bucket.owes
     assert 10_000 == len(bucket._returns)
+
+
+def _lose_next_answer(bucket: RedisBucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the server do the next call, and the connection break before it answers."""
+    call = bucket._call
+
+    async def lose(*words: Any) -> Any:
+        await call(*words)
+        monkeypatch.setattr(bucket, "_call", call)
+        raise redis_limiter._library("redis.exceptions").ConnectionError("closed")
+
+    monkeypatch.setattr(bucket, "_call", lose)
