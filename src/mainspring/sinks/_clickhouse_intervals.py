@@ -138,10 +138,11 @@ class IntervalRows:
             self._breath_at = min(self._size + BREATH_BYTES, self._full_at)
             await asyncio.sleep(0)
             return
+        await self._landed()  # a cancellation here leaves the rows where they are
+        if self._size < self._full_at:
+            return  # another task of the handler has sent them
         self._full_at, self._breath_at = BLOCK_BYTES, min(BREATH_BYTES, BLOCK_BYTES)
-        block, self._buffer, self._size = self._buffer, [], 0
-        await self._landed()
-        self._in_flight = asyncio.ensure_future(self._send(block))
+        self._in_flight = asyncio.ensure_future(self._send(self._taken()))
 
     async def finish(self) -> None:
         """Make the rows count.
@@ -152,7 +153,7 @@ class IntervalRows:
         """
         await self._landed()
         if self._buffer:
-            await self._send(self._buffer)
+            await self._send(self._taken())
         if self._blocks or await self._exists():
             await self._commit()
 
@@ -164,6 +165,10 @@ class IntervalRows:
             await asyncio.gather(self._in_flight, return_exceptions=True)
         if self._blocks:
             await self._delete({self._write})
+
+    def _taken(self) -> list[bytes]:
+        block, self._buffer, self._size = self._buffer, [], 0
+        return block
 
     async def _landed(self) -> None:
         """Wait until no block is on its way; several tasks of one handler may wait at once."""

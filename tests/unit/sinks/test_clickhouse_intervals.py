@@ -217,3 +217,26 @@ async def test_a_run_without_interval_is_refused() -> None:
         with pytest.raises(InvalidItemError, match="data interval"):
             await session.emit({"n": 1})
     assert "<ClickHouseIntervals 't'>" == repr(sink)
+
+
+async def test_a_cancelled_emit_loses_no_row(querier: Querier, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, insert_bytes = asyncio.Event(), querier.insert_bytes
+
+    async def insert_later(table: str, data: bytes, **options: Any) -> None:
+        await gate.wait()
+        await insert_bytes(table, data, **options)
+
+    monkeypatch.setattr(querier, "insert_bytes", insert_later)
+    monkeypatch.setattr(_clickhouse_intervals, "BLOCK_BYTES", 100)
+    async with SinkSet() as sinks:
+        session = sinks.session(run_of(0), default=ClickHouseIntervals("cancelled", querier))
+        await session.emit({"n": 1, "text": "x" * 100})  # on its way from now on
+        for number in (2, 3):
+            emitting = asyncio.create_task(session.emit({"n": number, "text": "x" * 100}))
+            await asyncio.sleep(0)
+            emitting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await emitting
+        gate.set()
+        await session.finish()
+    assert [1, 2, 3] == await numbers(querier, "cancelled")
