@@ -169,3 +169,25 @@ async def test_an_end_inside_a_record_is_no_ok_end() -> None:
             async for _ in server.readBytesStreaming():
                 pass
         assert not isinstance(caught.value, ConnectionClosedOK)
+
+
+async def test_other_writers_wait_while_parts_of_a_file_go(tmp_path: Path) -> None:
+    path = tmp_path / "source"
+    path.write_bytes(bytes(3 << 20))
+    lock = asyncio.Lock()
+    async with _pair(writeLock=lock) as (client, server):
+        with path.open("rb") as file:
+            await client.writeEncodedBytes((3 << 20).to_bytes(4, "little"))
+            sending = asyncio.create_task(client.writeFromSendfile(file.fileno()))
+            await asyncio.sleep(0)
+            assert client.isWriteLocked()
+            await client.tryWriteBytes(b"left out")
+            others = asyncio.gather(client.writeBytes(b"record"), client.writeFromFile(path))
+            assert path.read_bytes() == await server.readBytes()
+            assert 3 << 20 == await sending
+        assert b"record" == await server.readBytes()
+        assert path.read_bytes() == await server.readBytes()
+        await others
+        assert not client.isWriteLocked()
+        async with lock:
+            assert client.isWriteLocked()

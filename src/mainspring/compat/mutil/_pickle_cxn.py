@@ -27,7 +27,7 @@ class PickleCxn:
         authKey: for `challengeSend` and `challengeReply`, which come first.
         writerfd: ignored, as the connection knows it.
         loads, dumps: from and to JSON as bytes; msgspec's when they are None.
-        writeLock: ignored, as writers never mix here.
+        writeLock: held by all that write; one of its own when it is None.
         headerBytes: the width of a record's length.
         timeoutHeader: seconds that `readBytesStreaming` waits for a record; None for no limit.
         timeoutBody: seconds that it waits for each further chunk.
@@ -51,6 +51,7 @@ class PickleCxn:
         if self._connection is None and self._streams is None:
             raise MisuseError(what="a PickleCxn", problem="needs a reader and a writer, or a connection")
         self._key = authKey.encode() if isinstance(authKey, str) else authKey
+        self._lock = writeLock or asyncio.Lock()
         self._is_server: bool | None = None  # who is asked first is one
         self._loads = loads or decode_json
         self._dumps = dumps or encode_json
@@ -103,7 +104,8 @@ class PickleCxn:
 
     async def writeBytes(self, b: bytes) -> None:
         """See `write_bytes`."""
-        await (await self._live()).write_bytes(b)
+        async with self._lock:
+            await (await self._live()).write_bytes(b)
 
     def preparePickleWithHeader(self, obj: Any) -> bytes:
         """Return an object as one record, for `writeEncodedBytes` of any connection with the same `headerBytes`."""
@@ -112,41 +114,49 @@ class PickleCxn:
 
     async def writeEncodedBytes(self, frame: bytes | memoryview) -> None:
         """Send what is a record already, or a part of one."""
-        connection = await self._live()
-        await connection.flush()
-        connection.link.outbox.write([frame])
+        async with self._lock:
+            await self._write_part(frame)
 
     async def tryWriteBytes(self, b: bytes) -> None:
         """Send bytes if that needs no wait."""
-        (await self._live()).try_write_bytes(b)
+        connection = await self._live()
+        if not self._lock.locked():
+            connection.try_write_bytes(b)
 
     def isWriteLocked(self) -> bool:
         """Tell whether a write would wait."""
-        return self._connection is not None and self._connection.is_full
+        return self._lock.locked() or (self._connection is not None and self._connection.is_full)
 
     async def writeFromFile(self, path: str | Path, prefix: bytes = b"") -> int:
         """See `send_file`."""
-        return await (await self._live()).send_file(path, prefix)
+        async with self._lock:
+            return await (await self._live()).send_file(path, prefix)
 
     async def writeFromSendfile(self, fd: int, totalSize: int = 0) -> int:  # noqa: N803
         """Send what a file holds, or its first bytes, without a length: that was written by `writeEncodedBytes`."""
         return await self.writeFromSendfileRange(fd, 0, totalSize or os.fstat(fd).st_size)
 
     async def writeFromSendfileRange(self, fd: int, start: int, end: int) -> int:
-        """Send bytes of a file from `start` to before `end`, without a length.
+        """Send bytes of a file from `start` to before `end`, without a length; the other writers wait meanwhile.
 
         Raises:
             OSError: the file has fewer; the connection is of no use any more, and is closed.
         """
-        position = start
-        while position < end:
-            piece = await asyncio.to_thread(os.pread, fd, min(_PIECE_BYTES, end - position), position)
-            if not piece:
-                (await self._live()).abort()
-                raise OSError(f"the file ends at {position}, before {end}")
-            await self.writeEncodedBytes(piece)
-            position += len(piece)
+        async with self._lock:
+            position = start
+            while position < end:
+                piece = await asyncio.to_thread(os.pread, fd, min(_PIECE_BYTES, end - position), position)
+                if not piece:
+                    (await self._live()).abort()
+                    raise OSError(f"the file ends at {position}, before {end}")
+                await self._write_part(piece)
+                position += len(piece)
         return position - start
+
+    async def _write_part(self, frame: bytes | memoryview) -> None:
+        connection = await self._live()
+        await connection.flush()
+        connection.link.outbox.write([frame])
 
     # Reading
 
