@@ -234,11 +234,14 @@ async def test_what_is_unsafe_is_refused_here_too() -> None:
 
 
 async def test_a_closing_server_ends_handlers_and_exchanges(monkeypatch: pytest.MonkeyPatch) -> None:
-    started, hanging, failures = asyncio.Event(), asyncio.Event(), list[object]()
+    started, hanging, ended, failures = asyncio.Event(), asyncio.Event(), asyncio.Event(), list[object]()
 
     async def hang(cxn: aioserver.PickleCxn) -> None:
         started.set()
-        await hanging.wait()
+        try:
+            await hanging.wait()
+        finally:
+            ended.set()
 
     server = aioserver.ServerTCP(hang, authKey=KEY, olderHandshake=True)
     await server.listen()
@@ -249,6 +252,7 @@ async def test_a_closing_server_ends_handlers_and_exchanges(monkeypatch: pytest.
     # Before 3.12 the streams of asyncio trip over a task that was cancelled, and say so.
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context.get("exception")))
     await server.shutdown()
+    assert ended.is_set()
     assert all(isinstance(one, asyncio.CancelledError) for one in failures)
     await client.close()
 
