@@ -16,7 +16,16 @@ from tests.conformance.jobs.support_stores import (
 )
 
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores import NEXT_GENERATION, Advance, DoneRange, JobRow, JobStore, RunFilter, SetSchedule
+from mainspring.jobs.stores import (
+    NEXT_GENERATION,
+    Advance,
+    DoneRange,
+    JobRow,
+    JobStore,
+    RunFilter,
+    RunKind,
+    SetSchedule,
+)
 
 
 async def only(store: JobStore) -> JobRow:
@@ -57,6 +66,22 @@ async def test_a_renamed_job_keeps_all_it_has(stores: StoreFactory) -> None:
         assert len((await claim(store, epoch, "new")).runs) == 1
         await store.register([registration("new", was=("old",))])
         assert len(await store.jobs()) == 1
+
+
+async def test_a_renamed_job_is_joined_by_calls_of_its_new_name(stores: StoreFactory) -> None:
+    """A guest that knows only the new name may have called it before the renamed job is registered."""
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await store.register([registration("old")])
+        for job, start in (("old", 0), ("new", HOUR)):
+            await enqueue(store, interval_run(store, start, job, kind=RunKind.MANUAL))
+            await store.finish(ending(await claim_one(store, epoch, job)))
+            await enqueue(store, new_run(store, job))
+        (row,) = await store.register([registration("new", was=("old",))])
+        assert row.job_id == "new"
+        assert [DoneRange(state="succeeded", start=0, end=2 * HOUR)] == await store.done("new", 0, 2 * HOUR)
+        assert [("new", "available", 2), ("new", "succeeded", 2)] == sorted(await store.job_counts())
+        assert {record.job_id for record in await store.runs(RunFilter())} == {"new"}
 
 
 async def test_a_renamed_job_takes_its_backfills_and_leaves_others_alone(stores: StoreFactory) -> None:

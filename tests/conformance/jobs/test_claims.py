@@ -126,6 +126,17 @@ async def test_live_work_passes_backfills_beyond_their_share(stores: StoreFactor
         assert [2, 3] == [one.available_at for one in (await store.claim(structs.replace(command, limit=2))).runs]
 
 
+async def test_backfills_take_turns_whatever_live_work_runs_between(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        made = [new_run(store, job, kind=RunKind.BACKFILL) for job in ("a", "b") for _ in range(2)]
+        await store.enqueue_many([Enqueue(run=run) for run in made])
+        command = Claim(epoch=epoch, limit=2, jobs=frozenset({"a", "b", "c"}), backfills=1)
+        for turn in ("a", "b", "a"):
+            await enqueue(store, new_run(store, "c"))
+            assert ["c", turn] == [one.job_id for one in (await store.claim(command)).runs]
+
+
 async def test_what_a_schedule_joined_is_no_backfill(stores: StoreFactory) -> None:
     async with stores() as store:
         epoch = await store.open_node("a")

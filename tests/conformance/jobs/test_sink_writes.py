@@ -94,6 +94,19 @@ async def test_rows_come_with_the_finish_and_a_bad_run_fails_alone(stores: Store
         assert (await store.finish(ending(two, RunState.FAILED))).state is RunState.FAILED
 
 
+@pytest.mark.parametrize("state", [RunState.AVAILABLE, RunState.RETRYING, RunState.FAILED])
+async def test_whatever_ends_an_attempt_clears_its_stage(stores: StoreFactory, state: RunState) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await store.enqueue_many([Enqueue(run=new_run(store)) for _ in range(2)])
+        one, two = (await claim(store, epoch)).runs
+        await store.stage(sink_run(one), "table", 1, b"staged")
+        await store.finish(ending(one, state))
+        look = Look(sink_run(two), sql="SELECT run_id FROM stage")
+        await store.finish(ending(two, writes=(look,)))
+        assert [] == look.found
+
+
 async def test_a_stale_fence_writes_nothing(stores: StoreFactory) -> None:
     async with stores() as store:
         epoch = await store.open_node("a")

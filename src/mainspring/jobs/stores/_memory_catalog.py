@@ -74,8 +74,10 @@ def _rename(data: MemoryData, old: str, new: str) -> None:
         data.ended_occurrences[new, occurrence] = data.ended_occurrences.pop((job_id, occurrence))
     for job_id, state in [key for key in data.tally if key[0] == old]:
         data.tally[new, state] += data.tally.pop((job_id, state))
+    newer = data.done.pop(new, [])  # of calls by the new name
     if old in data.done:
         data.done[new] = data.done.pop(old)
+    data.paint((new, *one) for one in newer)
     if old in data.schedules:
         data.schedules[new] = [replace(one, job_id=new) for one in data.schedules.pop(old)]
     if old in data.configs:

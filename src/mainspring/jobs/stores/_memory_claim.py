@@ -20,8 +20,8 @@ from mainspring.jobs.stores._records import Claim, ClaimAnswer, Part, RunKind, R
 
 MAX_PASSES = 16  # over one priority of one queue, so that a claim that only parks does not hold the loop
 
-Turns = dict[tuple[str, int], str]
-"""The job that was served last, by queue and rank; the next claim goes on behind it."""
+Turns = dict[tuple[str, int, Part], str]
+"""The job that was served last, by queue, rank and part; the next claim goes on behind it."""
 
 
 def claim(data: MemoryData, command: Claim, now: int, turns: Turns) -> ClaimAnswer:
@@ -77,7 +77,7 @@ class _Taking:
                 return taken
             allowed = self._within_limits(runs)
             if allowed:
-                self._turns[self._queue, self._rank] = allowed[-1].record.job_id
+                self._turns[self._queue, self._rank, self._part] = allowed[-1].record.job_id
                 fence = self._data.next_fence()
                 taken += [self._mark(run, fence) for run in allowed]
             if len(taken) >= wanted:
@@ -88,7 +88,7 @@ class _Taking:
     def _heads(self, wanted: int) -> list[LiveRun]:
         """Take the first runs of the known jobs out of the queue, beginning behind the job served last."""
         data = self._data
-        turn = self._turns.get((self._queue, self._rank), "")
+        turn = self._turns.get((self._queue, self._rank, self._part), "")
         known = (job for job in data.ready.jobs_behind(self._queue, self._rank, turn) if job in self._command.jobs)
         if self._part is None:
             return data.take_ready(self._queue, self._rank, list(islice(known, wanted)), wanted)

@@ -170,9 +170,7 @@ class SqliteStore(SqliteReads):
 
     async def close_node(self, epoch: int) -> None:
         """End the epoch; its runs become claimable at once."""
-        self._lease_ends.pop(epoch, None)
-        if self._heart is not None:
-            self._heart.forget(epoch)
+        self._forget(epoch)
         await self.owner.write(lambda connection: self._nodes.close(connection, epoch, now_us()))
 
     def enqueue(self, command: Enqueue) -> Awaitable[EnqueueAnswer]:
@@ -203,6 +201,8 @@ class SqliteStore(SqliteReads):
         answer = await self.owner.write(lambda connection: self._nodes.heartbeat(connection, epoch, now_us()))
         if answer.alive:
             self._lease_ends[epoch] = sent + self._lease * RENEWED_FROM
+        else:
+            self._forget(epoch)
         self._be_polite()
         return answer
 
@@ -299,6 +299,11 @@ class SqliteStore(SqliteReads):
 
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> Awaitable[T]:
         return self.owner.write(work)
+
+    def _forget(self, epoch: int) -> None:
+        self._lease_ends.pop(epoch, None)
+        if self._heart is not None:
+            self._heart.forget(epoch)
 
     def _be_polite(self) -> None:
         self.owner.yield_between_groups = POLITE_PAUSE if self._nodes.other_count else 0.0

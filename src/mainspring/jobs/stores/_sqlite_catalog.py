@@ -46,8 +46,11 @@ def _rename(connection: sqlite3.Connection, job: JobRegistration) -> Row | None:
     sql = statements("catalog")
     for earlier in job.was:
         if connection.execute(sql["job"], (earlier,)).fetchone() is not None:
+            newer = connection.execute(sql["done_of"], (job.job_id,)).fetchall()  # of calls by the new name
+            connection.execute(sql["forget_done"], (job.job_id,))
             for statement in statements("rename").values():
                 connection.execute(statement, (earlier, job.job_id))
+            paint_all(connection, [(job.job_id, *one) for one in newer])
             row: Row = connection.execute(sql["job"], (job.job_id,)).fetchone()
             return row
     return None

@@ -39,8 +39,8 @@ from mainspring.jobs.stores._sqlite_sql import statements
 HEADS_AT_ONCE = 256
 MAX_PASSES = 16  # over one priority of one queue, so that a claim that only parks does not hold the group
 
-Turns = dict[tuple[str, int], str]
-"""The job that was served last, by queue and rank; the next claim goes on behind it."""
+Turns = dict[tuple[str, int, Part], str]
+"""The job that was served last, by queue, rank and part; the next claim goes on behind it."""
 
 
 def claim(connection: sqlite3.Connection, command: Claim, now: int, turns: Turns) -> ClaimAnswer | LeaseLostError:
@@ -123,7 +123,7 @@ class _Taking:
             allowed = self._within_limits(rows)
             taken += self._mark(allowed)
             if allowed:
-                self._turns[self._queue, self._rank] = allowed[-1][1]
+                self._turns[self._queue, self._rank, self._part] = allowed[-1][1]
             if len(taken) >= wanted:
                 return taken
         else:
@@ -132,7 +132,7 @@ class _Taking:
 
     def _ready_jobs(self, wanted: int) -> list[str]:
         """Return known jobs with ready runs, beginning behind the one that was served last."""
-        turn = self._turns.get((self._queue, self._rank), "")
+        turn = self._turns.get((self._queue, self._rank, self._part), "")
         jobs = self._jobs_after(turn, "", wanted)
         if turn and len(jobs) < wanted:
             jobs += self._jobs_after("", turn, wanted - len(jobs))

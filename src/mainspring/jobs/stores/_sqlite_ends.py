@@ -42,12 +42,15 @@ def settle(connection: sqlite3.Connection, changes: Sequence[Change], now: int) 
     """End runs, or free them for another attempt; return them as they then stand, in order."""
     if not changes:
         return []
+    sql = statements("runs")
     ended = [change for change in changes if change.state.terminal]
     if ended:
         _end(connection, ended, now)
     if len(ended) < len(changes):
         freed = [change for change in changes if not change.state.terminal]
-        connection.executemany(statements("runs")["release"], [_release_values(c, now) for c in freed])
+        connection.executemany(sql["release"], [_release_values(c, now) for c in freed])
+    if connection.execute(sql["any_stage"]).fetchone():
+        connection.execute(sql["drop_stage"], (id_list([change.run[0] for change in changes]),))
     _give_back(connection, changes, now)
     if ended:
         _count_backfills(connection, ended, now)
@@ -64,8 +67,6 @@ def _end(connection: sqlite3.Connection, changes: Sequence[Change], now: int) ->
     tally = Counter([(change.run[1], change.state.value) for change in changes])
     tally.subtract((change.run[1], LIVE) for change in changes)
     connection.executemany(sql["add_tally"], [(job, state, count) for (job, state), count in tally.items()])
-    if connection.execute(sql["any_stage"]).fetchone():
-        connection.execute(sql["drop_stage"], (ids,))
     paint_all(
         connection,
         [

@@ -73,7 +73,9 @@ class Nodes:
         """Renew a lease, if it is worth a write, and tell what others asked for."""
         sql = statements("nodes")
         lease = connection.execute(sql["lease"], (epoch,)).fetchone()
-        if lease is not None and lease[0] - monotonic_us() < self._lease_us * RENEWED_FROM:
+        if lease is None:
+            self.forget(epoch)
+        elif lease[0] - monotonic_us() < self._lease_us * RENEWED_FROM:
             connection.execute(sql["renew"], (self._expiry(), epoch))
         cancelled = connection.execute(sql["cancel_requests"], (epoch,)).fetchall()
         self._count_others(connection)
@@ -131,7 +133,6 @@ class Nodes:
         # a late finish of the dead node must not find its epoch in the record and take it for its own
         connection.execute(statements("runs")["clear_epoch"], (id_list([row[0] for row in rows]),))
         changes = [_rescued(row, max_rescues, now) for row in rows]
-        connection.execute(statements("runs")["drop_stage"], (id_list([row[0] for row in rows]),))
         return settle(connection, changes, now)
 
     def _kill(self, connection: sqlite3.Connection, epoch: int, now: int) -> None:

@@ -1,12 +1,14 @@
 import math
 import sqlite3
 import threading
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
 from mainspring.base import SystemClock, use_clock
 from mainspring.jobs.stores import SqliteStore
 from mainspring.jobs.stores._sqlite_heart import Heart
+from mainspring.jobs.stores._sqlite_locks import look
 from mainspring.storage import InlineRunner
 
 
@@ -82,6 +84,28 @@ async def test_the_thread_renews_by_itself_and_ends_with_the_store(tmp_path: Pat
     other.close()
     await store.close()
     assert before == set(threading.enumerate())
+
+
+async def test_a_lost_lease_leaves_nothing_in_the_way_of_the_next(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "a.db", lease=0.6, durability="process")
+    await store.open()
+    lost = await store.open_node("a")
+    with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as other:
+        other.execute("UPDATE epoch SET alive = 0, ended_at = 0")
+    assert not (await store.heartbeat(lost)).alive
+    assert -math.inf == store.lease_end(lost)
+    epoch = await store.open_node("a")
+    assert 1 == [look(path) for path in (tmp_path / "a.db-nodes").iterdir()].count("held")
+    first = store.lease_end(epoch)
+    renewed = threading.Event()
+    # the loop is blocked here: only the thread can move the lease on
+    for _ in range(2000):
+        if store.lease_end(epoch) > first:
+            renewed.set()
+            break
+        renewed.wait(0.005)
+    assert renewed.is_set()
+    await store.close()
 
 
 async def test_the_thread_waits_for_a_file_that_is_locked_when_it_starts(tmp_path: Path) -> None:

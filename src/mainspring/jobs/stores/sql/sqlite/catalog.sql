@@ -28,6 +28,9 @@ ORDER BY start
 SELECT 1 FROM (SELECT "end", state FROM done WHERE job_id = ?1 AND start <= ?2 ORDER BY start DESC LIMIT 1)
 WHERE "end" >= ?3 AND state = 'succeeded'
 
+-- name: done_of
+SELECT start, "end", state FROM done WHERE job_id = ?
+
 -- name: delete_done
 DELETE FROM done WHERE job_id = ? AND start = ?
 

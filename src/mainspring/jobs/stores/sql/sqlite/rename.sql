@@ -8,7 +8,11 @@ UPDATE run SET job_id = ?2 WHERE job_id = ?1
 UPDATE history SET job_id = ?2 WHERE job_id = ?1
 
 -- name: tally
-UPDATE tally SET job_id = ?2 WHERE job_id = ?1
+INSERT INTO tally SELECT ?2, state, count FROM tally WHERE job_id = ?1
+ON CONFLICT (job_id, state) DO UPDATE SET count = count + excluded.count
+
+-- name: drop_tally
+DELETE FROM tally WHERE job_id = ?1 AND job_id <> ?2
 
 -- name: done
 UPDATE done SET job_id = ?2 WHERE job_id = ?1
