@@ -90,6 +90,37 @@ def test_a_signal_cancels_main_stops_services_and_sets_the_exit_code(form: str, 
     assert 128 + number == child.returncode
 
 
+JUST_ENDED = {
+    "the start": """
+@entrypoint.POST_START.connect
+async def last_of_the_start(): os.kill(os.getpid(), signal.SIGTERM)
+with entrypoint(Good(), **options) as loop: loop.run_forever()
+""",
+    "the start, and no loop runs": """
+@entrypoint.POST_START.connect
+async def last_of_the_start(): os.kill(os.getpid(), signal.SIGTERM)
+with entrypoint(Good(), **options) as loop: signal.pause()
+""",
+    "what came before": """
+async def short(): os.kill(os.getpid(), signal.SIGTERM)
+with entrypoint(Good(), **options) as loop: loop.run_until_complete(short()); loop.run_until_complete(main())
+""",
+}
+
+
+@pytest.mark.parametrize("own_loop", [True, False])
+@pytest.mark.parametrize("ended", JUST_ENDED)
+def test_a_signal_is_not_lost_when_what_it_would_cancel_has_just_ended(ended: str, own_loop: bool) -> None:
+    options = "options = {}\n" if own_loop else "options = {'loop': asyncio.new_event_loop()}\n"
+    with program("import os, signal\n" + options + JUST_ENDED[ended], uvloop=False) as child:
+        output, errors = child.communicate(timeout=30)
+    assert ["good starts", "good stops: Interrupt signal received"] == [
+        line for line in output.splitlines() if line.startswith("good")
+    ]
+    assert "Traceback" not in errors
+    assert 143 == child.returncode
+
+
 def test_a_signal_during_a_slow_start_stops_what_has_started() -> None:
     with program("run(main(), Good(), Slow())", uvloop=False) as child:
         lines_until(child, "slow starts")

@@ -230,6 +230,7 @@ class Entrypoint:
         try:
             self._watch(None)
             loop.run_until_complete(self._start())
+            self.exit.check()
         except BaseException as error:
             self.__exit__(type(error), error, error.__traceback__)
             raise
@@ -239,6 +240,7 @@ class Entrypoint:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         errors: Errors = []
+        self.exit.begin()  # before the loop runs again: a signal that still waits there must not cut off the stopping
         try:
             errors = self.loop.run_until_complete(self._shutdown(error, owner=self._own_loop is not None))
         finally:

@@ -60,6 +60,12 @@ class Exit:
         number = self.os_signals.received
         return None if number is None else SignalReceivedError(signal=signal.Signals(number).name)
 
+    def check(self) -> None:
+        """Raise SystemExit for a signal that came when what it cancels had just ended."""
+        number = self.os_signals.received
+        if number is not None and not self.closing.is_set():
+            raise SystemExit(128 + number)
+
     def begin(self) -> None:
         """Say that the program stops, and start the clock."""
         if not self.closing.is_set() and self._loop is not None:
@@ -120,10 +126,13 @@ class Exit:
         loop = self._loop
         if loop is None or self.closing.is_set():
             return
+        main = self._main or getattr(loop, "main_task", None)
+        if main is not None and main.done():
+            loop.call_soon(self._interrupt, number)  # this run of the loop is about to end: meant is what runs next
+            return
         log.warning("got %s, stopping", signal.Signals(number).name)
         self.begin()
         self._force = loop.call_later(self.timeout, self._give_up)
-        main = self._main or getattr(loop, "main_task", None)
         if main is not None:
             main.cancel()
         elif hasattr(loop, "main_task"):
