@@ -120,6 +120,7 @@ class OpenApp:
             on_change=self._catalogue_changed,
             on_lease_end=self._lease_ends,
         )
+        self._strays = Strays(store, poll_interval=poll_interval)
         self.leases = Leases(store, self.node, poll_interval=poll_interval)
         self.needs = NeedsKeeper(store, definitions, poll_interval=poll_interval, on_released=self.node.wake)
         self.planner = BackfillPlanner(store, definitions, poll_interval=poll_interval, on_created=self._runs_made)
@@ -166,7 +167,7 @@ class OpenApp:
         self._start(self.scheduler.follow(), "mainspring-schedules")
         self._start(self.planner.run(), "mainspring-backfills")
         if not guest:
-            self._start(Strays(self.store).run(), "mainspring-strays")
+            self._start(self._strays.run(), "mainspring-strays")
         if self._pruner is not None:
             self._start(self._pruner.run(), "mainspring-retention")
         self._start(self.needs.run(), "mainspring-needs")

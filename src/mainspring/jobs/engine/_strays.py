@@ -11,14 +11,19 @@ from mainspring.jobs.stores import JobStore
 log = logging.getLogger(__name__)
 
 GRACE: Final = 60.0  # seconds that a run may wait while programs are replaced
-_INTERVAL: Final = 60.0  # seconds between two looks
+_INTERVAL: Final = 60.0  # seconds between two looks, at least
 
 
 class Strays:
-    """Says it in the log when runs wait that no living node takes, once for each job and queue."""
+    """Says it in the log when runs wait that no living node takes, once for each job and queue.
 
-    def __init__(self, store: JobStore) -> None:
+    Args:
+        poll_interval: the app's; one that seldom asks the store does not look more often.
+    """
+
+    def __init__(self, store: JobStore, *, poll_interval: float) -> None:
         self._store = store
+        self._interval = max(_INTERVAL, poll_interval)
         self._told: set[tuple[str, str]] = set()
 
     async def run(self) -> None:
@@ -34,4 +39,4 @@ class Strays:
             said = "runs of job %r wait in queue %r since %s: no node that runs knows the job and takes from the queue"
             log.warning(said, row.job_id, row.queue, waits)
         self._told = set(found)
-        return _INTERVAL * current_random().uniform(0.9, 1.1)
+        return self._interval * current_random().uniform(0.9, 1.1)

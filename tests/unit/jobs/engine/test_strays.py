@@ -1,12 +1,13 @@
 """Runs that nobody takes are told in the log, once, and when it is no matter of a restart."""
 
 import logging
+from collections.abc import Sequence
 
 import pytest
 from tests.unit.jobs.engine.support_engine import running
 
 from mainspring.jobs import JobApp
-from mainspring.jobs.stores import MemoryData, MemoryStore
+from mainspring.jobs.stores import MemoryData, MemoryStore, StrandedRow
 from mainspring.testing import VirtualClock
 
 
@@ -52,3 +53,16 @@ async def test_runs_of_a_queue_that_is_served_by_none_are_told(
         await app.run_job("heavy", wait=False)
         await virtual_clock.advance(200)
     assert 1 == caplog.text.count("runs of job 'heavy' wait in queue 'cpu'")
+
+
+async def test_an_app_that_asks_its_store_once_a_day_does_not_look_more_often(virtual_clock: VirtualClock) -> None:
+    looks: list[float] = []
+
+    class Counting(MemoryStore):
+        async def stranded(self) -> Sequence[StrandedRow]:
+            looks.append(self.now())
+            return await super().stranded()
+
+    async with running(JobApp("seldom", store=Counting(MemoryData()), poll_interval=86_400)):
+        await virtual_clock.advance(3 * 86_400)
+    assert 1 <= len(looks) <= 5
