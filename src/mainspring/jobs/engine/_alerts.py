@@ -110,11 +110,13 @@ class Alerts:
                 continue
             definition = self._definitions[job_id]
             sla = int((definition.sla or 0) * 1e6)
-            ended = self._ended_late.get(job_id, [])
-            for record in await self._store.note_late(job_id, scheduled_before=now - sla, ended=tuple(ended)):
+            ended = tuple(self._ended_late.get(job_id, ()))
+            for record in await self._store.note_late(job_id, scheduled_before=now - sla, ended=ended):
                 self._stream.publish("late", record)
                 self._put(definition, "late", record)
-            self._ended_late.pop(job_id, None)
+            later = self._ended_late.pop(job_id, [])[len(ended) :]
+            if later:  # they came while the store was asked, and have set `_wake`
+                self._ended_late[job_id] = later
             self._next_look[job_id] = _next_late(definition, now - sla) + sla
         soonest = min(self._next_look.values(), default=now + int(_LONGEST_PAUSE * 1e6))
         return min(max((soonest - self._store.now()) / 1e6, 0.001), _LONGEST_PAUSE)

@@ -314,6 +314,7 @@ class JobApp(Steering, FollowUps, Sight, Service):
 
         Raises:
             UnknownJobError: the job is not registered.
+            MisuseError: it was declared after the app was opened.
             IdempotencyError: the key was used with other arguments.
             StorageError: the run could not be stored.
         """

@@ -102,6 +102,11 @@ class _Guard:
         if self.is_lost and self._task.uncancel() <= self._cancelled_before:
             raise LeaseLostError(epoch=self.epoch)
 
+    def take_back(self) -> None:
+        """Take our own cancellation back: the body has made another error of it."""
+        if self.is_lost:
+            self._task.uncancel()
+
 
 class Leases:
     """The leases of an open app."""
@@ -138,6 +143,9 @@ class Leases:
             yield HeldLease(name, row.fence)
         except asyncio.CancelledError:
             guard.end()
+            raise
+        except BaseException:
+            guard.take_back()
             raise
         else:
             guard.end()

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from mainspring.base import current_clock, current_random
-from mainspring.errors import ClosedError, LeaseLostError
+from mainspring.errors import ClosedError, LeaseLostError, MisuseError, StorageError
 from mainspring.jobs.engine._execution import CURRENT, Execution, StopReason, Work
 from mainspring.jobs.engine._metrics import RunMetrics
 from mainspring.jobs.engine._recording import record_end
@@ -139,7 +139,10 @@ class Node:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for execution in self._running:
             log.error("run %s of %s does not stop; left behind", execution.record.run_id, execution.record.job_id)
-        await self._store.close_node(self.epoch)
+        try:
+            await self._store.close_node(self.epoch)
+        except StorageError as error:  # those who wait for its runs must still be told that the app is closed
+            log.warning("cannot end epoch %d, its runs are free when its lease ends: %s", self.epoch, error)
 
     def wake(self) -> None:
         """Look for runs now: something was enqueued or released."""
@@ -157,13 +160,27 @@ class Node:
         return len(self._running)
 
     async def enqueue(self, run: NewRun, *, claim: bool) -> EnqueueAnswer:
-        """Create a run; with `claim` it may begin here at once. A cancelled caller does not touch the run."""
+        """Create a run; with `claim` it may begin here at once. A cancelled caller does not touch the run.
+
+        Raises:
+            MisuseError: its job was declared too late for this node.
+        """
         waiter: asyncio.Future[EnqueueAnswer] = asyncio.get_running_loop().create_future()
         self.submit(run, claim=claim, then=partial(_resolve, waiter))
         return await waiter
 
     def submit(self, run: NewRun, *, claim: bool, then: Callable[[EnqueueAnswer | BaseException], None]) -> None:
-        """Create a run as `enqueue` does, without waiting; `then` is told the answer, or what came in its way."""
+        """Create a run as `enqueue` does, without waiting; `then` is told the answer, or what came in its way.
+
+        Raises:
+            MisuseError: its job was declared too late for this node.
+        """
+        if self.epoch and run.job_id not in self._works:
+            raise MisuseError(
+                what=f"the job {run.job_id!r}",
+                problem="was declared after the app was opened",
+                hint="declare it before the app is opened",
+            )
         self.take_on(run.job_id)
         hot = claim and self._has_slot() and run.queue in self._queues
         command = Enqueue(run=run, claim_epoch=self.epoch if hot else None)
@@ -351,9 +368,9 @@ class Node:
 
         They hand their runs back, as soon as the store takes that.
         """
-        end = self._store.lease_end(self.epoch) - self._margin
-        if end > current_clock().monotonic():
-            return self._poll_interval
+        left = self._store.lease_end(self.epoch) - self._margin - current_clock().monotonic()
+        if left > 0:
+            return min(self._poll_interval, left)
         self._on_lease_end()
         stopped = [execution for execution in self._running if execution.stop(StopReason.LEASE_ENDING)]
         if stopped:

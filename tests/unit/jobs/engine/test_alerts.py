@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ import pytest
 from tests.unit.jobs.engine.support_engine import START, at, make_app, running
 from tests.unit.tools.support_webhooks import LARK_OK, OK, served
 
-from mainspring.base import Backoff
+from mainspring.base import Backoff, new_id
 from mainspring.errors import InvalidArgumentError, JobDefinitionError
 from mainspring.jobs import Alert, AlertChannel, JobApp, RunState
 from mainspring.jobs.engine import _alerts
+from mainspring.jobs.stores import Enqueue, MemoryStore, NewRun, RunKind, RunRecord
 from mainspring.testing import VirtualClock
 from mainspring.tools import LarkBot, Notifier, SlackBot
 
@@ -252,6 +253,54 @@ def test_a_run_that_came_and_ended_late_is_late() -> None:
         clock.run(main())
     assert [alert.scheduled_at for alert in sorted(late, key=lambda one: one.run_id)] == [at(1), at(2), at(3)]
     assert RunState.SUCCEEDED in {alert.state for alert in late}
+
+
+class Thinks(MemoryStore):
+    """A store that takes its time to answer which of the ended runs were late."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.answers = asyncio.Event(), asyncio.Event()
+
+    async def note_late(self, job_id: str, *, scheduled_before: int, ended: Sequence[str] = ()) -> Sequence[RunRecord]:
+        found = await super().note_late(job_id, scheduled_before=scheduled_before, ended=ended)
+        if ended:
+            self.asked.set()
+            await self.answers.wait()
+        return found
+
+
+def test_a_run_that_ends_late_while_the_store_is_asked_about_another_is_told_too() -> None:
+    store, late = Thinks(), list[str]()
+    app = JobApp("t", store=store, schedule=False)
+
+    async def tell(alert: Alert) -> None:
+        late.append(alert.run_id)
+
+    @app.job("hours", every=3600, sla=600, alert=tell)
+    async def hours() -> None: ...
+
+    async def ends_late() -> str:
+        now = store.now()
+        run = NewRun(
+            run_id=new_id(), job_id="hours", kind=RunKind.SCHEDULE, available_at=now, scheduled_at=now - 3_600_000_000
+        )
+        await store.enqueue(Enqueue(run=run))
+        await app.wait_for_run(run.run_id)
+        return run.run_id
+
+    async def main() -> None:
+        async with running(app):
+            await asyncio.sleep(1)
+            first = await ends_late()
+            await store.asked.wait()
+            second = await ends_late()
+            store.answers.set()
+            await asyncio.sleep(60)
+            assert [first, second] == late
+
+    with VirtualClock(at(0.5)) as clock:
+        clock.run(main())
 
 
 async def test_calls_and_backfills_are_never_late(tmp_path: Path) -> None:

@@ -80,6 +80,45 @@ async def test_a_lease_that_cannot_be_kept_cancels_its_holder() -> None:
             pass
 
 
+async def test_a_holder_that_makes_another_error_of_the_loss_is_not_left_cancelled() -> None:
+    first, _ = two_apps()
+    begun = asyncio.Event()
+
+    async def fail() -> None:
+        async with first.lease("mail"):
+            try:
+                begun.set()
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                raise ValueError("of the body") from None
+
+    async def hold() -> int:
+        with pytest.raises(ValueError, match="of the body"):
+            await fail()
+        task = asyncio.current_task()
+        return -1 if task is None else task.cancelling()
+
+    async with running(first):
+        holder = asyncio.create_task(hold())
+        await begun.wait()
+        (await first.open()).leases.lost()
+        assert 0 == await asyncio.wait_for(holder, 10)
+
+
+async def test_an_error_of_a_holder_whose_lease_holds_goes_on_as_it_is() -> None:
+    first, second = two_apps()
+
+    async def fail() -> None:
+        async with first.lease("mail"):
+            raise ValueError("of the body")
+
+    async with running(first), running(second):
+        with pytest.raises(ValueError, match="of the body"):
+            await fail()
+        async with second.lease("mail", wait=False):
+            pass
+
+
 async def test_who_is_cancelled_gives_its_lease_back() -> None:
     first, second = two_apps()
     async with running(first), running(second):

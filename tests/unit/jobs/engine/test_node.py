@@ -11,20 +11,23 @@ import pytest
 from tests.unit.jobs.engine.support_engine import START, at, eventually, make_app, running
 
 from mainspring.base import current_clock, new_id
-from mainspring.errors import LeaseLostError, StaleFenceError, StoreBusyError
+from mainspring.errors import ClosedError, LeaseLostError, MisuseError, StaleFenceError, StoreBusyError
 from mainspring.jobs import Alert, Every, JobApp, JobContext, RunState
 from mainspring.jobs.stores import (
     Claim,
     ClaimAnswer,
     Enqueue,
     Finish,
+    HeartbeatAnswer,
     JobRow,
+    MemoryStore,
     NewRun,
     NodeTakes,
     RunKind,
     RunRecord,
     SqliteStore,
 )
+from mainspring.testing import VirtualClock
 
 
 class Trouble(SqliteStore):
@@ -43,6 +46,10 @@ class Trouble(SqliteStore):
     async def open_node(self, name: str, *, takes: NodeTakes | None = None) -> int:
         self._fail("open_node")
         return await super().open_node(name, takes=takes)
+
+    async def close_node(self, epoch: int) -> None:
+        self._fail("close_node")
+        await super().close_node(epoch)
 
     def lease_end(self, epoch: int) -> float:
         return super().lease_end(epoch) if self.known_end is None else self.known_end
@@ -193,6 +200,65 @@ async def test_handlers_end_before_a_lease_that_cannot_be_renewed(
         record = await app.run(result.run_id)
         assert record is not None
         assert (1, 0, epoch) == (record.attempt, record.rescues, (await app.open()).node.epoch)
+
+
+class CutOff(MemoryStore):
+    """A store that takes no heartbeat."""
+
+    async def heartbeat(self, epoch: int) -> HeartbeatAnswer:
+        raise busy()
+
+
+def test_handlers_end_before_their_lease_however_rarely_the_node_looks() -> None:
+    app = JobApp("t", store=CutOff(lease=30.0), poll_interval=10.0)
+    ended: list[float] = []
+
+    @app.job("slow")
+    async def slow() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.append(current_clock().monotonic())
+
+    async def main() -> float:
+        async with running(app):
+            began = current_clock().monotonic()
+            await app.run_job("slow", wait=False)
+            await asyncio.sleep(29)
+            return ended[0] - began
+
+    with VirtualClock(START) as clock:
+        assert 24.9 < clock.run(main()) < 25.1
+
+
+async def test_an_app_whose_epoch_cannot_be_closed_still_tells_its_callers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app, store = troubled(tmp_path)
+    app.job("elsewhere", queue="elsewhere")(says_hello)
+    await app.open()
+    waiting = asyncio.create_task(app.run_job("elsewhere"))
+
+    async def stored() -> bool:
+        return bool(await app.runs())
+
+    await eventually(stored)
+    store.failures = {"close_node": [busy()]}
+    await app.close()
+    with pytest.raises(ClosedError):
+        await asyncio.wait_for(waiting, 10)
+    assert "cannot end epoch" in caplog.text
+
+
+@pytest.mark.parametrize("wait", [True, False])
+async def test_a_job_that_is_declared_too_late_is_refused(tmp_path: Path, wait: bool) -> None:
+    app = make_app(tmp_path)
+    app.job("early")(says_hello)
+    async with running(app):
+        app.job("late")(says_hello)
+        with pytest.raises(MisuseError, match="'late' was declared after the app was opened"):
+            await asyncio.wait_for(app.run_job("late", wait=wait), 10)
+        assert (await app.run_job("early")).ok
 
 
 async def test_slots_bound_what_runs_at_once(tmp_path: Path) -> None:
