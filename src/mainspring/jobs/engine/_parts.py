@@ -127,8 +127,7 @@ class OpenApp:
         self._pruner = None if retention is None else Pruner(store, retention, definitions.keys())
         self._overrides = Overrides(registry, works)
         self._names = {**resources.container.names, **app.resource_names}
-        for one in definitions.values():
-            self._check_alert(one)
+        self._check_alerts()
         self.alerts = Alerts(store, definitions, app.stream, resource=self._alert_resource, threads=self.places.threads)
         self.scheduler = Scheduler(
             store,
@@ -145,13 +144,14 @@ class OpenApp:
         instance = definition.takes_instance
         return Work(definition, binding, supplied, app, self.store, self.sinks, self.configs, self.places, instance)
 
-    def _check_alert(self, definition: JobDefinition) -> None:
+    def _check_alerts(self) -> None:
         """Refuse an alert that goes to a resource which nobody offers."""
-        target = definition.alert.to if isinstance(definition.alert, AlertChannel) else definition.alert
-        known = {**self._names, **definition.names}
-        if isinstance(target, str) and target not in known:
-            expected = f"a resource of job {definition.job_id!r}: {', '.join(known) or 'it has none'}"
-            raise InvalidArgumentError(argument="alert", value=target, expected=expected)
+        for definition in self._definitions.values():
+            target = definition.alert.to if isinstance(definition.alert, AlertChannel) else definition.alert
+            known = {**self._names, **definition.names}
+            if isinstance(target, str) and target not in known:
+                expected = f"a resource of job {definition.job_id!r}: {', '.join(known) or 'it has none'}"
+                raise InvalidArgumentError(argument="alert", value=target, expected=expected)
 
     def _alert_resource(self, definition: JobDefinition, name: str) -> AbstractAsyncContextManager[Any]:
         return self._resources.container.use({**self._names, **definition.names}[name])
