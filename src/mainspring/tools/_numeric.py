@@ -24,7 +24,7 @@ _add, _quantize, _remainder, _subtract = _EXACT.add, _EXACT.quantize, _EXACT.rem
 _LEAST_PLACES: Final = 2
 _MOST_PLACES: Final = 1000
 _MOST_STEPS: Final = 256
-_steps: Final[dict[Number, Decimal]] = {}  # equal keys of different types mean the same step
+_steps: Final[dict[float, Decimal]] = {}  # of floats only: Decimal(0.1) is an equal key, and another step
 
 
 class Round(Enum):
@@ -76,8 +76,8 @@ def round_near(
     if type(direction) is not Round:
         return float(round_near(increment, price, _of_bool(direction), decimals))
     try:
-        step = _steps[increment]
-    except (KeyError, TypeError):  # a signalling NaN has no hash
+        step = _steps[increment] if type(increment) is float else _new_step(increment)
+    except KeyError:
         step = _new_step(increment)
     value = Decimal(repr(price)) if type(price) is float else _decimal("price", price)
     try:
@@ -113,13 +113,14 @@ def _is_past_half(value: Decimal, rest: Decimal, step: Decimal) -> bool:
 
 
 def _new_step(increment: Number) -> Decimal:
-    """Keep the increments of a program: there are few, and reading one takes a third of a rounding."""
+    """Read an increment, and keep floats: a program has few, and reading one takes a third of a rounding."""
     step = _decimal("increment", increment)
     if not step.is_finite() or not step:
         raise InvalidArgumentError(argument="increment", value=increment, expected="a finite number other than 0")
-    if len(_steps) >= _MOST_STEPS:
-        _steps.clear()
-    _steps[increment] = step
+    if type(increment) is float:
+        if len(_steps) >= _MOST_STEPS:
+            _steps.clear()
+        _steps[increment] = step
     return step
 
 

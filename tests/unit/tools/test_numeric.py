@@ -10,7 +10,7 @@ import pytest
 
 from mainspring.base import use_random
 from mainspring.errors import InvalidArgumentError
-from mainspring.tools import Round, format_price, format_price_padded, round_near
+from mainspring.tools import Round, _numeric, format_price, format_price_padded, round_near
 
 Count = Callable[[int, int], int]
 
@@ -208,3 +208,16 @@ def test_prices_read_back_as_their_rounding(mainspring_count: Count) -> None:
             assert 2 <= len(places) <= decimals
             assert len(places) == 2 or not places.endswith("0")
             assert all(len(group) == 3 for group in whole.split(",")[1:])
+
+
+@pytest.mark.parametrize("decimal_first", [False, True])
+def test_a_float_and_its_exact_decimal_are_different_steps(decimal_first: bool) -> None:
+    """They are equal and have the same hash; a float counts as it is printed."""
+    _numeric._steps.clear()
+    tenth = 0.1
+    calls: list[tuple[Callable[[], Decimal], str]] = [
+        (lambda: round_near(tenth, 0.3, Round.DOWN), "0.3"),
+        (lambda: round_near(Decimal(tenth), 5, Round.DOWN, 20), "4.90000000000000027200"),
+    ]
+    for call, expected in reversed(calls) if decimal_first else calls:
+        assert expected == str(call())
