@@ -58,12 +58,15 @@ def _is_below(folder: Path, root: Path) -> bool:
 def _files_of(folder: Path) -> Iterator[tuple[str, tuple[int, int]]]:
     try:
         with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.endswith(".py"):
-                    status = entry.stat()
-                    yield entry.path, (status.st_mtime_ns, status.st_size)
-    except OSError:  # the folder, or a file just listed, is gone: that is a change
+            files = [entry for entry in entries if entry.name.endswith(".py")]
+    except OSError:  # the folder is gone: that is a change
         return
+    for file in files:
+        try:
+            status = file.stat()
+        except OSError:  # just gone, or a link to nothing; the others are looked at all the same
+            continue
+        yield file.path, (status.st_mtime_ns, status.st_size)
 
 
 def load_watched(name: str) -> JobApp:

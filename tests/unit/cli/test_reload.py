@@ -153,3 +153,17 @@ def test_an_app_in_a_module_is_watched_where_it_lies(folder: Path, monkeypatch: 
     watch = SourceWatch("reload_absent:app")
     (folder / "reload_absent.py").touch()
     assert watch.has_changed
+
+
+def test_links_to_nothing_hide_no_other_file(folder: Path) -> None:
+    package = folder / "reload_package"
+    package.mkdir()
+    for number in range(20):  # the order in which a folder is listed is the file system's
+        (package / f"link_{number}.py").symlink_to(folder / "nothing.py")
+        if number == 10:
+            (package / "__init__.py").touch()
+    (folder / "reload_jobs.py").write_text("import reload_package\nCOUNT = 1\n")
+    load_app(str(folder / "reload_shop.py"))
+    watch = SourceWatch(str(folder / "reload_shop.py"))
+    (package / "__init__.py").write_text("X = 1")
+    assert watch.has_changed
