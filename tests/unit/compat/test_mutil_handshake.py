@@ -124,6 +124,26 @@ async def test_both_ends_here_may_speak_it_too(tmp_path: Path) -> None:
     await server.shutdown()
 
 
+async def test_the_socket_of_a_server_that_runs_is_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    server = aioserver.ServerUnix(_echo, authKey=KEY, path=path, olderHandshake=True)
+    await server.listen()
+    late = aioserver.ServerUnix(_echo, authKey=KEY, path=path, olderHandshake=True)
+    with pytest.raises(MisuseError, match="belongs to a program that runs"):
+        await late.listen()
+    await late.shutdown()
+    client = aioserver.ClientUnix(authKey=KEY, path=path, olderHandshake=True)
+    await client.connect()
+    await client.writeObj("still here")
+    assert client.cxn is not None
+    assert "still here" == await client.cxn.readObj()
+    await client.close()
+    await server.shutdown()
+    assert not path.exists()
+    await late.listen()
+    await late.shutdown()
+
+
 async def test_it_is_not_spoken_unasked() -> None:
     server = aioserver.ServerTCP(_echo, authKey=KEY)
     await server.listen()

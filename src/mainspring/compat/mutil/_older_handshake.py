@@ -16,6 +16,7 @@ import contextlib
 import functools
 import hmac
 import logging
+import os
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -157,7 +158,12 @@ class OlderServer:
         """Listen no more; handlers that read hear that it is the end, and those that go on are cancelled."""
         if self._server is None:
             return
+        names = [socket.getsockname() for socket in self._server.sockets]
         self._server.close()
+        for name in names:
+            if isinstance(name, str):
+                with contextlib.suppress(FileNotFoundError):  # newer loops remove it themselves
+                    os.unlink(name)
         for end in list(self._serving.values()):
             end()
         await self._until_served()

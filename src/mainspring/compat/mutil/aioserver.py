@@ -18,6 +18,7 @@ from mainspring.compat.mutil._older_handshake import CHALLENGE, FAILURE, WELCOME
 from mainspring.compat.mutil._pickle_cxn import PickleCxn
 from mainspring.compat.mutil._sockets import Socket
 from mainspring.errors import ConnectionClosedOK, MisuseError
+from mainspring.runtime import bind_socket_file
 from mainspring.transport import Connection, Server, connect, serve
 
 __all__ = (
@@ -110,7 +111,7 @@ class ServerUnix(_Listener):
         return f"unix://{self.path}"
 
     async def _listen(self, accept: Accept) -> asyncio.Server:
-        return await asyncio.start_unix_server(accept, self.path)
+        return await asyncio.start_unix_server(accept, sock=bind_socket_file(self.path))
 
 
 @dataclass
