@@ -1,6 +1,7 @@
 """The client of the departures board: `mainspring demo --board`."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,31 +57,40 @@ class BoardAsked:
 
 
 def _write_line(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # else the interpreter complains of what is left when it ends
+        os.close(nowhere)
+        raise
 
 
 async def watch_board(asked: BoardAsked, write: Callable[[str], object] = _write_line) -> int:
     """Write departures as the board tells them; return how many, when they are enough or the board closes.
+
+    It ends as well when nobody reads on at the other end of a pipe.
 
     Raises:
         MisuseError: no demo keeps a board in this state directory.
     """
     try:
         address = (asked.state / ADDRESS).read_text()
-        async with connect(address, auth_key=None) as connection:
-            return await _copy(connection, asked, write)
+        connection = await connect(address, auth_key=None)
     except (ConnectionClosedError, HandshakeError, OSError) as error:
         raise MisuseError(
             what=f"the departures board of {asked.state}",
             problem="does not run",
             hint="start `mainspring demo` without --once: it has a board once the flights are loaded",
         ) from error
+    async with connection:
+        return await _copy(connection, asked, write)
 
 
 async def _copy(connection: Connection, asked: BoardAsked, write: Callable[[str], object]) -> int:
     written = 0
-    with contextlib.suppress(ConnectionClosedError):
+    with contextlib.suppress(ConnectionClosedError, BrokenPipeError):
         async for record in connection:
             departure = msgspec.json.decode(record, type=Departure)
             if asked.airports and departure.origin not in asked.airports:

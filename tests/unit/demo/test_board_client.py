@@ -1,6 +1,11 @@
 """The client of the board prints what it is told, or says why it cannot."""
 
+import asyncio
+import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -75,3 +80,37 @@ async def test_a_board_that_does_not_run_is_one_sentence(tmp_path: Path) -> None
 def test_no_lines_are_not_to_be_asked_for(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="--count=0"):
         BoardAsked(tmp_path, count=0)
+
+
+async def test_a_pipe_that_nobody_reads_ends_it_quietly(state: Path) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = [sys.executable, "-m", "mainspring.demo", "--board", "--state", str(state)]
+    child = await asyncio.create_subprocess_exec(*command, stdout=writes, stderr=subprocess.PIPE)
+    os.close(writes)
+    _, said = await child.communicate()
+    assert (0, False) == (child.returncode, b"rror" in said), said
+
+
+async def test_whoever_takes_the_lines_may_stop_it(state: Path) -> None:
+    def refuse(line: str) -> None:
+        raise BrokenPipeError
+
+    assert 0 == await watch_board(BoardAsked(state), refuse)
+
+
+async def test_the_end_of_a_pipe_is_not_written_to_again(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    with io.TextIOWrapper(io.FileIO(writes, "w")) as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        assert 0 == await watch_board(BoardAsked(state))
+        pipe.write("left over")
+
+
+async def test_trouble_of_whoever_takes_the_lines_is_none_of_the_board(state: Path) -> None:
+    def refuse(line: str) -> None:
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        await watch_board(BoardAsked(state), refuse)
