@@ -62,7 +62,9 @@ class _JobCommands:
             raise InvalidArgumentError(argument="limit", value=limit, expected=f"1 to {_LONGEST_LIST}")
         wanted = None if job in ("", "*") else job
         records = await self._app.runs(wanted, states=[] if in_state is None else [in_state], limit=limit)
-        rows = [{**run_row(one), "why": why_of(one)} for one in records]
+        async with self._app.reading() as reader:
+            strays = {(one.job_id, one.queue) for one in await reader.stranded()}
+        rows = [{**run_row(one), "why": why_of(one, strays)} for one in records]
         columns = ("run", "state", "job", "interval_start", "why", "attempt", "items")
         return Listing(rows, columns, empty="there are no such runs")
 

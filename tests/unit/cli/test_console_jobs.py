@@ -131,3 +131,14 @@ async def test_wrong_input_is_named(tmp_path: Path) -> None:
             await console.ask("show 0123")
         with pytest.raises(InvalidArgumentError, match="1 to 1000"):
             await console.ask("runs * succeeded 1001")
+
+
+async def test_a_run_that_no_living_node_takes_says_so(tmp_path: Path) -> None:
+    async with operated(tmp_path) as console:
+        owner = JobApp("shop", store=tmp_path / "shop.db", durability="process")
+        owner.job("gone")(lambda: None)
+        await owner.open(runner=False)
+        await owner.run_job("gone", wait=False)
+        await owner.close()
+        said = "no node that runs knows the job and takes from its queue"
+        assert [said] == [one["why"] for one in await console.rows("runs")]
