@@ -41,7 +41,7 @@ def asked_places(*, store: str | None, state: Path | None) -> Generator[None]:
     token = _asked_store.set(store or _asked_store.get())
     before = os.environ.get(_STATE)
     if state is not None:
-        os.environ[_STATE] = str(state)  # processes that are started find it there, too
+        os.environ[_STATE] = str(state.absolute())  # processes that are started find it there, too
     try:
         yield
     finally:

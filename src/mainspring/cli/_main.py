@@ -87,9 +87,9 @@ def run(
     seconds = None if for_ is None else parse_duration(for_, source="--for")
     with asked_places(store=store, state=state):
         loaded = load_watched(app) if reload else load_app(app)
+        watch = SourceWatch(app) if reload else None
         loaded.adjust(slots=slots, queues=None if queues is None else [one.strip() for one in queues.split(",")])
         web = None if no_web else make_web(loaded, host=host, port=port)
-        watch = SourceWatch(app) if reload else None
         operated = None if no_console else make_console(loaded)
         if asyncio.run(run_app(loaded, web, operated, seconds=seconds, as_json=as_json, watch=watch)):
             begin_anew()

@@ -1,11 +1,12 @@
 """The app that a command names is found, or the sentence says why not."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from mainspring.cli._load import load_app
+from mainspring.cli._load import asked_places, load_app
 from mainspring.errors import InvalidArgumentError, JobDefinitionError
 from mainspring.jobs import JobApp
 
@@ -112,3 +113,11 @@ def test_a_wrong_definition_keeps_its_own_sentence(tmp_path: Path) -> None:
     (tmp_path / "wrong_job.py").write_text(ONE.format("app", "app") + "app.job('a', cron='bad')(print)\n")
     with pytest.raises(JobDefinitionError):
         load_app("wrong_job.py")
+
+
+def test_a_state_directory_stays_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs find it from other working directories, too."""
+    monkeypatch.delenv("MAINSPRING_STATE_DIR", raising=False)
+    with asked_places(store=None, state=Path("here")):
+        assert str(tmp_path / "here") == os.environ["MAINSPRING_STATE_DIR"]
+    assert "MAINSPRING_STATE_DIR" not in os.environ

@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("typer")
 
+from mainspring.cli import _main, run_command_line
 from mainspring.cli._load import load_app
 from mainspring.cli._reload import SourceWatch, load_watched
 from mainspring.errors import InvalidArgumentError
@@ -167,3 +168,19 @@ def test_links_to_nothing_hide_no_other_file(folder: Path) -> None:
     watch = SourceWatch(str(folder / "reload_shop.py"))
     (package / "__init__.py").write_text("X = 1")
     assert watch.has_changed
+
+
+def test_a_change_while_the_pages_are_made_is_seen(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watches: list[SourceWatch] = []
+
+    def change(*_: object, **__: object) -> None:
+        (folder / "reload_jobs.py").write_text("COUNT = 4444")
+
+    async def keep(*_: object, watch: SourceWatch, **__: object) -> bool:
+        watches.append(watch)
+        return False
+
+    monkeypatch.setattr(_main, "make_web", change)
+    monkeypatch.setattr(_main, "run_app", keep)
+    assert 0 == run_command_line(["run", str(folder / "reload_shop.py"), "--reload", "--no-console"])
+    assert [True] == [watch.has_changed for watch in watches]
