@@ -172,6 +172,7 @@ class Broadcast:
         self._turn: list[tuple[Prepared, Hashable | None]] = []  # sent, and not yet given to connections
         self._turn_bytes = 0
         self._slow_count = 0
+        self._encodings: dict[str, Link] = {}  # one link of each kind that takes part
         self._groups: dict[str, _Group] = {}
         self._others: list[Subscriber] = []  # who is in no group
         self._is_stale = False  # somebody's state has changed since they were made
@@ -192,6 +193,7 @@ class Broadcast:
             if connection.is_closed:
                 return subscriber
             self._subscribers[connection] = subscriber
+            self._encodings[connection.link.encoding] = connection.link
             subscriber.outbox.attach(subscriber)  # which says that something has changed
             self._statistic.subscribers += 1
         return subscriber
@@ -205,6 +207,8 @@ class Broadcast:
             subscriber.outbox.detach(subscriber)
             self._statistic.subscribers -= 1
             self._statistic.dropped += len(subscriber.waiting)
+            if not self._subscribers:
+                self._encodings.clear()
             if subscriber.task is not None:
                 self._slow_count -= 1
                 subscriber.task.cancel()
@@ -220,6 +224,9 @@ class Broadcast:
             message: bytes, or what `prepare` made.
             key: what the message is about; with "conflate", it takes the place of an older one that waits.
             to: only these subscribers; all when None.
+
+        Raises:
+            FrameTooLargeError: the length of a subscriber's kind of link has no room for its size.
         """
         prepared = message if isinstance(message, Prepared) else Prepared(message, is_text=False)
         self._statistic.messages += 1
@@ -229,6 +236,8 @@ class Broadcast:
             return reached
         if not self._subscribers:
             return 0
+        for link in self._encodings.values():
+            prepared.frame_for(link)  # what is too long is the sender's error, not one of the turn's end
         if not self._turn:
             turn_of(asyncio.get_running_loop()).add(self)
         self._turn.append((prepared, key))
@@ -322,8 +331,8 @@ class Broadcast:
         return True
 
     def _hold(self, subscriber: Subscriber, message: Prepared, key: Hashable | None) -> None:
-        if subscriber.outbox.error is not None:
-            return  # it is removed when its link is gone
+        if subscriber.outbox.error is not None or self._subscribers.get(subscriber.connection) is not subscriber:
+            return  # it was removed when its link ended
         before = subscriber.dropped_count
         subscriber.hold(message, key if self._policy == "conflate" else None)
         while len(subscriber.waiting) > self._max_waiting or (

@@ -80,9 +80,13 @@ class Turn:
         self._writers.append(writer)
 
     def _end(self) -> None:
-        writers, self._writers = self._writers, []
-        for writer in writers:
-            writer.end_turn()
+        writers, self._writers = deque(self._writers), []
+        try:
+            while writers:
+                writers.popleft().end_turn()
+        finally:
+            for writer in writers:  # one has failed: the others' turn is the next
+                self.add(writer)
 
 
 _turns: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Turn]" = weakref.WeakKeyDictionary()

@@ -243,7 +243,8 @@ class WebSocketProxy:
                 log.error("the upstream is connected again: %s", error)
 
     def _fan_out(self, message: bytes) -> None:
-        everything = tuple(self._subscriptions.everything)
+        # Who was cut has left the broadcast already: with it, there would be as many, and not the same.
+        everything = [one for one in self._subscriptions.everything if one.outbox.error is None]
         if everything:
             to = None if len(everything) == len(self._broadcast) else everything  # all of them is the faster way
             self._broadcast.send(Prepared(message, is_text=isinstance(message, TextPayload)), to=to)

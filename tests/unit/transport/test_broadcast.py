@@ -9,7 +9,7 @@ import pytest
 from tests.unit.transport.support_links import KEY
 
 from mainspring.base import get_statistics
-from mainspring.errors import ConnectionClosedError, InvalidArgumentError
+from mainspring.errors import ConnectionClosedError, FrameTooLargeError, InvalidArgumentError
 from mainspring.testing import eventually
 from mainspring.transport import Broadcast, BroadcastStatistic, Connection, SlowPolicy, connect, prepare, serve
 from mainspring.transport._records import Bytes
@@ -147,6 +147,33 @@ async def test_masked_messages_are_not_joined() -> None:
         for number in range(3):
             broadcast.send(b"%d" % number)
         await eventually(lambda: got == [b"0", b"1", b"2"])
+
+
+async def test_a_message_that_is_too_long_for_somebody_is_refused_at_once_and_the_others_go() -> None:
+    broadcast = Broadcast()
+
+    async def handler(connection: Connection) -> None:
+        broadcast.add(connection)
+        await connection.wait_closed()
+
+    server = serve(LOCAL, handler, auth_key=None, header_bytes=1)
+    async with server, broadcast, connect(server.address, auth_key=None, header_bytes=1) as client:
+        await eventually(lambda: len(broadcast) == 1)
+        broadcast.send(b"before")
+        with pytest.raises(FrameTooLargeError):
+            broadcast.send(bytes(300))
+        broadcast.send(b"after")
+        assert [b"before", b"after"] == [await client.read_bytes() for _ in range(2)]
+
+
+async def test_what_is_sent_to_somebody_who_was_removed_holds_nothing() -> None:
+    broadcast = Broadcast()
+    async with _audience(broadcast, 1):
+        (subscriber,) = broadcast._subscribers.values()
+        subscriber.outbox.pause()
+        broadcast.remove(subscriber.connection)
+        assert 0 == broadcast.send(b"x", to=[subscriber])
+        assert (0, None) == (broadcast.stats().slow_count, subscriber.task)
 
 
 async def test_who_is_gone_already_is_not_taken_in() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from mainspring.errors import ClosedError
-from mainspring.transport._outbox import HIGH_WATER, Outbox, join_small
+from mainspring.transport._outbox import HIGH_WATER, Outbox, Turn, join_small
 from mainspring.transport._records import Bytes
 
 
@@ -91,6 +91,29 @@ async def test_the_end_wakes_writers_and_refuses_others() -> None:
         outbox.write([b"x"])
     await asyncio.sleep(0)
     assert [[b"a"]] == sent
+
+
+class _Writer:
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.ended = 0
+
+    def end_turn(self) -> None:
+        self.ended += 1
+        if self.error is not None:
+            raise self.error
+
+
+async def test_a_writer_that_fails_costs_no_other_its_turn() -> None:
+    loop, told = asyncio.get_running_loop(), list[object]()
+    loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+    error = ZeroDivisionError()
+    turn, writers = Turn(loop), [_Writer(), _Writer(error), _Writer(), _Writer()]
+    for writer in writers:
+        turn.add(writer)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert ([1, 1, 1, 1], [error]) == ([writer.ended for writer in writers], told)
 
 
 class _Feeder:

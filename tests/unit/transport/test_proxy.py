@@ -64,6 +64,19 @@ async def test_each_client_gets_what_it_wants() -> None:
             await client.close()
 
 
+async def test_who_was_cut_makes_nobody_get_what_others_want() -> None:
+    async with Feed() as feed, _proxied(feed) as proxy:
+        some, everything = [await Client.dial(proxy.address) for _ in range(2)]
+        await some.say({"subscribe": ["A"]})
+        await everything.say({"subscribe:all": True})
+        (subscriber,) = proxy._subscriptions.everything
+        subscriber.connection.abort()  # its task has had no turn to say that it is gone
+        proxy._fan_out(b'[{"sym": "B"}]')
+        proxy._fan_out(b'[{"sym": "A"}]')
+        assert {"sym": "A"} == await some.read()
+        await some.close()
+
+
 async def test_the_upstream_is_told_what_is_wanted_and_when_nobody_wants_it_any_more() -> None:
     async with Feed() as feed, _proxied(feed) as proxy:
         one, two = [await Client.dial(proxy.address) for _ in range(2)]
