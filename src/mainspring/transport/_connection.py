@@ -7,7 +7,7 @@ from os import PathLike
 from typing import Any, Final, Self, TypeVar, cast, overload  # Any: decoded data has the type that was asked for
 
 from mainspring.base import decode_json, decode_msgpack, encode_json, encode_msgpack
-from mainspring.errors import ConnectionClosedError, FrameTooLargeError
+from mainspring.errors import ConnectionClosedError, FrameTooLargeError, MisuseError
 from mainspring.resilience import timeout
 from mainspring.transport._files import receive_file, send_file
 from mainspring.transport._link import Link
@@ -300,7 +300,12 @@ class Connection:
 
         What has arrived and was not read is delivered first. The callback must not wait, and may write with
         `try_write_bytes`; what it raises closes the connection. Records above 1 MiB close it as well.
+
+        Raises:
+            MisuseError: a record is partly read.
         """
+        if self._left:
+            raise MisuseError(what="the connection", problem="is inside a record", hint="read it to its end before")
 
         def deliver(records: list[bytes | memoryview]) -> None:
             self._received_count += len(records)

@@ -116,6 +116,11 @@ class RecordCodec:
         """Whether the stream may end here."""
         return not self._rest and self._partial is None and not self._left
 
+    @property
+    def begun_bytes(self) -> int:
+        """What is here and is to come of a record that has begun, without the pieces that have come out."""
+        return 0 if self._partial is None else len(self._partial) + self._left
+
     def get_buffer(self) -> memoryview:
         """Return where to receive the next bytes; the missing part of a long record is received in place."""
         if self._partial is not None and len(self._partial) - self._filled >= _RECEIVE_BYTES:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import cast
 
-from mainspring.errors import ClosedError, ConnectionClosedError
+from mainspring.errors import ClosedError, ConnectionClosedError, FrameTooLargeError
 from mainspring.transport._inbox import Inbox
 from mainspring.transport._link import Link
 from mainspring.transport._outbox import HIGH_WATER, Outbox, join_small
@@ -73,7 +73,9 @@ class StreamLink(asyncio.BufferedProtocol):
 
     def limit(self, nbytes: int) -> None:
         """Refuse longer records from now on, and those that would come in pieces."""
-        self.codec.limit = min(nbytes, PIECE_BYTES)
+        limit = self.codec.limit = min(nbytes, PIECE_BYTES)
+        if self.codec.begun_bytes > limit:
+            self.abort(FrameTooLargeError(size=self.codec.begun_bytes, max_bytes=limit))
 
     def begin_record(self) -> None:
         """A record is written in pieces from here on."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
 from tests.unit.transport.support_links import KEY, MakeLink, contexts, descriptors, echo, linked
@@ -236,6 +237,40 @@ async def test_a_callback_is_spared_records_that_are_too_long(size: int, is_earl
         await server.wait_closed()
         with pytest.raises(FrameTooLargeError):
             await server.read_bytes()
+
+
+async def test_a_callback_is_spared_a_record_that_has_begun_and_is_too_long() -> None:
+    async with linked("tcp://127.0.0.1:0", max_bytes=1000, heartbeat=None) as (client, server):
+        got: list[bytes | memoryview] = []
+        client.link.outbox.write([(1001).to_bytes(4, "little") + b"its beginning"])
+        await eventually(lambda: not cast(StreamLink, server.link).codec.is_between_records)
+        server.listen(got.append)
+        client.link.outbox.write([bytes(1001)])
+        await server.wait_closed()
+        with pytest.raises(FrameTooLargeError, match="1001 bytes is over the limit of 1000"):
+            await server.read_bytes()
+        assert [] == got
+
+
+async def test_a_record_that_has_begun_and_is_short_enough_reaches_the_callback() -> None:
+    async with linked("tcp://127.0.0.1:0", max_bytes=1000, heartbeat=None) as (client, server):
+        got: list[bytes | memoryview] = []
+        client.link.outbox.write([(1000).to_bytes(4, "little") + b"its beginning"])
+        await eventually(lambda: not cast(StreamLink, server.link).codec.is_between_records)
+        server.listen(got.append)
+        client.link.outbox.write([bytes(1000 - len(b"its beginning"))])
+        await eventually(lambda: 1 == len(got))
+        assert 1000 == len(got[0])
+
+
+async def test_the_rest_of_a_record_is_no_record_for_a_callback() -> None:
+    async with linked("tcp://127.0.0.1:0", heartbeat=None) as (client, server):
+        client.link.outbox.write([(2 << 20).to_bytes(4, "little"), bytes(2 << 20)])
+        pieces = server.read_bytes_streaming()
+        assert 2 << 20 == (await anext(pieces))[0]
+        with pytest.raises(MisuseError, match="inside a record"):
+            server.listen(lambda _: None)
+        assert [1 << 20] == [len(piece) async for _, piece in pieces]
 
 
 async def test_a_length_that_lies_is_refused_before_anything_is_allocated() -> None:
