@@ -184,11 +184,11 @@ class WorkerPool:
         Raises:
             InvalidArgumentError: `fn` is not callable.
             TaskNotPicklableError: the function or an argument cannot travel; nothing was sent.
-            WorkQueueFullError: `max_overflow` tasks wait already.
+            WorkQueueFullError: `max_overflow` tasks wait already, or others wait for room.
             WorkerPoolClosedError: the pool is not open.
         """
         self._check_open()
-        if not self._has_room(0):
+        if not self._line.is_free:  # a place may be promised to who waits
             raise WorkQueueFullError(
                 what=f"the worker pool {self._name!r}",
                 limit=self._max_overflow,

@@ -116,24 +116,13 @@ class DaskExecutor:
         Raises:
             InvalidArgumentError: `fn` is not callable.
             MisuseError: it is not open.
-            WorkQueueFullError: `max_unfinished` tasks are on the cluster already.
+            WorkQueueFullError: `max_unfinished` tasks are on the cluster already, or others wait for room.
         """
-        if self._client is None:
-            raise MisuseError(what="a DaskExecutor", problem="is not open", hint="use `async with`, or await start()")
-        if not callable(fn):
-            raise InvalidArgumentError(argument="fn", value=fn, expected="a callable")
-        if not self._has_room(0):
+        if not self._line.is_free:  # a place may be promised to who waits
             raise WorkQueueFullError(
                 what="the DaskExecutor", limit=self._max_unfinished, hint="use create_task(), which waits for room"
             )
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        remote = self._client.submit(fn, *args, pure=False, **kwargs)
-        waiter = loop.create_task(self._wait(remote, future))
-        self._waiting.add(waiter)
-        waiter.add_done_callback(self._ended)
-        future.add_done_callback(lambda done: waiter.cancel() if done.cancelled() else None)
-        return future
+        return self._add(fn, args, kwargs)
 
     async def create_task(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `fn` on the cluster and wait for its result, before that for room among `max_unfinished`.
@@ -145,10 +134,25 @@ class DaskExecutor:
         if not self._line.is_free:
             await self._line.wait()
         try:
-            future = self.submit(fn, *args, **kwargs)
+            future = self._add(fn, args, kwargs)
         finally:
             self._line.move()  # there may still be room, as when the call was refused
         return await future
+
+    def _add(self, fn: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, Any]) -> "asyncio.Future[T]":
+        if self._client is None:
+            raise MisuseError(what="a DaskExecutor", problem="is not open", hint="use `async with`, or await start()")
+        if not callable(fn):
+            raise InvalidArgumentError(argument="fn", value=fn, expected="a callable")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        remote = self._client.submit(fn, *args, pure=False, **kwargs)
+        waiter = loop.create_task(self._wait(remote, future))
+        self._waiting.add(waiter)
+        waiter.add_done_callback(self._ended)
+        waiter.add_done_callback(lambda _: future.cancel())  # it may have been cancelled before its first step
+        future.add_done_callback(lambda done: waiter.cancel() if done.cancelled() else None)
+        return future
 
     def _has_room(self, called: int) -> bool:
         return not 0 < self._max_unfinished <= len(self._waiting) + called or self._client is None

@@ -67,8 +67,13 @@ def _load(point: "EntryPoint") -> None:
         raise MisuseError(what=f"the plugin {point.name!r}", problem="has no setup()", hint=hint)
     label = f"{point.dist.name} {point.dist.version}" if point.dist else "no distribution"
     log.info("plugin %r of %s is set up", point.name, label)
-    setup()
-    _loaded.add(key)
+    _loaded.add(key)  # before the call: a setup() that makes a program comes here again
+    try:
+        setup()
+    except BaseException:
+        _loaded.discard(key)
+        _searched.clear()  # that program has noted its search
+        raise
 
 
 def plugin_setups(groups: Sequence[str] = (PLUGIN_GROUP,)) -> Mapping[str, Callable[[], object]]:

@@ -22,7 +22,7 @@ class Peer(NamedTuple):
 
 
 def bind_socket_file(path: str | os.PathLike[str]) -> socket.socket:
-    """Return a socket bound to `path`, with mode 0600 from its first moment; the caller closes and unlinks it.
+    """Return a socket that listens at `path`, of mode 0600 from its first moment; the caller closes and unlinks it.
 
     A file that a dead program left is replaced.
 
@@ -38,6 +38,7 @@ def bind_socket_file(path: str | os.PathLike[str]) -> socket.socket:
             os.fchmod(sock.fileno(), _MODE)
         sock.bind(name)
         os.chmod(name, _MODE)
+        sock.listen()  # at once: a file at which nobody listens is one that a dead program left
     except OSError as error:
         sock.close()
         raise BindError(where=f"unix://{name}", reason=error.strerror or str(error)) from error
@@ -63,8 +64,11 @@ def _remove_stale(path: str) -> None:
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
         try:
             probe.connect(path)
+        except BlockingIOError:
+            pass  # so many wait there already that there is no room for one more
         except ConnectionRefusedError:
             os.unlink(path)
             return

@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any  # Any: the state is the user's
 
-from mainspring.base import decode_json
-from mainspring.errors import InvalidArgumentError, MainspringError
+from mainspring.base import decode_json, make_private_folder
+from mainspring.errors import BindError, InvalidArgumentError, MainspringError
 from mainspring.resilience import timeout as time_limit
 from mainspring.runtime import Peer, bind_socket_file, peer_of
 from mainspring.services._console_commands import add_program_commands
@@ -88,7 +88,10 @@ class ConsoleService(TCPServer):
             MisuseError: another program answers there, or the path is no socket.
             BindError: there can be no socket of that path.
         """
-        Path(self.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            make_private_folder(Path(self.path).parent)
+        except OSError as error:
+            raise BindError(where=f"unix://{self.path}", reason=error.strerror or str(error)) from error
         self.sock = bind_socket_file(self.path)
 
     async def start(self) -> None:
@@ -135,6 +138,11 @@ class ConsoleService(TCPServer):
             line = decode_json(question, ConsoleQuestion).line
             async with time_limit(self.command_timeout):
                 result = await self._dispatch.run_line(line, state=self.state)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return ConsoleAnswer(status="failed", text="what the command waited for was cancelled")
         except Exception as error:  # supervisor: a command that fails is told, and does not end the console
             if not isinstance(error, MainspringError):
                 log.error("%r: a command failed", self, exc_info=error)

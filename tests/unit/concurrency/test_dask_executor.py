@@ -94,6 +94,37 @@ async def test_what_may_be_unfinished_is_bounded(cluster: Any) -> None:
         DaskExecutor("tcp://127.0.0.1:1", max_unfinished=-1)
 
 
+async def test_room_that_is_promised_to_who_waits_is_not_taken(cluster: Any) -> None:
+    refused: list[Exception] = []
+
+    def push(_: object) -> None:
+        try:
+            _ = dask.submit(tasks.double, 1)
+        except WorkQueueFullError as error:
+            refused.append(error)
+
+    tasks.gate.clear()
+    try:
+        async with DaskExecutor(cluster, max_unfinished=1) as dask:
+            running = dask.submit(tasks.wait_at_gate, 1)
+            patient = asyncio.create_task(dask.create_task(tasks.double, 2))
+            await asyncio.sleep(0)
+            (waiter,) = dask._waiting
+            waiter.add_done_callback(push)  # when the place is free, and before who waits for it goes on
+            tasks.gate.set()
+            await asyncio.gather(running, patient)
+        assert 1 == len(refused)
+    finally:
+        tasks.gate.set()
+
+
+async def test_what_was_submitted_in_the_moment_of_the_end_ends(cluster: Any) -> None:
+    """It waited for ever."""
+    async with DaskExecutor(cluster) as dask:
+        future = dask.submit(tasks.double, 1)
+    assert future.cancelled()
+
+
 async def test_it_must_be_open() -> None:
     with pytest.raises(MisuseError, match="is not open"):
         _ = DaskExecutor("tcp://127.0.0.1:1").submit(tasks.double, 1)

@@ -402,6 +402,21 @@ async def test_who_waits_for_room_gets_it_in_order(tmp_path: Path) -> None:
             await unpicklable
 
 
+async def test_room_that_is_promised_to_who_waits_is_not_taken(tmp_path: Path) -> None:
+    async with open_holds(tmp_path) as holds, WorkerPool(1, 1) as pool:
+        running = pool.submit(tasks.hold, holds.path, "a")
+        held = await holds.next()
+        queued = pool.submit(tasks.double, 1)
+        patient = asyncio.create_task(pool.create_task(tasks.double, 2))
+        await until(lambda: len(pool._line._turns) == 1)
+        queued.cancel()
+        with pytest.raises(WorkQueueFullError):
+            _ = pool.submit(tasks.double, 3)
+        held.release()
+        assert "a" == await running
+        assert 4 == await patient
+
+
 async def test_room_of_a_cancelled_call_goes_to_the_next(tmp_path: Path) -> None:
     async with open_holds(tmp_path) as holds, WorkerPool(1, 1) as pool:
         running = pool.submit(tasks.hold, holds.path, "a")

@@ -87,6 +87,21 @@ def test_a_plugin_whose_setup_failed_is_set_up_by_the_next_program(tmp_path: Pat
     assert ["setup", "setup"] == sys.modules["plugged_good"].calls
 
 
+@pytest.mark.parametrize("failures", [0, 1])
+def test_a_plugin_may_make_a_program_in_its_setup(tmp_path: Path, failures: int) -> None:
+    nested = f"""    from mainspring.runtime._plugins import load_plugins
+    load_plugins(None, groups=[{GROUP!r}])
+    if len(calls) <= {failures}:
+        raise OSError("no device")
+"""
+    (tmp_path / "plugged_good.py").write_text(GOOD + nested)
+    for _ in range(failures):
+        with pytest.raises(OSError, match="no device"):
+            load_plugins(None, groups=GROUPS)
+    load_plugins(None, groups=GROUPS)
+    assert ["setup"] * (failures + 1) == sys.modules["plugged_good"].calls
+
+
 def test_of_two_plugins_with_one_name_the_earlier_group_wins() -> None:
     load_plugins(("good",), groups=(GROUP, f"{GROUP}.late"))
     assert ["setup"] == sys.modules["plugged_good"].calls

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,26 @@ def test_a_dead_program_leaves_its_place_and_a_living_one_keeps_it(tmp_path: Pat
     with bind_socket_file(path) as second:
         second.listen()
         assert not second.getblocking()
+
+
+def test_a_program_that_starts_keeps_its_place(tmp_path: Path) -> None:
+    """It was taken from one that had bound, but did not listen yet."""
+    path = tmp_path / "s"
+    with bind_socket_file(path), pytest.raises(MisuseError, match="belongs to a program that runs"):
+        bind_socket_file(path)
+
+
+def test_a_program_that_is_too_busy_for_one_more_keeps_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with ExitStack() as stack:
+        stack.enter_context(bind_socket_file(path)).listen(0)
+        with suppress(BlockingIOError):
+            while True:
+                client = stack.enter_context(socket.socket(socket.AF_UNIX))
+                client.setblocking(False)
+                client.connect(str(path))
+        with pytest.raises(MisuseError, match="belongs to a program that runs"):
+            bind_socket_file(path)
 
 
 def test_what_is_no_socket_stays(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from tests.unit.services.support_programs import program
 from tests.unit.storage.support_users import NOBODY, unprivileged
 
-from mainspring.errors import InvalidArgumentError, MisuseError
+from mainspring.errors import BindError, InvalidArgumentError, MisuseError
 from mainspring.services import ConsoleService
 from mainspring.testing import eventually
 from mainspring.tools import Dispatch
@@ -83,6 +83,13 @@ def sample() -> Dispatch:
         """Never end."""
         await asyncio.Event().wait()
 
+    @commands.command()
+    async def lose() -> None:
+        """Wait for something that somebody else cancels."""
+        lost = asyncio.get_running_loop().create_future()
+        lost.cancel()
+        await lost
+
     return commands
 
 
@@ -119,6 +126,7 @@ async def test_a_command_that_fails_ends_neither_console_nor_program(
         assert [logging.ERROR] == [one.levelno for one in caplog.records if "a command failed" in one.message]
         assert "failed" == (await console.send(b"no JSON"))["status"]
         assert "failed" == (await console.send(b'{"word": 1}'))["status"]
+        assert "what the command waited for was cancelled" == (await console.ask("lose"))["text"]
         assert "4" == (await console.ask("double 2"))["text"]
 
 
@@ -189,6 +197,20 @@ async def test_a_socket_that_was_taken_before_the_start_is_used(tmp_path: Path) 
     service.bind()
     async with program(service), console_on(path) as console:
         assert "program" == (await console.heard())["program"]
+
+
+def test_all_folders_that_are_made_are_private(tmp_path: Path) -> None:
+    service = ConsoleService(tmp_path / "state" / "run" / "console.sock")
+    service.bind()
+    assert service.sock is not None
+    service.sock.close()
+    assert [0o700] * 2 == [(tmp_path / each).stat().st_mode & 0o777 for each in ("state", "state/run")]
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BindError, match=r"cannot listen on unix://.*Not a directory"):
+        ConsoleService(tmp_path / "file" / "run" / "console.sock").bind()
 
 
 async def test_two_programs_do_not_share_a_socket(tmp_path: Path) -> None:
