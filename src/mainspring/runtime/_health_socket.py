@@ -63,10 +63,12 @@ async def read_health(path: str | os.PathLike[str], *, timeout: float = 5.0) -> 
         async with time_limit(timeout):
             reader, writer = await asyncio.open_unix_connection(path)
             try:
-                answer = await reader.read(_MAX_BYTES)
+                answer = bytearray()
+                while part := await reader.read(_MAX_BYTES - len(answer)):
+                    answer += part
             finally:
                 writer.close()
     except OSError as error:  # a TimeoutError is one
         reason = f"no answer within {timeout:g} s" if isinstance(error, TimeoutError) else str(error)
         raise UnreachableProgramError(socket=os.fspath(path), reason=reason) from error
-    return decode_json(answer, HealthReport)
+    return decode_json(bytes(answer), HealthReport)

@@ -36,6 +36,7 @@ class Hosted:
         self.begun = False
         self.stopping = False
         self.restart_count = 0
+        self._lent: tuple[str, ...] = ()
 
     def begin(
         self, resources: ResourceContainer, needs: Sequence["Hosted"], settled: "Callable[[Hosted], None]"
@@ -77,6 +78,11 @@ class Hosted:
             self.task.cancel()
         self._give_up()
 
+    def take_back(self) -> None:
+        """After the end: remove the resources, which are closed, so that the next program gives its own."""
+        for name in self._lent:
+            vars(self.service).pop(name, None)
+
     async def _run(self, resources: ResourceContainer, needs: Sequence["Hosted"]) -> None:
         try:
             if needs:
@@ -100,11 +106,13 @@ class Hosted:
 
     async def _work_with_resources(self, resources: ResourceContainer) -> None:
         service = self.service
-        binding = resources.bind_attributes(type(service), given=given_params(service))
+        own = given_params(service).keys() | vars(service).keys()  # passed to it, or set by its `__init__`
+        binding = resources.bind_attributes(type(service), given=own)
         if not binding.parameters:
             await self._work()
             return
         async with binding.enter(service) as values:
+            self._lent = tuple(values)
             for name, value in values.items():
                 setattr(service, name, value)
             await self._work()

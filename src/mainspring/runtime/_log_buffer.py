@@ -252,7 +252,12 @@ class BatchStreamHandler(TextHandler):
                     lines.append(context.run(self.format, passed) + self.terminator)
             except Exception:  # noqa: BLE001  # supervisor: one record that cannot be formatted is reported
                 self.handleError(record)
-        self._write("".join(lines))
+        text = "".join(lines)
+        try:
+            self._write(text)
+        except UnicodeEncodeError as error:  # half a pair of surrogates, say, must not cost the whole batch
+            encoding = getattr(self.stream, "encoding", None) or error.encoding
+            self._write(text.encode(encoding, "backslashreplace").decode(encoding))
 
     def _write(self, text: str) -> None:
         """Write; past the lock of a standard stream, since who hangs in it hangs the end of the process, too."""
@@ -289,9 +294,11 @@ def _take_all(queue: deque[Waiting]) -> list[Entry]:
 
 
 def _settle(record: logging.LogRecord) -> None:
-    """Format the message now if an argument may change before the thread does."""
+    """Format the message now if it, or an argument, may change before the thread does."""
     arguments = record.args
-    if not arguments or (isinstance(arguments, tuple) and _SETTLED.issuperset(map(type, arguments))):
+    if type(record.msg) in _SETTLED and (
+        not arguments or (isinstance(arguments, tuple) and _SETTLED.issuperset(map(type, arguments)))
+    ):
         return
     try:
         message = record.getMessage()

@@ -73,6 +73,7 @@ class ServiceGroup:
         for layer in _layers(leaving):
             errors += await _stop_layer(layer, error)
             for one in layer:
+                one.take_back()
                 self._hosted.pop(id(one.service), None)
         return errors
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mainspring.base import encode_json
 from mainspring.errors import MisuseError, UnreachableProgramError
-from mainspring.runtime import HealthSocket, Service, entrypoint, read_health
+from mainspring.runtime import HealthReport, HealthSocket, Service, ServiceHealth, entrypoint, read_health
 
 
 class Sick(Service):
@@ -52,6 +53,18 @@ async def test_what_belongs_to_others_stays(tmp_path: Path) -> None:
             async with entrypoint(HealthSocket(path=path), log_config=False, catch_signals=()):
                 raise NotImplementedError
         assert (await read_health(path)).ready
+
+
+async def test_a_long_report_is_read_to_its_end(tmp_path: Path) -> None:
+    service = ServiceHealth("Sick", "failed", ready=False, healthy=False, restart_count=0, error="E" * 100)
+    report = HealthReport(ready=False, healthy=False, services=(service,) * 10_000)
+
+    def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(encode_json(report))
+        writer.close()
+
+    async with await asyncio.start_unix_server(answer, tmp_path / "health"):
+        assert report == await read_health(tmp_path / "health", timeout=60)
 
 
 async def test_a_program_that_does_not_answer_is_given_up(tmp_path: Path) -> None:

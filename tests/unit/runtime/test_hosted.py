@@ -260,6 +260,50 @@ async def test_a_service_asks_by_name_for_what_has_no_value() -> None:
     ] == [line for line in log if "stops" not in line]
 
 
+async def test_what_a_service_made_for_itself_is_not_replaced() -> None:
+    @resource
+    def made() -> str:
+        return "pool of the program"
+
+    class Own(Noted):
+        pool: str
+        other: Annotated[str, made]
+
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.pool = self.other = "its own"
+
+    async with quiet(service := Own(log=[]), resources={"pool": made}):
+        assert ("its own", "its own") == (service.pool, service.other)
+    assert "its own" == service.pool
+
+
+async def test_resources_are_there_until_the_stop_and_taken_back_then() -> None:
+    log: list[str] = []
+    numbers = iter(range(2))
+
+    @resource
+    def pool() -> str:
+        return f"pool {next(numbers)}"
+
+    class User(Service):
+        pool: str
+
+        async def start(self) -> None:
+            self.start_event.set()
+            raise OSError("after it was ready")
+
+        async def stop(self, exception: BaseException | None = None) -> None:
+            log.append(f"stops with {self.pool}")
+
+    service = User()
+    for _ in range(2):
+        async with quiet(service, resources={"pool": pool}):
+            pass
+        assert not hasattr(service, "pool")
+    assert ["stops with pool 0", "stops with pool 1"] == log
+
+
 async def test_a_start_that_ends_by_a_cancellation_is_a_failure() -> None:
     class Cancelled(Noted):
         async def start(self) -> None:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from io import StringIO
+from pathlib import Path
 
 import pytest
 
@@ -182,6 +183,35 @@ def test_mutable_arguments_are_read_at_the_call(sink: Sink) -> None:
     assert handler.drain(10)
     assert ["values [1] none", "again [1] none"] == sink.seen
     handler.close()
+
+
+def test_mutable_messages_are_read_at_the_call(sink: Sink) -> None:
+    handler = BufferedHandler(sink, flush_interval=0.0)
+    logger = logger_of(handler)
+    values = {"a": 1}
+    sink.open.clear()
+    logger.info(values)
+    values["b"] = 2
+    sink.open.set()
+    assert handler.drain(10)
+    assert ["{'a': 1} none"] == sink.seen
+    handler.close()
+
+
+@pytest.mark.parametrize("standard", [True, False])
+def test_a_sign_that_cannot_be_written_costs_no_record(
+    standard: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    with path.open("w", encoding="ascii") as stream:
+        if standard:
+            monkeypatch.setattr(sys, "__stderr__", stream)
+        handler = BufferedHandler(BatchStreamHandler(stream), flush_interval=0.0)
+        logger = logger_of(handler)
+        for message in ("before", "half \ud800 ä", "after"):
+            logger.info(message)
+        handler.close()
+    assert "before\nhalf \\ud800 \\xe4\nafter\n" == path.read_text(encoding="ascii")
 
 
 def test_a_broken_message_filter_or_sink_raises_nothing(sink: Sink, capsys: pytest.CaptureFixture[str]) -> None:
