@@ -104,7 +104,7 @@ async def session_on(stream: JetStream) -> AsyncGenerator[NatsSession]:
 
 async def count_in(stream: JetStream) -> int:
     async with session_on(stream) as session:
-        return sum((await session.count_stored(f"{stream.stream}.>")).values())
+        return sum((await session.count_stored(stream.all_subjects)).values())
 
 
 @pytest.mark.parametrize("mode", ["process", "inline"])
@@ -160,6 +160,34 @@ async def test_a_server_that_was_killed_is_waited_for(tmp_path: Path) -> None:
     assert in_order(numbers.numbers())
 
 
+async def test_a_stream_in_memory_begins_again_with_its_server(tmp_path: Path) -> None:
+    """What is sent after the restart has numbers that were given before."""
+    got: list[int] = []
+    more = asyncio.Event()
+
+    async def source(p: Process) -> AsyncGenerator[int]:
+        for number in range(100):
+            yield number
+        await more.wait()
+        for number in range(100, 150):
+            yield number
+
+    def take(p: Process, number: int) -> None:
+        got.append(number)
+
+    with NatsServer(tmp_path / "nats") as server:
+        stream = stream_on(server, storage="memory")
+        stages = [Runner(source), Runner(take, edge=Edge(via=stream))]
+        async with Dataflow("f", stages, mode="inline") as flow:
+            await eventually(lambda: got == list(range(100)), within=30.0)
+            await eventually(lambda: flow.stats().edges[0].in_flight_count == 0, within=30.0)
+            server.kill()
+            server.start()
+            more.set()
+            await eventually(lambda: got == list(range(150)), within=30.0)
+            await flow.wait()
+
+
 async def test_a_server_that_hangs_is_left_and_found_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -183,7 +211,7 @@ async def test_the_stream_holds_no_more_than_it_may_and_the_source_waits(nats_se
     async with session_on(stream) as session, gate.flow(stream) as flow:
 
         async def count() -> int:
-            return sum((await session.count_stored(f"{stream.stream}.>")).values())
+            return sum((await session.count_stored(stream.all_subjects)).values())
 
         await eventually(lambda: gate.yielded >= 20 + 8 + 8, within=20.0)
         for _ in range(20):  # looks again and again: it never holds more

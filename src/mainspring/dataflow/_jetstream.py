@@ -60,13 +60,18 @@ class JetStream:
         scheme, _, rest = self.url.partition("://")
         return f"{scheme}://{rest.rpartition('@')[2]}"
 
+    @property
+    def all_subjects(self) -> str:
+        """Where all messages of the edge lie."""
+        return f"mainspring.{self.stream}.*.*"
+
     def subject(self, sender: int, receiver: int) -> str:
         """Return where messages of one worker for another one lie."""
-        return f"{self.stream}.{sender}.{receiver}"
+        return f"mainspring.{self.stream}.{sender}.{receiver}"
 
     def subjects_of(self, receiver: int) -> str:
         """Return where all messages for a worker lie."""
-        return f"{self.stream}.*.{receiver}"
+        return f"mainspring.{self.stream}.*.{receiver}"
 
     def consumer(self, receiver: int) -> str:
         """Return the name of a worker's consumer."""

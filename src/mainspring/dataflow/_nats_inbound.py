@@ -43,6 +43,7 @@ class NatsInbound:
         self._held: OrderedDict[int, str] = OrderedDict()
         self._done_count = 0
         self._newest = 0
+        self._made_at: object = None  # of the stream that the numbers are of
         self._next_delivery = 1
         self._expected = 0  # of the messages that were asked for
         self._done: deque[str] = deque()
@@ -57,7 +58,7 @@ class NatsInbound:
 
     async def take(self) -> list[Payload]:
         """Return what has arrived; wait for it. An empty list is the end."""
-        while not self._payloads and not self._has_ended:
+        while not self._payloads and not (self._has_ended and not (self._unsaid and self._session)):
             await self._until_change()
         payloads = list(self._payloads)
         self._payloads.clear()
@@ -83,6 +84,9 @@ class NatsInbound:
         if self._unsaid:
             self._newest = self._unsaid[0][0] - 1  # they come again, unless the server has heard
             self._unsaid.clear()
+        if session.made_at != self._made_at or session.last_number < self._newest:
+            self._made_at, self._newest = session.made_at, 0  # another stream of this name: its numbers begin again
+            self._held = OrderedDict.fromkeys(range(-len(self._held), 0), "")
         await session.renew_consumer(self._receiver, most=self._most)
         self._session = session
         try:
@@ -158,15 +162,16 @@ class NatsInbound:
         self._changed.set()
 
     async def _say_what_is_done(self, session: NatsSession) -> None:
-        count = len(self._unsaid)
-        while self._done:
-            # the last word before a consumer's end: the next one is not to get again what is done
-            await session.acknowledge(self._done[0], wait=self._has_ended and len(self._done) == 1)
-            self._done.popleft()
-        if count:
-            await session.flush()
-            for number, payload in [self._unsaid.popleft() for _ in range(count)]:
-                self._hand_over(number, payload, "")
+        while self._done or self._unsaid:  # more may come while this waits
+            count = len(self._unsaid)
+            while self._done:
+                # the last word before a consumer's end: the next one is not to get again what is done
+                await session.acknowledge(self._done[0], wait=self._has_ended and len(self._done) == 1)
+                self._done.popleft()
+            if count:
+                await session.flush()
+                for number, payload in [self._unsaid.popleft() for _ in range(count)]:
+                    self._hand_over(number, payload, "")
         if self._has_ended:
             self._changed.set()
 

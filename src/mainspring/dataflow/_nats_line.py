@@ -99,10 +99,11 @@ async def check_stream(stream: JetStream, *, width: int) -> None:
     session = NatsSession(stream)
     await session.open()
     try:
-        stored = await session.count_stored(f"{stream.stream}.>")
+        stored = await session.count_stored(stream.all_subjects)
     finally:
         await session.close()
-    stranded = sum(count for subject, count in stored.items() if int(subject.rpartition(".")[2]) >= width)
+    places = {subject: subject.rpartition(".")[2] for subject in stored}  # somebody else's may be no numbers
+    stranded = sum(stored[subject] for subject, place in places.items() if place.isdecimal() and int(place) >= width)
     if stranded:
         log.warning(
             "%d messages of the stream %r wait for workers beyond the stage's %d", stranded, stream.stream, width

@@ -32,6 +32,8 @@ class NatsSession:
         lost: set when it is of no use any more.
         reason: why.
         max_bytes: the longest message that the server takes.
+        made_at: when the stream was made: another one of its name has other numbers.
+        last_number: of the stream when this was opened.
     """
 
     def __init__(self, stream: JetStream) -> None:
@@ -45,6 +47,8 @@ class NatsSession:
         self._is_open = False
         self.lost = asyncio.Event()
         self.reason = ""
+        self.made_at: object = None
+        self.last_number = 0
 
     @property
     def max_bytes(self) -> int:
@@ -80,6 +84,7 @@ class NatsSession:
                 )
                 self._is_open = True
                 await self._make_stream()
+                await self._note_numbers()
         except BaseException:
             await self.close()
             raise
@@ -179,7 +184,7 @@ class NatsSession:
             await self._client.flush(_ANSWER_TIMEOUT)
 
     async def _make_stream(self) -> None:
-        stream, subjects = self._stream, [f"{self._stream.stream}.*.*"]
+        stream, subjects = self._stream, [self._stream.all_subjects]
         try:
             config = (await self._jetstream.stream_info(stream.stream)).config
         except self._api_errors.NotFoundError:
@@ -195,6 +200,12 @@ class NatsSession:
             return
         if config.subjects != subjects or config.retention != self._api.RetentionPolicy.WORK_QUEUE:
             raise self.unavailable("it is there and is no edge of a dataflow: choose another name")
+
+    async def _note_numbers(self) -> None:
+        # nats-py before 2.15 leaves out when a stream was made
+        answer = await self._client.request(f"$JS.API.STREAM.INFO.{self._stream.stream}", timeout=_ANSWER_TIMEOUT)
+        info: dict[str, Any] = json.loads(answer.data)
+        self.made_at, self.last_number = info.get("created"), info.get("state", {}).get("last_seq", 0)
 
     @contextlib.contextmanager
     def _mapped(self) -> Generator[None]:

@@ -20,6 +20,8 @@ class Session:
     unfinished: int = 0
     is_silent: bool = False
     reason: str = ""
+    made_at: str = "once"
+    last_number: int = 1 << 40
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     published: list[tuple[str, bytes, str]] = field(default_factory=list[tuple[str, bytes, str]])
     answers: list["asyncio.Future[Any]"] = field(default_factory=list["asyncio.Future[Any]"])

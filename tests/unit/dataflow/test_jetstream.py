@@ -28,7 +28,8 @@ def test_what_cannot_work_is_refused(options: dict[str, Any], says: str) -> None
 
 def test_each_pair_of_workers_has_a_subject_and_each_receiver_a_consumer() -> None:
     stream = JetStream(stream="trades")
-    assert ("trades.0.3", "trades.*.3", "trades-3") == (stream.subject(0, 3), stream.subjects_of(3), stream.consumer(3))
+    assert ("mainspring.trades.0.3", "mainspring.trades.*.3") == (stream.subject(0, 3), stream.subjects_of(3))
+    assert ("mainspring.trades.*.*", "trades-3") == (stream.all_subjects, stream.consumer(3))
 
 
 def test_a_password_is_not_shown() -> None:

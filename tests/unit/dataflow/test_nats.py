@@ -69,8 +69,23 @@ async def test_a_message_with_the_same_id_is_stored_once(nats_server: NatsServer
     subject = stream.subject(0, 0)
     for message_id in ("1", "2", "2"):
         await (await session.publish(subject, b"x", message_id))
-    assert {subject: 2} == await session.count_stored(f"{stream.stream}.>")
+    assert {subject: 2} == await session.count_stored(stream.all_subjects)
     await session.close()
+
+
+async def test_a_session_tells_which_stream_of_its_name_there_is(nats_server: NatsServer) -> None:
+    stream = stream_on(nats_server)
+    seen: list[tuple[object, int]] = []
+    for is_removed in (False, True, False):
+        session = NatsSession(stream)
+        await session.open()
+        seen.append((session.made_at, session.last_number))
+        await (await session.publish(stream.subject(0, 0), b"x", new_id()))
+        if is_removed:
+            await session._jetstream.delete_stream(stream.stream)
+        await session.close()
+    (first, _), (second, _), (third, _) = seen
+    assert ([0, 1, 0], True, True) == ([number for _, number in seen], first == second != third, first is not None)
 
 
 async def test_the_longest_message_leaves_room_for_its_headers(nats_server: NatsServer) -> None:

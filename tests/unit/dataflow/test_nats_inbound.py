@@ -73,6 +73,21 @@ async def test_on_the_next_connection_nothing_comes_twice() -> None:
         await eventually(lambda: session.said == ["1/1", "2/2"])
 
 
+@pytest.mark.parametrize("facts", [{"made_at": "later"}, {"last_number": 2}])
+async def test_the_numbers_of_another_stream_begin_again(facts: dict[str, Any]) -> None:
+    inbound, session, other = make(), Session(), Session(**facts)
+    async with running(inbound, session):
+        await give(session, delivery(2, 1), delivery(3, 2))
+        tokens = [inbound.ledger.open() for _ in await inbound.take()]
+    async with running(inbound, other):
+        await give(other, delivery(1, 1), delivery(2, 2), delivery(3, 3))
+        assert [b"1", b"2", b"3"] == await inbound.take()
+        tokens += [inbound.ledger.open() for _ in range(3)]
+        for token in tokens:
+            token.release()
+        await eventually(lambda: other.said == ["1/1", "2/2", "3/3"])
+
+
 async def test_a_gap_ends_the_connection() -> None:
     inbound, session = make(), Session()
     async with running(inbound, session):
@@ -105,6 +120,32 @@ async def test_at_most_once_takes_again_what_the_server_has_not_heard_of() -> No
     async with running(inbound, session):
         await give(session, delivery(2, 1))
         assert [b"2"] == await inbound.take()
+
+
+async def test_at_most_once_hands_over_at_the_end_what_was_acknowledged() -> None:
+    inbound, session = make(repeats=False), Session()
+    async with running(inbound, session):
+        await give(session, delivery(1, 1))
+        await eventually(lambda: session.said == ["1/1"])
+        await give(session, delivery(2, 2))  # while the server is told of the first
+        await inbound.finish(drains=False)
+        taking = asyncio.create_task(inbound.take())
+        await asyncio.sleep(0)
+        session.has_heard.set()
+        got = await taking
+        while more := await inbound.take():
+            got += more
+        assert [b"1", b"2"] == got
+
+
+async def test_at_most_once_waits_for_nothing_without_a_connection() -> None:
+    inbound, session = make(repeats=False), Session()
+    async with running(inbound, session):
+        await give(session, delivery(1, 1))
+        await inbound.finish(drains=False)
+        taking = asyncio.create_task(inbound.take())
+        await asyncio.sleep(0)
+    assert [] == await taking
 
 
 async def test_the_end_of_a_request_makes_the_next_one_and_trouble_ends_the_connection() -> None:

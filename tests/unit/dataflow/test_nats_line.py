@@ -104,6 +104,7 @@ async def test_messages_for_workers_that_are_no_more_are_told(
     session = NatsSession(stream)
     await session.open()
     await (await session.publish(stream.subject(0, 3), b"1", "1"))
+    await (await session.publish(f"mainspring.{stream.stream}.from.elsewhere", b"1", "2"))
     await session.close()
     await check_stream(stream, width=4)
     assert "" == caplog.text

@@ -41,7 +41,7 @@ async def test_what_is_stored_is_acknowledged_in_order() -> None:
         outbound.send("a")
         outbound.send("b")
         await eventually(lambda: len(session.answers) == 2)
-        assert [("s.1.2", b'"a"'), ("s.1.2", b'"b"')] == [one[:2] for one in session.published]
+        assert [("mainspring.s.1.2", b'"a"'), ("mainspring.s.1.2", b'"b"')] == [one[:2] for one in session.published]
         session.answers[1].set_result(None)
         await asyncio.sleep(0)
         assert 2 == outbound.load
