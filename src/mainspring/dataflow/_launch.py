@@ -1,6 +1,7 @@
 """How a worker comes to life: in a process of its own, or as a task beside its supervisor."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -60,15 +61,15 @@ async def launch_process(
     load = plan if method == "fork" else pack(plan)
     hear_children()  # what stages log belongs to the program, whoever configured logging
     ours, theirs = socket.socketpair()
-    ear = Ear(ours)
-    with theirs:
+    with theirs, contextlib.ExitStack() as undo:
+        undo.callback(ours.close)
+        ear = Ear(ours)
+        undo.callback(ear.close)
         unwanted = [*strangers, *ear.descriptors] if method == "fork" else []
         arguments = (load, Descriptor(end.fileno()), unwanted, Descriptor(theirs.fileno()), child_talk.speaker())
-        try:  # no waiting before a fork: the descriptors of strangers would be others
-            child = await start_child(_work, arguments, name=f"{plan.flow} {plan.id}", start_method=method)
-        except BaseException:
-            ear.close()
-            raise
+        # no waiting before a fork: the descriptors of strangers would be others
+        child = await start_child(_work, arguments, name=f"{plan.flow} {plan.id}", start_method=method)
+        undo.pop_all()
     return WorkerProcess(child, ear)
 
 

@@ -2,11 +2,15 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 from contextvars import copy_context
 from typing import Final
 
 from mainspring.base import Flush, FrameDecoder, Speaker, child_talk, encode_frame
+from mainspring.errors import FrameTooLargeError
+
+log = logging.getLogger(__name__)
 
 _LAST_WORDS_SECONDS: Final = 1.0
 _READ_BYTES: Final = 1 << 16
@@ -66,5 +70,11 @@ class Ear:
             data = b""
         if not data:
             self.close()
-        for frame in self._decoder.feed(data):
+        try:
+            frames = self._decoder.feed(data)
+        except FrameTooLargeError as error:
+            log.error("what a worker's process says is heard no more: %s", error)
+            self.close()
+            return
+        for frame in frames:
             self._context.run(child_talk.listen, bytes(frame))

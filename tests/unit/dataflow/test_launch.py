@@ -2,13 +2,15 @@
 
 import asyncio
 import signal
+import socket
 import threading
+from types import SimpleNamespace
 
 import pytest
 from tests.unit.dataflow.support_flows import count_forever, count_to_100
 
 from mainspring.base import Backoff
-from mainspring.dataflow import Dataflow, Process, Runner, StageFailedError
+from mainspring.dataflow import Dataflow, Process, Runner, StageFailedError, _launch
 from mainspring.dataflow._control import control_pair
 from mainspring.dataflow._launch import choose_start_method, launch_process
 from mainspring.dataflow._plan import WorkerPlan
@@ -57,6 +59,22 @@ async def test_a_process_that_cannot_be_started_leaves_no_line_open() -> None:
     ours, theirs = control_pair()
     with ours, theirs, pytest.raises(InvalidArgumentError, match="start_method"):
         await launch_process(plan_of(Runner(count_forever)), theirs, strangers=[], start_method="by magic")
+
+
+@pytest.mark.parametrize("failing", ["Ear", "child_talk"])
+async def test_a_line_whose_making_fails_is_closed(monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+    pairs: list[tuple[socket.socket, socket.socket]] = []
+
+    def make_pair() -> tuple[socket.socket, socket.socket]:
+        pairs.append(socket.socketpair())
+        return pairs[-1]
+
+    monkeypatch.setattr(_launch, "socket", SimpleNamespace(socketpair=make_pair))
+    monkeypatch.setattr(_launch, failing, None)
+    ours, theirs = control_pair()
+    with ours, theirs, pytest.raises((TypeError, AttributeError), match="None"):
+        await launch_process(plan_of(Runner(count_forever)), theirs, strangers=[], start_method="forkserver")
+    assert [(-1, -1)] == [(one.fileno(), other.fileno()) for one, other in pairs]
 
 
 def test_no_fork_beside_a_thread() -> None:

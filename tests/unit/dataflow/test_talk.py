@@ -97,6 +97,25 @@ async def test_a_line_that_breaks_is_closed() -> None:
     assert -1 == ours.fileno()
 
 
+async def test_a_frame_that_is_too_long_ends_the_hearing_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[bytes] = []
+    monkeypatch.setattr(child_talk, "listen", heard.append)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ear = Ear(ours)
+        theirs.sendall(b"".join(encode_frame(b"before")) + (1 << 30).to_bytes(4, "little"))
+        await eventually(lambda: heard == [b"before"])
+        theirs.sendall(b"more")
+        await eventually(lambda: ear.descriptors == [])
+    await ear.hear_out()
+    assert [f"what a worker's process says is heard no more: {ear._decoder.refusal}"] == [
+        one.getMessage() for one in caplog.records if one.levelno == logging.ERROR
+    ]
+    assert -1 == ours.fileno()
+
+
 async def test_who_holds_the_line_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mainspring.dataflow._talk._LAST_WORDS_SECONDS", 0.0)
     ours, theirs = socket.socketpair()
