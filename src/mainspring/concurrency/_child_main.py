@@ -71,12 +71,17 @@ def import_main(main: MainModule | None) -> None:
 
 
 class Descriptor:
-    """A file descriptor that travels to a child: under fork as it is, otherwise as a duplicate."""
+    """A file descriptor that travels to a child that starts: under fork as it is, otherwise as a duplicate.
+
+    Nowhere else: a duplicate that waits for somebody to fetch it would stay open.
+    """
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
 
     def __getstate__(self) -> object:
+        if get_spawning_popen() is None:
+            raise TypeError("a file descriptor goes to a child when it starts, not with a task")
         return DupFd(self.fd)
 
     def __setstate__(self, duplicate: Any) -> None:

@@ -378,6 +378,15 @@ async def test_a_queue_without_a_size_is_bounded() -> None:
         assert 2 * len(taken) == sum(await asyncio.gather(*taken))
 
 
+async def test_a_pool_in_an_argument_leaves_no_descriptor_behind() -> None:
+    """What goes to a child that starts would wait, duplicated, for somebody to fetch it."""
+    async with WorkerPool(1) as pool:
+        before = set(os.listdir("/proc/self/fd"))
+        with pytest.raises(TaskNotPicklableError):
+            await pool.create_task(tasks.echo, pool._crew._ledger)
+        assert before == set(os.listdir("/proc/self/fd"))
+
+
 async def test_who_waits_for_room_gets_it_in_order(tmp_path: Path) -> None:
     order: list[int] = []
 
