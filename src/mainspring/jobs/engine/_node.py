@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 
 CLAIM_BATCH: Final = 1000
 _LEASE_MARGIN: Final = 5.0  # seconds before its lease ends at which a node stops its handlers
+_LEAST_WAIT: Final = 0.001  # seconds: a shorter one may be lost in the rounding of the clock, again and again
 _MARGIN: Final = 0.5  # seconds beyond a grace: executions use up the whole of it for their threads
 
 
@@ -370,7 +371,7 @@ class Node:
         """
         left = self._store.lease_end(self.epoch) - self._margin - current_clock().monotonic()
         if left > 0:
-            return min(self._poll_interval, left)
+            return min(self._poll_interval, max(left, _LEAST_WAIT))
         self._on_lease_end()
         stopped = [execution for execution in self._running if execution.stop(StopReason.LEASE_ENDING)]
         if stopped:
