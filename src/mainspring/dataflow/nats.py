@@ -100,7 +100,15 @@ class NatsSession:
         return EdgeUnavailableError(stream=self._stream.stream, address=self._stream.address, reason=reason)
 
     async def close(self) -> None:
-        """Send what is still to be sent, and close."""
+        """Send what is still to be sent, and close; who is cancelled meanwhile waits for it all the same."""
+        closing = asyncio.create_task(self._close(), name="dataflow-nats-close")
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            await asyncio.wait([closing])
+            raise
+
+    async def _close(self) -> None:
         failures = (self._errors.Error, OSError, TimeoutError)
         with contextlib.suppress(*failures):
             if self._is_open and not self.lost.is_set():
