@@ -144,6 +144,7 @@ class JobApp(Steering, FollowUps, Sight, Service):
         self._settings = SettingsSource(settings, interval=poll_interval)
         self._retention = retention
         self._open: OpenApp | None = None
+        self._closing: OpenApp | None = None
         self._opening: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
         self._guard: AsyncGenerator[None, None] | None = None
 
@@ -218,9 +219,15 @@ class JobApp(Steering, FollowUps, Sight, Service):
 
     async def close(self) -> None:
         """Let running handlers end (for `drain_timeout` seconds), then leave no task, thread or descriptor."""
-        opened, self._open = self._open, None
-        if opened is not None:
-            await opened.close(drain_timeout=self._drain_timeout)
+        opened = self._open
+        if opened is not None and opened is not self._closing:
+            self._closing = opened  # and stays open for its handlers, which may spawn and ask until they end
+            try:
+                await opened.close(drain_timeout=self._drain_timeout)
+            finally:
+                self._closing = None
+                if self._open is opened:
+                    self._open = None
         guard, self._guard = self._guard, None
         if guard is not None:
             await guard.aclose()

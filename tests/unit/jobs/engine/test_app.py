@@ -121,6 +121,36 @@ async def _ended(app: JobApp) -> bool:
     return bool(await app.runs("slow", states=[RunState.SUCCEEDED]))
 
 
+async def test_a_handler_that_spawns_while_it_is_drained_is_handed_back_and_opens_nothing(tmp_path: Path) -> None:
+    app = make_app(tmp_path, drain_timeout=0.5, cancel_grace=5.0)
+    started, stopping = asyncio.Event(), asyncio.Event()
+    children: list[str] = []
+
+    @app.job("child")
+    async def child() -> None:
+        children.append("ran")
+
+    @app.job("parent")
+    async def parent(ctx: JobContext) -> None:
+        started.set()
+        await stopping.wait()
+        await (await ctx.spawn(child, key="one")).wait()
+
+    async with running(app):
+        run = await app.run_job("parent", wait=False)
+        app._opened().node.wake()
+        await started.wait()
+        asyncio.get_running_loop().call_soon(stopping.set)
+    assert app._open is None
+    assert children == []
+    async with app.reading() as reader:
+        records = {record.job_id: record for record in await reader.runs()}
+    assert {"parent": RunState.AVAILABLE, "child": RunState.AVAILABLE} == {
+        job_id: record.state for job_id, record in records.items()
+    }
+    assert run.run_id == records["parent"].run_id
+
+
 async def test_stopping_drains_and_then_hands_back(tmp_path: Path) -> None:
     app = make_app(tmp_path, drain_timeout=0.02, cancel_grace=5.0)
     started = asyncio.Event()
