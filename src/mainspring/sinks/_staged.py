@@ -86,11 +86,13 @@ class RunRows:
         """Stage what is in memory; waits for the chunk before, so that one is written while the next is filled."""
         if self._stage is None:
             return
+        await self._landed()  # a cancellation here leaves the items where they are
+        if not self._packer.count:
+            return  # another task of the handler has staged them
         sequence, self._chunks = self._chunks, self._chunks + 1
         # Rows of one run resemble each other: the 100 MiB of bench_sinks become 3, which the store need not write,
         # nor remember page by page while it drops them in the transaction of the finish.
         payload = zlib.compress(self._cut(), 1)
-        await self._landed()
         self._in_flight = asyncio.ensure_future(self._stage.put(self.run, self.sink.label, sequence, payload))
 
     async def finish(self) -> "TransactionalWrite | None":

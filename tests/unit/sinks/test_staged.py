@@ -211,6 +211,23 @@ async def test_several_tasks_of_a_run_may_emit_while_the_stage_is_slow() -> None
     stage.connection.close()
 
 
+async def test_a_cancelled_emit_loses_no_item() -> None:
+    stage, keeper = SlowStage(), Keeper()
+    session = await _session(stage, keeper)
+    await session.emit("0" + "x" * CHUNK_BYTES)  # on its way from now on
+    for number in (1, 2):
+        emitting = asyncio.create_task(session.emit(f"{number}" + "x" * CHUNK_BYTES))
+        await asyncio.sleep(0)
+        emitting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await emitting
+    stage.gate.set()
+    (write,) = await session.finish()
+    assert 3 == write.apply(stage)
+    assert ["0", "1", "2"] == [text.rstrip("x") for text in keeper.got]
+    stage.connection.close()
+
+
 async def test_a_chunk_that_could_not_be_staged_fails_the_run_whatever_the_handler_catches() -> None:
     stage = SlowStage()
     stage.error = OSError("full")
