@@ -28,3 +28,17 @@ async def test_each_contradiction_is_named() -> None:
         "the done-set of job empty has ranges that overlap or are empty",
         "backfill b has 0 live runs, and 2 are counted",
     ]
+
+
+async def test_a_count_of_live_runs_that_is_off_is_named() -> None:
+    data = MemoryData()
+    store = MemoryStore(data)
+    await store.open()
+    await enqueue(store, new_run(store))
+    assert find_problems(data) == []
+    (key,) = data.live_counts
+    data.live_counts[key] = 4
+    (problem,) = find_problems(data)
+    assert problem.startswith("runs that have not ended are counted as")
+    assert ": 4}" in problem
+    assert ": 1}" in problem
