@@ -18,6 +18,14 @@ settings.register_profile("suite", settings(), deadline=None, suppress_health_ch
 settings.load_profile("suite")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What asks for `mainspring_count` is a stress test, so that `make stress` misses none."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "mainspring_count" in item.fixturenames:
+            item.add_marker("stress")
+
+
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
     """Undo what a test did to the root logger and to the names of levels, both global."""

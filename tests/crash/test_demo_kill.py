@@ -24,7 +24,7 @@ pytest.importorskip("aiohttp")
 from mainspring.base import current_random, use_random
 from mainspring.demo._flight_file import FlightFile, find_archive, unpack
 
-pytestmark = [pytest.mark.extras, pytest.mark.stress, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.extras, pytest.mark.timeout(600)]
 
 VICTIM: Final = Path(__file__).with_name("support_demo_victim.py")
 RUNNING: Final = "SELECT run_id FROM run WHERE state = 'running'"

@@ -91,7 +91,6 @@ def draw(number: int) -> list[tuple[str, int, str, int]]:
     return drawn
 
 
-@pytest.mark.stress
 @pytest.mark.timeout(3600)
 def test_nothing_is_lost_or_doubled_by_any_number_of_kills(
     victims: Victims, mainspring_count: Callable[[int, int], int]

@@ -7,8 +7,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from mainspring.base import current_random, use_random
 from mainspring.storage._fetch_file import read_answer, scan
 
@@ -25,7 +23,6 @@ for number in range(100_000):
 """
 
 
-@pytest.mark.stress
 def test_no_answer_is_half_written(tmp_path: Path, mainspring_count: Callable[[int, int], int]) -> None:
     with use_random(3):
         moments = [current_random().randint(1, 120) for _ in range(mainspring_count(5, 100))]

@@ -57,7 +57,6 @@ def moments_of(seed: int, count: int) -> list[int]:
         return [current_random().randint(1, 60) for _ in range(count)]
 
 
-@pytest.mark.stress
 def test_each_new_key_of_an_lru_survives(tmp_path: Path, mainspring_count: Count) -> None:
     for last in killed(LRU, tmp_path, moments_of(5, mainspring_count(3, 60))):
         file = next(tmp_path.glob("*killed*.sqlite"))
@@ -68,7 +67,6 @@ def test_each_new_key_of_an_lru_survives(tmp_path: Path, mainspring_count: Count
         assert sound(file)
 
 
-@pytest.mark.stress
 def test_each_value_of_a_dual_cache_survives_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mainspring_count: Count
 ) -> None:

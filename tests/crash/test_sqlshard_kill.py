@@ -79,7 +79,6 @@ def sound(path: Path) -> None:
         connection.close()
 
 
-@pytest.mark.stress
 @pytest.mark.parametrize("program", [SYNC, ASYNC], ids=["sync", "async"])
 def test_every_acknowledged_pair_survives_the_kill(tmp_path: Path, program: str, mainspring_count: Count) -> None:
     with use_random(program):
@@ -96,7 +95,6 @@ def test_every_acknowledged_pair_survives_the_kill(tmp_path: Path, program: str,
             assert key in shard
 
 
-@pytest.mark.stress
 def test_a_store_that_is_resharded_is_whole_whenever_it_is_killed(tmp_path: Path, mainspring_count: Count) -> None:
     pairs = {("abc"[number % 3], number, 0): [number] * 30 for number in range(400)}
     with SQLShard(4, tmp_path) as shard:

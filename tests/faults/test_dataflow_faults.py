@@ -72,7 +72,6 @@ class Line:
             await eventually(lambda: self.flow.pids.get(place) != victim, within=20.0)
 
 
-@pytest.mark.stress
 async def test_no_number_is_lost_when_each_worker_is_killed_in_turn(
     tmp_path: Path, mainspring_count: Callable[[int, int], int]
 ) -> None:
@@ -184,7 +183,6 @@ async def test_what_is_left_at_the_end_of_the_stop_timeout_is_killed(
     assert not any(map(is_running, pids))
 
 
-@pytest.mark.stress
 async def test_nothing_is_left_behind_by_starting_and_stopping(
     tmp_path: Path, mainspring_count: Callable[[int, int], int]
 ) -> None:

@@ -59,7 +59,6 @@ def test_what_is_kept_is_decoded_alike_at_every_cut(name: str) -> None:
         assert expected == _decode(codec, [stream[:position], stream[position:]])
 
 
-@pytest.mark.stress
 @pytest.mark.timeout(3600)
 def test_mutated_streams_are_decoded_alike_however_they_are_cut(mainspring_count: Callable[[int, int], int]) -> None:
     chance = random.Random(1)
@@ -86,7 +85,6 @@ async def _throw(port: int, stream: bytes) -> None:
 
 
 @pytest.mark.extras
-@pytest.mark.stress
 @pytest.mark.timeout(3600)
 async def test_the_websocket_entry_survives_mutated_streams(
     mainspring_count: Callable[[int, int], int], caplog: pytest.LogCaptureFixture

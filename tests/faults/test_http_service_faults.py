@@ -88,7 +88,6 @@ async def test_a_client_that_stops_talking_holds_neither_others_nor_the_stop(ser
     writer.close()
 
 
-@pytest.mark.stress
 async def test_many_connections_that_are_opened_and_dropped_leave_nothing(
     server: Any, mainspring_count: Callable[[int, int], int]
 ) -> None:

@@ -124,7 +124,6 @@ async def test_everything_passes_in_order_and_nothing_is_left(
     assert 0 == await count_in(via)
 
 
-@pytest.mark.stress
 async def test_a_killed_worker_leaves_its_messages_to_the_next_one(
     nats_server: NatsServer, tmp_path: Path, mainspring_count: Callable[[int, int], int]
 ) -> None:

@@ -14,7 +14,7 @@ from mainspring.testing import VirtualClock, eventually
 
 Count = Callable[[int, int], int]
 
-pytestmark = [pytest.mark.stress, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 AT_ONCE = 200
 

@@ -91,7 +91,6 @@ async def test_scripts_flushed_under_load_are_loaded_again(server: ValkeyServer)
     await limiter.close()
 
 
-@pytest.mark.stress
 async def test_paused_server_delays_and_loses_nothing(
     server: ValkeyServer, mainspring_count: Callable[[int, int], int]
 ) -> None:

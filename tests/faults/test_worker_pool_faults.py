@@ -33,7 +33,7 @@ def no_descriptors() -> Generator[None]:
 
 Count = Callable[[int, int], int]
 
-pytestmark = [pytest.mark.stress, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 async def test_an_idle_worker_killed_again_and_again_costs_no_task(mainspring_count: Count) -> None:

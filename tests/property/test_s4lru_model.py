@@ -138,7 +138,6 @@ def planes(most: int) -> list[str]:
 
 
 @pytest.mark.extras
-@pytest.mark.stress
 def test_a_year_of_departures_gives_the_hits_and_levels_of_the_model(
     mainspring_count: Callable[[int, int], int],
 ) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any  # Any: keys are tuples of several kinds
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -100,7 +99,6 @@ class ShardMachine(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
 
-@pytest.mark.stress
 def test_a_store_is_a_dict(mainspring_count: Callable[[int, int], int]) -> None:
     count = mainspring_count(15, 500)
     run_state_machine_as_test(

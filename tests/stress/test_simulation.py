@@ -17,7 +17,6 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.usefixtures("quiet")
 
 
-@pytest.mark.stress
 @pytest.mark.timeout(7200)
 def test_the_promise_holds_in_every_world(mainspring_count: Count) -> None:
     """Most worlds are in memory, each twentieth on a SQLite file; processes of their own use every core."""

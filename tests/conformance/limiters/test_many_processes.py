@@ -12,7 +12,7 @@ import pytest
 from mainspring.base import new_id
 from mainspring.testing import PythonChild, ValkeyServer
 
-pytestmark = [pytest.mark.extras, pytest.mark.stress, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.extras, pytest.mark.timeout(180)]
 
 ROOT = Path(__file__).parents[3]
 RATE, PERIOD = 100, 1.0

@@ -309,7 +309,6 @@ async def test_a_refused_task_leaves_nothing(virtual_clock: VirtualClock) -> Non
     await running
 
 
-@pytest.mark.stress
 async def test_thousands_start_and_stop(mainspring_count: Callable[[int, int], int]) -> None:
     manager = TaskManager()
     names = [manager.add_task(asyncio.Event().wait()) for _ in range(mainspring_count(2000, 10_000))]

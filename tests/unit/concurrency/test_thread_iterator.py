@@ -238,7 +238,6 @@ def test_a_loop_that_ends_first_is_no_trouble() -> None:
     assert source.finished
 
 
-@pytest.mark.stress
 @pytest.mark.timeout(600)
 async def test_abandoned_generators_leave_no_thread(mainspring_count: Callable[[int, int], int]) -> None:
     """Left at random points, by break, close, cancellation or the collector; every `finally` runs."""

@@ -121,7 +121,6 @@ def test_a_filter_of_the_sink_drops_its_records_and_one_that_fails_costs_one_rec
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 
-@pytest.mark.stress
 def test_a_hanging_sink_delays_nobody_and_drops_are_counted_and_reported(
     sink: Sink, mainspring_count: Callable[[int, int], int]
 ) -> None:

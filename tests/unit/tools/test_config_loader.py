@@ -226,7 +226,6 @@ def model(stack: list[dict[tuple[str, ...], object]]) -> dict[tuple[str, ...], o
     return flat
 
 
-@pytest.mark.stress
 def test_generated_stacks_merge_by_the_rule(tmp_path: Path, mainspring_count: Any) -> None:
     """Home, working directory, variables and argument, all generated, against the rule in its plainest form."""
     place = Place(tmp_path)

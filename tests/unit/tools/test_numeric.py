@@ -122,7 +122,6 @@ def exact(step: Fraction, price: Fraction, direction: Round, decimals: int) -> F
     return Fraction(round(whole * step * 10**decimals), 10**decimals)
 
 
-@pytest.mark.stress
 def test_rounding_equals_fractions(mainspring_count: Count) -> None:
     with use_random("numeric") as random:
         for _ in range(mainspring_count(20_000, 3_000_000)):
@@ -142,7 +141,6 @@ def test_rounding_equals_fractions(mainspring_count: Count) -> None:
             assert found or not found.is_signed()
 
 
-@pytest.mark.stress
 def test_floats_are_rounded_as_they_are_printed(mainspring_count: Count) -> None:
     with use_random("floats") as random:
         for _ in range(mainspring_count(5_000, 500_000)):
@@ -196,7 +194,6 @@ def test_padded_prices_stand_to_the_right(price: Any, padding: int, decimals: in
     assert text == format_price_padded(price, padding, decimals)
 
 
-@pytest.mark.stress
 def test_prices_read_back_as_their_rounding(mainspring_count: Count) -> None:
     with use_random("prices") as random:
         for _ in range(mainspring_count(5_000, 500_000)):

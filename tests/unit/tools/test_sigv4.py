@@ -98,7 +98,6 @@ def aws_request(case: dict[str, Any]) -> Any:
 
 
 @pytest.mark.extras
-@pytest.mark.stress
 def test_headers_equal_those_of_botocore(oracle: Any, mainspring_count: Count) -> None:
     with use_random("sigv4") as random:
         for _ in range(mainspring_count(600, 60_000)):
@@ -118,7 +117,6 @@ def test_headers_equal_those_of_botocore(oracle: Any, mainspring_count: Count) -
 
 
 @pytest.mark.extras
-@pytest.mark.stress
 def test_links_equal_those_of_botocore(oracle: Any, mainspring_count: Count) -> None:
     with use_random("links") as random:
         for _ in range(mainspring_count(400, 40_000)):
