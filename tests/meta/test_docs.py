@@ -1,7 +1,7 @@
 """What the manual says is true: each python snippet runs, each page is found, each shell snippet is read.
 
-A snippet is not run when the line above its fence is `<!-- not run: why -->`; it is left out without extras when that
-line is `<!-- needs the extra NAME -->`.
+A snippet is not run when the line above its fence is `<!-- not run: why -->`. When that line is
+`<!-- needs the extra NAME -->` it is left out without extras; every other one runs as if none was installed.
 """
 
 import os
@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -46,9 +47,24 @@ def read_snippets(page: Path) -> Iterator[Snippet]:
         yield Snippet(page, line, match["language"], match["code"], not NOT_RUN.fullmatch(before), needs_extra)
 
 
-def run_snippet(snippet: Snippet, folder: Path) -> str | None:
+@pytest.fixture(scope="module")
+def no_extras(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that hides the packages of all extras when it comes first on the path."""
+    folder = tmp_path_factory.mktemp("no-extras")
+    wanted = {re.split(r"[^\w.-]", line)[0] for line in requires("mainspring") or [] if "extra ==" in line}
+    names = {re.sub(r"[-_.]+", "-", name).lower() for name in wanted}
+    hidden = [
+        package
+        for package, owners in packages_distributions().items()
+        if names & {re.sub(r"[-_.]+", "-", owner).lower() for owner in owners}
+    ]
+    (folder / "sitecustomize.py").write_text(f"import sys\n\nsys.modules.update(dict.fromkeys({hidden}))\n")
+    return folder
+
+
+def run_snippet(snippet: Snippet, folder: Path, *first: Path) -> str | None:
     """Run a python block in a process of its own, in an empty folder; return what went wrong."""
-    environment = {**os.environ, "PYTHONPATH": f"{SRC}{os.pathsep}{ROOT}"}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*first, SRC, ROOT)))}
     program = folder / "snippet.py"
     program.write_text(snippet.code)
     command = [sys.executable, "-W", "error", program.name]
@@ -72,9 +88,9 @@ PYTHON = [
 
 
 @pytest.mark.parametrize("snippet", PYTHON, ids=str)
-def test_each_python_snippet_runs(snippet: Snippet, tmp_path: Path) -> None:
+def test_each_python_snippet_runs(snippet: Snippet, tmp_path: Path, no_extras: Path) -> None:
     if snippet.runs:
-        assert run_snippet(snippet, tmp_path) is None
+        assert run_snippet(snippet, tmp_path, *(() if snippet.needs_extra else (no_extras,))) is None
     else:
         compile(snippet.code, str(snippet), "exec")
 
