@@ -19,6 +19,7 @@ import selectors
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextvars import Context
 from typing import (
     Any,
     Final,
@@ -34,8 +35,7 @@ from mainspring.testing._peers import foreign_peer
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-_RESOLUTION: Final = 1e-6
-_SLACK: Final = 0.05  # of a microsecond: what adding floats may lose
+_SLACK: Final = 0.05  # of a step, which is a microsecond: what adding floats may lose
 
 _FileObject = Any  # an int or anything with fileno(), as the selectors module has it
 
@@ -88,7 +88,7 @@ class VirtualSelector(selectors.BaseSelector):
         if timeout is None:
             return self._real.select(None)  # no timer either: only the outside can go on
         self._refuse_foreign_peers()
-        self.microseconds += math.ceil(timeout * 1e6 - _SLACK)
+        self.microseconds += steps_until(timeout)
         return ready
 
     def _is_held(self) -> bool:
@@ -125,6 +125,11 @@ class VirtualSelector(selectors.BaseSelector):
             self._unchecked_fds.discard(fd)
 
 
+def steps_until(seconds: float) -> int:
+    """Return the first step that does not come before so many seconds."""
+    return math.ceil(seconds * 1e6 - _SLACK)
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """The loop of a VirtualClock; `time()` starts at 0 and moves in whole microseconds."""
 
@@ -134,11 +139,34 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.virtual_selector = VirtualSelector(patience=patience)
         super().__init__(self.virtual_selector)
         self._shuffle = shuffle
-        # invariant: timers within one step of the number are due, so that every jump makes one due
-        self._clock_resolution = _RESOLUTION
+        # invariant: timers lie on whole steps, so half of one tells those that are due from the next ones
+        self._clock_resolution = 0.5e-6
 
     def time(self) -> float:
         return self.virtual_selector.microseconds / 1e6
+
+    def call_later(
+        self,
+        delay: float,
+        callback: "Callable[[Unpack[Ts]], object]",
+        *args: "Unpack[Ts]",
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        when = self.time() + delay
+        return self.call_at(math.nextafter(when, math.inf) if delay > 0 else when, callback, *args, context=context)
+
+    def call_at(
+        self,
+        when: float,
+        callback: "Callable[[Unpack[Ts]], object]",
+        *args: "Unpack[Ts]",
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        # What lies ahead, by however little, is at least one step ahead. Else whoever sets such timers over and over,
+        # and looks at the clock in between, would see it stand still for ever.
+        if self.time() < when < math.inf:
+            when = max(steps_until(when), self.virtual_selector.microseconds + 1) / 1e6
+        return super().call_at(when, callback, *args, context=context)
 
     def _run_once(self) -> None:
         if self._shuffle and len(self._ready) > 1:

@@ -1,6 +1,7 @@
 """Simulated time: exact, fast, and the process's own inside the block."""
 
 import asyncio
+import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -33,6 +34,38 @@ def test_thirds_of_a_second_end_within_a_microsecond() -> None:
         for _ in range(3):
             clock.run(asyncio.sleep(1 / 3))
         assert pytest.approx(clock.monotonic(), abs=3e-6) == 1.0
+
+
+@pytest.mark.parametrize("delay", [1e-6, 3e-7, 1e-8, 1e-30])
+def test_no_wait_however_short_leaves_it_standing_still(delay: float) -> None:
+    async def main() -> int:
+        clock, turns = current_clock(), 0
+        await asyncio.sleep(0.1)
+        while round(clock.monotonic() * 1e6) < 100_005 and turns < 100:
+            await asyncio.sleep(delay)
+            turns += 1
+        return turns
+
+    with VirtualClock() as clock:
+        assert 5 == clock.run(main())
+
+
+def test_an_instant_that_floats_miss_by_a_hair_is_met() -> None:
+    with VirtualClock() as clock:
+        clock.run(asyncio.sleep(0.1))
+        clock.run(asyncio.sleep(0.2))  # the sum is a hair above 0.3
+        assert 0.3 == clock.monotonic()
+        clock.run(asyncio.sleep(0))
+        assert 0.3 == clock.monotonic()
+
+
+async def test_a_timer_for_ever_is_no_timer(virtual_clock: VirtualClock) -> None:
+    endless = asyncio.create_task(asyncio.sleep(math.inf))
+    await asyncio.sleep(86_400 * 3)
+    assert not endless.done()
+    assert 86_400 * 3 == virtual_clock.monotonic()
+    endless.cancel()
+    await asyncio.wait({endless})
 
 
 def test_it_is_the_clock_of_the_process_inside_the_block_only() -> None:
