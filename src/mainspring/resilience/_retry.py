@@ -4,14 +4,16 @@ import asyncio
 import inspect
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar, cast  # Any: what a coroutine and its loop exchange
 
 from mainspring.base import Backoff, current_clock
-from mainspring.errors import InvalidArgumentError
+from mainspring.errors import DeadlineExceededError, InvalidArgumentError
 from mainspring.resilience._checks import check_callable, check_coroutine_function, exception_classes
 from mainspring.resilience._timeout import own_deadline
+from mainspring.resilience._timeout import timeout as time_limit
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,6 +44,7 @@ def retry(
     backoff: Backoff = DEFAULT_BACKOFF,
     on_retry: Callable[[RetryAttempt], Awaitable[None] | None] | None = None,
     retry_result: Callable[[Any], bool] | None = None,  # Any: whatever the function returns
+    until: asyncio.Event | None = None,
 ) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Callable[P, Coroutine[Any, Any, R]]]:
     """Call a coroutine function again when it fails, after the delays of `backoff`.
 
@@ -55,6 +58,7 @@ def retry(
         backoff: the delays, and how many attempts there are: 5 within about 1.5 s when left out.
         on_retry: called before each pause; may be a coroutine function.
         retry_result: tells of a returned value whether to try again.
+        until: no attempt follows once it is set: a pause ends at once, and the call as its last attempt did.
 
     Raises:
         InvalidArgumentError: an argument is of the wrong kind.
@@ -64,7 +68,7 @@ def retry(
         >>> @retry(on=ConnectionError, backoff=Backoff(0.5, maximum=30.0, jitter="full", max_tries=4))
         ... async def fetch(url: str) -> str: ...
     """
-    policy = _Policy(on, backoff, on_retry, retry_result)
+    policy = _Policy(on, backoff, on_retry, retry_result, until)
     caught = policy.caught
 
     def decorate(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
@@ -92,9 +96,9 @@ def retry(
 class _Policy:
     """The checked arguments of one `retry`."""
 
-    __slots__ = ("accepts", "backoff", "caught", "on_retry", "refuses")
+    __slots__ = ("accepts", "backoff", "caught", "on_retry", "refuses", "until")
 
-    def __init__(self, on: object, backoff: object, on_retry: object, retry_result: object) -> None:
+    def __init__(self, on: object, backoff: object, on_retry: object, retry_result: object, until: object) -> None:
         self.accepts: Callable[[BaseException], object] | None = None
         if callable(on) and not isinstance(on, type):
             self.accepts = on
@@ -105,21 +109,33 @@ class _Policy:
             raise InvalidArgumentError(argument="on", value=on, expected="exceptions below Exception")
         if not isinstance(backoff, Backoff):
             raise InvalidArgumentError(argument="backoff", value=backoff, expected="a Backoff")
+        if until is not None and not isinstance(until, asyncio.Event):
+            raise InvalidArgumentError(argument="until", value=until, expected="an asyncio.Event or None")
         self.backoff = backoff
         self.on_retry = check_callable("on_retry", on_retry)
         self.refuses = check_callable("retry_result", retry_result)
+        self.until = until
 
     async def pause(self, attempt: RetryAttempt) -> bool:
         """Wait out the delay of a failed attempt; return False when no attempt is to follow."""
         end = own_deadline()
-        if end is not None and current_clock().monotonic() + attempt.delay >= end:
+        if self._is_over or (end is not None and current_clock().monotonic() + attempt.delay >= end):
             return False
         if self.on_retry is not None:
             told = self.on_retry(attempt)
             if inspect.isawaitable(told):
                 await told
-        await asyncio.sleep(attempt.delay)
-        return True
+        if self.until is None or not attempt.delay:
+            await asyncio.sleep(attempt.delay)
+        else:
+            with suppress(DeadlineExceededError):
+                async with time_limit(attempt.delay):
+                    await self.until.wait()
+        return not self._is_over
+
+    @property
+    def _is_over(self) -> bool:
+        return self.until is not None and self.until.is_set()
 
 
 async def _again(

@@ -10,8 +10,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple  # Any: items have any type
 
-from mainspring.base import BatchKernel, Statistic
+from mainspring.base import Backoff, BatchKernel, Statistic
 from mainspring.errors import ClosedError, MainspringError, SinkWriteError
+from mainspring.resilience import RetryAttempt, retry
 from mainspring.sinks._delivery import Delivery
 from mainspring.sinks._packing import weigh
 from mainspring.sinks._sink import WriteIntent
@@ -106,6 +107,10 @@ class Batcher:
         self._delivery = delivery = Delivery() if delivery is None else delivery
         self._max_queue, self._max_queue_bytes = delivery.max_queue, delivery.max_queue_bytes
         self._rescue = rescue
+        self._persistently = retry(on=self._is_wanted, backoff=delivery.retry, on_retry=self._say)(self._attempt)
+        # What nobody answers for is tried for ever, whether or not it fails as often as `delivery.retry` has it.
+        for_ever = Backoff.constant(delivery.retry.maximum or 1.0)
+        self._settle_current = retry(on=SinkWriteError, backoff=for_ever, on_retry=self._say)(self._write_current)
         self.statistic = SinkStatistic(label)
         self._kernel: BatchKernel[Entry] = BatchKernel(
             max_count=delivery.max_count, max_bytes=delivery.max_bytes, max_seconds=delivery.max_seconds
@@ -221,7 +226,7 @@ class Batcher:
             self._ready.extend(self._kernel.poll(loop.time()))
             while self._ready:
                 self._current = self._ready.popleft()
-                await self._write_current()
+                await self._settle_current()
             if self._closing:
                 return
             await self._until_due(loop)
@@ -237,33 +242,32 @@ class Batcher:
                 timer.cancel()
 
     async def _write_current(self) -> None:
-        """Write the batch in `_current`; a cancellation leaves it there."""
-        delays = iter(self._delivery.retry)
-        while self._current:
-            error = await self._attempt(self._current)
-            self._current = self._without_withdrawn(self._current)
-            if error is None:
-                done, self._current = self._current, []
-                self._settle(done, None)
-                return
-            delay = next(delays, None)
-            if delay is None:
-                self._current = await self._give_up(self._current, error)
-                delays, delay = iter(self._delivery.retry), self._delivery.retry.maximum or 1.0
-            if self._current:
-                log.warning("sink %s failed, next attempt in %.1f s: %s", self._label, delay, error.reason)
-                await asyncio.sleep(delay)
-                self._current = self._without_withdrawn(self._current)
-
-    async def _attempt(self, entries: Sequence[Entry]) -> SinkWriteError | None:
+        """Write the batch in `_current`, or rescue it, or blame its runs; a cancellation leaves it there."""
         try:
-            await self._write(entries)
-        except Exception as error:  # noqa: BLE001  # supervisor: whatever a sink raises is retried, then blamed
+            await self._persistently()
+        except Exception as error:  # supervisor: whatever a sink raises is retried, then blamed
+            self._current = self._without_withdrawn(self._current)
             reason = f"{type(error).__qualname__}: {error}"
-            failed = SinkWriteError(sink=self._label, items=len(entries), reason=reason)
+            failed = SinkWriteError(sink=self._label, items=len(self._current), reason=reason)
             failed.__cause__ = error
-            return failed
-        return None
+            self._current = await self._give_up(self._current, failed)
+            if self._current:
+                raise failed from error
+
+    async def _attempt(self) -> None:
+        self._current = self._without_withdrawn(self._current)
+        if self._current:
+            await self._write(self._current)
+            done, self._current = self._without_withdrawn(self._current), []
+            self._settle(done, None)
+
+    def _is_wanted(self, _: Exception) -> bool:
+        """Tell whether anything of the batch that failed is to be tried again."""
+        self._current = self._without_withdrawn(self._current)
+        return bool(self._current)
+
+    def _say(self, failed: RetryAttempt) -> None:
+        log.warning("sink %s failed, next attempt in %.1f s: %r", self._label, failed.delay, failed.exception)
 
     async def _give_up(self, entries: list[Entry], error: SinkWriteError) -> list[Entry]:
         """Rescue items or blame their runs; return those that are to be tried on, since nobody answers for them."""

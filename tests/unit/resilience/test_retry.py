@@ -128,6 +128,29 @@ async def test_attempt_that_would_start_after_the_deadline_is_not_waited_for() -
 
 
 @virtual
+async def test_until_ends_a_pause_and_forbids_another() -> None:
+    closing = asyncio.Event()
+    flaky = Flaky(OSError(1), OSError(2), OSError(3), OSError(4))
+    insist = retry(on=OSError, backoff=Backoff(1.0, max_tries=9), until=closing)(flaky)
+    asyncio.get_running_loop().call_later(1.5, closing.set)
+    with pytest.raises(OSError, match="2"):
+        await insist()
+    assert (flaky.calls, now()) == ([1000.0, 1001.0], 1001.5)
+    with pytest.raises(OSError, match="3"):
+        await insist()
+    assert now() == 1001.5
+
+
+@virtual
+async def test_until_that_is_never_set_changes_nothing() -> None:
+    flaky = Flaky(OSError(1), OSError(2))
+    assert 42 == await retry(on=OSError, backoff=THREE, until=asyncio.Event())(flaky)()
+    assert flaky.calls == [1000.0, 1001.0, 1003.0]
+    eager = Flaky(OSError(1), OSError(2))
+    assert 42 == await retry(on=OSError, backoff=Backoff.constant(0.0), until=asyncio.Event())(eager)()
+
+
+@virtual
 async def test_cancellation_passes_during_call_and_pause() -> None:
     async def slow() -> None:
         await asyncio.sleep(1)
@@ -163,5 +186,7 @@ def test_wrong_arguments_are_refused() -> None:
         retry(backoff=3)  # type: ignore[arg-type]  # pyright: ignore
     with pytest.raises(InvalidArgumentError, match="on_retry="):
         retry(on_retry=3)  # type: ignore[arg-type]  # pyright: ignore
+    with pytest.raises(InvalidArgumentError, match="until="):
+        retry(until=3)  # type: ignore[arg-type]  # pyright: ignore
     with pytest.raises(InvalidArgumentError, match="retry_result="):
         retry(retry_result=3)  # type: ignore[arg-type]  # pyright: ignore

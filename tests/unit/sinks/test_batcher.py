@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mainspring.base import Backoff
-from mainspring.errors import ClosedError, InvalidArgumentError, SinkWriteError
+from mainspring.errors import CircuitBroken, ClosedError, InvalidArgumentError, SinkWriteError
 from mainspring.sinks import Delivery
 from mainspring.sinks._batcher import Batcher, Entry, Ticket
 
@@ -74,6 +74,22 @@ async def test_a_failed_batch_is_tried_again() -> None:
     await _put(batcher, ticket, 1)
     await batcher.flush(ticket)
     assert target.batches == [[1]]
+    await batcher.close()
+
+
+async def test_a_sink_says_how_long_to_leave_it_alone(caplog: pytest.LogCaptureFixture) -> None:
+    ticket, times = _run(), list[float]()
+
+    async def write(entries: Sequence[Entry]) -> None:
+        times.append(asyncio.get_running_loop().time())
+        if len(times) == 1:
+            raise CircuitBroken(retry_after=0.2)
+
+    batcher = Batcher(write, label="t", delivery=Delivery(retry=_AT_ONCE))
+    await _put(batcher, ticket, 1)
+    await batcher.flush(ticket)
+    assert times[1] - times[0] >= 0.19
+    assert "sink t failed, next attempt in 0.2 s: CircuitBroken" in caplog.text
     await batcher.close()
 
 

@@ -22,7 +22,7 @@ from mainspring.errors import (
 )
 from mainspring.jobs.engine._node import Node
 from mainspring.jobs.stores import JobStore, LeaseRow, TakeLease
-from mainspring.resilience import timeout
+from mainspring.resilience import retry, timeout
 from mainspring.runtime import Resource
 
 if TYPE_CHECKING:
@@ -200,17 +200,11 @@ class Leases:
 
     async def _drop(self, name: str, holder: str) -> None:
         """Tell the store; in vain only when the app is closed, and the lease has ended with its node."""
-        for delay in _STORE_TROUBLE:
-            try:
-                await self._store.drop_lease(name, holder)
-            except ClosedError:
-                break
-            except StorageError:
-                if self._closing.is_set():
-                    break
-                with suppress(TimeoutError):
-                    async with timeout(delay):
-                        await self._closing.wait()
-            else:
-                break
+
+        @retry(on=StorageError, backoff=_STORE_TROUBLE, until=self._closing)
+        async def drop() -> None:
+            await self._store.drop_lease(name, holder)
+
+        with suppress(ClosedError, StorageError):
+            await drop()
         self._freed.set()

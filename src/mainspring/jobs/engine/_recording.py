@@ -14,6 +14,7 @@ from mainspring.base import Backoff, current_clock
 from mainspring.errors import LeaseLostError, MainspringError, StaleFenceError, StorageError
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import Finish, RunRecord
+from mainspring.resilience import RetryAttempt, retry
 from mainspring.storage import Reply, reply_of
 
 if TYPE_CHECKING:
@@ -75,23 +76,27 @@ async def _until_recorded(execution: "Execution", finish: Finish, reply: Reply[R
     Args:
         reply: what the first try was answered.
     """
-    delays = iter(_STORE_TROUBLE)
     job_id = execution.record.job_id
-    while True:
+    answered = [] if reply is None else [reply]
+
+    def say(failed: RetryAttempt) -> None:
+        log.warning("run %s of %s cannot be recorded yet: %s", finish.run_id, job_id, failed.exception)
+
+    @retry(on=StorageError, backoff=_STORE_TROUBLE, on_retry=say)
+    async def write() -> RunRecord:
         sent = current_clock().monotonic()
-        try:
-            record = await (execution.store.finish(finish) if reply is None else reply)
-            execution.stored(current_clock().monotonic() - sent)
-            return record
-        except (StaleFenceError, LeaseLostError) as error:
-            log.warning("run %s of %s: %s", finish.run_id, job_id, error)
+        record = await (answered.pop() if answered else execution.store.finish(finish))
+        execution.stored(current_clock().monotonic() - sent)
+        return record
+
+    try:
+        return await write()
+    except (StaleFenceError, LeaseLostError) as error:
+        log.warning("run %s of %s: %s", finish.run_id, job_id, error)
+        return None
+    except Exception as error:  # supervisor: what a sink's write raised ends in the record
+        if finish.state is not RunState.SUCCEEDED:
+            log.exception("run %s of %s cannot be recorded", finish.run_id, job_id)
             return None
-        except StorageError as error:
-            log.warning("run %s of %s cannot be recorded yet: %s", finish.run_id, job_id, error)
-            await asyncio.sleep(next(delays))
-        except Exception as error:  # supervisor: what a sink's write raised ends in the record
-            if finish.state is not RunState.SUCCEEDED:
-                log.exception("run %s of %s cannot be recorded", finish.run_id, job_id)
-                return None
-            finish = execution.failed(error)
-        reply = None
+        failed = execution.failed(error)
+    return await _until_recorded(execution, failed, None)
