@@ -1,4 +1,4 @@
-"""Write docs/reference: one page per room with its public names, one line each, read from the doors.
+"""Write docs/reference: one page per room with its public names, one line each, and the commands, read from the code.
 
 Usage: python scripts/reference.py [--check]
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference"
+COMMANDS = "mainspring.cli"
 HEAD = "<!-- written by scripts/reference.py from the doors; do not edit -->\n\n"
 
 
@@ -39,15 +40,25 @@ def page(name: str) -> str | None:
         return None
     rows = [f"| `{one}` | {first_line(getattr(room, one)).replace('|', chr(92) + '|')} |" for one in sorted(public)]
     text = inspect.cleandoc(room.__doc__ or "").strip()
-    return f"{HEAD}# {name}\n\n{text}\n\n| name | what it is |\n|---|---|\n" + "\n".join(rows) + "\n"
+    more = f"\n{_commands()}" if name == COMMANDS else ""
+    return f"{HEAD}# {name}\n\n{text}\n\n| name | what it is |\n|---|---|\n" + "\n".join(rows) + f"\n{more}"
 
 
 def pages() -> dict[Path, str]:
     """Return every page that the doors ask for, with the index."""
     found = {PAGES / f"{name.removeprefix('mainspring.')}.md": text for name in rooms() if (text := page(name))}
     lines = [f"- [{path.stem}]({path.name}): {_summary(text)}" for path, text in found.items()]
-    intro = "# Reference\n\nThe public names of each room. What a name takes and raises is in its docstring.\n\n"
+    intro = (
+        "# Reference\n\nThe public names of each room, and the [commands](cli.md). The built manual (`make docs`)\n"
+        "tells on each page what its names take and raise, as their docstrings do.\n\n"
+    )
     return {**found, PAGES / "index.md": f"{HEAD}{intro}" + "\n".join(lines) + "\n"}
+
+
+def _commands() -> str:
+    from scripts.command_reference import commands_as_markdown
+
+    return commands_as_markdown()
 
 
 def _summary(text: str) -> str:
@@ -80,5 +91,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT / "src"))
+    sys.path[:0] = [str(ROOT), str(ROOT / "src")]
     sys.exit(main())

@@ -44,10 +44,10 @@ class Durability(StrEnum):
 
 def bench(
     store: Annotated[
-        str | None, typer.Option(help="measure in the folder of this store, as sqlite:///state.db")
+        str | None, typer.Option(metavar="STORE", help="measure in the folder of this store, as sqlite:///state.db")
     ] = None,
     durability: Annotated[Durability, typer.Option(help="survive kill -9, or a power cut too")] = Durability.DISK,
-    seconds: Annotated[float, typer.Option(min=0.01, max=60.0, help="for each measure")] = 2.0,
+    seconds: Annotated[float, typer.Option(min=0.01, max=60.0, metavar="SECONDS", help="for each measure")] = 2.0,
     as_json: AsJson = False,
 ) -> None:
     """Measure what recorded runs cost here: runs per second, time to the start, beside a bare probe."""

@@ -21,19 +21,23 @@ config_commands: Final = typer.Typer(help="See and change a job's stored config.
 _MANY: Final = 10_000
 
 Secrets = Annotated[bool, typer.Option("--show-secrets", help="show also what is marked or named as a secret")]
-Comment = Annotated[str, typer.Option("--comment", help="why; it is kept in the history")]
+Comment = Annotated[str, typer.Option("--comment", metavar="TEXT", help="why; it is kept in the history")]
 Pairs = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="a value is JSON when it can be, else text")
+    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="a value is JSON when it can be, else text")
 ]
 Unset = Annotated[list[str] | None, typer.Option("--unset", metavar="KEY", help="remove a key; may be repeated")]
-From = Annotated[str | None, typer.Option("--from", help="let it count from an instant on, with its offset")]
+From = Annotated[
+    str | None, typer.Option("--from", metavar="WHEN", help="let it count from an instant on, with its offset")
+]
 
 
 @config_commands.command("get")
 def get(
     app: App,
     job: Job,
-    version: Annotated[int | None, typer.Option(help="one stored version instead of what is in force")] = None,
+    version: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="one stored version instead of what is in force")
+    ] = None,
     show_secrets: Secrets = False,
     as_json: AsJson = False,
 ) -> None:
@@ -64,7 +68,7 @@ def set_(
 def history(
     app: App,
     job: Job,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="COUNT", help="how many")] = 20,
     show_secrets: Secrets = False,
     as_json: AsJson = False,
 ) -> None:
@@ -76,7 +80,9 @@ def history(
 def rollback(
     app: App,
     job: Job,
-    version: Annotated[int, typer.Argument(help="whose values are to count again, as a new version")],
+    version: Annotated[
+        int, typer.Argument(metavar="VERSION", help="whose values are to count again, as a new version")
+    ],
     comment: Comment = "",
     as_json: AsJson = False,
 ) -> None:

@@ -28,7 +28,9 @@ from mainspring.tools import Dispatch, Op, dispatch_completer
 _GREETING_SECONDS: Final = 5.0
 _LEAVE: Final = frozenset({"quit", "exit"})
 
-SocketPath = Annotated[Path | None, typer.Option("--socket", help="the path of the socket itself, elsewhere")]
+SocketPath = Annotated[
+    Path | None, typer.Option("--socket", metavar="FILE", help="the path of the socket itself, elsewhere")
+]
 Lines = Annotated[bool, typer.Option("--json", help="write each answer as one line of JSON")]
 
 

@@ -34,9 +34,16 @@ def check(app: App, as_json: AsJson = False) -> None:
 @db_commands.command()
 def prune(
     app: App,
-    older_than: Annotated[str | None, typer.Option(help="remove runs that ended before, as 30d or 12h")] = None,
-    keep: Annotated[int | None, typer.Option(min=0, help="of each job and state, keep the newest")] = None,
-    state: Annotated[list[RunState] | None, typer.Option("--state", help="only of this; may be repeated")] = None,
+    older_than: Annotated[
+        str | None, typer.Option(metavar="AGE", help="remove runs that ended longer ago, as 30d or 12h")
+    ] = None,
+    keep: Annotated[
+        int | None, typer.Option(min=0, metavar="COUNT", help="of each job and state, keep the newest")
+    ] = None,
+    state: Annotated[
+        list[RunState] | None,
+        typer.Option("--state", metavar="STATE", help=f"only {', '.join(_TERMINAL)}; may be repeated"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Remove ended runs from the history now: by these bounds, else by those of the app."""

@@ -25,7 +25,8 @@ def flow(
     app: App,
     draw: Annotated[Drawing | None, typer.Option("--draw", help="show the topology and run nothing")] = None,
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="run this stage or worker alone, as work or 1.0; may be repeated")
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help="run this stage or worker alone, as work or 1.0; may be repeated"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -20,7 +20,7 @@ from mainspring.cli._db import db_commands
 from mainspring.cli._errors import ExitCode, say_error
 from mainspring.cli._flow import flow
 from mainspring.cli._load import asked_places, load_app
-from mainspring.cli._options import App, AsJson, Job, State, Store, instant_of
+from mainspring.cli._options import App, AsJson, Job, State, States, Store, instant_of
 from mainspring.cli._options import run_action as _run
 from mainspring.cli._proxy import proxy
 from mainspring.cli._reload import SourceWatch, begin_anew, load_watched
@@ -28,7 +28,6 @@ from mainspring.cli._run import make_console, make_web, run_app
 from mainspring.cli._runs import cancel, retry
 from mainspring.cli._services import show_services
 from mainspring.errors import MainspringError
-from mainspring.jobs import RunState
 
 cli: Final = typer.Typer(
     name="mainspring",
@@ -75,11 +74,17 @@ def run(
     store: Store = None,
     state: State = None,
     queues: Annotated[str | None, typer.Option(metavar="A,B", help="take only the runs of these queues")] = None,
-    slots: Annotated[int | None, typer.Option(min=1, help="handlers at once on the loop")] = None,
+    slots: Annotated[int | None, typer.Option(min=1, metavar="COUNT", help="handlers at once on the loop")] = None,
     reload: Annotated[bool, typer.Option("--reload", help="begin anew when a Python file of the app changes")] = False,
-    for_: Annotated[str | None, typer.Option("--for", help="end after this long, as 90s or 10m")] = None,
-    host: Annotated[str, typer.Option(help="where to show it: an address of this machine")] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="0 for a free one  [default: 8787]")] = None,
+    for_: Annotated[
+        str | None, typer.Option("--for", metavar="DURATION", help="end after this long, as 90s or 10m")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="where to show it: an address of this machine")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, metavar="PORT", help="0 for a free one  [default: 8787]")
+    ] = None,
     no_web: Annotated[bool, typer.Option("--no-web", help="show nothing over HTTP")] = False,
     no_console: Annotated[bool, typer.Option("--no-console", help="let nobody operate it by a console")] = False,
 ) -> None:
@@ -104,9 +109,9 @@ def jobs(app: App, as_json: AsJson = False) -> None:
 @cli.command()
 def runs(
     app: App,
-    job: Annotated[str | None, typer.Option("--job", help="only of this job")] = None,
-    state: Annotated[list[RunState] | None, typer.Option("--state", help="only in this state; may be repeated")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    job: Annotated[str | None, typer.Option("--job", metavar="JOB", help="only of this job")] = None,
+    state: States = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="COUNT", help="how many")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List runs, newest first."""
@@ -127,7 +132,10 @@ def show(
 def trigger(
     app: App,
     job: Job,
-    config: Annotated[list[str] | None, typer.Option("--config", metavar="KEY=VALUE", help="may be repeated")] = None,
+    config: Annotated[
+        list[str] | None,
+        typer.Option("--config", metavar="KEY=VALUE", help="over the job's own config; may be repeated"),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="run it here and wait for its end")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -140,10 +148,12 @@ def trigger(
 def backfill(
     app: App,
     job: Job,
-    start: Annotated[str, typer.Option("--from", help="a date in the job's zone, or an instant with its offset")],
-    end: Annotated[str, typer.Option("--to", help="the same; it is not included")],
+    start: Annotated[
+        str, typer.Option("--from", metavar="WHEN", help="a date in the job's zone, or an instant with its offset")
+    ],
+    end: Annotated[str, typer.Option("--to", metavar="WHEN", help="the same; it is not included")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only count the intervals")] = False,
-    parallel: Annotated[int, typer.Option(help="runs at once")] = 8,
+    parallel: Annotated[int, typer.Option(metavar="COUNT", help="runs at once")] = 8,
     reprocess: Annotated[Reprocess, typer.Option(help="which intervals")] = Reprocess.MISSING,
     order: Annotated[Order, typer.Option(help="oldest or newest first")] = Order.ASC,
     config_at: Annotated[ConfigAt, typer.Option(help="the stored config of today, or of each interval")] = ConfigAt.NOW,
@@ -173,8 +183,10 @@ def backfill(
 def plan(
     app: App,
     job: Job,
-    count: Annotated[int, typer.Option(min=1, max=10_000, help="how many fire times")] = 5,
-    after: Annotated[str | None, typer.Option(help="begin there instead of now; an instant with its offset")] = None,
+    count: Annotated[int, typer.Option(min=1, max=10_000, metavar="COUNT", help="how many fire times")] = 5,
+    after: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="begin there instead of now; an instant with its offset")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a job's next fire times and intervals, with what the clock does between them."""

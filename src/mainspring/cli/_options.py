@@ -10,6 +10,7 @@ import typer
 
 from mainspring.cli._errors import ExitCode
 from mainspring.errors import InvalidArgumentError
+from mainspring.jobs import RunState
 
 App = Annotated[str, typer.Argument(metavar="APP", help="file.py, or module:attribute")]
 Job = Annotated[str, typer.Argument(metavar="JOB", help="the job's id")]
@@ -17,6 +18,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="write JSON to standard out
 State = Annotated[
     Path | None,
     typer.Option("--state", metavar="DIR", help="the state directory  [default: MAINSPRING_STATE_DIR, ./.mainspring]"),
+]
+States = Annotated[
+    list[RunState] | None,
+    typer.Option("--state", metavar="STATE", help=f"{', '.join(RunState)}: only in this; may be repeated"),
 ]
 Store = Annotated[
     str | None, typer.Option("--store", metavar="STORE", help="in place of the app's own, as sqlite:///state.db")

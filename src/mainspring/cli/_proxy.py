@@ -27,13 +27,17 @@ class Policy(StrEnum):
 
 def proxy(
     upstream: Annotated[str, typer.Argument(metavar="UPSTREAM", help="the feed, as ws://host:port or wss://host")],
-    listen: Annotated[str, typer.Option(help="where clients connect; port 0 is a free one")] = "ws://127.0.0.1:6222",
+    listen: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="where clients connect; port 0 is a free one")
+    ] = "ws://127.0.0.1:6222",
     by: Annotated[str | None, typer.Option(metavar="FIELD", help="messages are lists of rows; route by this")] = None,
     tell: Annotated[bool, typer.Option("--tell", help="tell the upstream the keys, as to another proxy")] = False,
     policy: Annotated[Policy, typer.Option(help="for clients that do not keep up")] = Policy.DROP_OLDEST,
     tokens: Annotated[Path | None, typer.Option(metavar="FILE", help="one token a line; clients must say one")] = None,
     certificate: Annotated[Path | None, typer.Option(metavar="FILE", help="PEM, with the key, for wss://")] = None,
-    origin: Annotated[list[str] | None, typer.Option(help="a page that may connect; may be repeated")] = None,
+    origin: Annotated[
+        list[str] | None, typer.Option(metavar="ORIGIN", help="a page that may connect; may be repeated")
+    ] = None,
     allow_unauthenticated: Annotated[
         bool, typer.Option("--allow-unauthenticated", help="let everybody who reaches the address in")
     ] = False,

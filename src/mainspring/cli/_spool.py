@@ -18,8 +18,8 @@ from mainspring.sinks import DeadLetter, Spool, SpoolSurvey, ask_for_replay, sur
 _LOOK_INTERVAL: Final = 0.05
 _MANY: Final = 1_000_000
 
-Sink = Annotated[str | None, typer.Option("--sink", help="only of this sink")]
-Letters = Annotated[list[str] | None, typer.Argument(metavar="[LETTER]...", help="as `dead-letters` names them; all")]
+Sink = Annotated[str | None, typer.Option("--sink", metavar="SINK", help="only of this sink")]
+Letters = Annotated[list[str] | None, typer.Argument(metavar="LETTER", help="as `dead-letters` names them; all")]
 
 
 def spool(app: App, as_json: AsJson = False) -> None:
@@ -47,7 +47,7 @@ def _spool_rows(seen: SpoolSurvey) -> list[Row]:
 def dead_letters(
     app: App,
     sink: Sink = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, metavar="COUNT", help="how many")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List what sinks refused so often that it is not tried any more, oldest first."""
@@ -79,7 +79,7 @@ def replay(
     app: App,
     letters: Letters = None,
     sink: Sink = None,
-    timeout: Annotated[float, typer.Option(help="seconds to wait for what is tried here")] = 30.0,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="how long to wait for what is tried here")] = 30.0,
     as_json: AsJson = False,
 ) -> None:
     """Try dead letters again. A running process is asked to do it itself; those of ended ones are tried here."""

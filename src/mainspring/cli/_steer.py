@@ -14,10 +14,14 @@ from mainspring.cli._output import write_facts, write_rows
 from mainspring.errors import InvalidArgumentError, StoreMissingError
 from mainspring.jobs import JobApp, ScheduleVersion
 
-Cron = Annotated[str | None, typer.Option("--cron", help="let it fire as a cron expression says")]
-Every = Annotated[str | None, typer.Option("--every", help="let it fire on a fixed grid, as 90s or 10m")]
-At = Annotated[str | None, typer.Option("--at", help="let it fire once, at an instant with its offset")]
-Zone = Annotated[str | None, typer.Option("--timezone", help="of its wall clock; the job's own unless given")]
+Cron = Annotated[str | None, typer.Option("--cron", metavar="EXPRESSION", help="let it fire as a cron expression says")]
+Every = Annotated[
+    str | None, typer.Option("--every", metavar="DURATION", help="let it fire on a fixed grid, as 90s or 10m")
+]
+At = Annotated[str | None, typer.Option("--at", metavar="WHEN", help="let it fire once, at an instant with its offset")]
+Zone = Annotated[
+    str | None, typer.Option("--timezone", metavar="ZONE", help="of its wall clock; the job's own unless given")
+]
 Reset = Annotated[bool, typer.Option("--reset", help="let it go by the schedule of its code again")]
 
 

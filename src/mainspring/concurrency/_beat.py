@@ -71,7 +71,7 @@ class Beat:
     def stop(self, return_exceptions: bool = False) -> "asyncio.Future[Any]":
         """Make no more calls, and cancel the one that runs unless it is shielded.
 
-        Returns a future that is cancelled when the call has ended, as the seed has it; with
+        Returns a future that is cancelled when the call has ended, as aiomisc has it; with
         `return_exceptions` its result is the CancelledError instead. The callback may be started again.
 
         Raises:

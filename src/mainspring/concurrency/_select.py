@@ -69,7 +69,7 @@ async def select(
         cancel: cancel the others; when off, they are the caller's to look after.
         timeout: seconds to wait; None for as long as it takes.
         wait: wait for the cancelled ones to end; when off, they end in the background.
-        loop: accepted because the seed has it; the running loop is used.
+        loop: accepted because aiomisc has it; the running loop is used.
 
     Raises:
         InvalidArgumentError: there is nothing to wait for.

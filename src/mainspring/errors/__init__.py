@@ -13,7 +13,7 @@ The tree (each class also inherits the standard class in brackets)::
     ├── FrameTooLargeError [ValueError]        a frame is longer than the limit of this side
     ├── FetchError [ConnectionError]           a page could not be fetched
     ├── ConnectionClosedError [ConnectionError, EOFError]  the other end is gone, or this end was closed
-    │   └── ConnectionClosedOK                 it closed between two records (a name of the seed)
+    │   └── ConnectionClosedOK                 it closed between two records (the name in mutil)
     ├── HandshakeError [ConnectionError]       two ends did not come to an understanding
     │   └── AuthenticationError [PermissionError]  one of them has not shown that it knows the key
     ├── InsecureTransportError [ValueError]    others could read the link, take it over or use it unasked

@@ -1,4 +1,4 @@
-"""What a handler is given: its context, typed, and readable as a mapping as the seed shows."""
+"""What a handler is given: its context, typed, and readable as a mapping as piko's."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""The app behind the module-level names: `@job` and `job_runner.run_job`, as the seed has them."""
+"""The app behind the module-level names: `@job` and `job_runner.run_job`, as piko has them."""
 
 from mainspring.jobs.engine._app import JobApp
 

@@ -93,7 +93,7 @@ class JobKeywords(TypedDict, total=False):
     cron, every, at: the schedule, at most one of them; `timezone` is the zone of its wall clock.
     start_at: where a new job's intervals begin; without it nothing before the first registration is run.
     delay: how long after its interval's end a run starts. jitter: spreads that over as many seconds.
-    missed: "all", "latest", "merge" or "skip"; max_lookback bounds how far back. The words of the seed
+    missed: "all", "latest", "merge" or "skip"; max_lookback bounds how far back. The words of piko
         (misfire_grace_time, coalesce, stateful, backfill_policy) are translated to it. Under "skip",
         misfire_grace_time is how late a fire may be and still run, 60 s when it is not given.
     config: the job's own configuration. schema: its type (a msgspec Struct, a dataclass, a pydantic model): no config

@@ -111,7 +111,7 @@ def missed_policy(
     stateful: bool | None = None,
     backfill_policy: str | None = None,
 ) -> Missed:
-    """Return the policy that `missed=` or the seed's words mean; LATEST when nothing is said, ALL if stateful.
+    """Return the policy that `missed=` or piko's words mean; LATEST when nothing is said, ALL if stateful.
 
     Raises:
         InvalidArgumentError: a word that does not exist, or words that contradict each other.
@@ -133,7 +133,7 @@ def missed_policy(
 
 
 def missed_lookback(max_lookback: float | None, misfire_grace_time: float | None) -> float | None:
-    """Return the seconds of lookback that `max_lookback=` or the seed's `misfire_grace_time=` mean.
+    """Return the seconds of lookback that `max_lookback=` or piko's `misfire_grace_time=` mean.
 
     Raises:
         InvalidArgumentError: a number that is not above 0, or both words with different numbers.
