@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from mainspring.transport._connect import OnConnect as OnConnect
     from mainspring.transport._connect import connect as connect
     from mainspring.transport._connection import Connection as Connection
-    from mainspring.transport._connection import Prepared as Prepared
-    from mainspring.transport._connection import prepare as prepare
     from mainspring.transport._files import receive_file as receive_file
     from mainspring.transport._pipe import AsyncPipe as AsyncPipe
     from mainspring.transport._pipe import make_pipe as make_pipe
+    from mainspring.transport._prepared import Prepared as Prepared
+    from mainspring.transport._prepared import prepare as prepare
     from mainspring.transport._proxy import ProxyStats as ProxyStats
     from mainspring.transport._proxy import RouterKeys as RouterKeys
     from mainspring.transport._proxy import UpdateSubscribe as UpdateSubscribe
@@ -43,8 +43,9 @@ else:
             "mainspring.errors": ("BindError",),
             "_broadcast": ("Broadcast", "BroadcastStatistic", "BroadcastStats", "SlowPolicy", "Subscriber"),
             "_connect": ("Dialling", "OnConnect", "connect"),
-            "_connection": ("Connection", "Prepared", "prepare"),
+            "_connection": ("Connection",),
             "_pipe": ("AsyncPipe", "make_pipe"),
+            "_prepared": ("Prepared", "prepare"),
             "_proxy": ("ProxyStats", "RouterKeys", "UpdateSubscribe", "WebSocketProxy", "row_keys"),
             "_records": ("TextPayload",),
             "_reconnect": ("ReconnectingConnection",),

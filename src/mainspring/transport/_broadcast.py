@@ -15,9 +15,10 @@ from typing import Final, Literal, Self, TypeAlias, get_args
 
 from mainspring.base import Statistic
 from mainspring.errors import ClosedError, ConnectionClosedError, InvalidArgumentError
-from mainspring.transport._connection import Connection, Prepared
+from mainspring.transport._connection import Connection
 from mainspring.transport._link import Link
 from mainspring.transport._outbox import turn_of
+from mainspring.transport._prepared import Prepared
 from mainspring.transport._records import Bytes
 
 log = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from os import PathLike
 from typing import Any, Final, Self, TypeVar, cast, overload  # Any: decoded data has the type that was asked for
 
@@ -12,6 +12,7 @@ from mainspring.resilience import timeout
 from mainspring.transport._files import receive_file, send_file
 from mainspring.transport._link import Link
 from mainspring.transport._outbox import HIGH_WATER
+from mainspring.transport._prepared import Prepared
 from mainspring.transport._records import Bytes, Item, RecordStart
 from mainspring.transport._stats import TransportStats
 
@@ -20,38 +21,6 @@ T = TypeVar("T")
 DEFAULT_MAX_BYTES: Final = 16 << 20
 
 _CLOSE_SECONDS: Final = 5.0
-
-
-class Prepared:
-    """A message that is encoded once and written to many connections. Made by `prepare`."""
-
-    __slots__ = ("_frames", "_is_text", "payload")
-
-    def __init__(self, payload: bytes, *, is_text: bool) -> None:
-        self.payload = payload
-        self._is_text = is_text
-        self._frames: dict[str, Sequence[Bytes]] = {}
-
-    def __len__(self) -> int:
-        return len(self.payload)
-
-    def frame_for(self, link: Link) -> Sequence[Bytes]:
-        """Return the bytes for links of this kind."""
-        frame = self._frames.get(link.encoding)
-        if frame is None:
-            frame = self._frames[link.encoding] = link.encode(self.payload, is_text=self._is_text)
-        return frame
-
-
-def prepare(value: object) -> Prepared:
-    """Return `value` as JSON, encoded once, for `Connection.write_prepared`; bytes are taken as they are.
-
-    Raises:
-        EncodeError: it has no JSON form.
-    """
-    if isinstance(value, bytes):
-        return Prepared(value, is_text=False)
-    return Prepared(encode_json(value), is_text=True)
 
 
 class Connection:

@@ -27,7 +27,8 @@ from mainspring.transport._address import check_safety, parse_address
 from mainspring.transport._broadcast import Broadcast, BroadcastStats, SlowPolicy, Subscriber
 from mainspring.transport._commands import CommandReader
 from mainspring.transport._connect import OnConnect, connect
-from mainspring.transport._connection import Connection, Prepared, prepare
+from mainspring.transport._connection import Connection
+from mainspring.transport._prepared import Prepared, prepare
 from mainspring.transport._reconnect import ReconnectingConnection
 from mainspring.transport._records import TextPayload
 from mainspring.transport._serve import Server, serve
