@@ -9,14 +9,19 @@ import multiprocessing.connection
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from itertools import cycle, islice
 from struct import Struct
 from typing import Any  # Any: rivals come without types
 
 from benchmarks.support_rounds import rival
 
+from mainspring.base import encode_json
 from mainspring.transport import AsyncPipe, Connection, serve
 
 END = b"end"
+END_ROW = {"sym": "end"}
+ROWS = 10
+SYMBOLS = 1000
 DELAY = Struct("<d")
 
 
@@ -130,6 +135,44 @@ async def websocket_delays(port: str, count: str) -> None:
     await forever()
 
 
+async def websocket_feed() -> None:
+    """Send as many lists of rows as is asked for, then a row that is the end for everybody."""
+    rows = [{"sym": f"S{number}", "price": 100.25 + number, "size": 100 * number} for number in range(SYMBOLS)]
+    lists = [rows[start : start + ROWS] for start in range(0, SYMBOLS, ROWS)]
+
+    async def feed(connection: Connection) -> None:
+        async for asked in connection:
+            for one in islice(cycle(lists), int(bytes(asked))):
+                await connection.write_json(one)
+            await connection.write_json([END_ROW])
+
+    async with serve("ws://127.0.0.1:0", feed, auth_key=None) as server:
+        say(int(server.address.rsplit(":", 1)[1]))
+        await forever()
+
+
+async def websocket_subscribers(port: str, count: str) -> None:
+    """Connect so many clients, each of which wants a tenth of the symbols; say when all have got the end."""
+    picows = rival("picows")
+    base: type[Any] = picows.WSListener
+    end, ended = encode_json(END_ROW), 0
+
+    class Listener(base):  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues, reportUntypedBaseClass]  # Any
+        def on_ws_frame(self, transport: Any, frame: Any) -> None:
+            nonlocal ended
+            if frame.payload_size == len(end):
+                ended += 1
+                if ended % int(count) == 0:
+                    print("got", flush=True)
+
+    for number in range(int(count)):
+        transport, _ = await picows.ws_connect(Listener, f"ws://127.0.0.1:{port}/")
+        keys = [f"S{symbol}" for symbol in range(number % 10, SYMBOLS, 10)]
+        transport.send(picows.WSMsgType.TEXT, encode_json({"subscribe": [*keys, "end"]}))
+    print("in", flush=True)
+    await forever()
+
+
 async def json_pipe(count: str) -> None:
     """Write JSON documents to standard output."""
     document = {"sym": "AAPL", "price": 187.25, "size": 100, "flags": ["a", "b"]}
@@ -148,6 +191,8 @@ PEERS: dict[str, Callable[..., Any]] = {
     "connection-sink": connection_sink,
     "websocket-clients": lambda *words: asyncio.run(websocket_clients(*words)),
     "websocket-delays": lambda *words: asyncio.run(websocket_delays(*words)),
+    "websocket-feed": lambda: asyncio.run(websocket_feed()),
+    "websocket-subscribers": lambda *words: asyncio.run(websocket_subscribers(*words)),
     "json-pipe": lambda *words: asyncio.run(json_pipe(*words)),
 }
 

@@ -222,7 +222,7 @@ class WebSocketProxy:
             upstream_count=self._upstream.connect_count,
             received_count=self._received_count,
             unroutable_count=self._unroutable_count,
-            key_count=len(self._subscriptions.keys),
+            key_count=self._subscriptions.key_count,
             clients=self._broadcast.stats(),
         )
 
@@ -249,7 +249,7 @@ class WebSocketProxy:
         if everything:
             to = None if len(everything) == len(self._broadcast) else everything  # all of them is the faster way
             self._broadcast.send(Prepared(message, is_text=isinstance(message, TextPayload)), to=to)
-        if self._router_keys is None or not self._subscriptions.keys:
+        if self._router_keys is None or not self._subscriptions.key_count:
             return
         try:
             self._route(message, self._router_keys)

@@ -39,6 +39,11 @@ class Subscriptions(Generic[C]):
         return bool(self._added or self._removed)
 
     @property
+    def key_count(self) -> int:
+        """How many keys anybody wants: for each message of the upstream, so not the length of `keys`."""
+        return len(self._clients)
+
+    @property
     def keys(self) -> frozenset[Key]:
         """The keys that anybody wants."""
         return frozenset(self._clients)
