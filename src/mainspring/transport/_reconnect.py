@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Self, TypeVar, overload  # Any: decoded data has the type that was asked for
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, Final, Self, TypeVar, overload  # Any: decoded data has the type that was asked for
 
-from mainspring.base import Backoff, decode_json, encode_json
+from mainspring.base import Backoff, current_clock, decode_json, encode_json
 from mainspring.errors import AuthenticationError, ClosedError, ConnectionClosedError, FrameTooLargeError
 from mainspring.resilience import timeout
 from mainspring.transport._connection import Connection
@@ -16,6 +17,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_HEALTHY_SECONDS: Final = 10.0
+
 
 class ReconnectingConnection:
     """A client that connects again when its connection is lost. Made by `connect(reconnect=...)`.
@@ -23,6 +26,9 @@ class ReconnectingConnection:
     Records that were under way when the connection was lost are lost with it: at most once. What must arrive
     needs an answer, or a dataflow with acknowledgements. A read goes on with the next connection; a write
     waits for one.
+
+    A connection that is lost is made again at once; one that was lost within 10 s counts as an attempt that failed,
+    so that a server which takes connections only to cut them is not called without a pause.
 
     Attributes:
         address: where it connects.
@@ -36,6 +42,8 @@ class ReconnectingConnection:
         self._connection: Connection | None = None
         self._lock = asyncio.Lock()
         self._closed = asyncio.Event()
+        self._delays: Iterator[float] | None = None  # of the attempts since a connection that lasted
+        self._connected_at = -math.inf
         self.connect_count = 0
 
     def __repr__(self) -> str:
@@ -61,6 +69,7 @@ class ReconnectingConnection:
                 if self._connection is not None:
                     await self._connection.close()
                 self._connection = await self._dial_with_backoff()
+                self._connected_at = current_clock().monotonic()
                 self.connect_count += 1
             return self._connection
 
@@ -133,26 +142,35 @@ class ReconnectingConnection:
                 self._note_loss(connection, error)
 
     async def _dial_with_backoff(self) -> Connection:
-        delays = self._backoff.delays()
+        if self._delays is None or current_clock().monotonic() - self._connected_at >= _HEALTHY_SECONDS:
+            self._delays = self._backoff.delays()
+        else:
+            reason = "it was lost as soon as it was made"
+            await self._pause(ConnectionClosedError(what=f"the connection to {self.address}", reason=reason))
         while True:
             try:
                 connection = await self._dial()
             except AuthenticationError:
                 raise
             except OSError as error:  # HandshakeError and TimeoutError are among them
-                delay = next(delays, None)
-                if delay is None:
-                    raise
-                log.info("%s: %s; connecting again in %.3g s", self.address, error, delay)
-                await self._pause(delay)
+                await self._pause(error)
                 continue
             if self._closed.is_set():
                 await connection.close()
                 raise ClosedError(what="the client")
             return connection
 
-    async def _pause(self, delay: float) -> None:
-        """Wait for `delay` seconds, or until this client is closed."""
+    async def _pause(self, error: OSError) -> None:
+        """Wait until the next attempt, or until this client is closed.
+
+        Raises:
+            OSError: the error, when there is no further attempt.
+        """
+        delay = None if self._delays is None else next(self._delays, None)
+        if delay is None:
+            self._delays = None  # who asks again begins anew
+            raise error
+        log.info("%s: %s; connecting again in %.3g s", self.address, error, delay)
         with contextlib.suppress(TimeoutError):
             async with timeout(delay):
                 await self._closed.wait()

@@ -1,15 +1,18 @@
 """A client that connects again goes on reading and writing, and stops when it should."""
 
 import asyncio
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from tests.unit.transport.support_links import KEY, echo
 
 from mainspring.base import Backoff
-from mainspring.errors import AuthenticationError, ClosedError
-from mainspring.testing import eventually
-from mainspring.transport import Connection, Server, connect, serve
+from mainspring.errors import AuthenticationError, ClosedError, ConnectionClosedError
+from mainspring.testing import VirtualClock, eventually
+from mainspring.transport import Connection, ReconnectingConnection, Server, connect, serve
+from mainspring.transport._records import RecordCodec
+from mainspring.transport._stream_link import StreamLink
 
 FAST = Backoff(0.01, maximum=0.05)
 
@@ -153,3 +156,37 @@ async def test_a_connection_that_its_user_closes_is_made_again(tmp_path: Path) -
         await eventually(lambda: client.connect_count == 3)
         await client.write_bytes(b"b")
         assert b"b" == await reading
+
+
+async def test_a_server_that_takes_connections_only_to_cut_them_is_not_called_without_a_pause(
+    virtual_clock: VirtualClock,
+) -> None:
+    """The pauses are those of attempts that fail; a connection that lasted lets them begin anew."""
+    lasting = iter([0.0, 0.0, 0.0, 100.0, 0.0, 0.0, 1e6])
+    dials: list[float] = []
+
+    async def dial() -> Connection:
+        dials.append(virtual_clock.monotonic())
+        link = StreamLink(RecordCodec(), kind="tcp", heartbeat=None, idle_timeout=None, unread_bytes=1)
+        asyncio.get_running_loop().call_later(next(lasting), link.connection_lost, None)
+        return Connection(link)
+
+    client = ReconnectingConnection(dial, "here", Backoff(1.0, maximum=60.0))
+    reading = asyncio.create_task(client.read_bytes())
+    await asyncio.sleep(1000)
+    assert [1, 2, 4, 100, 1, 2] == [round(b - a) for a, b in pairwise(dials)]
+    await client.close()
+    with pytest.raises(ClosedError):
+        await reading
+
+
+async def test_attempts_end_as_well_when_each_is_cut_at_once(tmp_path: Path) -> None:
+    async def cut(connection: Connection) -> None:
+        connection.abort()
+
+    async with serve(f"unix://{tmp_path}/s", cut, auth_key=None) as server:
+        client = connect(server.address, auth_key=None, reconnect=Backoff(0.01, max_tries=3))
+        with pytest.raises(ConnectionClosedError, match="lost as soon as it was made"):
+            await client.read_bytes()
+        assert 3 == client.connect_count
+        await client.close()
