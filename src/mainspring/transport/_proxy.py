@@ -10,6 +10,7 @@ import hmac
 import logging
 import ssl as ssl_module
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Final, Self, TypeAlias  # Any: what upstreams and clients send
 
@@ -189,16 +190,12 @@ class WebSocketProxy:
         self._pump = loop.create_task(self._pump_upstream(), name="proxy upstream")
 
     async def close(self) -> None:
-        """Close the upstream and all clients."""
-        await self._upstream.close()
-        for task in (self._pump, self._teller):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait({task})
-                if not task.cancelled() and (error := task.exception()) is not None:
-                    log.error("the upstream was given up: %s", error)
-        await self._broadcast.close()
-        await self._server.close()
+        """Close the upstream and all clients; to the end, also when this is cancelled."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._server.close)
+            stack.push_async_callback(self._broadcast.close)
+            stack.push_async_callback(self._end_tasks)
+            await self._upstream.close()
 
     async def wait_ended(self) -> None:
         """Wait until the upstream was given up; forever with a `reconnect` that has no end.
@@ -225,6 +222,14 @@ class WebSocketProxy:
             key_count=self._subscriptions.key_count,
             clients=self._broadcast.stats(),
         )
+
+    async def _end_tasks(self) -> None:
+        for task in (self._pump, self._teller):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait({task})
+                if not task.cancelled() and (error := task.exception()) is not None:
+                    log.error("the upstream was given up: %s", error)
 
     # From the upstream to the clients
 

@@ -186,7 +186,7 @@ class Server:
         """Listen no more, let handlers end, close.
 
         Handlers that read hear that their connection has ended; they may still write. Those that are not done
-        after `grace` seconds are cancelled.
+        after `grace` seconds are cancelled, and all of them at once when this is cancelled.
         """
         self._is_closing = True
         if self._server is None:
@@ -197,16 +197,11 @@ class Server:
             link.inbox.end(ConnectionClosedError(what="the server", reason="it is closing", is_clean=True))
             if is_callback:
                 link.close()
-        await self._until_served(grace)
-        for task in list(self._serving):
-            task.cancel()
-        await self._until_served(_WAIT_SECONDS)
-        with contextlib.suppress(TimeoutError):  # before 3.12.1 it may wait for what is gone
-            async with timeout(_WAIT_SECONDS):
-                await self._server.wait_closed()
-        if self._address.scheme == "unix":
-            with contextlib.suppress(FileNotFoundError):  # newer loops remove it themselves
-                os.unlink(self._address.path)
+        try:
+            await self._until_served(grace)
+        finally:
+            await self._end_handlers()
+            await self._forget_address(self._server)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -214,6 +209,19 @@ class Server:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    async def _end_handlers(self) -> None:
+        for task in list(self._serving):
+            task.cancel()
+        await self._until_served(_WAIT_SECONDS)
+
+    async def _forget_address(self, server: asyncio.Server) -> None:
+        with contextlib.suppress(TimeoutError):  # before 3.12.1 it may wait for what is gone
+            async with timeout(_WAIT_SECONDS):
+                await server.wait_closed()
+        if self._address.scheme == "unix":
+            with contextlib.suppress(FileNotFoundError):  # newer loops remove it themselves
+                os.unlink(self._address.path)
 
     async def _until_served(self, seconds: float) -> None:
         if self._serving:

@@ -292,3 +292,23 @@ async def test_a_proxy_starts_and_stops_without_leaks() -> None:
                 await client.close()
         await eventually(lambda: len(asyncio.all_tasks()) == before)
     assert tasks == len(asyncio.all_tasks())
+
+
+async def test_nothing_is_left_of_a_proxy_whose_closing_is_cancelled() -> None:
+    async with Feed() as feed:
+        before = asyncio.all_tasks()
+        proxy = WebSocketProxy(LOCAL, feed.address, reconnect=FAST)
+        await proxy.start()
+        await eventually(lambda: feed.connections)
+        client = await Client.dial(proxy.address)
+        closing = asyncio.create_task(proxy.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        with pytest.raises(ConnectionClosedError):
+            await client.connection.read_bytes()
+        with pytest.raises(OSError):
+            await connect(proxy.address, auth_key=None)
+        feed.connections.clear()
+        await eventually(lambda: asyncio.all_tasks() <= before)

@@ -202,6 +202,28 @@ async def test_a_handler_that_does_not_end_is_cancelled_after_the_grace() -> Non
             await connection.read_bytes()
 
 
+async def test_no_handler_is_left_when_the_closing_is_cancelled(tmp_path: Path) -> None:
+    cancelled = asyncio.Event()
+
+    async def handler(_: Connection) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    server = serve(f"unix://{tmp_path}/s", handler, auth_key=KEY)
+    await server.start()
+    async with connect(server.address, auth_key=KEY):
+        closing = asyncio.create_task(server.close(grace=3600))
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        assert cancelled.is_set()
+        assert 0 == server.connection_count
+        assert [] == os.listdir(tmp_path)
+
+
 async def test_a_closing_server_ends_callbacks_too() -> None:
     async def handler(connection: Connection) -> None:
         connection.listen(lambda record: None if connection.try_write_bytes(record) else connection.abort())
