@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -26,18 +26,32 @@ async def receive_file(record: AsyncIterator[tuple[int, bytes | memoryview]], pa
     total, first = await anext(record)
     await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{new_id()}.partial")
-    file = await asyncio.to_thread(partial.open, "xb")
+    file = await _open_in_thread(lambda: partial.open("xb"), undo=lambda file: _discard(file, partial))
     try:
         await asyncio.to_thread(file.write, first)
         async for _, chunk in record:
             await asyncio.to_thread(file.write, chunk)
         await asyncio.to_thread(_finish, file, partial, target)
     except BaseException:
-        file.close()
-        with contextlib.suppress(FileNotFoundError):  # it has its name already
-            partial.unlink()
+        _discard(file, partial)
         raise
     return total
+
+
+async def _open_in_thread(open_file: Callable[[], BinaryIO], *, undo: Callable[[BinaryIO], None]) -> BinaryIO:
+    """Open a file; when this is cancelled, the thread goes on, and what it opened is undone."""
+    opening = asyncio.get_running_loop().run_in_executor(None, open_file)
+    try:
+        return await asyncio.shield(opening)  # shielded: what a thread returns to nobody would stay open
+    except asyncio.CancelledError:
+        opening.add_done_callback(lambda done: None if done.exception() else undo(done.result()))
+        raise
+
+
+def _discard(file: BinaryIO, partial: Path) -> None:
+    file.close()
+    with contextlib.suppress(FileNotFoundError):  # it has its name already
+        partial.unlink()
 
 
 def _finish(file: BinaryIO, partial: Path, target: Path) -> None:
@@ -54,7 +68,7 @@ def _finish(file: BinaryIO, partial: Path, target: Path) -> None:
 
 async def send_file(link: Link, path: str | PathLike[str], prefix: Bytes) -> int:
     """Write one record, `prefix` and the file; the caller keeps other writers away."""
-    file = await asyncio.to_thread(_open, path)
+    file = await _open_in_thread(lambda: _open(path), undo=BinaryIO.close)
     try:
         size = len(prefix) + os.fstat(file.fileno()).st_size
         await link.outbox.drain()
@@ -77,11 +91,15 @@ async def send_file(link: Link, path: str | PathLike[str], prefix: Bytes) -> int
 
 
 def _open(path: str | PathLike[str]) -> BinaryIO:
-    file = open(path, "rb", buffering=0)  # noqa: SIM115  # the caller closes it
+    file = open(path, "rb", buffering=0, opener=_open_at_once)  # noqa: SIM115  # the caller closes it
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise OSError(f"{os.fspath(path)} is no regular file")
     return file
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO would wait for its writer
 
 
 async def _send_as_message(link: Link, file: BinaryIO, size: int, prefix: Bytes) -> int:

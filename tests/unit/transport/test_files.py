@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import threading
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.unit.transport.support_links import KEY, MakeLink, contexts, linked
+from tests.unit.transport.support_links import KEY, MakeLink, contexts, descriptors, linked
 
 from mainspring.concurrency import start_child
 from mainspring.errors import ClosedError, ConnectionClosedError, FrameTooLargeError
@@ -127,6 +129,42 @@ async def test_what_is_no_file_is_refused_and_the_connection_goes_on(tmp_path: P
         os.close(writer)
         await client.write_bytes(b"a")
         assert b"a" == await server.read_bytes()
+
+
+async def test_a_fifo_that_nobody_writes_to_is_refused_at_once(tmp_path: Path) -> None:
+    async with linked("tcp://127.0.0.1:0") as (client, server):
+        os.mkfifo(tmp_path / "fifo")
+        with pytest.raises(OSError, match="no regular file"):
+            await client.send_file(tmp_path / "fifo")
+        await client.write_bytes(b"a")
+        assert b"a" == await server.read_bytes()
+
+
+async def test_who_is_cancelled_at_any_moment_leaves_no_part_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that opens a file goes on meanwhile; what it opens is closed and removed."""
+    is_opening, may_open = threading.Event(), threading.Event()
+    real_open: Any = Path.open
+
+    def slow_open(path: Path, *args: Any, **kwargs: Any) -> Any:
+        if path.suffix == ".partial":
+            is_opening.set()
+            may_open.wait(10)
+        return real_open(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", slow_open)
+    async with linked("tcp://127.0.0.1:0") as (client, server):
+        await client.write_bytes(b"contents")
+        receiving = asyncio.create_task(server.receive_file(tmp_path / "target"))
+        await asyncio.to_thread(is_opening.wait, 10)
+        receiving.cancel()
+        await asyncio.wait({receiving})
+        assert receiving.cancelled()
+        before = descriptors()
+        may_open.set()
+        await asyncio.to_thread(lambda: None)
+        await eventually(lambda: (before, []) == (descriptors(), os.listdir(tmp_path)))
 
 
 async def test_a_file_above_what_the_length_can_say_is_refused(tmp_path: Path) -> None:
