@@ -74,8 +74,10 @@ class NatsLine:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await session.close()
+            try:
+                await asyncio.gather(*tasks, return_exceptions=True)
+            finally:  # whoever is cancelled a second time
+                await session.close()
 
     async def _watch(self, session: NatsSession, tasks: Sequence["asyncio.Task[object]"]) -> None:
         before: list[int | None] = []

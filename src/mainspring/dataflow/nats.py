@@ -45,6 +45,7 @@ class NatsSession:
         self._client: Any = self._nats.NATS()
         self._jetstream: Any = self._client.jetstream(timeout=_ANSWER_TIMEOUT, publish_async_max_pending=1 << 20)
         self._is_open = False
+        self._has_ended = asyncio.Event()  # its client says so
         self.lost = asyncio.Event()
         self.reason = ""
         self.made_at: object = None
@@ -62,8 +63,12 @@ class NatsSession:
             EdgeUnavailableError: the server is away, refuses, or has something else under the stream's name.
         """
 
-        async def lose(*_: object) -> None:
+        async def lose() -> None:
             self.fail("the connection was lost")
+
+        async def end() -> None:
+            self.fail("the connection was lost")
+            self._has_ended.set()
 
         async def complain(error: Exception) -> None:
             if not self._is_open:
@@ -79,7 +84,7 @@ class NatsSession:
                     ping_interval=_PING_INTERVAL,
                     error_cb=complain,
                     disconnected_cb=lose,
-                    closed_cb=lose,
+                    closed_cb=end,
                     name=f"mainspring dataflow {self._stream.stream}",
                 )
                 self._is_open = True
@@ -102,23 +107,43 @@ class NatsSession:
     async def close(self) -> None:
         """Send what is still to be sent, and close; who is cancelled meanwhile waits for it all the same."""
         closing = asyncio.create_task(self._close(), name="dataflow-nats-close")
-        try:
-            await asyncio.shield(closing)
-        except asyncio.CancelledError:
-            await asyncio.wait([closing])
-            raise
+        cancellation: asyncio.CancelledError | None = None
+        while not closing.done():  # within its limits
+            try:
+                await asyncio.wait([closing])
+            except asyncio.CancelledError as error:
+                cancellation = error
+        if cancellation is not None:
+            raise cancellation
+        await closing
 
     async def _close(self) -> None:
         failures = (self._errors.Error, OSError, TimeoutError)
+        tasks = self._client_tasks()
         with contextlib.suppress(*failures):
             if self._is_open and not self.lost.is_set():
                 await self._client.flush(_ANSWER_TIMEOUT)
         with contextlib.suppress(*failures):
             async with timeout(_ANSWER_TIMEOUT):
+                was_closing = self._client.is_closed
                 await self._client.close()
-        transport = self._client._transport  # nats-py leaves it open when the server was gone first
-        if transport is not None:
-            transport.close()
+                if was_closing and self._is_open:  # by a task of its own, which may not be over
+                    await self._has_ended.wait()
+        transport = self._client._transport
+        writer = None if transport is None else transport._io_writer
+        if writer is not None:  # nats-py leaves it open when the server was gone first, or does not answer
+            writer.transport.abort()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_ANSWER_TIMEOUT)
+
+    def _client_tasks(self) -> "set[asyncio.Task[object]]":
+        """Return the tasks of the client, which it cancels and does not wait for."""
+        client = self._client
+        subscriptions = [one._wait_for_msgs_task for one in client._subs.values()]
+        tasks = (client._reading_task, client._ping_interval_task, client._flusher_task, *subscriptions)
+        return {task for task in tasks if task is not None and not task.done()}
 
     async def publish(self, subject: str, payload: bytes, message_id: str) -> "asyncio.Future[Any]":
         """Send a message; the future is done when the server has stored it, or knows its id already."""
@@ -217,7 +242,14 @@ class NatsSession:
 
     @contextlib.contextmanager
     def _mapped(self) -> Generator[None]:
+        """Map the errors of nats-py; let a cancellation out that it kept to itself, which would be the last one."""
+        task = asyncio.current_task()
+        before = task.cancelling() if task is not None else 0
         try:
-            yield
+            try:
+                yield
+            finally:
+                if task is not None and task.cancelling() > before:
+                    raise asyncio.CancelledError
         except (self._errors.Error, OSError, TimeoutError) as error:
             raise self.unavailable(f"{type(error).__name__}: {error}".removesuffix(": ")) from error

@@ -1,16 +1,17 @@
 """A connection to a NATS server says clearly why it cannot be used, and stores a message once."""
 
 import asyncio
+import contextlib
 import sys
 from pathlib import Path
 
 import pytest
 
 from mainspring.base import new_id
-from mainspring.dataflow import Dataflow, Edge, JetStream, Process, Runner
+from mainspring.dataflow import Dataflow, Edge, JetStream, Process, Runner, nats
 from mainspring.dataflow.nats import NatsSession
 from mainspring.errors import EdgeUnavailableError, MissingExtraError
-from mainspring.testing import NatsServer
+from mainspring.testing import NatsServer, eventually
 
 pytestmark = pytest.mark.extras
 
@@ -110,3 +111,63 @@ async def test_the_loss_of_the_server_is_heard(tmp_path: Path) -> None:
         with pytest.raises(EdgeUnavailableError):
             await session.count_unfinished(0)
         await session.close()
+
+
+async def test_a_cancellation_that_the_client_keeps_to_itself_gets_out(
+    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """nats-py does that when much waits to be sent, and with Python 3.11 when the answer is there already."""
+    session = NatsSession(stream_on(nats_server))
+    await session.open()
+
+    async def hold_on(*_: object) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session._client, "flush", hold_on)
+        flushing = asyncio.create_task(session.flush())
+        await asyncio.sleep(0)
+        flushing.cancel()
+        await asyncio.wait([flushing])
+    assert flushing.cancelled()
+    await session.close()
+
+
+async def test_no_task_of_the_client_is_left_after_its_own_end(tmp_path: Path) -> None:
+    before = asyncio.all_tasks()
+    with NatsServer(tmp_path) as server:
+        session = NatsSession(stream_on(server))
+        await session.open()
+        server.kill()
+        while not session._client.is_closed:  # noqa: ASYNC110  # the very moment: a task of its own is closing it
+            await asyncio.sleep(0)
+        await session.close()
+    assert before == asyncio.all_tasks()
+
+
+async def test_no_task_of_the_client_is_left_by_whoever_is_cancelled_again_and_again(nats_server: NatsServer) -> None:
+    before = asyncio.all_tasks()
+    session = NatsSession(stream_on(nats_server))
+    await session.open()
+    closing = asyncio.create_task(session.close())
+    while not closing.done():
+        await asyncio.sleep(0)
+        closing.cancel()
+    assert closing.cancelled()
+    assert before == asyncio.all_tasks()
+
+
+async def test_a_server_that_does_not_answer_keeps_no_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nats, "_ANSWER_TIMEOUT", 0.1)
+    with NatsServer(tmp_path) as server:
+        session = NatsSession(stream_on(server))
+        await session.open()
+        server.pause()
+        transport = session._client._transport._io_writer.transport
+        transport.write(bytes(1 << 24))  # more than the system takes
+        await session.close()
+        await eventually(lambda: transport.get_extra_info("socket").fileno() == -1)
+        server.resume()
