@@ -19,6 +19,7 @@ class Drawing(StrEnum):
 
     TEXT = "text"
     MERMAID = "mermaid"
+    JSON = "json"
 
 
 def flow(
@@ -34,6 +35,9 @@ def flow(
     loaded = load_flow(app)
     if only:
         loaded = loaded.part(*only)
+    if draw == Drawing.JSON:
+        write_json(loaded.graph())
+        return
     if draw is not None:
         typer.echo(loaded.describe(draw.value))
         return

@@ -4,6 +4,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mainspring.dataflow._dataflow import Dataflow as Dataflow
+    from mainspring.dataflow._describe import EdgeLine as EdgeLine
+    from mainspring.dataflow._describe import FlowGraph as FlowGraph
+    from mainspring.dataflow._describe import StageNode as StageNode
     from mainspring.dataflow._jetstream import JetStream as JetStream
     from mainspring.dataflow._outbound import Outbound as Outbound
     from mainspring.dataflow._plan import BuriedMessage as BuriedMessage
@@ -32,6 +35,7 @@ else:
         __name__,
         {
             "_dataflow": ("Dataflow",),
+            "_describe": ("EdgeLine", "FlowGraph", "StageNode"),
             "_jetstream": ("JetStream",),
             "_outbound": ("Outbound",),
             "_plan": ("BuriedMessage",),

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final, Self, get_args
 
 from mainspring.base import Backoff
-from mainspring.dataflow._describe import describe_as_mermaid, describe_as_text
+from mainspring.dataflow._describe import FlowGraph, describe_as_mermaid, describe_as_text, graph_of
 from mainspring.dataflow._part import Part
 from mainspring.dataflow._plan import DeadLetterHook, Delivery, WorkerPlan, pack
 from mainspring.dataflow._statistics import DataflowStats
@@ -88,10 +88,14 @@ class Dataflow:
             InvalidArgumentError: another form.
         """
         if form == "mermaid":
-            return describe_as_mermaid(self.topology)
+            return describe_as_mermaid(self.graph())
         if form == "text":
-            return describe_as_text(self.name, self.topology)
+            return describe_as_text(self.graph())
         raise InvalidArgumentError(argument="form", value=form, expected="'text' or 'mermaid'")
+
+    def graph(self) -> FlowGraph:
+        """Return the topology as plain data, with statistics and rates once it runs; for pages and programs."""
+        return graph_of(self.name, self.topology, None if self._supervisor is None else self.stats())
 
     def part(self, *names: str) -> "Dataflow":
         """Return a dataflow that runs only some of the workers: the rest runs elsewhere, from the same declaration.

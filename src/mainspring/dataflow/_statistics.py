@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from mainspring.base import Statistic
+from mainspring.base import Statistic, current_clock
+from mainspring.dataflow._meter import Meter
 from mainspring.dataflow._topology import Topology
 
 _STAGE: Final = ("received", "handled", "failed", "seconds")
@@ -46,6 +47,7 @@ class StageStats:
         failed_count: those for which the callback raised.
         restart_count: how often one of its workers was restarted.
         service_time: seconds that the callback took for one message, on average; 0.0 before the first.
+        rate: messages that it handled per second, in the last 5 s.
     """
 
     stage: str
@@ -54,6 +56,7 @@ class StageStats:
     failed_count: int
     restart_count: int
     service_time: float
+    rate: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class EdgeStats:
         lost_count: messages that a dead worker had, with delivery "at-most-once".
         redelivered_count: messages sent again because a worker died.
         in_flight_count: messages that wait or are on their way.
+        rate: messages given to the wire per second, in the last 5 s.
     """
 
     edge: str
@@ -79,6 +83,7 @@ class EdgeStats:
     lost_count: int
     redelivered_count: int
     in_flight_count: int
+    rate: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +103,19 @@ class FlowCounts:
         pairs = pairwise(labels)
         self._edges = [EdgeStatistic(f"{title}: {before} > {after}") for before, after in pairs]
         self._last: defaultdict[str, Mapping[str, float]] = defaultdict(dict)
+        now = current_clock().monotonic()
+        self._stage_meters = [Meter(now) for _ in self._stages]
+        self._edge_meters = [Meter(now) for _ in self._edges]
 
     def report(self, level: int, worker: str, counts: Mapping[str, float]) -> None:
         """Take what a worker counts since its start."""
-        last = self._last[worker]
+        last, now = self._last[worker], current_clock().monotonic()
         self._last[worker] = counts
         self._add(self._stages[level], _STAGE, counts, last)
+        self._stage_meters[level].add(_growth("handled", counts, last), at=now)
         if level < len(self._edges):
             self._add(self._edges[level], (*_EDGE, "in_flight"), counts, last)
+            self._edge_meters[level].add(_growth("sent", counts, last), at=now)
 
     def ended(self, worker: str) -> None:
         """Note that a worker is gone; the next one in its place counts from 0."""
@@ -119,6 +129,7 @@ class FlowCounts:
 
     def stats(self) -> DataflowStats:
         """Return everything as records."""
+        now = current_clock().monotonic()
         return DataflowStats(
             stages=tuple(
                 StageStats(
@@ -128,8 +139,9 @@ class FlowCounts:
                     one.failed,
                     one.restarts,
                     one.seconds / one.handled if one.handled else 0.0,
+                    meter.rate(at=now),
                 )
-                for one in self._stages
+                for one, meter in zip(self._stages, self._stage_meters, strict=True)
             ),
             edges=tuple(
                 EdgeStats(
@@ -141,8 +153,9 @@ class FlowCounts:
                     one.lost,
                     one.redelivered,
                     one.in_flight,
+                    meter.rate(at=now),
                 )
-                for one in self._edges
+                for one, meter in zip(self._edges, self._edge_meters, strict=True)
             ),
         )
 
@@ -152,3 +165,7 @@ class FlowCounts:
         for name in names:
             difference = counts[name] - last.get(name, 0)
             setattr(statistic, name, getattr(statistic, name) + (difference if name == "seconds" else int(difference)))
+
+
+def _growth(name: str, counts: Mapping[str, float], last: Mapping[str, float]) -> int:
+    return int(counts[name] - last.get(name, 0))

@@ -38,6 +38,11 @@ def test_it_is_drawn_in_words_and_for_mermaid(file: str, capsys: pytest.CaptureF
     assert capsys.readouterr().out.startswith("small\n  0 numbers: 1 worker, source\n")
     assert 0 == run_command_line(["flow", f"{file}:flow", "--draw", "mermaid"])
     assert capsys.readouterr().out.startswith("flowchart LR\n")
+    assert 0 == run_command_line(["flow", file, "--draw", "json"])
+    said = json.loads(capsys.readouterr().out)
+    assert ["small", "numbers", "take", None] == [
+        said["name"], *(stage["label"] for stage in said["stages"]), said["edges"][0]["stats"],
+    ]  # fmt: skip
 
 
 def test_it_runs_to_its_end(file: str, capsys: pytest.CaptureFixture[str]) -> None:
