@@ -6,13 +6,11 @@ The same works are run by `SQLShard` in the caller's thread and by `AsyncSQLShar
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar, cast
 
 from mainspring.storage._shard_keys import Key, Part
 from mainspring.storage._shard_layout import APPLICATION, PAGE, ShardLayout
-from mainspring.storage._shard_values import decode_values
 from mainspring.storage._sqlite_errors import translated
 from mainspring.storage._sqlite_files import Durability
 from mainspring.storage._sqlite_readers import Readers
@@ -27,8 +25,6 @@ Change = tuple[Key, bytes | None]
 
 GROUP = 2000  # changes in one transaction: some 10 ms
 READ_LIMIT = 30.0  # seconds; queries over a whole shard are what it is for
-FIND_GROUP = 100  # keys in one look-up
-MAX_PARAMETERS = 30_000  # SQLite takes 32 766
 PRUNE_GROUP = 2000  # rows deleted in one transaction
 
 
@@ -110,40 +106,6 @@ def change_handler(layout: ShardLayout) -> Callable[[sqlite3.Connection, Sequenc
         ]
 
     return carry_out
-
-
-def find_many(layout: ShardLayout, keys: Sequence[Key], places: Sequence[int]) -> Work[list[tuple[int, Any]]]:
-    """Return a work that reads the keys at some places in `keys`; of those that are there, it gives place and value.
-
-    A join with a hundred keys is some four times as fast as a hundred look-ups.
-    """
-    size = min(FIND_GROUP, MAX_PARAMETERS // layout.keylen)
-
-    def work(connection: sqlite3.Connection) -> list[tuple[int, Any]]:
-        found: list[tuple[int, Any]] = []
-        for start in range(0, len(places), size):
-            some = places[start : start + size]
-            parts = [part for place in some for part in keys[place]]
-            rows: list[tuple[int, bytes]] = connection.execute(_joined(layout.keylen, len(some)), parts).fetchall()
-            values = decode_values([data for _, data in rows])
-            found += zip([some[number] for number, _ in rows], values, strict=True)
-        return found
-
-    return work
-
-
-@lru_cache(maxsize=256)
-def _joined(keylen: int, count: int) -> str:
-    """Return the statement that finds so many keys; it tells which by their places."""
-    marks = ", ?" * keylen
-    names = [f"w_{number}" for number in range(keylen)]
-    same = " AND ".join(f"key_{number} = {name}" for number, name in enumerate(names))
-    wanted = ", ".join(f"({place}{marks})" for place in range(count))
-    # CROSS JOIN keeps the order: each wanted key is looked up in the index
-    return (
-        f"WITH wanted(place, {', '.join(names)}) AS (VALUES {wanted})"
-        f" SELECT place, data FROM wanted CROSS JOIN db ON {same}"
-    )
 
 
 def pop_one(layout: ShardLayout, key: Key) -> Work[bytes | None]:

@@ -4,10 +4,12 @@ A key part is an int of 64 bits, a float, a str, bytes or a bool. Equal parts mu
 1.0 and True hash alike; so do they in a dict and in SQLite.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
+from operator import itemgetter
 from struct import pack
-from typing import cast
+from typing import Any, cast  # Any: what may turn out to be no key
 
 from mainspring.errors import InvalidArgumentError
 
@@ -31,6 +33,34 @@ def check_key(key: object, keylen: int) -> Key:
     if len(parts) != keylen:
         raise InvalidArgumentError(argument="key", value=parts, expected=f"a tuple of {keylen} parts")
     return check_parts(parts)
+
+
+def check_keys(keys: Iterable[object], keylen: int) -> list[Key]:
+    """Return many keys, checked as by `check_key`; by columns, which takes half the time.
+
+    Raises:
+        InvalidArgumentError: one is no key.
+    """
+    many = list(keys)
+    if _are_keys(many, keylen):
+        return cast("list[Key]", many)  # cast: each was looked at
+    return [check_key(key, keylen) for key in many]
+
+
+def _are_keys(many: list[Any], keylen: int) -> bool:  # Any: each is looked at
+    """Tell whether these are keys beyond doubt: of what most keys are made of."""
+    if not many or set(map(type, many)) != {tuple} or set(map(len, many)) != {keylen}:
+        return False
+    for number in range(keylen):
+        column = list(map(itemgetter(number), many))
+        kinds = set(map(type, column))
+        if kinds == {int}:
+            fits = _SMALLEST <= min(column) and max(column) <= _LARGEST
+        else:
+            fits = kinds == {str} and "".join(column).isascii()
+        if not fits:
+            return False
+    return True
 
 
 def check_parts(parts: tuple[object, ...]) -> Key:

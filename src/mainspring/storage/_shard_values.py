@@ -42,12 +42,17 @@ def value_encoder(compression: str) -> Callable[[object], bytes]:
     return encode_value
 
 
+def are_plain(many: Sequence[bytes]) -> bool:
+    """Tell whether none of the values that lie on disk as `many` is compressed."""
+    return _MARKS.isdisjoint([data[:1] for data in many])
+
+
 def decode_values(many: Sequence[bytes]) -> list[Any]:
     """Return the values that lie on disk as `many`.
 
     Raises what `decode_value` raises.
     """
-    if _MARKS.isdisjoint([data[:1] for data in many]):
+    if are_plain(many):
         return decode_json_each(many)
     return [decode_value(data) for data in many]
 

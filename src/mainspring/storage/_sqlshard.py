@@ -18,11 +18,11 @@ from mainspring.storage._shard_file import (
     bounds_of,
     clear,
     count_rows,
-    find_many,
     in_groups,
     pop_one,
     prune_some,
 )
+from mainspring.storage._shard_find import Lookup
 from mainspring.storage._shard_keys import Key, Part, check_key, check_parts
 from mainspring.storage._shard_layout import ShardLayout, StoreLock
 from mainspring.storage._shard_reshard import finish_swap, reshard
@@ -149,12 +149,11 @@ class SQLShard(MutableMapping[Key, Any]):
 
     def get_many(self, keys: Iterable[Key]) -> dict[Key, Any]:
         """Return the values of the keys that are there, in the order of `keys`."""
-        wanted = [check_key(key, self.layout.keylen) for key in keys]
-        found: list[Any] = [_NOTHING] * len(wanted)
-        for number, places in by_shard(self.layout, range(len(wanted)), wanted.__getitem__):
-            for place, value in self._opened()[number].read(find_many(self.layout, wanted, places)):
-                found[place] = value
-        return {key: value for key, value in zip(wanted, found, strict=True) if value is not _NOTHING}
+        files = self._opened()
+        lookup = Lookup(self.layout, keys)
+        for number, work in lookup.works():
+            files[number].read(work)
+        return lookup.found()
 
     @contextmanager
     def bulk(self) -> "Generator[Bulk]":

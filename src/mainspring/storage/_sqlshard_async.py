@@ -22,11 +22,11 @@ from mainspring.storage._shard_file import (
     change_handler,
     clear,
     count_rows,
-    find_many,
     in_groups,
     pop_one,
     prune_some,
 )
+from mainspring.storage._shard_find import Lookup
 from mainspring.storage._shard_keys import Key, Part, check_key, check_parts
 from mainspring.storage._shard_layout import APPLICATION, ShardLayout, StoreLock
 from mainspring.storage._shard_reshard import finish_swap
@@ -140,12 +140,9 @@ class AsyncSQLShard:
 
     async def get_many(self, keys: Iterable[Key]) -> dict[Key, Any]:
         """Return the values of the keys that are there, in the order of `keys`."""
-        wanted = [self._checked(key) for key in keys]
-        parts = by_shard(self.layout, range(len(wanted)), wanted.__getitem__)
-        works = [(number, find_many(self.layout, wanted, places)) for number, places in parts]
-        answers = await asyncio.gather(*(self._owners[number].read(work) for number, work in works))
-        found = {place: value for pairs in answers for place, value in pairs}
-        return {key: found[place] for place, key in enumerate(wanted) if place in found}
+        lookup = Lookup(self.layout, keys)
+        await asyncio.gather(*(self._owners[number].read(work) for number, work in lookup.works()))
+        return lookup.found()
 
     async def set(self, key: Key, value: object) -> None:
         """Store a value; it is committed when the call returns."""

@@ -1,11 +1,16 @@
 """Which keys a sharded store takes, and where they lie."""
 
 import math
+from typing import Any  # Any: what may be no key
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mainspring.errors import InvalidArgumentError
-from mainspring.storage._shard_keys import check_key, shard_of
+from mainspring.storage._shard_keys import Key, check_key, check_keys, shard_of
+
+PARTS = st.one_of(st.integers(-(2**63) - 1, 2**63), st.floats(), st.text(max_size=2), st.binary(max_size=2), st.none())
 
 
 def test_tuples_of_scalars_are_keys() -> None:
@@ -30,6 +35,25 @@ def test_tuples_of_scalars_are_keys() -> None:
 def test_everything_else_is_refused(key: object) -> None:
     with pytest.raises(InvalidArgumentError, match="key"):
         check_key(key, 3)
+
+
+@given(st.lists(st.tuples(PARTS, PARTS), max_size=5))
+def test_many_keys_are_checked_as_each_alone(keys: list[Any]) -> None:
+    try:
+        expected: list[Key] | None = [check_key(key, 2) for key in keys]
+    except InvalidArgumentError:
+        expected = None
+    if expected is None:
+        with pytest.raises(InvalidArgumentError, match="key"):
+            check_keys(keys, 2)
+    else:
+        assert expected == check_keys(iter(keys), 2)
+
+
+@pytest.mark.parametrize("key", ["ab", ["a", 1], ("a",), ("a", 1, 2), ("a", 2**63), ("a", None), (1, "\ud800")])
+def test_one_bad_key_among_many_is_told(key: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="key"):
+        check_keys([("a", 1), key, ("b", 2)], 2)
 
 
 def test_equal_parts_lie_in_the_same_shard() -> None:
