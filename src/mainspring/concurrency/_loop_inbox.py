@@ -14,17 +14,20 @@ import os
 import sys
 import weakref
 from collections import deque
+from contextlib import suppress
 from typing import Any  # Any: results of any type pass through one deque
 
 from mainspring.base import outside_work
 
-_inboxes: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopInbox]" = weakref.WeakKeyDictionary()
+# Weak on both sides: results that a loop did not take before it was closed refer to it. The loop, and calls on their
+# way to it, keep its inbox.
+_inboxes: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[LoopInbox]]" = weakref.WeakKeyDictionary()
 
 
 class LoopInbox:
     """The results that wait for one loop. It refers to the loop through its futures only."""
 
-    __slots__ = ("_armed", "_done", "_fd")
+    __slots__ = ("__weakref__", "_armed", "_done", "_fd")
 
     def __init__(self) -> None:
         self._done: deque[tuple[asyncio.Future[Any], Any, BaseException | None]] = deque()
@@ -34,9 +37,11 @@ class LoopInbox:
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop) -> "LoopInbox":
         """Return the loop's inbox. Call it on that loop."""
-        inbox = _inboxes.get(loop)
+        reference = _inboxes.get(loop)
+        inbox = None if reference is None else reference()
         if inbox is None:
-            inbox = _inboxes[loop] = cls()
+            inbox = cls()
+            _inboxes[loop] = weakref.ref(inbox)
             if type(loop) is asyncio.SelectorEventLoop:  # loops of other kinds have their own ways to wait
                 inbox._open_descriptor(loop)
         return inbox
@@ -53,8 +58,7 @@ class LoopInbox:
             try:
                 self._wake(future.get_loop())
             except RuntimeError:
-                outside_work.count -= len(self._done)
-                self._done.clear()
+                self._drop()
 
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
         if sys.platform != "linux" or self._fd is None:
@@ -77,6 +81,14 @@ class LoopInbox:
         if sys.platform == "linux":
             os.eventfd_read(fd)
         self._drain()
+
+    def _drop(self) -> None:
+        """Forget the results; whoever comes later is told once more that the loop is closed."""
+        self._armed = False
+        with suppress(IndexError):  # several threads may do this at once
+            while True:
+                self._done.popleft()
+                outside_work.count -= 1
 
     def _drain(self) -> None:
         self._armed = False

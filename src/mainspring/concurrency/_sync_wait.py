@@ -127,4 +127,5 @@ def _result(future: "concurrent.futures.Future[T]", loop: asyncio.AbstractEventL
     except concurrent.futures.CancelledError as error:
         raise asyncio.CancelledError from error
     finally:
-        future.cancel()
+        if not loop.is_closed():
+            future.cancel()

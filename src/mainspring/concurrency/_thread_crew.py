@@ -78,18 +78,19 @@ class ThreadCrew:
         Raises:
             WorkQueueFullError: the queue is full, and waiting is not allowed.
             ClosedError: the pool was shut down, before or while waiting.
+            RuntimeError: the system has no thread left, and the crew has none.
         """
         with self._lock:
             if self.max_queue and self._jobs.qsize() >= self.max_queue and not self.closed:
                 self._wait_for_room(may_block)
             if self.closed:
                 raise ClosedError(what="this ThreadPoolExecutor")
+            if self._unfinished >= len(self.threads) < self.max_workers:
+                self._start_thread()  # first: when there is none, nothing has been promised
             self._unfinished += 1
             self.statistic.submitted += 1
             self.statistic.waiting += 1
             self._jobs.put(job)
-            if self._unfinished > len(self.threads) < self.max_workers:
-                self._start_thread()
 
     def close(self) -> None:
         """Take no more jobs; threads end when those that wait are done."""
@@ -126,9 +127,14 @@ class ThreadCrew:
     def _start_thread(self) -> None:
         name = f"Thread {next(self._numbers)} from pool {self.name}"
         thread = threading.Thread(target=self._work, name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has none left
+            if not self.threads:
+                raise
+            return
         self.threads.add(thread)
         self.statistic.threads = len(self.threads)
-        thread.start()
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -112,11 +112,11 @@ class IteratorWrapper(Generic[T]):
 
     def _start(self) -> None:
         if not self._started and not self._production.ended:
-            self._started = True
             loop = self._loop or asyncio.get_running_loop()
             context = copy_context()
             context.run(remember_loop, loop)
             self._start_thread(loop, LoopJob(context, self._production.run, self._production.on_refused))
+            self._started = True  # only now: a pool without room has refused it, and may have some later
 
     def _start_thread(self, loop: asyncio.AbstractEventLoop, job: LoopJob) -> None:
         if self._executor is not None:

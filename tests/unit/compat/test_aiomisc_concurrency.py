@@ -64,6 +64,7 @@ async def test_queues_are_unbounded() -> None:
     for wrapper in (
         aiomisc.IteratorWrapper(lambda: range(3)),
         aiomisc.IteratorWrapperSeparate(lambda: range(3)),
+        aiomisc.IteratorWrapperSeparate(lambda: range(3), None, 0, None),
         pooled(),
         separate(),
     ):

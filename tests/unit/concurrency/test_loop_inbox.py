@@ -5,6 +5,7 @@ import gc
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -167,3 +168,36 @@ def test_a_result_for_a_closed_loop_is_dropped() -> None:
         gate.set()
         assert list(range(50)) == asyncio.run(call_often())
     assert outside == outside_work.count
+
+
+def close_a_loop_before_its_results(make_loop: Callable[[], Loop], in_time: int) -> "weakref.ref[Loop]":
+    """Return a closed loop that has taken no result of three calls; so many came before it was closed."""
+    loop = make_loop()
+    gates = [threading.Event() for _ in range(3)]
+
+    def leave(pool: ThreadPoolExecutor) -> None:
+        inbox = LoopInbox.of(loop)
+        for gate in gates:
+            _ = pool.run(gate.wait, 20)
+        for gate in gates[:in_time]:
+            gate.set()
+        keep_the_loop_until(lambda: len(inbox._done) == in_time)
+        loop.stop()
+
+    with ThreadPoolExecutor(3) as pool:
+        loop.call_soon(leave, pool)
+        loop.run_forever()
+        loop.close()
+        for gate in gates:
+            gate.set()
+    return weakref.ref(loop)
+
+
+@pytest.mark.parametrize("make_loop", [asyncio.SelectorEventLoop, OtherLoop])
+@pytest.mark.parametrize("in_time", [0, 1, 3])
+def test_a_closed_loop_goes_although_it_took_no_result(make_loop: Callable[[], Loop], in_time: int) -> None:
+    before = outside_work.count
+    loop = close_a_loop_before_its_results(make_loop, in_time)
+    gc.collect()
+    assert loop() is None
+    assert in_time or before == outside_work.count

@@ -91,7 +91,7 @@ def test_a_closed_loop_is_an_error() -> None:
         sync_wait_coroutine(loop, double, 1)
 
 
-def test_a_loop_that_closes_meanwhile_is_an_error() -> None:
+def test_a_loop_that_closes_meanwhile_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
     loop = asyncio.new_event_loop()
     caught: list[BaseException] = []
 
@@ -111,5 +111,6 @@ def test_a_loop_that_closes_meanwhile_is_an_error() -> None:
     loop.close()
     thread.join(20)
     assert isinstance(caught[0], ClosedError)
+    assert not caplog.records, "nothing else is said about it"
     for task in tasks:
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # its end is what was tested

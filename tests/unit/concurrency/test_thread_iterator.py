@@ -13,7 +13,7 @@ import pytest
 
 from mainspring.base import current_random
 from mainspring.concurrency import IteratorWrapper, IteratorWrapperSeparate, ThreadPoolExecutor
-from mainspring.errors import InvalidArgumentError
+from mainspring.errors import InvalidArgumentError, WorkQueueFullError
 from mainspring.testing import VirtualClock, eventually
 
 number = contextvars.ContextVar("number", default=0)
@@ -205,6 +205,20 @@ async def test_a_close_does_not_wait_for_a_thread_that_never_came() -> None:
             with pytest.raises(StopAsyncIteration):
                 await waiting
         assert source.begun == []
+
+
+async def test_an_iterator_that_found_no_room_starts_when_there_is_some() -> None:
+    gate = threading.Event()
+    with ThreadPoolExecutor(1, max_queue=1) as pool:
+        busy = [pool.run(gate.wait, 20)]
+        await eventually(lambda: pool._crew.waiting_count == 0)
+        busy.append(pool.run(gate.wait, 20))
+        async with IteratorWrapper(Source(3), executor=pool) as wrapper:
+            with pytest.raises(WorkQueueFullError):
+                await anext(wrapper)
+            gate.set()
+            await asyncio.gather(*busy)
+            assert [0, 1, 2] == [n async for n in wrapper]
 
 
 async def test_virtual_time_stands_still_while_the_consumer_waits(virtual_clock: VirtualClock) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mainspring.base import get_statistics
+from mainspring.base import get_statistics, outside_work
 from mainspring.concurrency import ThreadPoolExecutor, ThreadPoolStatistic
 from mainspring.errors import ClosedError, InvalidArgumentError, WorkQueueFullError
 
@@ -317,3 +317,35 @@ async def test_what_is_no_function_is_refused(pool: ThreadPoolExecutor) -> None:
 def test_run_needs_a_loop(pool: ThreadPoolExecutor) -> None:
     with pytest.raises(RuntimeError, match="no running event loop"):
         _ = pool.run(int)
+
+
+def refuse(*_: object) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+async def test_without_a_thread_left_calls_wait_for_those_there_are(
+    monkeypatch: pytest.MonkeyPatch, gate: Gate
+) -> None:
+    outside = outside_work.count
+    with ThreadPoolExecutor(3) as pool:
+        running = pool.run(gate)
+        with monkeypatch.context() as exhausted:
+            exhausted.setattr(threading.Thread, "start", refuse)
+            waiting = [pool.run(abs, -number) for number in range(3)]
+        assert "threads=1/3" in repr(pool)
+        gate.opened.set()
+        await running
+        assert [0, 1, 2] == await asyncio.gather(*waiting)
+        assert outside == outside_work.count
+
+
+async def test_without_any_thread_a_call_is_refused_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    outside = outside_work.count
+    with ThreadPoolExecutor(2, statistic_name="refused") as pool:
+        with monkeypatch.context() as exhausted:
+            exhausted.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError, match="can't start"):
+                _ = pool.run(abs, -1)
+        assert outside == outside_work.count
+        assert 2 == await pool.run(abs, -2)
+        assert "waiting=0" in repr(pool)

@@ -43,5 +43,6 @@ class IteratorWrapperSeparate(_IteratorWrapperSeparate[T]):
         gen_func: Callable[[], Iterable[T]],
         loop: asyncio.AbstractEventLoop | None = None,
         max_size: int = 0,
+        executor: concurrent.futures.Executor | None = None,
     ) -> None:
-        super().__init__(gen_func, loop, max_size)
+        super().__init__(gen_func, loop, max_size, executor)
