@@ -107,7 +107,7 @@ class Beat:
             # A coroutine function does nothing yet, so its call needs no context.
             call = self._function if self._is_async else partial(context.run, self._function)
             result = call(*self._args, **self._kwargs)
-        except Exception as error:  # noqa: BLE001  # supervisor: one failed call does not end the beat
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # supervisor: a failure ends no beat
             self._count(error)
         else:
             if self._is_async or inspect.isawaitable(result):

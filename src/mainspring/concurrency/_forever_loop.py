@@ -1,7 +1,6 @@
 """ForeverLoop: coroutines that start again as soon as their result was taken."""
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from typing import Any, Generic, TypeVar  # Any: what coroutines send and receive, and what callers attach
 
@@ -37,7 +36,7 @@ class ForeverLoop(Generic[T]):
 
     def __init__(self) -> None:
         self._runners: dict[asyncio.Task[T], tuple[Runner[T], Any]] = {}
-        self._finished: deque[asyncio.Task[T]] = deque()
+        self._finished: dict[asyncio.Task[T], None] = {}  # in this order; all are in runners
         self._changed: asyncio.Future[None] | None = None
 
     def __repr__(self) -> str:
@@ -71,6 +70,7 @@ class ForeverLoop(Generic[T]):
         """
         self._find(task)
         del self._runners[task]
+        self._finished.pop(task, None)
         task.cancel()
         self._wake()
 
@@ -132,17 +132,17 @@ class ForeverLoop(Generic[T]):
     async def _next_finished(self) -> "asyncio.Task[T] | None":
         """Wait for a task that has finished, or for nothing to be left."""
         while self._runners:
-            while self._finished:
-                task = self._finished.popleft()
-                if task in self._runners:
-                    return task
+            if self._finished:
+                task = next(iter(self._finished))
+                del self._finished[task]
+                return task
             self._changed = asyncio.get_running_loop().create_future()
             await self._changed
         return None
 
     def _on_end(self, task: "asyncio.Task[T]") -> None:
         if task in self._runners:
-            self._finished.append(task)
+            self._finished[task] = None
             self._wake()
         elif not task.cancelled():
             task.exception()  # whoever removed it does not want to know

@@ -1,6 +1,7 @@
 """select: wait for the first of several things."""
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Iterator, Sequence
 from typing import Any, overload  # Any: results of any type
 
@@ -72,7 +73,7 @@ async def select(
         loop: accepted because aiomisc has it; the running loop is used.
 
     Raises:
-        InvalidArgumentError: there is nothing to wait for.
+        InvalidArgumentError: there is nothing to wait for, or something that cannot be awaited; none was started.
         DeadlineExceededError: (a TimeoutError) nothing ended in time; the awaitables were cancelled if `cancel` is on.
         Exception: what the first of them raised.
 
@@ -84,6 +85,9 @@ async def select(
     """
     if not awaitables:
         raise InvalidArgumentError(argument="awaitables", value=awaitables, expected="at least one")
+    for one in awaitables:
+        if not inspect.isawaitable(one):
+            raise InvalidArgumentError(argument="awaitables", value=one, expected="only what can be awaited")
     futures = [asyncio.ensure_future(one) for one in awaitables]
     pending: set[asyncio.Future[Any]] = set(futures)
     done: set[asyncio.Future[Any]] = set()

@@ -151,6 +151,16 @@ async def test_reset_and_get_all_once_take_what_has_finished() -> None:
         _ = await waiting
 
 
+async def test_what_was_taken_at_once_is_not_kept() -> None:
+    """Only `run_forever` would look for it, and it may never be called."""
+    loop = ForeverLoop[str]()
+    for _ in range(3):
+        task = loop.add_runner(sleeper(0, "x"))
+        await asyncio.wait([task])
+        assert ["x"] == await loop.get_all_once()
+        assert "runners=0 finished=0" in repr(loop)
+
+
 async def test_a_dropped_generator_leaves_no_task() -> None:
     async def consume() -> None:
         async for _ in ForeverLoop[str]().run_forever([sleeper(60, "slow"), sleeper(0, "quick")]):

@@ -1,6 +1,7 @@
 """select waits for the first and leaves no loser behind."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -100,3 +101,13 @@ async def test_a_cancelled_select_cancels_all() -> None:
 async def test_nothing_to_wait_for_is_refused() -> None:
     with pytest.raises(InvalidArgumentError):
         await select()
+
+
+async def test_what_cannot_be_awaited_is_refused_before_anything_starts() -> None:
+    before = asyncio.all_tasks()
+    runner = asyncio.sleep(3600)
+    not_awaitable: Any = 5
+    with pytest.raises(InvalidArgumentError, match="only what can be awaited"):
+        await select(runner, not_awaitable)
+    assert before == asyncio.all_tasks()
+    runner.close()
