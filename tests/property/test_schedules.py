@@ -24,6 +24,7 @@ def tiles(schedule: Schedule, start: datetime, end: datetime) -> list[DataInterv
     return intervals
 
 
+@pytest.mark.timeout(3600)  # every zone in both directions
 @pytest.mark.parametrize("expression", ["30 2 * * *", "0 */8 * * *"])
 def test_intervals_tile_the_time_line_in_every_zone(
     expression: str, mainspring_count: Callable[[int, int], int]
