@@ -7,9 +7,11 @@ period and the name of the instance. Lists come as one argument of numbers betwe
 time on packing an argument than on anything else. Costs come in runs, each a cost and how many callers in a row
 ask for it: fifty callers who want one call each are "1 50".
 
-The sliding log is a sorted set of `instance|request|item`, scored with seconds. Members that were recorded in
-the future (the clock was set back) still count, for two periods at most: those that lie further ahead are
-counted as made now, or a large step back would close the bucket until the clock catches up.
+The sliding log is a sorted set of `instance|request|item`, scored with seconds: a request is one call of a script,
+its items are all that was granted in it, so that a member costs the server one number to print.
+
+Members that were recorded in the future (the clock was set back) still count, for two periods at most: those that lie
+further ahead are counted as made now, or a large step back would close the bucket until the clock catches up.
 """
 
 from typing import Final
@@ -30,25 +32,23 @@ end
 _LOG: Final = """
 local function seconds(us) return string.format('%d.%06d', math.floor(us / 1000000), us % 1000000) end
 local function micros(score) return math.floor(tonumber(score) * 1000000 + 0.5) end
-local function in_chunks(list, ...)
+local function in_chunks(command, list)
     for first = 1, #list, 2000 do
-        local words = {...}
-        for i = first, math.min(first + 1999, #list) do words[#words + 1] = list[i] end
-        redis.call(unpack(words))
+        redis.call(command, bucket, unpack(list, first, math.min(first + 1999, #list)))
     end
 end
-local function start_of(request) return instance .. '|' .. request .. '|' end
 """
 
 LOG_TAKE: Final = (
     _HEAD
     + _LOG
     + """
-local request, back, gone, stamp = tonumber(ARGV[5]), numbers(ARGV[6]), {}, seconds(now)
-for i = 1, #back, 2 do
-    for item = 0, back[i + 1] - 1 do gone[#gone + 1] = start_of(back[i]) .. item end
+local stamp, back, gone = seconds(now), numbers(ARGV[6]), {}
+for i = 1, #back, 3 do
+    local start = instance .. '|' .. back[i] .. '|'
+    for item = back[i + 1], back[i + 1] + back[i + 2] - 1 do gone[#gone + 1] = start .. item end
 end
-in_chunks(gone, 'ZREM', bucket)
+in_chunks('ZREM', gone)
 redis.call('ZREMRANGEBYSCORE', bucket, '-inf', seconds(now - period))
 local newest = redis.call('ZRANGE', bucket, -1, -1, 'WITHSCORES')[2]
 if newest and micros(newest) > now + period then
@@ -57,37 +57,34 @@ if newest and micros(newest) > now + period then
         moved[#moved + 1] = stamp
         moved[#moved + 1] = member
     end
-    in_chunks(moved, 'ZADD', bucket)
+    in_chunks('ZADD', moved)
 end
-local count, granted, words, size = redis.call('ZCARD', bucket), 0, {'ZADD', bucket}, 2
-local function add()
-    if size > 2 then redis.call(unpack(words)) end
-    words, size = {'ZADD', bucket}, 2
-end
-local function admit()
-    local runs = numbers(ARGV[7])
-    for i = 1, #runs, 2 do
-        local cost = runs[i]
-        for _ = 1, runs[i + 1] do
-            if count + cost > limit then return count + cost - limit end
-            local start = start_of(request + granted)
-            for item = 0, cost - 1 do
-                words[size + 1], words[size + 2] = stamp, start .. item
-                size = size + 2
-                if size > 2000 then add() end
-            end
-            count, granted = count + cost, granted + 1
-        end
+local count, runs, granted, lacking = redis.call('ZCARD', bucket), numbers(ARGV[7]), 0, 0
+local room = limit - count
+for i = 1, #runs, 2 do
+    local cost, callers = runs[i], runs[i + 1]
+    local fit = math.max(0, math.min(callers, math.floor(room / cost)))
+    granted, room = granted + fit, room - fit * cost
+    if fit < callers then
+        lacking = cost - room
+        break
     end
-    return 0
 end
-local lacking, wait = admit(), 0
-add()
+local added, start = limit - count - room, instance .. '|' .. ARGV[5] .. '|'
+for first = 0, added - 1, 1000 do
+    local words, size = {}, 0
+    for item = first, math.min(first + 999, added - 1) do
+        words[size + 1], words[size + 2] = stamp, start .. item
+        size = size + 2
+    end
+    redis.call('ZADD', bucket, unpack(words))
+end
 if granted > 0 then redis.call('PEXPIRE', bucket, lifetime) end
+local wait = 0
 if lacking > 0 then
     wait = micros(redis.call('ZRANGE', bucket, lacking - 1, lacking - 1, 'WITHSCORES')[2]) + period - now
 end
-return {granted, wait, now, count, ''}
+return {granted, wait, now, count + added, ''}
 """
 )
 

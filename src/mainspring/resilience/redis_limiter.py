@@ -23,15 +23,17 @@ Algorithm = Literal["log", "gcra"]
 T = TypeVar("T")
 
 _MAX_RETURNS: Final = 10_000
-"""Requests to give back that are kept while the server is away; older ones stay counted for their period."""
+"""Tickets that are kept while the server is away; what older ones stand for stays counted for its period."""
 _RETURNS_PER_CALL: Final = 1_000
 
 
 class Ticket(NamedTuple):
-    """One request of this instance that was, or may have been, granted: what it takes to give it back."""
+    """What was, or may have been, granted by a request of this instance: what it takes to give it back."""
 
     request: int
     cost: int
+    item: int = 0
+    """The first of its items; the others follow. An even pace needs neither number."""
     mark: str = ""
     """The pace as it was after the grant; the sliding log does without."""
 
@@ -45,7 +47,7 @@ class Reply:
         granted: how many of them, from the front.
         wait: seconds until the next one fits; 0 when all were granted.
         used: how much of the limit is taken now.
-        first: the number of the first request; the others follow.
+        request: the number of the call; the items of all that it granted count from 0.
         at_us: the server's time, in microseconds since 1970; None for a grant without the server.
         mark: the pace as it was after the last grant.
         here_at: the moment on the clock of this process, of a grant without the server.
@@ -55,14 +57,14 @@ class Reply:
     granted: int
     wait: float = 0.0
     used: int = 0
-    first: int = 0
+    request: int = 0
     at_us: int | None = None
     mark: str = ""
     here_at: float = 0.0
 
     def ticket(self, index: int) -> Ticket:
-        """Return the ticket of one request."""
-        return Ticket(self.first + index, self.costs[index], self.mark)
+        """Return the ticket of one of the costs."""
+        return Ticket(self.request, self.costs[index], sum(self.costs[:index]), self.mark)
 
 
 class RedisBucket:
@@ -100,6 +102,7 @@ class RedisBucket:
         self._own: Any = None
         self._keeper: AsyncGenerator[None] | None = None
         self._timeout = timeout
+        self._limit = limit
         self._head = (limit, rate, math.ceil(period * 1_000_000), new_id())
         self._next_request = 0
         self._returns: deque[Ticket] = deque(maxlen=_MAX_RETURNS)
@@ -142,19 +145,24 @@ class RedisBucket:
         self._own = self._keeper = None
 
     async def _take(self, costs: Sequence[int]) -> Reply:
-        first = self._next_request  # anew for each try: what a lost one did may be given back long after the next
-        self._next_request += len(costs)
+        request = self._next_request  # anew for each try: what a lost one did may be given back long after the next
+        self._next_request += 1
         back = [self._returns.popleft() for _ in range(min(len(self._returns), _RETURNS_PER_CALL))]
-        known = " ".join(f"{one.mark if self._paced else one.request} {one.cost}" for one in back)
+        known = " ".join(map(self._words_of, back))
         try:
-            granted, wait_us, at_us, used, mark = await self._run(self.take_script, str(first), known, _runs(costs))
+            granted, wait_us, at_us, used, mark = await self._run(self.take_script, str(request), known, _runs(costs))
         except BaseException:
             self._returns.extend(back)
-            if not self._paced:  # it may have been done all the same; a pace is taken back by its mark, which was lost
-                self._returns.extend(Ticket(first + index, cost) for index, cost in enumerate(costs))
+            if costs and not self._paced:  # a pace is taken back by its mark, which was lost
+                # It may have been done all the same, as far as the limit goes.
+                self._returns.append(Ticket(request, min(sum(costs), self._limit)))
             raise
         mark = mark if isinstance(mark, str) else mark.decode()  # a client of the user's may decode
-        return Reply(costs, granted, wait_us / 1e6, used, first, at_us, mark)
+        return Reply(costs, granted, wait_us / 1e6, used, request, at_us, mark)
+
+    def _words_of(self, ticket: Ticket) -> str:
+        """Return a ticket as the script reads it."""
+        return f"{ticket.mark} {ticket.cost}" if self._paced else f"{ticket.request} {ticket.item} {ticket.cost}"
 
     async def _run(self, script: str, *words: str) -> Any:
         exceptions = _library("redis.exceptions")

@@ -82,18 +82,17 @@ class PlainBucket(RedisBucket):
         kernel = self.kernel
         while self._returns:
             ticket = self._returns.popleft()
-            kernel.take_back(ticket.cost, self._at.pop(ticket.request))
-        first, granted, wait = self._next_request, 0, 0.0
-        now = kernel.now()
+            kernel.take_back(ticket.cost, self._at[ticket.request])
+        request, granted, wait = self._next_request, 0, 0.0
+        self._next_request += 1
+        now = self._at[request] = kernel.now()
         for cost in costs:
             wait = max(0.0, kernel.fits_at(cost, now) - now)
             if wait:
                 break
             kernel.record(cost, now)
-            self._at[first + granted] = now
             granted += 1
-        self._next_request += granted
-        return Reply(costs, granted, wait, kernel.used(now), first, int(now * 1e6))
+        return Reply(costs, granted, wait, kernel.used(now), request, int(now * 1e6))
 
 
 def plain_limiter(

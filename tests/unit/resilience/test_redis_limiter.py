@@ -108,6 +108,29 @@ async def test_what_is_given_back_is_gone(limiter: GlobalAsyncLimiter, client: A
     assert 3 == await client.zcard(f"GlobalLimiter:{key}|3|60")
 
 
+async def test_one_of_several_granted_in_a_call_is_given_back(client: Any, key: str) -> None:
+    bucket = f"GlobalLimiter:{key}|5|60"
+    several = GlobalAsyncLimiter("", key, 5, client=client)
+    reply = await several._bucket.take([1, 2, 2])
+    several._bucket.give_back(reply.ticket(1))
+    await several._bucket.take([])
+    members = await client.zrange(bucket, 0, -1)
+    assert ["0|0", "0|3", "0|4"] == sorted(member.partition("|")[2] for member in members)
+    assert await several.try_acquire(3) is not None
+    assert await several.try_acquire(2) is None
+
+
+async def test_a_whole_call_whose_answer_was_lost_is_given_back(
+    limiter: GlobalAsyncLimiter, client: Any, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _lose_next_answer(limiter._bucket, monkeypatch)
+    reply = await limiter._bucket.take([1, 1, 1, 1])
+    assert (3, 3) == (reply.granted, reply.used)
+    members = await client.zrange(f"GlobalLimiter:{key}|3|60", 0, -1)
+    assert ["1|0", "1|1", "1|2"] == sorted(member.partition("|")[2] for member in members)
+    assert not limiter._bucket.owes
+
+
 async def test_database_of_the_url_is_used_also_over_a_second_connection(
     valkey_server: ValkeyServer, client: Any, key: str
 ) -> None:
