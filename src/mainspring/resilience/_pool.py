@@ -7,7 +7,7 @@ them. Here is what a borrower goes through, with a short way for most loans.
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Final, Generic, NoReturn, Self, TypeVar
@@ -20,6 +20,7 @@ from mainspring.resilience._pool_stock import Stock
 from mainspring.resilience._timeout import timeout as time_limit
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
@@ -177,11 +178,11 @@ class PoolBase(ABC, Generic[T]):
         if slot.instance is None or self._checks or stock.ages:
             try:
                 if limit is None:
-                    await self._prepare(slot)
-                else:
-                    spent = current_clock().monotonic() - started
-                    async with time_limit(max(_NO_TIME, limit - spent)):
-                        await self._prepare(slot)
+                    if not await self._keeps(slot):
+                        await stock.create(slot)
+                # Each by itself: a check may swallow its cancellation, and say that the instance is no good.
+                elif not await _until(started + limit, self._keeps, slot):
+                    await _until(started + limit, stock.create, slot)
             except BaseException:
                 stock.give_back(slot, broken=True)
                 raise
@@ -208,17 +209,18 @@ class PoolBase(ABC, Generic[T]):
         if slot is not None:  # it was served and cancelled in the same moment
             self._stock.give_back(slot)
 
-    async def _prepare(self, slot: Slot[T]) -> None:
-        """Replace the instance of a held slot when it is too old or fails its check; create a missing one."""
+    async def _keeps(self, slot: Slot[T]) -> bool:
+        """Tell whether a held slot has an instance to lend; one that is too old or fails its check is sent away."""
         instance = slot.instance
-        if instance is not None:
-            if self._stock.is_over(slot):
-                self._stock.discard(slot)
-            elif not self._checks or await self._passes(instance):
-                return
-            else:
-                self._reject(slot)
-        await self._stock.create(slot)
+        if instance is None:
+            return False
+        if self._stock.is_over(slot):
+            self._stock.discard(slot)
+            return False
+        good = not self._checks or await self._passes(instance)
+        if not good:
+            self._reject(slot)
+        return good
 
     async def _passes(self, instance: T) -> bool:
         try:
@@ -287,6 +289,12 @@ class PoolContext(Generic[T]):
             pool._idle.append(slot)
         else:
             pool._stock.release(slot)
+
+
+async def _until(moment: float, call: Callable[[Slot[T]], Awaitable[R]], slot: Slot[T]) -> R:
+    """Call with a time limit; a hook that need not wait gets through when the time is up as well."""
+    async with time_limit(max(_NO_TIME, moment - current_clock().monotonic())):
+        return await call(slot)
 
 
 def _nothing() -> None:

@@ -13,6 +13,7 @@ from mainspring.resilience._checks import (
     check_count,
     check_seconds,
     exception_classes,
+    name_of,
 )
 from mainspring.resilience._timeout import timeout
 
@@ -91,6 +92,7 @@ class BackoffRules:
                     failures.append(error)
                 await asyncio.sleep(self._pause)
 
+        attempts.__qualname__ = name_of(function)  # as the error of the deadline has it
         return self._counted(wraps(function), timeout(self._deadline)(attempts))
 
     def _counted(

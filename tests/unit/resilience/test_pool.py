@@ -216,6 +216,29 @@ async def test_timeout_covers_wait_check_and_create() -> None:
     assert await borrow(pool, limit=3.5) == 2
 
 
+class DeafPool(Pool):
+    """Its check takes a cancellation for a bad instance, as the bare `except:` of many programs does."""
+
+    async def _check_instance(self, instance: int) -> bool:
+        try:
+            await asyncio.sleep(100)
+        except BaseException:  # noqa: BLE001  # what is tested
+            return False
+        return True
+
+
+@virtual
+async def test_timeout_holds_also_for_a_check_that_swallows_its_cancellation() -> None:
+    pool = DeafPool(1)
+    await borrow(pool, 0)
+    pool.create_time = 50.0
+    with pytest.raises(DeadlineExceededError):
+        await borrow(pool, limit=2.0)
+    assert pytest.approx(1002.0) == now()
+    assert (0, 0) == (pool.stats().used_count, pool.stats().size)
+    assert await borrow(pool, 0, limit=51.0) == 2
+
+
 @virtual
 async def test_acquire_is_for_one_use() -> None:
     pool = Pool(1)

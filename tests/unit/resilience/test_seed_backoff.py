@@ -37,6 +37,16 @@ async def test_rule_1_call_is_cancelled_after_deadline() -> None:
 
 
 @virtual
+async def test_the_error_of_the_deadline_names_the_function() -> None:
+    @asyncbackoff(None, 3)
+    async def fetch() -> None:
+        await asyncio.sleep(10)
+
+    with pytest.raises(TimeoutError, match=r"fetch\(\) did not end within 3 s"):
+        await fetch()
+
+
+@virtual
 async def test_rule_2_attempt_is_cancelled_after_attempt_timeout_and_made_anew() -> None:
     calls = Calls(duration=10)
     with pytest.raises(TimeoutError):

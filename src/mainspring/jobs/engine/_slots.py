@@ -19,9 +19,11 @@ def live_reserve_of(slots: int, wanted: int | None) -> int:
 
 
 class Slots:
-    """Args:
-    most: handlers that may run at once.
-    on_free: called when a new run could begin.
+    """Who of a node's handlers has a slot, who has lent his, and who waits to have it back.
+
+    Args:
+        most: handlers that may run at once.
+        on_free: called when a new run could begin.
     """
 
     def __init__(self, most: int, *, on_free: Callable[[], None]) -> None:

@@ -11,7 +11,7 @@ _AT_ONCE: Final = 500  # runs that one question to the store is about
 
 
 class Waiters:
-    """Futures of run records, by run id. One task looks in the store while anybody waits."""
+    """Futures of run records, by run id. One task, from the first wait until `close`, looks in the store for them."""
 
     def __init__(self, store: JobStore, *, poll_interval: float) -> None:
         self._store = store
