@@ -1,6 +1,7 @@
 """Typed configuration: the keys that a record type knows, and values that fit its fields."""
 
 import dataclasses
+import enum
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -102,7 +103,7 @@ def build(tree: Tree, kind: type[T]) -> T:
     try:
         return msgspec.convert(_fitting(tree, kind, ()), kind, strict=False)
     except msgspec.ValidationError as error:
-        raise _misfit(tree, str(error)) from None  # the first error may quote a secret
+        raise _misfit(tree, kind, str(error)) from None  # the first error may quote a secret
 
 
 def _fitting(tree: Tree, kind: Any, above: Path) -> dict[str, object]:  # Any: types are handled as values here
@@ -127,18 +128,32 @@ def _value(leaf: Leaf, kind: Any) -> object:  # Any: types are handled as values
     return leaf.value
 
 
-def _misfit(tree: Tree, message: str) -> ConfigError:
+def _misfit(tree: Tree, kind: Any, message: str) -> ConfigError:  # Any: types are handled as values here
     reason, _, place = message.partition(" - at `$")
     path: Path = tuple(place.removesuffix("`").split("[")[0].strip(".").split(".")) if place.startswith(".") else ()
     within = [(found, leaf) for found, leaf in leaves(tree) if found[: len(path)] == path]
     places = list(dict.fromkeys(leaf.source.at(found) for found, leaf in within))
     if any(is_secret(part) for found, _ in [*within, (path, None)] for part in found):
         reason = _without_quotes(reason)
+    choices = _choices(type_at(kind, path)) if reason.startswith("Invalid enum value") else []
+    if choices:
+        reason += f", expected one of {', '.join(map(repr, choices))}"
     return ConfigError(
         source=", ".join(places) if 0 < len(places) <= 3 else "the configuration",
         key=dotted(path),
         reason=f"{reason[:1].lower()}{reason[1:]}",
     )
+
+
+def _choices(kind: Any) -> list[object]:  # Any: types are handled as values here
+    """Return the values that a type names one by one."""
+    found: list[object] = []
+    for member in members(kind):
+        if typing.get_origin(member) is typing.Literal:
+            found += typing.get_args(member)
+        elif is_class(member) and issubclass(member, enum.Enum):
+            found += [one.value for one in member]
+    return found
 
 
 def _without_quotes(reason: str) -> str:

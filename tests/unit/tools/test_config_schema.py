@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Annotated, TypedDict
+from enum import Enum
+from typing import Annotated, Literal, TypedDict
 
 import msgspec
 import pytest
@@ -110,6 +111,29 @@ def test_a_misfit_shows_no_secret() -> None:
     assert "hunter2" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert "token" == caught.value.key
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Chosen(msgspec.Struct):
+    colour: Colour = Colour.RED
+    level: Literal[1, 2] | None = None
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"colour": "green"}, "colour: invalid enum value 'green', expected one of 'red', 'blue'"),
+        ({"level": 3}, "level: invalid enum value 3, expected one of 1, 2"),
+    ],
+)
+def test_a_choice_that_is_none_names_those_that_are(values: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build(grow(values, Argument()), Chosen)
+    assert said in str(caught.value)
 
 
 def test_a_quoted_value_of_a_secret_is_hidden() -> None:

@@ -6,7 +6,6 @@ its way out does it, so that a plain `asyncio.run(main())` leaves nothing behind
 """
 
 import asyncio
-import math
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -54,40 +53,27 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _check(slots: int | None, queues: Sequence[str] | None) -> None:
-    """Refuse slots and queues that cannot be; None is what the settings say."""
-    if slots is not None and slots < 1:
-        raise InvalidArgumentError(argument="slots", value=slots, expected="an int >= 1")
-    if queues is not None and (isinstance(queues, str) or not queues or not all(queues)):
-        raise InvalidArgumentError(argument="queues", value=queues, expected="one or more names of queues")
-
-
-def _checked_patience(**limits: float) -> None:
-    """Refuse seconds that cannot be waited for, now and not at the end of the program."""
-    for argument, value in limits.items():
-        if not 0 <= value < math.inf:
-            raise InvalidArgumentError(argument=argument, value=value, expected="finite seconds >= 0")
-
-
 class JobApp(Steering, FollowUps, Sight, Service):
     """Registers jobs, runs them, and answers for what they did.
 
     Two apps share no jobs, runs or configuration, unless they open the same store. All methods belong to the
-    loop on which the app is open.
+    loop on which the app is open. What is not given here the settings may say under the same name: `store`,
+    `retention`, and everything from `durability` to `cancel_grace`.
 
     Args:
         label: the app's name, as logs and lists show it.
         store: `sqlite:///file` or a path; `memory` for a store that lasts as long as the app object; by default
             `MAINSPRING_STORE`, else `store` of the settings, else `mainspring.db` in the state directory
             (`MAINSPRING_STATE_DIR`, default `./.mainspring`).
-        durability: what an answered call survives: "memory", "process" (kill -9), "disk" (a power cut).
-        slots: handlers that may run at once; by default `slots` of the settings, else 10 000.
+        durability: what an answered call survives: "memory", "process" (kill -9), "disk" (a power cut; the default).
+        slots: handlers that may run at once; by default 10 000.
         live_reserve: slots among them that backfills leave to other runs; by default a tenth of them, and at
             least one if there are two. They also leave a thread and a worker process, where there are more.
-        queues: the queues whose runs this app takes; by default `queues` of the settings, else "default".
-        poll_interval: seconds between looks at what other processes changed, > 0.
-        drain_timeout: seconds that running handlers get at shutdown before their runs are handed back.
-        cancel_grace: seconds that a handler may take to stop: a thread is then left, a worker process killed.
+        queues: the queues whose runs this app takes; by default "default".
+        poll_interval: seconds between looks at what other processes changed, > 0; by default 2.
+        drain_timeout: seconds that running handlers get at shutdown before their runs are handed back; by default 10.
+        cancel_grace: seconds that a handler may take to stop, by default 5: a thread is then left, a worker process
+            killed.
         schedule: False for an app that only runs what others create.
         spool: a folder for items of sinks with `on_failure="spool"` that these did not take; by default beside the
             store's file, else in the state directory.
@@ -105,13 +91,13 @@ class JobApp(Steering, FollowUps, Sight, Service):
         label: str = "default",
         *,
         store: "JobStore | str | Path | None" = None,
-        durability: "Durability" = "disk",
+        durability: "Durability | None" = None,
         slots: int | None = None,
         live_reserve: int | None = None,
         queues: Sequence[str] | None = None,
-        poll_interval: float = 2.0,
-        drain_timeout: float = 10.0,
-        cancel_grace: float = 5.0,
+        poll_interval: float | None = None,
+        drain_timeout: float | None = None,
+        cancel_grace: float | None = None,
         schedule: bool = True,
         spool: "str | Path | None" = None,
         spool_bytes: int = SPOOL_BYTES,
@@ -122,11 +108,8 @@ class JobApp(Steering, FollowUps, Sight, Service):
 
         Service.__init__(self)
         Steering.__init__(self)
-        if poll_interval <= 0:
-            raise InvalidArgumentError(argument="poll_interval", value=poll_interval, expected="seconds > 0")
         if spool_bytes < 1:
             raise InvalidArgumentError(argument="spool_bytes", value=spool_bytes, expected="at least 1")
-        _checked_patience(drain_timeout=drain_timeout, cancel_grace=cancel_grace)
         self.label = label
         self.metrics = RunMetrics()
         self.stream = EventStream()
@@ -134,14 +117,17 @@ class JobApp(Steering, FollowUps, Sight, Service):
         self._spool_given = None if spool is None else Path(spool)
         self._spool_bytes = spool_bytes
         self._memory: MemoryData | None = None  # for store="memory": what was kept is there at the next opening
-        self._durability: Durability = durability
-        _check(slots, queues)
-        self._slots, self._queues, self._poll_interval = slots, queues, poll_interval
-        self._live_reserve = live_reserve
-        if live_reserve is not None and not 0 <= live_reserve < (slots or live_reserve + 1):
-            raise InvalidArgumentError(argument="live_reserve", value=live_reserve, expected="from 0 to slots - 1")
-        self._drain_timeout, self._cancel_grace, self._schedule = drain_timeout, cancel_grace, schedule
-        self._settings = SettingsSource(settings, interval=poll_interval)
+        self._schedule = schedule
+        self._settings = SettingsSource(
+            settings,
+            durability=durability,
+            slots=slots,
+            live_reserve=live_reserve,
+            queues=queues,
+            poll_interval=poll_interval,
+            drain_timeout=drain_timeout,
+            cancel_grace=cancel_grace,
+        )
         self._retention = retention
         self._open: OpenApp | None = None
         self._closing: OpenApp | None = None
@@ -163,9 +149,7 @@ class JobApp(Steering, FollowUps, Sight, Service):
         """
         if self._open is not None:
             raise MisuseError(what="a JobApp", problem="is adjusted before it is opened", hint="close it first")
-        _check(slots, queues)
-        self._slots = self._slots if slots is None else slots
-        self._queues = self._queues if queues is None else queues
+        self._settings.give(slots=slots, queues=queues)
         if store is not None:
             self._store_given = store
 
@@ -223,7 +207,7 @@ class JobApp(Steering, FollowUps, Sight, Service):
         if opened is not None and opened is not self._closing:
             self._closing = opened  # and stays open for its handlers, which may spawn and ask until they end
             try:
-                await opened.close(drain_timeout=self._drain_timeout)
+                await opened.close(drain_timeout=self._settings.last.drain_timeout)
             finally:
                 self._closing = None
                 if self._open is opened:
@@ -239,18 +223,18 @@ class JobApp(Steering, FollowUps, Sight, Service):
 
         check_needs({one.job_id: (one.schedule, one.needs) for one in self.jobs.values()}, starts=starts_of(self.jobs))
         settings = self._settings.load()
-        store, slots = self._make_store(settings), self._slots or settings.slots
+        store = self._make_store(settings)
         opened = OpenApp(
             self,
             store,
             self._registry,
             sinks=self.sink_set(spool=self.spool_folder, spool_bytes=self._spool_bytes),
             resources=AppResources(self._shared_resources(), self._overrides),
-            slots=slots,
-            live_reserve=live_reserve_of(slots, self._live_reserve),
-            queues=tuple(self._queues or settings.queues),
-            poll_interval=self._poll_interval,
-            cancel_grace=self._cancel_grace,
+            slots=settings.slots,
+            live_reserve=live_reserve_of(settings.slots, settings.live_reserve),
+            queues=settings.queues,
+            poll_interval=settings.poll_interval,
+            cancel_grace=settings.cancel_grace,
             settings=self._settings,
             retention=None if self._retention is None else self.kept,
         )
@@ -400,8 +384,7 @@ class JobApp(Steering, FollowUps, Sight, Service):
 
         if self._memory is None:
             self._memory = MemoryData()
-        given, durability = self._store_given, self._durability
-        return make_store(given, durability=durability, memory=self._memory, settings=settings)
+        return make_store(self._store_given, memory=self._memory, settings=settings)
 
     async def _reader(self) -> "JobReader":
         from mainspring.jobs.engine._reader import JobReader

@@ -12,7 +12,6 @@ from mainspring.tools import masked
 
 if TYPE_CHECKING:
     from mainspring.jobs.stores import MemoryData
-    from mainspring.storage import Durability
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +25,7 @@ def state_directory(settings: AppSettings) -> Path:
 
 
 def make_store(
-    store: JobStore | str | Path | None,
-    *,
-    durability: "Durability",
-    memory: "MemoryData",
-    settings: AppSettings = DEFAULTS,
+    store: JobStore | str | Path | None, *, memory: "MemoryData", settings: AppSettings = DEFAULTS
 ) -> JobStore:
     """Return the store that `store=` names; nothing is opened yet.
 
@@ -49,7 +44,7 @@ def make_store(
         return MemoryStore(memory)
     from mainspring.jobs.stores import SqliteStore
 
-    return SqliteStore(_path_of(named), durability=durability)
+    return SqliteStore(_path_of(named), durability=settings.durability)
 
 
 def spool_folder(store: JobStore | str | Path | None, *, settings: AppSettings = DEFAULTS) -> Path:

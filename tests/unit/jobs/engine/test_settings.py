@@ -1,15 +1,20 @@
 """Settings of an app and of its jobs: variables over mainspring.toml over the declaration; looked at again."""
 
 import asyncio
+import math
 import os
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from tests.unit.jobs.engine.support_engine import running
 
-from mainspring.errors import ConfigError
+from mainspring.errors import ConfigError, InvalidArgumentError
 from mainspring.jobs import JobApp, JobContext
-from mainspring.jobs.engine._settings import AppSettings, SettingsSource
+from mainspring.jobs.engine._node import Node
+from mainspring.jobs.engine._settings import AppSettings, Durable, SettingsSource
+from mainspring.jobs.stores import SqliteStore
+from mainspring.storage import Durability
 from mainspring.testing import VirtualClock
 from mainspring.tools import ConfigLoader
 
@@ -98,8 +103,8 @@ async def test_a_change_counts_for_the_next_run_and_a_bad_one_for_none(caplog: p
 
 
 async def test_settings_are_looked_at_once_in_an_interval(virtual_clock: VirtualClock) -> None:
-    source = SettingsSource(ConfigLoader.from_file("mainspring.toml"), interval=10.0)
-    assert AppSettings() == source.load()
+    source = SettingsSource(ConfigLoader.from_file("mainspring.toml"), poll_interval=10.0)
+    assert AppSettings(poll_interval=10.0) == source.load()
     write("[jobs.a]\nx = 1\n")
     await virtual_clock.advance(9.9)
     assert {} == source.of_job("a")
@@ -124,8 +129,130 @@ async def test_slots_and_queues_of_an_app_that_is_given_none(monkeypatch: pytest
         assert 7 == (await given.open()).node._slots._most
 
 
-@pytest.mark.parametrize("text", ["slots = 0", "queues = []", 'queues = [""]', 'queues = "default"'])
-async def test_slots_and_queues_that_cannot_be_are_refused(text: str) -> None:
-    write(text)
-    with pytest.raises(ConfigError, match=r"slots|queues"):
-        await JobApp("settings", durability="memory").open()
+async def test_the_settings_may_say_how_often_to_look_and_when(virtual_clock: VirtualClock) -> None:
+    write("poll_interval = 5\n")
+    source = SettingsSource(ConfigLoader.from_file("mainspring.toml"))
+    assert 5.0 == source.load().poll_interval
+    write("poll_interval = 1\n")
+    await virtual_clock.advance(4.9)
+    assert 5.0 == source.now().poll_interval
+    await virtual_clock.advance(0.1)
+    assert 1.0 == source.now().poll_interval
+
+
+def reserve(node: Node) -> int:
+    return node._slots._most - node._backfill_slots
+
+
+FULL = """
+durability = "memory"
+slots = 20
+live_reserve = 3
+poll_interval = 0.25
+drain_timeout = 0
+cancel_grace = 1.5
+"""
+
+
+async def test_an_app_is_as_its_settings_say_unless_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    write(FULL)
+    monkeypatch.setenv("MAINSPRING__LIVE_RESERVE", "4")
+    async with running(JobApp("settings")) as app:
+        store = app.store
+        assert isinstance(store, SqliteStore)
+        assert "memory" == store.owner.durability
+        node = (await app.open()).node
+        assert (20, 4, 0.25, 1.5) == (node._slots._most, reserve(node), node._poll_interval, node._cancel_grace)
+    told = JobApp(
+        "told", durability="process", slots=2, live_reserve=0, poll_interval=0.5, drain_timeout=1.0, cancel_grace=0.5
+    )
+    async with running(told) as app:
+        store = app.store
+        assert isinstance(store, SqliteStore)
+        assert "process" == store.owner.durability
+        node = (await app.open()).node
+        assert (2, 0, 0.5, 0.5) == (node._slots._most, reserve(node), node._poll_interval, node._cancel_grace)
+
+
+async def test_a_reserve_of_the_settings_leaves_a_slot_to_backfills_of_an_app_with_few(folder: Path) -> None:
+    write("live_reserve = 3\n")
+    async with running(JobApp("few", slots=2, durability="memory")) as app:
+        assert 1 == reserve((await app.open()).node)
+
+
+async def test_how_long_handlers_are_drained_is_a_setting() -> None:
+    write("drain_timeout = 0\n")
+    app, begun = JobApp("settings", durability="memory"), asyncio.Event()
+
+    @app.job("long")
+    async def long() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    await app.open()
+    await app.run_job("long", wait=False)
+    await begun.wait()
+    await app.close()  # hands it back at once: with the ten seconds of default this would be cut off
+    async with app.reading() as reader:
+        (record,) = await reader.runs("long")
+    assert ("available", 0) == (record.state, record.attempt)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("slots = 0", "slots: expected `int` >= 1"),
+        ("queues = []", "queues: expected `array` of length >= 1"),
+        ('queues = [""]', "queues: expected `str` of length >= 1"),
+        ('queues = "default"', "queues: expected `array`, got `str`"),
+        (
+            'durability = "often"',
+            "durability: invalid enum value 'often', expected one of 'memory', 'process', 'disk'",
+        ),
+        ("poll_interval = 0", "poll_interval: expected `float` > 0.0"),
+        ("poll_interval = nan", "poll_interval: expected `float` > 0.0"),
+        ("drain_timeout = -1", "drain_timeout: expected `float` >= 0.0"),
+        ("drain_timeout = inf", "drain_timeout: expected `float` <= 31622400.0"),
+        ('cancel_grace = "1 s"', "cancel_grace: expected `float`, got `str`"),
+        ("live_reserve = -1", "live_reserve: expected `int` >= 0"),
+        ("live_reserve = 10000", "live_reserve: expected from 0 to slots - 1, and slots is 10000; got 10000"),
+    ],
+)
+async def test_settings_that_cannot_be_are_refused_with_their_place(text: str, said: str) -> None:
+    write(f"# ours\n{text}\n")
+    with pytest.raises(ConfigError) as caught:
+        await JobApp("settings").open()
+    assert f"mainspring.toml:2: {said}" == str(caught.value)
+
+
+async def test_variables_that_cannot_be_are_refused_by_their_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value, said in (
+        ("MAINSPRING__DURABILITY", "often", "expected one of 'memory', 'process', 'disk'"),
+        ("MAINSPRING__LIVE_RESERVE", "10000", "expected from 0 to slots - 1"),
+    ):
+        monkeypatch.setenv(name, value)
+        with pytest.raises(ConfigError, match=f"the environment variable {name}: .*{said}"):
+            await JobApp("settings").open()
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"durability": "often"}, "durability='often' .* 'memory', 'process', 'disk'"),
+        ({"poll_interval": 0}, "poll_interval=0 .* seconds > 0"),
+        ({"poll_interval": math.nan}, "poll_interval=nan .* seconds > 0"),
+        ({"drain_timeout": math.inf}, "drain_timeout=inf .* finite seconds >= 0"),
+        ({"cancel_grace": -1}, "cancel_grace=-1 .* finite seconds >= 0"),
+        ({"live_reserve": -1}, "live_reserve=-1 .* from 0 to slots - 1"),
+        ({"live_reserve": 2, "slots": 2}, "live_reserve=2 .* from 0 to slots - 1"),
+        ({"queues": "default"}, "queues='default' .* names of queues"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_by_the_constructor(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=said):
+        JobApp("settings", **options)
+
+
+def test_the_settings_know_the_levels_of_durability() -> None:
+    assert get_args(Durability) == get_args(Durable)

@@ -16,11 +16,11 @@ from mainspring.testing import VirtualClock
 def test_memory_is_a_word_and_a_path_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = MemoryData()
     own = MemoryStore()
-    assert make_store(own, durability="disk", memory=data) is own
-    assert isinstance(make_store("memory", durability="disk", memory=data), MemoryStore)
-    assert isinstance(make_store(Path("memory"), durability="disk", memory=data), SqliteStore)
+    assert make_store(own, memory=data) is own
+    assert isinstance(make_store("memory", memory=data), MemoryStore)
+    assert isinstance(make_store(Path("memory"), memory=data), SqliteStore)
     monkeypatch.setenv("MAINSPRING_STORE", "memory")
-    assert isinstance(make_store(None, durability="disk", memory=data), MemoryStore)
+    assert isinstance(make_store(None, memory=data), MemoryStore)
     monkeypatch.setenv("MAINSPRING_STATE_DIR", str(tmp_path))
     assert spool_folder("memory") == tmp_path / "spool"
 
@@ -76,4 +76,4 @@ def test_a_year_of_days_under_a_virtual_clock() -> None:
 
 def test_the_password_of_a_refused_address_is_not_shown() -> None:
     with pytest.raises(InvalidArgumentError, match=r"store='postgresql://me:\*+@host/jobs' is not accepted"):
-        make_store("postgresql://me:hunter2@host/jobs", durability="disk", memory=MemoryData())
+        make_store("postgresql://me:hunter2@host/jobs", memory=MemoryData())
