@@ -85,6 +85,10 @@ def run(
     port: Annotated[
         int | None, typer.Option(min=0, max=65_535, metavar="PORT", help="0 for a free one  [default: 8787]")
     ] = None,
+    max_rate: Annotated[
+        float | None,
+        typer.Option(min=0.01, metavar="NUMBER", help="requests a second that one client may send  [default: 20]"),
+    ] = None,
     no_web: Annotated[bool, typer.Option("--no-web", help="show nothing over HTTP")] = False,
     no_console: Annotated[bool, typer.Option("--no-console", help="let nobody operate it by a console")] = False,
 ) -> None:
@@ -94,7 +98,7 @@ def run(
         loaded = load_watched(app) if reload else load_app(app)
         watch = SourceWatch(app) if reload else None
         loaded.adjust(slots=slots, queues=None if queues is None else [one.strip() for one in queues.split(",")])
-        web = None if no_web else make_web(loaded, host=host, port=port)
+        web = None if no_web else make_web(loaded, host=host, port=port, max_rate=max_rate)
         operated = None if no_console else make_console(loaded)
         if asyncio.run(run_app(loaded, web, operated, seconds=seconds, as_json=as_json, watch=watch)):
             begin_anew()

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-def make_web(app: JobApp, *, host: str, port: int | None) -> "WebService | None":
+def make_web(app: JobApp, *, host: str, port: int | None, max_rate: float | None = None) -> "WebService | None":
     """Return what shows the app; without its extra None, with a note, unless a port was asked for.
 
     Args:
         port: None for the usual one, or any that is free when it is taken.
+        max_rate: requests a second of one client; None for the usual limit.
 
     Raises:
         MissingExtraError: the extra `web` is not installed.
@@ -40,7 +41,8 @@ def make_web(app: JobApp, *, host: str, port: int | None) -> "WebService | None"
         return None
     if port is None:
         port = DEFAULT_PORT if _is_free(host, DEFAULT_PORT) else 0
-    return WebService(app=app, host=host, port=port)
+    limits = {} if max_rate is None else {"rate": max_rate}
+    return WebService(app=app, host=host, port=port, **limits)
 
 
 def make_console(app: JobApp) -> ConsoleService | None:
@@ -77,9 +79,11 @@ async def run_app(
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
         loop.add_signal_handler(number, stopped.set)
-    services = (app, *(one for one in (web, console) if one is not None))
+    services = (app,) if console is None else (app, console)
     try:
-        async with Entrypoint(*services, catch_signals=()):
+        async with Entrypoint(*services, catch_signals=()) as program:
+            if web is not None:
+                await program.start_services(web)  # after the app: one that cannot open is not shown, and says so alone
             _say(app, web, console, as_json=as_json)
             await _wait(stopped, watch, seconds)
     finally:

@@ -22,10 +22,20 @@ OPENAPI: Final = f"{PREFIX}/openapi.json"
 _METRICS_SECONDS: Final = 1.0  # for which a metrics page is good: many scrapers cost no more than one
 
 _PROBLEM: Final[dict[str, Any]] = {"content": {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA}}}
+
+
+def _header(name: str, what: str) -> dict[str, Any]:  # Any: as above
+    return {"headers": {name: {"description": what, "required": True, "schema": {"type": "string"}}}}
+
+
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    401: {"description": "the token is missing or wrong", **_PROBLEM},
+    400: {"description": "the request is no HTTP", **_PROBLEM},
+    401: {"description": "the token is missing or wrong", **_PROBLEM, **_header("WWW-Authenticate", "how to send it")},
     404: {"description": "there is nothing of that name", **_PROBLEM},
+    413: {"description": "the request is too long", **_PROBLEM},
+    421: {"description": "this server does not answer for that host", **_PROBLEM},
     422: {"description": "the request cannot be used", **_PROBLEM},
+    429: {"description": "too many requests, or wrong tokens", **_PROBLEM, **_header("Retry-After", "seconds to wait")},
     503: {"description": "the store is out of reach", **_PROBLEM},
 }
 

@@ -1,7 +1,8 @@
-"""Who may come in: the host that was asked for, the token, the origin of changes, the size of a request.
+"""Who may come in: the host that was asked for, the pace and the size of requests, the token, the origin of changes.
 
 In this order, before anything of the application runs. What is public says little; everything else needs the token as
-`Authorization: Bearer`, or its cookie.
+`Authorization: Bearer`, or its cookie. Those who bring it have a pace of their own: at one address, as on a machine
+that many use, nobody without it can keep them out.
 """
 
 import math
@@ -12,12 +13,14 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mainspring.base import current_clock
 from mainspring.errors import InvalidArgumentError
+from mainspring.web._bounded_body import BoundedBody, too_large
+from mainspring.web._paces import Paces
 from mainspring.web._problems import problem
 from mainspring.web._token import WebToken
 
@@ -49,12 +52,16 @@ class Access:
         hosts: names in the `Host` header that are answered, without port.
         secure: the browser reaches it by https, so the cookie is never sent otherwise.
         max_body: bytes of a request.
+        rate: requests a second that a client may send, with the token and without it.
+        burst: how many of them may come at once after a pause.
     """
 
     token: WebToken
     hosts: Collection[str] = LOOPBACK
     secure: bool = False
     max_body: int = 1 << 20
+    rate: float = 20.0
+    burst: int = 200
     wrong: deque[float] = field(default_factory=deque[float])
 
     def __post_init__(self) -> None:
@@ -79,6 +86,8 @@ class Guard:
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
         self._access = access
+        self._holders = Paces(access.rate, access.burst)
+        self._others = Paces(access.rate, access.burst)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -87,11 +96,19 @@ class Guard:
         elif scope["type"] == "http":
             answer = self._answer(Request(scope))
             if answer is None:
-                await self._app(scope, self._bounded(receive), _with_headers(send))
+                await self._pass(scope, receive, _with_headers(send))
             else:
                 await answer(scope, receive, _with_headers(send))
         else:
             await send({"type": "websocket.close", "code": 1008})
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = BoundedBody(scope, receive, send, max_body=self._access.max_body)
+        try:
+            await self._app(scope, body.receive, body.send)
+        except ClientDisconnect:
+            if not body.cut_off:
+                raise
 
     def _answer(self, request: Request) -> Response | None:
         """Return what a request is told that may not pass; None lets it through."""
@@ -99,16 +116,23 @@ class Guard:
         host = host_name(request.headers.get("host", ""))
         if host not in access.hosts:
             return problem(421, f"this server does not answer for the host {host!r}", hint="give it to hosts=")
+        known = access.is_known(request)
+        if pause := (self._holders if known else self._others).take(
+            "" if request.client is None else request.client.host
+        ):
+            return _too_fast(
+                pause, f"more than {access.rate:g} requests a second", hint="come back after `Retry-After`"
+            )
         length = request.headers.get("content-length", "0")
         if not length.isdecimal():
             return problem(400, f"{length!r} is no length of a request")
         if int(length) > access.max_body:
-            return problem(413, f"a request may have {access.max_body} bytes")
+            return too_large(access.max_body)
         if request.url.path == LOGIN:
             return self._login(request)
         if request.url.path in PUBLIC and request.method in _HARMLESS:
             return None
-        if not access.is_known(request):
+        if not known:
             return self._unknown(request)
         if request.method not in _HARMLESS and not self._is_same_origin(request):
             return problem(403, "a change has to come from a page of this server")
@@ -117,7 +141,7 @@ class Guard:
     def _unknown(self, request: Request) -> Response:
         tried = "authorization" in request.headers or COOKIE in request.cookies
         if tried and (pause := self._wrong_once_more()):
-            return problem(429, "too many wrong tokens", headers={"Retry-After": str(math.ceil(pause))})
+            return _too_fast(pause, "too many wrong tokens")
         return problem(
             401,
             "this needs the token",
@@ -142,9 +166,8 @@ class Guard:
             return problem(405, "open it in a browser", headers={"Allow": "GET"})
         given = request.query_params.get("token", "")
         if not access.token.opens(given):
-            pause = self._wrong_once_more()
-            if pause:
-                return problem(429, "too many wrong tokens", headers={"Retry-After": str(math.ceil(pause))})
+            if pause := self._wrong_once_more():
+                return _too_fast(pause, "too many wrong tokens")
             return problem(
                 401, "this link is not valid any more", hint="the program prints the present one at its start"
             )
@@ -170,19 +193,9 @@ class Guard:
             return urlsplit(origin).netloc == request.headers.get("host")
         return site is not None or "authorization" in request.headers
 
-    def _bounded(self, receive: Receive) -> Receive:
-        """Return a way to the body that ends a request which is longer than it said."""
-        taken = 0
 
-        async def bounded() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self._access.max_body:
-                return {"type": "http.disconnect"}
-            return message
-
-        return bounded
+def _too_fast(pause: float, detail: str, *, hint: str | None = None) -> Response:
+    return problem(429, detail, hint=hint, headers={"Retry-After": str(math.ceil(pause))})
 
 
 def host_name(host: str) -> str:

@@ -1,6 +1,7 @@
 """WebService: the HTTP API of an app, as one service of its program."""
 
 import logging
+import math
 from collections.abc import Collection
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,6 +15,7 @@ from mainspring.services import UvicornApplication, UvicornService
 log = logging.getLogger(__name__)
 
 DEFAULT_PORT: Final = 8787
+_BURST_SECONDS: Final = 10
 
 
 class WebService(UvicornService):
@@ -29,10 +31,15 @@ class WebService(UvicornService):
         port: 0 for a free one; the real one after the start.
         hosts: further names in the `Host` header that are answered; others are refused, which keeps out web pages
             that rebind their name to this address.
-        behind_proxy: a proxy with TLS stands before it.
+        behind_proxy: a proxy with TLS stands before it; the addresses of clients are then those that it tells, if it
+            is one of uvicorn's `forwarded_allow_ips`, which by default are those of this machine.
+        rate: requests a second that each client may send; more are refused until it has slowed down.
+        burst: requests that may come at once after a pause; ten seconds of the rate unless given.
+        max_body: bytes of the body of a request; longer ones are refused.
 
     Raises:
-        InvalidArgumentError: the host is not of this machine only, and neither TLS nor a proxy protects it.
+        InvalidArgumentError: the host is not of this machine only, and neither TLS nor a proxy protects it; or a limit
+            lets nobody in.
         MissingExtraError: (start) the extra `web` is not installed.
         UnsafeFileError: (start) others may read the file of the token.
     """
@@ -43,6 +50,9 @@ class WebService(UvicornService):
     port: int = DEFAULT_PORT
     hosts: Collection[str] = ()
     behind_proxy: bool = False
+    rate: float = 20.0
+    burst: int | None = None
+    max_body: int = 1 << 20
     access_log: bool = False
     server_header: bool = False
 
@@ -58,6 +68,14 @@ class WebService(UvicornService):
                 expected="an address of this machine only, as 127.0.0.1",
                 hint="to be reached from outside, give ssl_certfile= and ssl_keyfile=, or behind_proxy=True",
             )
+
+        if not hasattr(self, "proxy_headers"):
+            self.proxy_headers = self.behind_proxy  # else any program of this machine names itself as it likes
+        if not 0 < self.rate < math.inf:
+            raise InvalidArgumentError(argument="rate", value=self.rate, expected="a finite number > 0")
+        for name, value in (("burst", self.burst), ("max_body", self.max_body)):
+            if value is not None and value < 1:
+                raise InvalidArgumentError(argument=name, value=value, expected="an int >= 1")
 
     @property
     def _has_tls(self) -> bool:
@@ -95,7 +113,14 @@ class WebService(UvicornService):
 
         token = load_token(Path(self.app.state_folder))
         names = {*LOOPBACK, self.host.lower(), *(one.lower() for one in self.hosts)}
-        access = Access(token=token, hosts=frozenset(names), secure=self.behind_proxy or self._has_tls)
+        access = Access(
+            token=token,
+            hosts=frozenset(names),
+            secure=self.behind_proxy or self._has_tls,
+            max_body=self.max_body,
+            rate=self.rate,
+            burst=self.burst or max(1, round(self.rate * _BURST_SECONDS)),
+        )
         self._link = f"{LOGIN}?token={token.secret}"
         return Guard(make_api(self.app, health_of_program()), access)
 

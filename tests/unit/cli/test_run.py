@@ -90,6 +90,34 @@ def test_a_port_that_is_taken_is_wrong_input_if_it_was_asked_for(
         assert f":{port}/" not in json.loads(capsys.readouterr().out)["web"]
 
 
+@pytest.mark.parametrize(
+    ("store", "code", "said"),
+    [
+        ("bogus", 2, "error: store='bogus' is not accepted: expected the address of a SQLite file"),
+        ("sqlite:////dev/null/state.db", 3, "error: cannot open the store /dev/null/state.db"),
+    ],
+)
+def test_an_app_that_cannot_open_is_not_shown_and_says_so_alone(
+    app: str, tmp_path: Path, store: str, code: int, said: str
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "mainspring", "run", app, "--port", "0", "--store", store]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    assert (code, "") == (ended.returncode, ended.stdout)
+    first, *more = ended.stderr.splitlines()
+    assert first.startswith(said)
+    assert [] == [line for line in more if not line.startswith("hint: ")]
+    assert not (tmp_path / "state" / "console.sock").exists()
+
+
+def test_the_pace_of_clients_may_be_chosen() -> None:
+    app = JobApp("shop", store="memory")
+    usual, chosen = (make_web(app, host="127.0.0.1", port=0, max_rate=rate) for rate in (None, 0.5))
+    assert usual is not None
+    assert chosen is not None
+    assert (20.0, 0.5) == (usual.rate, chosen.rate)
+
+
 def test_the_usual_port_is_taken_when_it_is_free() -> None:
     web = make_web(JobApp("shop", store="memory"), host="127.0.0.1", port=None)
     assert web is not None

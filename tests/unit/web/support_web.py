@@ -37,6 +37,7 @@ class Client:
 
     app: ASGIApp
     headers: Mapping[str, str]
+    address: str | None = "127.0.0.1"
 
     async def get(self, path: str, **headers: str) -> Answer:
         return await self.send("GET", path, headers=headers)
@@ -58,7 +59,7 @@ class Client:
             "root_path": "",
             "http_version": "1.1",
             "headers": [(name.lower().encode(), value.encode()) for name, value in given.items()],
-            "client": ("127.0.0.1", 1),
+            "client": None if self.address is None else (self.address, 1),
             "server": ("127.0.0.1", 80),
             "state": {},
         }

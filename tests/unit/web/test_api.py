@@ -271,7 +271,8 @@ async def test_the_index_and_the_schema_say_what_there_is(client: Client) -> Non
     for path, one in paths.items():
         answers = one["get"]["responses"]
         assert path.startswith("/api/v1/")
-        assert {"200", "401", "404", "422", "503"} == answers.keys()
+        assert {"200", "400", "401", "404", "413", "421", "422", "429", "503"} == answers.keys()
+        assert {"Retry-After"} == answers["429"]["headers"].keys()
         assert "application/problem+json" in answers["422"]["content"]
         assert [{"HTTPBearer": []}] == one["get"]["security"]
         assert one["get"]["summary"]

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Message
+from starlette.types import Message, Receive, Scope, Send
 from tests.unit.web.support_web import Client
 
 from mainspring.errors import InvalidArgumentError
@@ -26,10 +26,7 @@ MINE = f"{COOKIE}={TOKEN.cookie}"
 
 
 async def echo(request: Request) -> Response:
-    try:
-        body = await request.body()
-    except ClientDisconnect:
-        return PlainTextResponse("cut off", status_code=400)
+    body = await request.body()
     return PlainTextResponse(f"{request.method} {len(body)}", headers={"X-Frame-Options": "SAMEORIGIN"})
 
 
@@ -120,8 +117,51 @@ async def test_large_requests_are_cut_off() -> None:
     mine = guarded(Access(token=TOKEN, max_body=10), authorization=BEARER)
     assert "POST 10" == (await mine.send("POST", "/x", body=[b"12345", b"67890"])).text
     assert 413 == (await mine.send("POST", "/x", headers={"content-length": "11"}, body=[b"1" * 11])).status
-    assert "cut off" == (await mine.send("POST", "/x", body=[b"12345", b"678901"])).text  # longer than it said
+    cut_off = await mine.send("POST", "/x", body=[b"12345", b"678901"])  # longer than it said
+    assert (413, "close") == (cut_off.status, cut_off.headers["connection"])
+    assert "a request may have 10 bytes" == cut_off.json["detail"]
     assert 400 == (await mine.send("POST", "/x", headers={"content-length": "ten"})).status
+
+
+async def test_an_application_that_hears_of_a_request_cut_off_leaves_no_error() -> None:
+    async def read(scope: Scope, receive: Receive, send: Send) -> None:
+        await Request(scope, receive).body()
+
+    answer = await Client(Guard(read, Access(token=TOKEN, max_body=10)), {}).send(
+        "GET", "/healthz", body=[b"12345", b"678901"]
+    )
+    assert 413 == answer.status
+    with pytest.raises(ClientDisconnect):  # of one that went by itself the application is to know
+        await Client(Guard(read, Access(token=TOKEN)), {}).send("GET", "/healthz", body=[])
+
+
+def test_each_client_has_a_pace_and_the_token_another() -> None:
+    access = Access(token=TOKEN, rate=2, burst=3)
+
+    async def hurry() -> None:
+        mine = guarded(access)
+        assert [200] * 3 + [429] == [(await mine.get("/healthz")).status for _ in range(4)]
+        refused = await mine.get("/x")
+        assert (429, "1") == (refused.status, refused.headers["retry-after"])
+        assert ("application/problem+json", "more than 2 requests a second") == (
+            refused.headers["content-type"],
+            refused.json["detail"],
+        )
+        assert [200] * 3 + [429] == [(await mine.get("/x", authorization=BEARER)).status for _ in range(4)]
+        mine.address = "10.0.0.7"
+        assert 200 == (await mine.get("/healthz", authorization=BEARER)).status
+        mine.address = "127.0.0.1"
+        await asyncio.sleep(1.0)
+        assert [200, 200, 429] == [(await mine.get("/x", cookie=MINE)).status for _ in range(3)]
+
+    with VirtualClock() as clock:
+        clock.run(hurry())
+
+
+async def test_a_client_without_an_address_is_served() -> None:
+    mine = guarded(Access(token=TOKEN))
+    mine.address = None  # by a Unix socket
+    assert 200 == (await mine.get("/healthz")).status
 
 
 async def test_answers_tell_browsers_to_be_careful() -> None:

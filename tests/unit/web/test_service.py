@@ -67,6 +67,40 @@ def test_addresses_of_this_machine_need_nothing(host: str) -> None:
     WebService(app=make_shop(), host=host)
 
 
+@pytest.mark.usefixtures("state")
+async def test_who_asks_too_fast_or_sends_too_much_is_refused() -> None:
+    web = WebService(app=make_shop(), port=0, rate=0.001, burst=5, max_body=10)
+    async with entrypoint(web, log_config=False), aiohttp.ClientSession(web.address) as session:
+        found: list[tuple[int, str | None]] = []
+        for _ in range(6):
+            # whoever is no proxy is not believed to speak for others
+            async with session.get("/healthz", headers={"X-Forwarded-For": f"10.0.0.{len(found)}"}) as answer:
+                found.append((answer.status, answer.headers.get("Retry-After")))
+        assert ([(200, None)] * 5, 429) == (found[:5], found[5][0])
+        assert 0 < int(found[5][1] or 0) <= 1000
+        headers = {"Authorization": f"Bearer {str(web.link).partition('=')[2]}"}
+        async with session.post("/api/v1/jobs", data=b"1" * 11, headers=headers) as answer:
+            assert (413, "a request may have 10 bytes") == (answer.status, (await answer.json())["detail"])
+
+
+@pytest.mark.usefixtures("state")
+async def test_a_proxy_speaks_for_its_clients() -> None:
+    web = WebService(app=make_shop(), port=0, rate=0.001, burst=1, behind_proxy=True)
+    async with entrypoint(web, log_config=False), aiohttp.ClientSession(web.address) as session:
+        for number in range(3):
+            async with session.get("/healthz", headers={"X-Forwarded-For": f"10.0.0.{number}"}) as answer:
+                assert 200 == answer.status
+        async with session.get("/healthz", headers={"X-Forwarded-For": "10.0.0.1"}) as answer:
+            assert 429 == answer.status
+
+
+@pytest.mark.parametrize("limit", ["rate", "burst", "max_body"])
+def test_limits_that_let_nobody_in_are_refused(limit: str) -> None:
+    for value in (0, -1):
+        with pytest.raises(InvalidArgumentError, match=rf"{limit}={value} .* > ?=?"):
+            WebService(app=make_shop(), **{limit: value})
+
+
 @pytest.fixture
 def open_file(state: Path) -> None:
     state.mkdir()
