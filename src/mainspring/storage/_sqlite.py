@@ -282,15 +282,24 @@ class SqliteOwner:
 
     def _step(self) -> bool:
         """Write one group on the writer's side; tell whether more waits."""
-        fitting = min(self._max_group, self._writer.group_limit(self._max_group_seconds), len(self._inbox))
-        if not self._inbox:
+        entries = self._next_group()
+        if not entries:
             return False
-        entries = [self._inbox.popleft() for _ in range(max(1, int(fitting)))]
         answers = self._writer.write([(number, command) for number, command, _ in entries])
         self._runner.deliver(partial(self._deliver, entries, answers))
         if self.yield_between_groups > 0:
             self._runner.pause(self.yield_between_groups)
         return bool(self._inbox)
+
+    def _next_group(self) -> list[_Entry]:
+        """Take from the line what fits in one group, judged by what such commands took of late; at least one."""
+        inbox, costs, left, entries = self._inbox, self._writer.costs, self._max_group_seconds, list[_Entry]()
+        while inbox and len(entries) < self._max_group:
+            left -= costs[inbox[0][0]]
+            if left < 0 and entries:
+                break
+            entries.append(inbox.popleft())
+        return entries
 
     def _close_connections(self) -> None:
         self._readers.close()

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,12 @@ class Writer:
         self._pause = pause
         self._connection: sqlite3.Connection | None = None
         self._handlers: list[Handler] = []
-        self._seconds_per_command = 0.0
+        self.costs: list[float] = []  # by channel: seconds that one of its commands took of late
 
     def add_handler(self, handler: Handler) -> int:
         """Take on the handler of a channel; return its number, which is also its place in a group."""
         self._handlers.append(handler)
+        self.costs.append(0.0)
         return len(self._handlers) - 1
 
     def open(self, migrations: Sequence[Migration], *, application: str) -> None:
@@ -66,24 +68,13 @@ class Writer:
             self._connection.close()
             self._connection = None
 
-    def group_limit(self, seconds: float) -> float:
-        """Return how many commands fit in that time, judged by the last groups."""
-        return seconds / self._seconds_per_command if self._seconds_per_command else float("inf")
-
     def write(self, entries: Sequence[tuple[int, Any]]) -> list[Any]:
         """Write (channel number, command) pairs as one group; return an answer or an exception for each."""
-        started = current_clock().monotonic()
-        answers = self._write(entries)
-        seconds = (current_clock().monotonic() - started) / len(entries)
-        self._seconds_per_command += (seconds - self._seconds_per_command) / 4
-        return answers
-
-    def _write(self, entries: Sequence[tuple[int, Any]]) -> list[Any]:
         places: list[list[int]] = [[] for _ in self._handlers]
         for place, (channel, _) in enumerate(entries):
             places[channel].append(place)
         used = [channel for channel, found in enumerate(places) if found]
-        batches = [(self._handlers[channel], [entries[p][1] for p in places[channel]]) for channel in used]
+        batches = [(partial(self._handle, channel), [entries[p][1] for p in places[channel]]) for channel in used]
         try:
             if self._connection is None:
                 raise ClosedError(what=f"the store {self._path}")
@@ -95,6 +86,14 @@ class Writer:
             for place, answer in zip(places[channel], batch, strict=True):
                 placed[place] = answer
         return placed
+
+    def _handle(self, channel: int, connection: sqlite3.Connection, commands: Sequence[Any]) -> Sequence[Any]:
+        """Run the commands of one channel, and note what each of them cost."""
+        started = current_clock().monotonic()
+        answers = self._handlers[channel](connection, commands)
+        seconds = (current_clock().monotonic() - started) / len(commands)
+        self.costs[channel] += (seconds - self.costs[channel]) / 4
+        return answers
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         """Take the write lock, waiting for other processes in small steps so that nobody starves."""

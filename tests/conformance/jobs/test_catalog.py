@@ -1,7 +1,6 @@
 """Jobs, cursors, done-sets and waiting runs: what every job store promises."""
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from tests.conformance.jobs.support_stores import (
     HOUR,
     StoreFactory,

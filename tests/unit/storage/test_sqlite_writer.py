@@ -9,7 +9,7 @@ import pytest
 
 from mainspring.base import SystemClock, use_clock
 from mainspring.errors import ClosedError, StoreBusyError
-from mainspring.storage import InlineRunner, Migration, SqliteOwner
+from mainspring.storage import InlineRunner, Migration, SqliteOwner, WriteChannel
 from mainspring.storage._sqlite_writer import Writer
 
 
@@ -100,6 +100,17 @@ async def test_groups_shrink_when_commands_are_slow(tmp_path: Path) -> None:
             await owner.write(lambda _: None)
             await asyncio.gather(*(owner.write(lambda _: None) for _ in range(32)))
         assert owner.stats().largest_group < 32
+
+
+async def test_slow_commands_of_one_channel_leave_groups_of_another_large(tmp_path: Path) -> None:
+    owner = SqliteOwner(tmp_path / "a.db", runner=InlineRunner(), max_group_seconds=2.0)
+    quick: WriteChannel[int, int] = owner.channel(lambda _, commands: list(commands), name="quick")
+    async with owner:
+        with use_clock(Slow()):
+            for _ in range(8):
+                await owner.write(lambda _: None)
+        await asyncio.gather(*(quick.submit(number) for number in range(100)))
+        assert owner.stats().largest_group == 100
 
 
 async def test_a_migration_waits_for_its_lock(tmp_path: Path) -> None:

@@ -18,7 +18,17 @@ from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.engine._definition import JobDefinition
 from mainspring.jobs.engine._steady import keep_doing
 from mainspring.jobs.model import MissedPlan, RunState, first_cursor, jitter_of, plan_missed
-from mainspring.jobs.stores import Advance, JobRegistration, JobRow, JobStore, NewRun, RunFilter, RunKind, RunRecord
+from mainspring.jobs.stores import (
+    Advance,
+    AdvanceAnswer,
+    JobRegistration,
+    JobRow,
+    JobStore,
+    NewRun,
+    RunFilter,
+    RunKind,
+    RunRecord,
+)
 
 _BATCH = 500  # jobs in one transaction
 _UNASKED = 3600.0  # seconds between two reads of rows that nobody said to have changed
@@ -111,6 +121,13 @@ class Scheduler:
         due = None if row.cursor is None or row.paused else due_after(definition, row.cursor)
         self._set_due(row.job_id, due)
 
+    def _moved(self, command: Advance, answer: AdvanceAnswer) -> None:
+        if answer.applied and not answer.row.paused:
+            self._rows[command.job_id] = answer.row
+            self._set_due(command.job_id, command.next_fire_at)
+        else:
+            self._put(answer.row)
+
     def _set_due(self, job_id: str, due: int | None) -> None:
         """Note when a job is due; what the heap held of it before is stale from now on."""
         if due is None:
@@ -137,8 +154,8 @@ class Scheduler:
             for job_id in ready:
                 self._set_due(job_id, now)
             raise
-        for answer in answers:
-            self._put(answer.row)
+        for command, answer in zip(commands, answers, strict=True):
+            self._moved(command, answer)
         created = sum(answer.created_count for answer in answers)
         if created:
             self._on_created(created)

@@ -55,15 +55,15 @@ def _register(data: MemoryData, job: JobRegistration, now: int) -> None:
         )
         remember_schedule(data, data.jobs[job.job_id], "code", now)
     elif known.schedule != job.schedule and known.override is not None:
-        data.jobs[job.job_id] = replace(known, schedule=job.schedule)
+        data.jobs[job.job_id] = structs.replace(known, schedule=job.schedule)
     elif known.schedule != job.schedule:
-        changed = replace(known, schedule=job.schedule, version=known.version + 1, next_fire_at=None)
+        changed = structs.replace(known, schedule=job.schedule, version=known.version + 1, next_fire_at=None)
         data.jobs[job.job_id] = changed
         remember_schedule(data, changed, "code", now)
 
 
 def _rename(data: MemoryData, old: str, new: str) -> None:
-    data.jobs[new] = replace(data.jobs.pop(old), job_id=new)
+    data.jobs[new] = structs.replace(data.jobs.pop(old), job_id=new)
     for run in data.live.values():
         if run.record.job_id == old:
             data.change(run, structs.replace(run.record, job_id=new), run.place, key=run.parked)
@@ -96,7 +96,7 @@ def _advance(data: MemoryData, command: Advance, now: int) -> AdvanceAnswer:
     row = data.jobs[command.job_id]
     if (row.version, row.cursor) != (command.version, command.cursor_from):
         return AdvanceAnswer(applied=False, row=row)
-    row = replace(row, cursor=command.cursor_to, next_fire_at=command.next_fire_at)
+    row = structs.replace(row, cursor=command.cursor_to, next_fire_at=command.next_fire_at)
     data.jobs[command.job_id] = row
     created = sum(create(data, run, now).outcome == "created" for run in command.runs)
     for start, end in command.skipped:

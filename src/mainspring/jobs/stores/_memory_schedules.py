@@ -1,6 +1,6 @@
 """What people do to schedules in memory: pause, resume, put another one over that of the code."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from mainspring.jobs.stores._memory_data import MemoryData, Place
 from mainspring.jobs.stores._records import JobRow, RunKind

@@ -230,8 +230,7 @@ class HeartbeatAnswer(Struct, frozen=True, kw_only=True):
     now: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobRow:
+class JobRow(Struct, frozen=True, kw_only=True, gc=False):
     """A job as the store knows it; `cursor` is the end of what its schedule has made runs or skips for."""
 
     job_id: str
@@ -259,8 +258,7 @@ class JobRegistration:
     was: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Advance:
+class Advance(Struct, frozen=True, kw_only=True):
     """Move a schedule's cursor and create its runs in one transaction.
 
     Applied only if (version, cursor) are still those given; runs whose occurrence exists already are left out.

@@ -3,12 +3,14 @@
 import sqlite3
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from mainspring.jobs.stores._events import EventKind, happened
 from mainspring.jobs.stores._records import Advance, AdvanceAnswer, JobRegistration, JobRow
 from mainspring.jobs.stores._sqlite_done import paint_all
 from mainspring.jobs.stores._sqlite_enqueue import Intake
 from mainspring.jobs.stores._sqlite_events import keep_events
-from mainspring.jobs.stores._sqlite_rows import Row, job_row
+from mainspring.jobs.stores._sqlite_rows import Row, id_list, job_row
 from mainspring.jobs.stores._sqlite_schedules import remember_schedule
 from mainspring.jobs.stores._sqlite_sql import statements
 
@@ -69,33 +71,36 @@ def advance(
     connection: sqlite3.Connection, commands: Sequence[Advance], skip_ids: Sequence[Sequence[str]], now: int
 ) -> list[AdvanceAnswer]:
     """Move cursors and create what lies between; `skip_ids` are ids for the records of skipped ranges."""
+    sql = statements("catalog")
+    ids = id_list([command.job_id for command in commands])
+    rows = {row[0]: job_row(row) for row in connection.execute(sql["jobs_of"], (ids,))}
     intake = Intake(connection, now)
     intake.expect(run for command in commands for run in command.runs)
-    answers = [_advance(connection, intake, command, ids, now) for command, ids in zip(commands, skip_ids, strict=True)]
+    answers: list[AdvanceAnswer] = []
+    for command, ids_of_skipped in zip(commands, skip_ids, strict=True):
+        row = rows[command.job_id]
+        if (row.version, row.cursor) != (command.version, command.cursor_from):
+            answers.append(AdvanceAnswer(applied=False, row=row))
+            continue
+        row = rows[command.job_id] = replace(row, cursor=command.cursor_to, next_fire_at=command.next_fire_at)
+        created = sum(intake.create(run).outcome == "created" for run in command.runs)
+        _record_skipped(connection, command, ids_of_skipped, now)
+        answers.append(AdvanceAnswer(applied=True, row=row, created_count=created))
     intake.flush()
+    moved = [(one.row.cursor, one.row.next_fire_at, one.row.job_id) for one in answers if one.applied]
+    connection.executemany(sql["set_cursor"], moved)
     return answers
 
 
-def _advance(
-    connection: sqlite3.Connection, intake: Intake, command: Advance, skip_ids: Sequence[str], now: int
-) -> AdvanceAnswer:
-    sql = statements("catalog")
-    moved = connection.execute(
-        sql["set_cursor"],
-        (command.cursor_to, command.next_fire_at, command.job_id, command.version, command.cursor_from),
-    ).fetchone()
-    if moved is None:
-        return AdvanceAnswer(applied=False, row=_job(connection, command.job_id))
-    created = sum(intake.create(run).outcome == "created" for run in command.runs)
-    if command.skipped:
-        rows = [(run_id, command.job_id, now, *span) for run_id, span in zip(skip_ids, command.skipped, strict=True)]
-        connection.executemany(sql["skip_record"], rows)
-        parameters = (command.job_id, "skipped", len(command.skipped))
-        connection.execute(statements("runs")["add_tally"], parameters)
-        paint_all(connection, [(command.job_id, *span, "skipped") for span in command.skipped])
-        why = happened(EventKind.SKIPPED, why=command.why or None)
-        keep_events(connection, [(now, command.job_id, row[0], why) for row in rows])
-    return AdvanceAnswer(applied=True, row=job_row(moved), created_count=created)
+def _record_skipped(connection: sqlite3.Connection, command: Advance, skip_ids: Sequence[str], now: int) -> None:
+    if not command.skipped:
+        return
+    rows = [(run_id, command.job_id, now, *span) for run_id, span in zip(skip_ids, command.skipped, strict=True)]
+    connection.executemany(statements("catalog")["skip_record"], rows)
+    connection.execute(statements("runs")["add_tally"], (command.job_id, "skipped", len(command.skipped)))
+    paint_all(connection, [(command.job_id, *span, "skipped") for span in command.skipped])
+    why = happened(EventKind.SKIPPED, why=command.why or None)
+    keep_events(connection, [(now, command.job_id, row[0], why) for row in rows])
 
 
 def settle_waiting(

@@ -21,9 +21,11 @@ from mainspring.jobs.stores._sqlite_enqueue import promote
 from mainspring.jobs.stores._sqlite_finish import epoch_alive
 from mainspring.jobs.stores._sqlite_rows import (
     ATTEMPT,
+    AVAILABLE_AT,
     CONFIG_VERSION,
     EPOCH,
     FENCE,
+    JOB,
     LIMITS,
     RESCUES,
     SKIPS,
@@ -83,6 +85,11 @@ def _ranks(connection: sqlite3.Connection, queues: Sequence[str]) -> list[tuple[
             rank = row[0]
             found.append((rank, queue))
     return sorted(found, key=lambda pair: pair[0])
+
+
+def _of_queue(row: Row) -> tuple[int, str]:
+    """Return what a job's queue is ordered by."""
+    return row[AVAILABLE_AT], row[0]
 
 
 class _Taking:
@@ -154,10 +161,14 @@ class _Taking:
         if not jobs:
             return []
         each = -(-wanted // len(jobs))
-        sql = _ready("ready_heads", self._part)
-        heads = [self._connection.execute(sql, (self._queue, self._rank, job, each)).fetchall() for job in jobs]
-        rows: list[Row] = [rows[place] for place in range(each) for rows in heads if place < len(rows)]
-        return rows[:wanted]
+        parameters = (id_list(jobs), self._queue, self._rank, each)
+        heads: dict[str, list[Row]] = {job: [] for job in jobs}
+        for row in self._connection.execute(_ready("ready_heads", self._part), parameters):
+            heads[row[JOB]].append(row)
+        for rows in heads.values():
+            rows.sort(key=_of_queue)
+        in_turn: list[Row] = [rows[place] for place in range(each) for rows in heads.values() if place < len(rows)]
+        return in_turn[:wanted]
 
     def _within_limits(self, rows: list[Row]) -> list[Row]:
         """Return the runs that may start, having raised their counters; park the others."""

@@ -5,24 +5,31 @@ from collections.abc import Iterable
 
 from mainspring.jobs.stores._done import Range, joined_marks, painted
 from mainspring.jobs.stores._records import NewRun
+from mainspring.jobs.stores._sqlite_rows import id_list
 from mainspring.jobs.stores._sqlite_sql import statements
 
 
 def paint_all(connection: sqlite3.Connection, marks: Iterable[tuple[str, int, int, str]]) -> None:
-    """Add (job id, start, end, state) marks; adjacent ones of a job are joined before the table is touched."""
+    """Add (job id, start, end, state) marks; adjacent ones of a job are joined before the table is touched.
+
+    Jobs on one schedule bring the same mark: where it goes on from what is done, as nearly always, one statement does.
+    """
+    alike: dict[Range, list[str]] = {}
     for job_id, mark in joined_marks(marks):
-        paint(connection, job_id, mark)
+        alike.setdefault(mark, []).append(job_id)
+    for mark, jobs in alike.items():
+        start, end, state = mark
+        parameters = {"jobs": id_list(jobs), "start": start, "end": end, "state": state}
+        extended = {job_id for (job_id,) in connection.execute(statements("catalog")["extend_done"], parameters)}
+        for job_id in jobs:
+            if job_id not in extended:
+                _paint(connection, job_id, mark)
 
 
-def paint(connection: sqlite3.Connection, job_id: str, mark: Range) -> None:
-    """Add one range to the done-set of a job."""
+def _paint(connection: sqlite3.Connection, job_id: str, mark: Range) -> None:
     sql = statements("catalog")
-    start, end, state = mark
-    rows: list[Range] = connection.execute(sql["done_touching"], (job_id, start, end)).fetchall()
-    touching = [row for row in rows if row[1] >= start]
-    if [(start, state)] == [row[1:] for row in touching]:  # the job goes on where it was, as nearly always
-        connection.execute(sql["extend_done"], (end, job_id, touching[0][0]))
-        return
+    rows: list[Range] = connection.execute(sql["done_touching"], (job_id, *mark[:2])).fetchall()
+    touching = [row for row in rows if row[1] >= mark[0]]
     wanted = painted(touching, mark)
     if wanted == touching:
         return

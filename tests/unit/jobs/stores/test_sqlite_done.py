@@ -44,3 +44,22 @@ def test_jobs_have_sets_of_their_own() -> None:
     paint_all(connection, [("a", 1, 2, "failed"), ("b", 0, 1, "skipped"), ("a", 0, 1, "failed")])
     assert ranges(connection) == [(0, 2, "failed"), (0, 1, "skipped")]
     connection.close()
+
+
+def test_jobs_that_bring_the_same_mark_go_on_each_from_its_own() -> None:
+    connection = fresh()
+    paint_all(connection, [("fails", 0, 1, "failed"), ("gap", -2, -1, "succeeded"), ("goes on", 0, 1, "succeeded")])
+    paint_all(connection, [("ahead", 2, 3, "succeeded"), ("ahead", 0, 1, "succeeded")])
+    jobs = ["ahead", "fails", "gap", "goes on", "new"]
+    paint_all(connection, [(job_id, 1, 2, "succeeded") for job_id in jobs])
+    found = connection.execute('SELECT job_id, start, "end", state FROM done ORDER BY job_id, start').fetchall()
+    assert found == [
+        ("ahead", 0, 3, "succeeded"),
+        ("fails", 0, 1, "failed"),
+        ("fails", 1, 2, "succeeded"),
+        ("gap", -2, -1, "succeeded"),
+        ("gap", 1, 2, "succeeded"),
+        ("goes on", 0, 2, "succeeded"),
+        ("new", 1, 2, "succeeded"),
+    ]
+    connection.close()

@@ -1,6 +1,9 @@
 -- name: job
 SELECT {job} FROM job WHERE job_id = ?
 
+-- name: jobs_of
+SELECT {job} FROM job WHERE job_id IN (SELECT value FROM json_each(?))
+
 -- name: insert_job
 INSERT INTO job(job_id, schedule, version, cursor, next_fire_at, registered_at) VALUES (?, ?, 1, ?, ?, ?)
 
@@ -8,7 +11,7 @@ INSERT INTO job(job_id, schedule, version, cursor, next_fire_at, registered_at) 
 UPDATE job SET schedule = ?, version = version + ?, next_fire_at = iif(?, next_fire_at, NULL) WHERE job_id = ?
 
 -- name: set_cursor
-UPDATE job SET cursor = ?, next_fire_at = ? WHERE job_id = ? AND version = ? AND cursor IS ? RETURNING {job}
+UPDATE job SET cursor = ?, next_fire_at = ? WHERE job_id = ?
 
 -- name: set_paused
 UPDATE job SET paused = ? WHERE job_id = ?
@@ -38,7 +41,10 @@ DELETE FROM done WHERE job_id = ? AND start = ?
 DELETE FROM done WHERE job_id = ?
 
 -- name: extend_done
-UPDATE done SET "end" = ? WHERE job_id = ? AND start = ?
+UPDATE done SET "end" = :end FROM json_each(:jobs) AS job
+WHERE job_id = job.value AND "end" = :start AND state = :state
+AND start = (SELECT max(start) FROM done AS last WHERE last.job_id = job.value AND last.start <= :end)
+RETURNING job_id
 
 -- name: insert_done
 INSERT INTO done(job_id, start, "end", state) VALUES (?, ?, ?, ?)

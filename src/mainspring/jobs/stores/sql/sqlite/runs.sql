@@ -82,8 +82,9 @@ WITH RECURSIVE head(job_id) AS (
 SELECT job_id FROM head WHERE job_id IS NOT NULL LIMIT ?4
 
 -- name: ready_heads
-SELECT {live}, limits, config_as_of, skips FROM run WHERE place = 1 AND queue = ? AND rank = ? AND job_id = ?{part}
-ORDER BY available_at, run_id LIMIT ?
+SELECT {live}, limits, config_as_of, skips FROM json_each(?1) AS job CROSS JOIN run ON run_id IN (
+    SELECT run_id FROM run AS head WHERE place = 1 AND queue = ?2 AND rank = ?3 AND job_id = job.value{part}
+    ORDER BY available_at, run_id LIMIT ?4)
 
 -- name: mark_claimed
 UPDATE run SET state = 'running', place = 0, epoch = ?, fence = ?, attempt = attempt + 1, started_at = ?
