@@ -13,8 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, AnyStr, Generic, Literal, Self, TypeVar, overload  # Any: an executor, the file below
 
-from mainspring.errors import InvalidArgumentError
-from mainspring.storage._compression import Compression, open_file
+from mainspring.storage._compression import Compression, check_how, open_file
 from mainspring.storage._file_kernel import FileKernel
 from mainspring.storage._thread_calls import in_thread
 
@@ -25,7 +24,8 @@ class AsyncFileIO(Generic[AnyStr]):
     """A file whose blocking calls run in threads; opened by `await` or `async with`, not before.
 
     `async for` yields lines; several tasks may iterate side by side, each line goes to one of them. Writes are
-    handed to the operating system by `flush` and `close`, at the latest.
+    handed to the operating system by `flush` and `close`, at the latest; what is bytes-like is copied first, and
+    text that the encoding cannot say is refused by the `write` that brings it.
 
     Args:
         fname: its path, or a descriptor.
@@ -306,12 +306,11 @@ def async_open(
         executor: where the blocking calls run; the loop's default executor unless given.
 
     Raises:
-        InvalidArgumentError: bytes were given an encoding.
+        InvalidArgumentError: the mode, the compression or an option of text is none, or is for text and the file is
+            of bytes.
     """
-    text = "b" not in mode
-    if not text and (encoding, errors, newline) != (None, None, None):
-        raise InvalidArgumentError(argument="encoding", value=encoding, expected="none for a file of bytes")
-    kind = AsyncTextIO if text else AsyncBinaryIO
+    check_how(mode, compression=compression, encoding=encoding, errors=errors, newline=newline)
+    kind = AsyncBinaryIO if "b" in mode else AsyncTextIO
     return kind(
         fname, mode, compression=compression, encoding=encoding, errors=errors, newline=newline, executor=executor
     )

@@ -1,12 +1,19 @@
 """How a file is compressed, and how such a file is opened."""
 
 import bz2
+import codecs
 import gzip
 import lzma
+import re
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Any  # Any: the files of the standard library's modules
+from typing import Any, Final  # Any: the files of the standard library's modules
+
+from mainspring.errors import InvalidArgumentError
+
+_MODE: Final = re.compile(r"[bt+]*[rwax][bt+]*")
+_NEWLINES: Final = (None, "", "\n", "\r", "\r\n")
 
 
 class Compression(Enum):
@@ -17,6 +24,34 @@ class Compression(Enum):
     BZ2 = "bz2"
     LZMA = "lzma"
     ZSTD = "zstd"
+
+
+def check_how(
+    mode: object, *, compression: object, encoding: str | None, errors: str | None, newline: str | None
+) -> None:
+    """Refuse what no file can be opened with, without opening one.
+
+    Raises:
+        InvalidArgumentError: an argument is outside its range.
+    """
+    if not isinstance(mode, str) or not _MODE.fullmatch(mode) or len(set(mode)) < len(mode) or {*"bt"} <= {*mode}:
+        raise InvalidArgumentError(argument="mode", value=mode, expected="one of r, w, a and x, with b or t, and +")
+    if not isinstance(compression, Compression):
+        raise InvalidArgumentError(argument="compression", value=compression, expected="a Compression")
+    if "b" in mode:
+        for argument, value in (("encoding", encoding), ("errors", errors), ("newline", newline)):
+            if value is not None:
+                raise InvalidArgumentError(argument=argument, value=value, expected="None for a file of bytes")
+        return
+    if newline not in _NEWLINES:
+        raise InvalidArgumentError(argument="newline", value=newline, expected=r"None, '', '\n', '\r' or '\r\n'")
+    for argument, value, look_up in (("encoding", encoding, codecs.lookup), ("errors", errors, codecs.lookup_error)):
+        try:
+            if value is not None:
+                look_up(value)
+        except (LookupError, TypeError, ValueError):
+            expected = f"the name of {'an' if argument == 'encoding' else 'a way to treat'} {argument}"
+            raise InvalidArgumentError(argument=argument, value=value, expected=expected) from None
 
 
 def open_file(

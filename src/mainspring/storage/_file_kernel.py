@@ -112,12 +112,13 @@ class FileKernel(Generic[AnyStr]):
 
     def try_write(self, data: AnyStr) -> int | None:
         """Take data to be written later, or return None when the file is needed now."""
-        if self._at < len(self._data) or self._pending_size + len(data) > self._write_behind or self.fp.closed:
+        if self._at < len(self._data) or self.fp.closed:
             return None
         if not self._pending and not self._is_write_only:
             return None  # the first one goes through `write`, which moves the file to the position
-        if isinstance(data, str) is not self._is_text:
-            return None  # `write` says what is wrong
+        data = self._fitting(data)
+        if self._pending_size + len(data) > self._write_behind:
+            return None
         self._pending.append(data)
         self._pending_size += len(data)
         return len(data)
@@ -127,9 +128,7 @@ class FileKernel(Generic[AnyStr]):
         self._check_open()
         if not self.fp.writable():
             raise io.UnsupportedOperation("not writable")
-        if isinstance(data, str) is not self._is_text:
-            expected = "a str" if self._is_text else "bytes"
-            raise InvalidArgumentError(argument="data", value=type(data).__name__, expected=expected)
+        data = self._fitting(data)
         if not self._pending:
             self._settle()
         self._pending.append(data)
@@ -246,6 +245,23 @@ class FileKernel(Generic[AnyStr]):
         more = self.fp.read(1)
         self._data += more
         return bool(more)
+
+    def _fitting(self, data: Any) -> Any:
+        """Return data that can wait to be written: a copy of what can be changed meanwhile, like a bytearray.
+
+        What cannot be written is told now, lest it take what waits beside it along.
+        """
+        if self._is_text and isinstance(data, str):
+            if not data.isascii():
+                data.encode(self.fp.encoding or "utf-8", self.fp.errors or "strict")
+            return data
+        try:
+            if not self._is_text:
+                return data if type(data) is bytes else bytes(memoryview(data))
+        except TypeError:
+            pass  # it is nothing like bytes
+        expected = "a str" if self._is_text else "bytes"
+        raise InvalidArgumentError(argument="data", value=type(data).__name__, expected=expected)
 
     def _settle(self) -> None:
         """Move the file below to the position that the caller sees."""

@@ -7,6 +7,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any  # Any: what may be no option
 
 import pytest
 
@@ -190,9 +191,25 @@ def test_bytes_have_no_encoding(tmp_path: Path) -> None:
         async_open(str(tmp_path / "a"), "rb" + "", encoding="utf-8")
 
 
-async def test_an_unknown_compression_is_refused_when_it_is_opened(tmp_path: Path) -> None:
-    with pytest.raises(KeyError):
-        await async_open(tmp_path / "a", "w", compression="zip")  # type: ignore[call-overload]  # that is the point
+@pytest.mark.parametrize(
+    ("argument", "options"),
+    [
+        *(("mode", {"mode": mode}) for mode in ("", "q", "rw", "b", "rr", "rbt", "r++", "rU", None, 5)),
+        *(("compression", {"compression": one}) for one in ("zip", None, 5)),
+        ("encoding", {"encoding": "nope"}),
+        ("encoding", {"encoding": "a\0"}),
+        ("errors", {"errors": "nope"}),
+        ("newline", {"newline": "x"}),
+        ("errors", {"mode": "wb", "errors": "strict"}),
+        ("newline", {"mode": "wb", "newline": ""}),
+    ],
+)
+def test_what_no_file_can_be_opened_with_is_refused_at_once(
+    tmp_path: Path, argument: str, options: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"^{argument}="):
+        async_open(tmp_path / "a", **options)
+    assert [] == list(tmp_path.iterdir())
 
 
 STANDARD = [Compression.GZIP, Compression.BZ2, Compression.LZMA]

@@ -4,6 +4,8 @@ import gc
 import io
 import os
 import threading
+from array import array
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any  # Any: text or bytes
 
@@ -82,11 +84,40 @@ def test_one_way_files_say_so(tmp_path: Path) -> None:
     writer.close()
 
 
+def test_what_is_wrong_leaves_what_waits_as_it_is(tmp_path: Path) -> None:
+    """A wrong item was found out when all was written, and took what was right with it."""
+    for kind, good, wrong in (("w", "good", ["\udc80", "\u0100", 5, None, b"x"]), ("wb", b"good", [5, None, "x", [1]])):
+        fp = open(tmp_path / "a", kind, encoding=None if "b" in kind else "latin-1")  # noqa: SIM115  # closed below
+        kernel = FileKernel[Any](fp)
+        kernel.write(good)
+        for one in wrong:
+            calls: list[tuple[Callable[[Any], object], Any]] = [(kernel.try_write, one), (kernel.writelines, [one])]
+            for call, item in [*calls, (kernel.write, one)]:
+                with pytest.raises((InvalidArgumentError, UnicodeEncodeError)):
+                    call(item)
+        kernel.write(good)
+        kernel.close()
+        assert b"goodgood" == (tmp_path / "a").read_bytes()
+
+
+def test_buffers_may_be_used_again_at_once(tmp_path: Path) -> None:
+    kernel = FileKernel[Any](open(tmp_path / "a", "wb"))  # noqa: SIM115  # closed below
+    for write in (kernel.write, kernel.try_write):
+        for text in (b"one", b"two"):
+            buffer = bytearray(text)
+            assert 3 == write(buffer)
+            assert 3 == write(memoryview(buffer))
+            buffer[:] = b"XXX"
+    assert 8 == kernel.write(array("I", [1, 2]))
+    kernel.close()
+    assert b"oneonetwotwo" * 2 + array("I", [1, 2]).tobytes() == (tmp_path / "a").read_bytes()
+
+
 def test_text_and_bytes_are_not_mixed(tmp_path: Path) -> None:
     kernel = FileKernel[str](text_file(tmp_path / "a", "w"))
-    assert kernel.try_write(b"x") is None  # type: ignore[arg-type]  # that is the point
-    with pytest.raises(InvalidArgumentError, match="str"):
-        kernel.write(b"x")  # type: ignore[arg-type]  # that is the point
+    for write in (kernel.try_write, kernel.write):
+        with pytest.raises(InvalidArgumentError, match="str"):
+            write(b"x")  # type: ignore[arg-type]  # that is the point
     kernel.close()
     with pytest.raises(ValueError, match="closed"):
         kernel.write("x")
