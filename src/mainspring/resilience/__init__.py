@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mainspring.resilience._breaker_records import CircuitBreakerStatistic as CircuitBreakerStatistic
     from mainspring.resilience._breaker_records import CircuitBreakerStats as CircuitBreakerStats
     from mainspring.resilience._bulkhead import Bulkhead as Bulkhead
+    from mainspring.resilience._checks import check_count as check_count
+    from mainspring.resilience._checks import check_seconds as check_seconds
     from mainspring.resilience._combined_limit import CombinedLimit as CombinedLimit
     from mainspring.resilience._cutout import cutout as cutout
     from mainspring.resilience._fixed_window import FixedWindow as FixedWindow
@@ -60,5 +62,5 @@ else:
             "_seed_backoff": ("BackoffStatistic", "RetryStatistic", "asyncbackoff", "asyncretry"),
             "_timeout": ("Timeout", "deadline", "timeout"),
         },
-        house={"_seed_backoff": ("BackoffRules",)},
+        house={"_checks": ("check_count", "check_seconds"), "_seed_backoff": ("BackoffRules",)},
     )

@@ -5,6 +5,8 @@ import re
 from typing import Final
 
 from mainspring.errors import InvalidArgumentError
+from mainspring.resilience import check_count
+from mainspring.tools._values import check_text
 
 _GROUP: Final = re.compile(r"\{([^{}]*)\}")
 
@@ -27,6 +29,8 @@ def expand_braces(text: str, *, limit: int = 10_000) -> list[str]:
         >>> expand_braces("host{1..3}.{a,b}")
         ['host1.a', 'host1.b', 'host2.a', 'host2.b', 'host3.a', 'host3.b']
     """
+    check_text("text", text, empty=True)
+    check_count("limit", limit, at_least=0)
     pieces = _GROUP.split(text)
     choices = [_alternatives(piece, limit) if place % 2 else [piece] for place, piece in enumerate(pieces)]
     count = 1
@@ -43,7 +47,7 @@ def _alternatives(group: str, limit: int) -> list[str]:
             found.append(part)
             continue
         numbers = _range(part)
-        _check_count(len(found) + len(numbers), limit)
+        _check_count(len(found) + abs(numbers.stop - numbers.start), limit)
         found += [str(number) for number in numbers]
     return found
 

@@ -72,7 +72,7 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     header: KeyPath = ()
     statement = ""
     start = 0
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):  # nothing else ends a line of TOML
         if statement and not _MAY_END_STATEMENT.search(line):
             statement += f"\n{line}"
             continue

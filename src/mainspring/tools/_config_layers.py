@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias  # Any: a configuration holds whatever its files hold
 
-from mainspring.errors import ConfigError
+from mainspring.errors import ConfigError, InvalidArgumentError
 from mainspring.tools._secrets import masked
 from mainspring.tools._values import is_list, is_table
 
@@ -63,7 +63,10 @@ def grow(values: Mapping[str, Any], source: Source, *, text: str | None = None, 
 
     Raises:
         ConfigError: a key is no text.
+        InvalidArgumentError: it is no mapping.
     """
+    if not is_table(values):
+        raise InvalidArgumentError(argument="config", value=values, expected="a mapping, or None")
     tree: Tree = {}
     for key, value in values.items():
         path = (*above, key)

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar, overload  # Any: a configuration holds whatever its files hold
 
-from mainspring.errors import ConfigError, InvalidArgumentError
+from mainspring.errors import ConfigError
+from mainspring.resilience import check_seconds
 from mainspring.tools import _config_environment, _config_files
 from mainspring.tools._config_layers import Argument, Config, Tree, dotted, grow, leaves, overlay, plain
 from mainspring.tools._config_schema import build, check_kind, join_known, known_keys
 from mainspring.tools._secrets import masked
+from mainspring.tools._values import check_text
 
 T = TypeVar("T")
 
@@ -68,10 +70,9 @@ class ConfigLoader:
     """
 
     def __init__(self, config_dir: str | Path, config_name: str, env_prefix: str | None = None) -> None:
-        if not config_name:
-            raise InvalidArgumentError(argument="config_name", value=config_name, expected="the name of a file")
-        if env_prefix == "":
-            raise InvalidArgumentError(argument="env_prefix", value=env_prefix, expected="a prefix, or None")
+        check_text("config_name", config_name)
+        if env_prefix is not None:
+            check_text("env_prefix", env_prefix)
         self._inner = Path(config_dir, config_name)
         self._prefix = env_prefix
         self._has_home = True
@@ -152,8 +153,7 @@ class ConfigLoader:
             ConfigError: the very first settings cannot be read.
             InvalidArgumentError: an argument is outside its range.
         """
-        if not interval > 0:
-            raise InvalidArgumentError(argument="interval", value=interval, expected="seconds > 0")
+        check_seconds("interval", interval)
 
         def load() -> object:
             return self.load_config(config) if kind is None else self.load(kind, config)
@@ -183,7 +183,7 @@ class ConfigLoader:
         tree = self._files()
         known = None if kind is None else known_keys(kind)
         overlay(tree, self._environment(tree, known or {}))
-        if config:
+        if config is not None:
             overlay(tree, grow(config, Argument()))
         return tree
 

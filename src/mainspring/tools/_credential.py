@@ -31,10 +31,21 @@ def make_credential(
 
     def first(names: Sequence[str]) -> str:
         for name in names:
-            if folded.get(name.lower()) is not None:
-                return str(folded[name.lower()])
+            if text := _text(folded, name, where):
+                return text
         raise CredentialFormatError(where=where, reason=f"{names[0]} is missing")
 
-    made = Credential(first(access), first(secret), str(folded.get("passphrase", "")), str(folded.get("uid", "0")))
+    passphrase, uid = (_text(folded, name, where) for name in ("passphrase", "uid"))
+    made = Credential(first(access), first(secret), passphrase, uid or "0")
     remember_secrets(made.access_key, made.secret_key, made.passphrase)
     return made
+
+
+def _text(folded: Mapping[str, Any], name: str, where: str) -> str:  # Any: what stores keep may be anything
+    """Return a value as text; nothing for null, as for one that is not there."""
+    value = folded.get(name.lower())
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise CredentialFormatError(where=where, reason=f"{name} is a {type(value).__name__}, and no text")
+    return str(value)

@@ -10,11 +10,14 @@ from typing import Final, Protocol
 
 from mainspring.base import current_clock
 from mainspring.errors import CredentialFormatError, CredentialNotFoundError, InvalidArgumentError
+from mainspring.resilience import check_seconds
 from mainspring.tools._credential import Credential, make_credential
+from mainspring.tools._values import check_text
 from mainspring.tools.redis_credentials import RedisCredentials
 
 _MOST_KEPT: Final = 1000
 """How many credentials a manager with a cache keeps."""
+_NO_PATH: Final = frozenset("/\\\0")
 
 
 class CredentialStore(Protocol):
@@ -96,7 +99,8 @@ class AccountCredentialManager:
         ttl: seconds for which an answer is kept in memory; 0 keeps none.
 
     Raises:
-        InvalidArgumentError: (a ValueError) neither an address nor stores are given; `ttl` is negative.
+        InvalidArgumentError: (a ValueError) neither an address nor stores are given, or one is none; `ttl` is
+            negative.
 
     Example:
         >>> manager = AccountCredentialManager(stores=[TomlCredentials(Path("keys"))])
@@ -120,10 +124,11 @@ class AccountCredentialManager:
                     argument="redis_acc_url", value=redis_acc_url, expected="an address, here or in REDIS_ACC_URL"
                 )
             stores = (RedisCredentials(url), TomlCredentials())
-        if not ttl >= 0:
-            raise InvalidArgumentError(argument="ttl", value=ttl, expected="seconds >= 0")
+        for store in stores:
+            if not callable(getattr(store, "find", None)):
+                raise InvalidArgumentError(argument="stores", value=store, expected="stores, which have `find`")
         self._stores = tuple(stores)
-        self._ttl = ttl
+        self._ttl = check_seconds("ttl", ttl, zero=True)
         self._kept: dict[tuple[str, str], tuple[float, Credential]] = {}
 
     def get_credential(
@@ -141,9 +146,12 @@ class AccountCredentialManager:
             CredentialFormatError: (a KeyError and ValueError) what is filed cannot be read or lacks a key.
             CredentialNotFoundError: (a ValueError) no store knows it.
             CredentialStoreError: (a ConnectionError) a store cannot be asked.
-            InvalidArgumentError: the account is no plain name.
+            InvalidArgumentError: the account is no plain name, or another argument no text.
         """
         _check_account(account)
+        for argument, value in (("exchange", exchange), ("market_type", market_type), ("account_type", account_type)):
+            if argument != "account_type" or value is not None:
+                check_text(argument, value, empty=True)
         filed = filed_exchange(exchange, market_type, account_type)
         now = current_clock().monotonic()
         kept = self._kept.get((account, filed))
@@ -185,8 +193,8 @@ def filed_exchange(exchange: str, market_type: str, account_type: str | None) ->
     return exchange
 
 
-def _check_account(account: str) -> None:
-    if not account or account in {".", ".."} or any(character in account for character in "/\\\0"):
+def _check_account(account: object) -> None:
+    if not isinstance(account, str) or account in {"", ".", ".."} or not _NO_PATH.isdisjoint(account):
         raise InvalidArgumentError(argument="account", value=account, expected="a plain name, without slashes")
 
 

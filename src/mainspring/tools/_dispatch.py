@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar  # Any: states, values and functions 
 from mainspring.errors import InvalidArgumentError
 from mainspring.tools._dispatch_args import help_text, signature
 from mainspring.tools._dispatch_ops import Op, documentation, function_op
-from mainspring.tools._values import is_table
+from mainspring.tools._values import is_class, is_table
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Operations: TypeAlias = Mapping[str, type[Op] | None]
@@ -59,7 +59,7 @@ class Dispatch:
             is to come.
 
     Raises:
-        InvalidArgumentError: a name is given twice, or has blanks or a `?` at its end.
+        InvalidArgumentError: a name is given twice, or has blanks or a `?` at its end; what it names is no `Op`.
 
     Example:
         >>> import asyncio
@@ -83,7 +83,7 @@ class Dispatch:
                 for inner, operation in value.items():
                     self._add(inner, operation, name)
             else:
-                self._add(name, value, None)  # type: ignore[arg-type]  # a mapping was met above
+                self._add(name, value, None)
         self._names.sort()
 
     @property
@@ -203,9 +203,11 @@ class Dispatch:
     def __repr__(self) -> str:
         return f"<Dispatch {len(self._names)} commands in {len(self._categories)} categories>"
 
-    def _add(self, name: str, operation: type[Op] | None, category: str | None) -> None:
-        if not name or name.split() != [name] or name.endswith("?"):
+    def _add(self, name: object, operation: object, category: str | None) -> None:
+        if not isinstance(name, str) or name.split() != [name] or name.endswith("?"):
             raise InvalidArgumentError(argument="name", value=name, expected="one word that does not end in ?")
+        if operation is not None and not (is_class(operation) and issubclass(operation, Op)):
+            raise InvalidArgumentError(argument=f"opcodes[{name!r}]", value=operation, expected="an Op class, or None")
         if name in self._operations:
             raise InvalidArgumentError(argument="name", value=name, expected="a name that no other command has")
         self._operations[name] = operation

@@ -17,6 +17,15 @@ from mainspring.tools._dispatch_args import DArg, bind, check_order, split_words
 from mainspring.tools._values import is_class
 
 _ARGS_SECTION: Final = re.compile(r"\n\s*Args:\s*\n(?P<body>(?:[ \t]+\S.*\n?|\s*\n)*)", re.MULTILINE)
+_MANY: Final = (
+    msgspec.inspect.CollectionType,
+    msgspec.inspect.TupleType,
+    msgspec.inspect.DictType,
+    msgspec.inspect.StructType,
+    msgspec.inspect.TypedDictType,
+    msgspec.inspect.DataclassType,
+    msgspec.inspect.NamedTupleType,
+)
 _BLANKS: Final = re.compile(r"\n{3,}")
 _ARGS_ENTRY: Final = re.compile(r"^\s*\*{0,2}(?P<name>\w+)(?:\s*\([^)]*\))?:\s*(?P<text>.+)$", re.MULTILINE)
 
@@ -87,7 +96,8 @@ def function_op(function: Callable[..., Any]) -> type[Op]:  # Any: the user's
     parameters = list(inspect.signature(function).parameters.values())
     given = [parameter for parameter in parameters if parameter.name != "state"]
     arguments = tuple(_argument(parameter, hints.get(parameter.name, str), described) for parameter in given)
-    positional = [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
+    in_a_row = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+    positional = [parameter.name for parameter in parameters if parameter.kind in in_a_row]
     named = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
     rest = arguments[-1].attribute if arguments and arguments[-1].is_rest else None
 
@@ -144,17 +154,26 @@ def _conversion(hint: object) -> Callable[[str], Any] | None:  # Any: a type in,
     if hint is int or hint is float or (is_class(hint) and issubclass(hint, PurePath)):
         make: Callable[[str], Any] = hint  # for numbers quicker than the general way, and the same
         return make
-    try:
-        msgspec.json.schema(hint)
-    except TypeError:
+    if not _fits_a_word(hint):
         raise InvalidArgumentError(
             argument="function", value=hint, expected="types that can be made of a word: numbers, dates, enums ..."
-        ) from None
+        )
 
     def convert(word: str) -> Any:  # Any: an instance of the hint
         return msgspec.convert(word, hint, strict=False)
 
     return convert
+
+
+def _fits_a_word(hint: object) -> bool:
+    """Tell whether some word may become an instance; none becomes a list, a table or a record."""
+    try:
+        msgspec.json.schema(hint)
+    except TypeError:
+        return False
+    found = msgspec.inspect.type_info(hint)
+    members = found.types if isinstance(found, msgspec.inspect.UnionType) else (found,)
+    return not all(isinstance(member, (*_MANY, msgspec.inspect.NoneType)) for member in members)
 
 
 def _type_name(hint: Any) -> str:  # Any: a type

@@ -3,12 +3,13 @@
 import hmac
 import json
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, TypeAlias  # Any: messages are whatever Lark and Slack take
+from urllib.parse import urlsplit
 
 from mainspring.errors import InvalidArgumentError, NotifyError
-from mainspring.tools._values import is_table
+from mainspring.tools._values import check_text, is_table, items_of
 
 Message: TypeAlias = str | Mapping[str, Any]
 
@@ -122,10 +123,37 @@ def check_message(message: object) -> None:
 
 def check_url(argument: str, url: object) -> None:
     """See that an address is one; the error shows nothing of it."""
-    if not isinstance(url, str) or not url.startswith(("https://", "http://")):
+    if not isinstance(url, str) or not _is_url(url):
         raise InvalidArgumentError(
             argument=argument, value="...", expected="a URL that begins with https:// or http://"
         )
+
+
+def _is_url(url: str) -> bool:
+    try:
+        return urlsplit(url).hostname is not None and url.startswith(("https://", "http://")) and url.split() == [url]
+    except ValueError:  # brackets that are no address
+        return False
+
+
+def bots_of(channel: object, bots: object) -> "list[Bot]":
+    """Return the bots of a channel, given as one or as several."""
+    check_text("channel", channel)
+    listed = [bots] if isinstance(bots, LarkBot | SlackBot) else items_of(bots)
+    found = [bot for bot in listed if isinstance(bot, LarkBot | SlackBot)]
+    if not found or len(found) < len(listed):
+        expected = f"a LarkBot or SlackBot, or several, for {channel}"
+        raise InvalidArgumentError(argument="channels", value=type(bots).__name__, expected=expected)
+    return found
+
+
+def people_of(at: object) -> list[str]:
+    """Return the people to name in a message, given by their ids."""
+    listed = items_of(at)
+    people = [one for one in listed if isinstance(one, str)]
+    if len(people) < len(listed) or (isinstance(at, str) or not isinstance(at, Iterable | None)):
+        raise InvalidArgumentError(argument="at", value=at, expected="a list of ids, as texts")
+    return people
 
 
 def refused(status: int, code: object, body: str) -> NotifyError:

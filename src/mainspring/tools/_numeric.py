@@ -158,10 +158,11 @@ def format_price(price: Number, decimals: int = 4) -> str:
     value = _decimal("price", price)
     if not value.is_finite():
         return "NaN" if value.is_nan() else str(float(value))
+    unit = _unit(decimals)
     if decimals < 0:
         raise InvalidArgumentError(argument="decimals", value=decimals, expected="an int >= 0")
     try:
-        value = _EXACT.quantize(value, _unit(decimals))
+        value = _EXACT.quantize(value, unit)
     except InvalidOperation:
         raise InvalidArgumentError(argument="price", value=price, expected="a number below 1e1000") from None
     whole, _, places = f"{value or value.copy_abs():,f}".partition(".")
@@ -178,5 +179,7 @@ def format_price_padded(price: Number | None, padding: int = 10, decimals: int =
         >>> format_price_padded(3.333333333333, 10)
         '    3.3333'
     """
+    if type(padding) is not int:
+        raise InvalidArgumentError(argument="padding", value=padding, expected="an int")
     text = format_price(price, decimals) if price is not None and price != 0 else ""
     return text.rjust(max(padding, 1))

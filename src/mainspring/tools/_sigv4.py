@@ -99,6 +99,9 @@ class SignatureV4:
             query: further parameters of the query, not encoded.
             headers: headers of the request to sign as well; `host` always is.
             body: the body that is sent, or UNSIGNED_PAYLOAD.
+
+        Raises:
+            InvalidArgumentError: `uri` is no path, or `query` is a text.
         """
         path, pairs = _split(uri, query)
         date = self._now()
@@ -136,7 +139,7 @@ class SignatureV4:
             scheme: "https" or "http".
 
         Raises:
-            InvalidArgumentError: `expires` is out of range.
+            InvalidArgumentError: `expires` is out of range, `uri` is no path, or `query` is a text.
         """
         if type(expires) is not int or not 1 <= expires <= _LONGEST_LINK:
             raise InvalidArgumentError(argument="expires", value=expires, expected=f"seconds from 1 to {_LONGEST_LINK}")
@@ -211,10 +214,18 @@ def _encoded(text: str) -> str:
 def _split(uri: str, query: Query) -> tuple[str, list[tuple[str, str]]]:
     """Return the path as it is sent, and the encoded pairs of its query and of `query`."""
     path, _, text = uri.partition("?")
+    if path and not path.startswith("/"):
+        raise InvalidArgumentError(argument="uri", value=uri, expected="the path of a URL, which begins with a slash")
     pairs = [pair.partition("=")[::2] for pair in text.split("&") if pair]
     pairs = [(_again(key), _again(value)) for key, value in pairs]
+    _check_pairs(query)
     pairs += [(_encoded(key), _encoded(value)) for key, value in _pairs(query)]
     return quote(unquote_to_bytes(path), safe="/~") or "/", pairs
+
+
+def _check_pairs(query: object) -> None:
+    if isinstance(query, str | bytes) or not isinstance(query, Mapping | Sequence):
+        raise InvalidArgumentError(argument="query", value=query, expected="pairs of texts, or a mapping")
 
 
 def _pairs(query: Query) -> Iterable[tuple[str, str]]:

@@ -9,20 +9,22 @@ from urllib.parse import urlsplit
 
 from mainspring.base import Backoff, current_clock, encode_json, load_extra, new_id
 from mainspring.errors import ConfigError, InvalidArgumentError, MissingConfigError, NotifyError
-from mainspring.resilience import RateLimit, retry
+from mainspring.resilience import RateLimit, check_count, check_seconds, retry
 from mainspring.tools._config_loader import ConfigLoader
 from mainspring.tools._notify_bots import (
     Bot,
     Message,
+    bots_of,
     check_gateway,
     check_message,
     check_url,
     gateway_message,
     make_bot,
+    people_of,
     refused,
 )
 from mainspring.tools._notify_repeats import Repeats
-from mainspring.tools._values import is_table
+from mainspring.tools._values import check_text, is_table
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -41,7 +43,7 @@ class Notifier:
     limit. Inside `async with` all calls share one HTTP session; outside each has its own.
 
     Args:
-        url: the gateway, without a slash at its end.
+        url: the gateway.
         user_id: who sends, as the gateway knows it.
         timeout: seconds for each attempt of a call that names none.
         backoff: the delays between attempts, and how many there are.
@@ -67,8 +69,7 @@ class Notifier:
         **ignored: object,
     ) -> None:
         check_url("url", url)
-        if not user_id:
-            raise InvalidArgumentError(argument="user_id", value=user_id, expected="a name")
+        check_text("user_id", user_id)
         self._url, self._user_id = url, user_id
         self._bots: dict[str, list[Bot]] | None = None
         self._configure(timeout, backoff, per_minute, max_wait, repeat_after)
@@ -76,13 +77,10 @@ class Notifier:
     def _configure(
         self, timeout: float, backoff: Backoff, per_minute: int, max_wait: float, repeat_after: float
     ) -> None:
-        if not timeout > 0:
-            raise InvalidArgumentError(argument="timeout", value=timeout, expected="seconds > 0")
-        RateLimit(per_minute)
-        self._timeout = timeout
-        self._per_minute = per_minute
-        self._max_wait = max_wait
-        self._repeats = Repeats(repeat_after)
+        self._timeout = check_seconds("timeout", timeout)
+        self._per_minute = check_count("per_minute", per_minute)
+        self._max_wait = check_seconds("max_wait", max_wait, zero=True)
+        self._repeats = Repeats(check_seconds("repeat_after", repeat_after, zero=True))
         self._limits: dict[str, RateLimit] = {}
         self._session: ClientSession | None = None
         self._post = retry(on=NotifyError, backoff=backoff)(self._attempt)
@@ -105,9 +103,10 @@ class Notifier:
         """
         self = cls.__new__(cls)
         self._url = self._user_id = ""
-        self._bots = {
-            name: list(bots) if isinstance(bots, Sequence) else [bots] for name, bots in (channels or {}).items()
-        }
+        given: object = channels or {}
+        if not is_table(given):
+            raise InvalidArgumentError(argument="channels", value=given, expected="a mapping of names to bots")
+        self._bots = {name: bots_of(name, bots) for name, bots in given.items()}
         self._configure(timeout, backoff, per_minute, max_wait, repeat_after)
         return self
 
@@ -184,6 +183,7 @@ class Notifier:
             InvalidArgumentError: the type or URL is none.
             NotifyError: the gateway did not do it.
         """
+        check_text("channel", channel)
         bot = make_bot(bot_type, bot_url, bot_note)
         if self._bots is not None:
             self._bots[channel] = [bot]
@@ -197,6 +197,7 @@ class Notifier:
         Raises:
             NotifyError: the gateway did not do it.
         """
+        check_text("channel", channel)
         if self._bots is not None:
             self._bots.pop(channel, None)
             return
@@ -208,6 +209,7 @@ class Notifier:
         Raises:
             NotifyError: the gateway did not tell.
         """
+        check_text("channel", channel)
         if self._bots is not None:
             bots = self._bots.get(channel, [])
             return [{"bot_type": bot.bot_type, "bot_url": bot.url, "bot_note": bot.note} for bot in bots]
@@ -223,7 +225,7 @@ class Notifier:
         msg_type: str | None = None,
         **params: Any,
     ) -> bool:
-        """Send a message to a channel.
+        """Send a message to a channel; to each of its bots, also when one of them fails.
 
         Args:
             channel: its name.
@@ -237,12 +239,14 @@ class Notifier:
             Whether it was sent: False for a repetition that was held back.
 
         Raises:
-            InvalidArgumentError: the message is of another type, or the channel is unknown here.
+            InvalidArgumentError: the message or another argument is of another type, or the channel is unknown here.
             LimitTimeoutError: the channel's turn did not come in time.
-            NotifyError: it was not taken.
+            NotifyError: it was not taken, or not by all bots of the channel.
         """
         check_message(msg)
-        people = list(at or ())
+        check_text("channel", channel)
+        check_seconds("timeout", timeout)
+        people = people_of(at)
         if self._bots is not None and channel not in self._bots:
             raise InvalidArgumentError(argument="channel", value=channel, expected=f"one of {sorted(self._bots)}")
         alert = (channel, encode_json([msg, people, msg_type]))
@@ -273,16 +277,23 @@ class Notifier:
             sent = {"channel": channel, "at": at, "params": params, **gateway_message(msg, msg_type)}
             await self._ask("POST", "/api/notify/", sent, timeout=timeout)
             return
+        failure: NotifyError | None = None
         for bot in self._bots[channel]:
             body = bot.payload(msg, at, now=current_clock().time())
-            status, text = await self._post("POST", bot.url, body, new_id(), timeout)
-            bot.check(status, text)
+            try:
+                status, text = await self._post("POST", bot.url, body, new_id(), timeout)
+                bot.check(status, text)
+            except NotifyError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
 
     async def _ask(
         self, method: str, path: str, fields: Mapping[str, Any], *, timeout: float | None = None
     ) -> dict[str, Any]:
         body = {"userId": self._user_id, **fields}
-        status, text = await self._post(method, f"{self._url}{path}", body, new_id(), timeout or self._timeout)
+        url = f"{self._url.rstrip('/')}{path}"
+        status, text = await self._post(method, url, body, new_id(), timeout or self._timeout)
         return check_gateway(status, text)
 
     async def _attempt(

@@ -4,9 +4,11 @@ import ast
 import json
 from dataclasses import dataclass, field
 from typing import Any, Final  # Any: what the hash holds may be anything
+from urllib.parse import urlsplit
 
 from mainspring.base import load_extra
-from mainspring.errors import CredentialFormatError, CredentialStoreError
+from mainspring.errors import CredentialFormatError, CredentialStoreError, InvalidArgumentError
+from mainspring.resilience import check_seconds
 from mainspring.tools._credential import Credential, make_credential
 from mainspring.tools._values import is_table
 
@@ -22,10 +24,20 @@ class RedisCredentials:
     Args:
         url: the address, as "redis://localhost:6379/0"; never shown, since it may hold a password.
         timeout: seconds to connect, and for the answer.
+
+    Raises:
+        InvalidArgumentError: the address is none; the error shows nothing of it.
     """
 
     url: str = field(repr=False)
     timeout: float = 10.0
+
+    def __post_init__(self) -> None:
+        check_seconds("timeout", self.timeout)
+        if not _is_address(self.url):
+            raise InvalidArgumentError(
+                argument="url", value="...", expected="an address that begins with redis://, rediss:// or unix://"
+            )
 
     def find(self, account: str, exchange: str) -> Credential | None:
         """Return the credential of an account at an exchange, or None when it is not here. Blocks.
@@ -49,6 +61,15 @@ class RedisCredentials:
         if text is None:
             return None
         return make_credential(_table(text, where), ("ACCESS_KEY",), ("SECRET_KEY",), where=where)
+
+
+def _is_address(url: object) -> bool:
+    if not isinstance(url, str) or not url.startswith(("redis://", "rediss://", "unix://")):
+        return False
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:  # the port is no number, or none that there is
+        return False
 
 
 def _table(text: str, where: str) -> dict[str, Any]:  # Any: as above

@@ -1,5 +1,7 @@
 """expand_braces: alternatives, ranges, what stays as it is, and the limit."""
 
+from typing import Any  # Any: what may be no argument
+
 import pytest
 
 from mainspring.errors import InvalidArgumentError
@@ -35,10 +37,25 @@ def test_ranges_are_of_whole_numbers(text: str) -> None:
         expand_braces(text)
 
 
-@pytest.mark.parametrize("text", ["{1..999999999999}", "{1..100}{1..100}{1..100}", "{1..6,7..12}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{1..999999999999}",
+        "{-9..99999999999999999999}",
+        "{99999999999999999999999..1}",
+        "{1..100}{1..100}{1..100}",
+        "{1..6,7..12}",
+    ],
+)
 def test_what_would_be_too_many_is_refused_before_it_is_made(text: str) -> None:
     with pytest.raises(InvalidArgumentError, match="at most 10 texts"):
         expand_braces(text, limit=10)
+
+
+@pytest.mark.parametrize(("text", "limit"), [(5, 10), (None, 10), ("{a,b}", "x"), ("a", -1)])
+def test_other_arguments_are_refused(text: Any, limit: Any) -> None:
+    with pytest.raises(InvalidArgumentError):
+        expand_braces(text, limit=limit)
 
 
 def test_the_limit_itself_is_allowed() -> None:

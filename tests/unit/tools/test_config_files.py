@@ -72,6 +72,11 @@ def test_the_line_of_a_key_holds_the_key(pairs: list[tuple[str, str]]) -> None:
         assert rows[key_lines(text)[f"{key}{number}",] - 1].startswith(f"{key}{number} =")
 
 
+def test_other_characters_end_no_line() -> None:
+    text = 'a = "\u2028x\x85" # \u2029\nb = 1\n'
+    assert {("a",): 1, ("b",): 2} == key_lines(text)
+
+
 def test_a_missing_file_is_an_empty_layer(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert {} == read_layer(tmp_path / "none.toml")

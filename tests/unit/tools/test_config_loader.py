@@ -142,14 +142,20 @@ def test_reprs_show_no_value(place: Place) -> None:
     assert "<ConfigLoader .p/config.toml>" == repr(ConfigLoader(".p", "config.toml"))
 
 
-@pytest.mark.parametrize("arguments", [(".p", ""), (".p", "config.toml", "")])
-def test_empty_names_are_refused(arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("arguments", [(".p", ""), (".p", "config.toml", ""), (".p", 5), (".p", "c", 5)])
+def test_empty_names_are_refused(arguments: tuple[Any, ...]) -> None:
     with pytest.raises(InvalidArgumentError):
         ConfigLoader(*arguments)
 
 
-@pytest.mark.parametrize("interval", [0, -1.0, float("nan")])
-async def test_an_interval_must_be_positive(interval: float) -> None:
+@pytest.mark.parametrize("config", [5, "abc", [("a", 1)], 0, ""])
+def test_settings_are_a_mapping(config: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="config="):
+        ConfigLoader(".p", "config.toml").load_config(config)
+
+
+@pytest.mark.parametrize("interval", [0, -1.0, float("nan"), float("inf"), "1", None])
+async def test_an_interval_must_be_positive(interval: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="interval"):
         await anext(ConfigLoader(".p", "config.toml").watch(interval=interval))
 

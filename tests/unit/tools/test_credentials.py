@@ -62,7 +62,18 @@ def test_toml_files_are_read(home: Path, text: str, expected: tuple[str, ...]) -
     assert expected == (access_key, secret_key, passphrase, uid)
 
 
-@pytest.mark.parametrize("text", ['api_key = "hunter2"\n', 'api_secret = "hunter2"\n', 'api_key = "hunter2'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        'api_key = "hunter2"\n',
+        'api_secret = "hunter2"\n',
+        'api_key = "hunter2',
+        'api_key = ""\napi_secret = "hunter2"',
+        'api_key = ["hunter2"]\napi_secret = "b"',
+        'api_key = "hunter2"\napi_secret = true',
+        'api_key = "hunter2"\napi_secret = "hunter2"\npassphrase = {hunter2 = 1}',
+    ],
+)
 def test_a_file_without_keys_is_an_error_that_shows_none(home: Path, text: str) -> None:
     (home / "me.toml").write_text(text)
     with pytest.raises(CredentialFormatError) as caught:
@@ -110,6 +121,24 @@ def test_what_nobody_knows_is_not_found(home: Path) -> None:
 def test_an_account_is_no_path(home: Path, account: str) -> None:
     with pytest.raises(InvalidArgumentError, match="account="):
         AccountCredentialManager(stores=[TomlCredentials(home)]).get_credential(account, "x", "spot")
+
+
+@pytest.mark.parametrize("asked", [(5, "x", "y"), ("a", None, "y"), ("a", "x", None), ("a", "x", "y", 5)])
+def test_names_are_texts(home: Path, asked: Any) -> None:
+    with pytest.raises(InvalidArgumentError):
+        AccountCredentialManager(stores=[TomlCredentials(home)]).get_credential(*asked)
+
+
+@pytest.mark.parametrize("url", ["hunter2", "http://hunter2", "redis://u:hunter2@h:99999/0", "redis://h:hunter2/0", 5])
+def test_an_address_that_is_none_is_refused_at_once_and_not_shown(url: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="url=") as caught:
+        AccountCredentialManager(url)
+    assert "hunter2" not in f"{caught.value}{caught.value.__cause__}"
+
+
+def test_what_finds_nothing_is_no_store() -> None:
+    with pytest.raises(InvalidArgumentError, match="stores="):
+        AccountCredentialManager(stores=[5])  # type: ignore[list-item]  # that is the point
 
 
 def test_an_address_or_stores_must_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +209,7 @@ class TestRedis:
         assert expected == await manager.get_credential_async("me", "binance", "swap", "unified")
 
     def test_defaults_and_mixed_quotes(self, client: Any, valkey_server: ValkeyServer) -> None:
-        client.hset("account", "okex_me", "{'ACCESS_KEY': 'a', 'SECRET_KEY': 's', 'OTHER': null}")
+        client.hset("account", "okex_me", "{'ACCESS_KEY': 'a', 'SECRET_KEY': 's', 'PASSPHRASE': null, 'UID': null}")
         found = AccountCredentialManager(valkey_server.url).get_credential("me", "okx", "spot")
         assert ("a", "s", "", "0") == found
 

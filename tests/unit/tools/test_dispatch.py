@@ -122,6 +122,13 @@ async def test_the_only_command_is_not_run_by_an_empty_line() -> None:
     assert DispatchStatus.UNKNOWN is (await Dispatch({"drop": Fail}).run_line("")).status
 
 
+@pytest.mark.parametrize("operation", [5, "echo", int, Echo()])
+def test_what_is_named_is_an_operation(operation: Any) -> None:
+    for opcodes in ({"a": operation}, {"group": {"a": operation}}):
+        with pytest.raises(InvalidArgumentError, match="opcodes"):
+            Dispatch(opcodes)
+
+
 @pytest.mark.parametrize("name", ["", "two words", "what?", "echo"])
 def test_a_name_is_one_word_and_given_once(commands: Dispatch, name: str) -> None:
     with pytest.raises(InvalidArgumentError, match="name="):

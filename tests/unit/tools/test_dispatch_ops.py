@@ -132,6 +132,24 @@ def test_the_docstring_is_the_help() -> None:
     assert "buy" == op.__name__
 
 
+async def test_parameters_without_names_of_their_own_are_filled_too() -> None:
+    def swap(first: int, second: str = "x", /, third: int = 0) -> object:
+        return second, first, third
+
+    assert ("x", 1, 0) == await call(swap, "1")
+    assert ("y", 1, 2) == await call(swap, "1 y 2")
+
+
+def test_types_that_no_word_becomes_are_refused_when_they_are_registered() -> None:
+    for hint in (list[int], dict, tuple[int, int], set[str], list[int] | None, DArg):
+
+        def function(value: Any) -> None: ...
+
+        function.__annotations__["value"] = hint
+        with pytest.raises(InvalidArgumentError, match="function="):
+            function_op(function)
+
+
 def test_what_words_cannot_fill_is_refused() -> None:
     def keyword(*, only: int) -> None: ...
 

@@ -204,7 +204,61 @@ def test_settings_name_channels_too() -> None:
             Notifier.from_settings(bad)
 
 
-@pytest.mark.parametrize("change", [{"url": "x"}, {"user_id": ""}, {"timeout": 0}, {"per_minute": 0}])
+@pytest.mark.parametrize("options", [{"at": "user1"}, {"at": 5}, {"at": [5]}, {"timeout": 0}, {"timeout": "x"}])
+async def test_bad_options_of_a_message_are_refused(options: dict[str, Any]) -> None:
+    """A text for `at` named each of its letters, and 0 seconds were no limit at all."""
+    for notifier in (Notifier(url="http://x", user_id="me"), Notifier.direct({"a": SlackBot("http://x")})):
+        with pytest.raises(InvalidArgumentError, match=f"^{next(iter(options))}="):
+            await notifier.notify("a", "up", **options)
+
+
+async def test_a_channel_is_a_name() -> None:
+    for notifier in (Notifier(url="http://x", user_id="me"), Notifier.direct()):
+        name: Any
+        for name in ("", None, 5):
+            for call in (
+                notifier.notify(name, "up"),
+                notifier.get_channel(name),
+                notifier.del_channel(name),
+                notifier.add_channel(name, "slack", "http://x"),
+            ):
+                with pytest.raises(InvalidArgumentError, match="channel="):
+                    await call
+
+
+@pytest.mark.parametrize("bots", ["http://h", 5, None, [], [5], ["http://h"], [SlackBot("http://h"), None]])
+def test_channels_have_bots(bots: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="channels="):
+        Notifier.direct({"a": bots})
+    channels: Any = [("a", bots)]
+    with pytest.raises(InvalidArgumentError, match="channels="):
+        Notifier.direct(channels)
+
+
+async def test_a_bot_that_fails_keeps_no_other_from_its_message() -> None:
+    async with served({"status": 400}, OK) as (url, bodies):
+        notifier = Notifier.direct({"ops": (SlackBot(url), SlackBot(url))}, backoff=QUICK)
+        with pytest.raises(NotifyError) as caught:
+            await notifier.notify("ops", "up")
+        assert (400, ["up", "up"]) == (caught.value.status, [body["text"] for body in bodies])
+
+
+async def test_an_address_may_end_with_a_slash() -> None:
+    async with NotifyGateway() as gateway:
+        await Notifier(url=f"{gateway.url}/", user_id="me").add_channel("a", "slack", "https://hook/x")
+        assert {("me", "a")} == set(gateway.channels)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"url": url} for url in ("x", "http://", "http://h\n", "http://[h", 5)),
+        *({"user_id": name} for name in ("", 5)),
+        *({"timeout": seconds} for seconds in (0, float("inf"), "3")),
+        *({"per_minute": count} for count in (0, "x")),
+        *({name: bad} for name in ("max_wait", "repeat_after") for bad in (-1, float("nan"), "x")),
+    ],
+)
 def test_bad_arguments_are_refused(change: dict[str, Any]) -> None:
     arguments: dict[str, Any] = {"url": "https://x", "user_id": "me", **change}
     with pytest.raises(InvalidArgumentError):

@@ -175,10 +175,18 @@ def test_places_of_a_price() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("price", "decimals"), [("x", 4), (None, 4), (1, -1), (1, 1.0), (Decimal("1E+5000"), 4)])
+@pytest.mark.parametrize(
+    ("price", "decimals"), [("x", 4), (None, 4), (1, -1), (1, 1.0), (1, "2"), (1, None), (Decimal("1E+5000"), 4)]
+)
 def test_what_is_no_price_is_refused(price: Any, decimals: Any) -> None:
     with pytest.raises(InvalidArgumentError):
         format_price(price, decimals)
+
+
+@pytest.mark.parametrize("padding", ["10", 1.5, None])
+def test_a_column_has_a_whole_number_of_places(padding: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="padding"):
+        format_price_padded(1.5, padding)
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,18 @@ def test_the_day_of_a_key_ends_with_the_day() -> None:
     assert re.findall(r"\d{8}/", first + second) == ["20240101/", "20240102/"]
 
 
+@pytest.mark.parametrize("uri", ["file", "https://host/file", "file?a=b"])
+def test_a_path_begins_with_a_slash(uri: str) -> None:
+    """Others were signed as they are, and the server refused the signature."""
+    signer = SignatureV4("k", "s", HOSTS[0])
+    for sign in (signer.get_headers, signer.presign):
+        with pytest.raises(InvalidArgumentError, match="uri="):
+            sign("GET", uri)
+        for query in ("a=b", 5):
+            with pytest.raises(InvalidArgumentError, match="query="):
+                sign("GET", "/", query=query)  # type: ignore[arg-type]  # that is the point
+
+
 @pytest.mark.parametrize("expires", [0, 604801, 1.5])
 def test_a_link_holds_for_a_week_at_most(expires: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="expires"):
