@@ -13,7 +13,7 @@ from mainspring.transport._files import receive_file, send_file
 from mainspring.transport._link import Link
 from mainspring.transport._outbox import HIGH_WATER
 from mainspring.transport._prepared import Prepared
-from mainspring.transport._records import Bytes, Item, RecordStart
+from mainspring.transport._records import PIECE_BYTES, Bytes, Item, RecordStart
 from mainspring.transport._stats import TransportStats
 
 T = TypeVar("T")
@@ -27,8 +27,9 @@ class Connection:
     """One end of a link that carries records: JSON, MessagePack, bytes or files. Made by `serve` and `connect`.
 
     Any number of tasks may write, records never mix; one reads. Writing waits while 256 KiB are unsent,
-    receiving stops while 1 MiB is unread. A cancelled read loses no record; a cancelled write has sent its
-    record whole or not at all, except for `send_file`, which has to close the connection. Not thread-safe.
+    receiving stops while 1 MiB is unread. A cancelled read loses no record, unless it gives it away in parts, as a
+    stream or to a file; a cancelled write has sent its record whole or not at all, except for `send_file`, which
+    has to close the connection. Not thread-safe.
 
     Attributes:
         peer: the other end, as an address, for messages.
@@ -42,6 +43,7 @@ class Connection:
         self._small_count = len(link.small_headers)
         self._header_bytes = len(link.small_headers[0]) if link.small_headers else 0
         self._left = 0  # bytes of the announced record that nobody has read
+        self._whole: memoryview | None = None  # the announced record, as far as a read that was cancelled has got it
         self._writing: asyncio.Future[None] | None = None  # a record that is written in pieces
         self._received_count = 0
         self._received_bytes = 0
@@ -76,6 +78,8 @@ class Connection:
             ClosedError: this end was closed.
             MisuseError: another task is reading.
         """
+        if self._whole is not None:
+            return await self._collect(self._whole)
         # `_next_record`, without a second coroutine in the usual case.
         record = await self._next_record() if self._left else self._noted(await self.link.inbox.get())
         if not isinstance(record, RecordStart):
@@ -84,12 +88,8 @@ class Connection:
             return record
         if record.total > self.max_bytes:
             raise self._refused(record.total)
-        whole = memoryview(bytearray(record.total))
-        while self._left:
-            piece = await self._next_piece()
-            start = record.total - self._left - len(piece)
-            whole[start : start + len(piece)] = piece
-        return whole
+        self._whole = memoryview(bytearray(record.total))
+        return await self._collect(self._whole)
 
     @overload
     async def read_json(self, type: type[T]) -> T: ...
@@ -121,6 +121,11 @@ class Connection:
         Raises:
             ConnectionClosedError: the other end is gone.
         """
+        if self._whole is not None:
+            whole = await self._collect(self._whole)
+            for start in range(0, len(whole), PIECE_BYTES):
+                yield len(whole), whole[start : start + PIECE_BYTES]
+            return
         record = await self._next_record()
         if not isinstance(record, RecordStart):
             yield len(record), record
@@ -338,6 +343,15 @@ class Connection:
         while self._left:
             await self._next_piece()
         return self._noted(await self.link.inbox.get())
+
+    async def _collect(self, whole: memoryview) -> memoryview:
+        """Return the announced record when it is complete; who is cancelled leaves it to the next read."""
+        while self._left:
+            piece = await self._next_piece()
+            start = len(whole) - self._left - len(piece)
+            whole[start : start + len(piece)] = piece
+        self._whole = None
+        return whole
 
     def _noted(self, record: Item) -> Item:
         self._received_count += 1

@@ -190,6 +190,32 @@ async def test_wrong_records_are_named_and_the_connection_goes_on(link: MakeLink
         assert [1] == await server.read_json(list[int])
 
 
+@pytest.mark.parametrize("form", ["whole", "stream"])
+async def test_a_read_that_is_cancelled_inside_of_a_long_record_leaves_it_to_the_next(
+    link: MakeLink, form: str
+) -> None:
+    record = bytes(range(256)) * (3 << 12)  # three pieces
+    async with link() as (client, server):
+        for _ in range(5):
+            sending = asyncio.create_task(client.write_bytes(record))
+            reading = asyncio.create_task(server.read_bytes())
+            while not (reading.done() or server._left):  # noqa: ASYNC110  # the very moment
+                await asyncio.sleep(0)  # until it has begun; a message of a WebSocket comes whole
+            reading.cancel()
+            await asyncio.wait({reading})
+            if not reading.cancelled():
+                assert record == reading.result()
+            elif form == "whole":
+                assert record == await server.read_bytes()
+            else:
+                chunks = [(total, bytes(chunk)) async for total, chunk in server.read_bytes_streaming()]
+                assert [(len(record), 1 << 20)] * 3 == [(total, len(chunk)) for total, chunk in chunks]
+                assert record == b"".join(chunk for _, chunk in chunks)
+            await sending
+        await client.write_bytes(b"a")
+        assert b"a" == await server.read_bytes()
+
+
 async def test_a_cancelled_read_loses_nothing_and_one_task_reads(link: MakeLink) -> None:
     async with link() as (client, server):
         reader = asyncio.create_task(server.read_bytes())
