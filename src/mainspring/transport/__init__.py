@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from mainspring.transport._prepared import Prepared as Prepared
     from mainspring.transport._prepared import prepare as prepare
     from mainspring.transport._proxy import ProxyStats as ProxyStats
-    from mainspring.transport._proxy import RouterKeys as RouterKeys
     from mainspring.transport._proxy import UpdateSubscribe as UpdateSubscribe
     from mainspring.transport._proxy import WebSocketProxy as WebSocketProxy
-    from mainspring.transport._proxy import row_keys as row_keys
     from mainspring.transport._reconnect import ReconnectingConnection as ReconnectingConnection
     from mainspring.transport._records import TextPayload as TextPayload
+    from mainspring.transport._router_keys import RouterKeys as RouterKeys
+    from mainspring.transport._router_keys import row_keys as row_keys
     from mainspring.transport._serve import Handler as Handler
     from mainspring.transport._serve import Server as Server
     from mainspring.transport._serve import ServerStatistic as ServerStatistic
@@ -46,9 +46,10 @@ else:
             "_connection": ("Connection",),
             "_pipe": ("AsyncPipe", "make_pipe"),
             "_prepared": ("Prepared", "prepare"),
-            "_proxy": ("ProxyStats", "RouterKeys", "UpdateSubscribe", "WebSocketProxy", "row_keys"),
+            "_proxy": ("ProxyStats", "UpdateSubscribe", "WebSocketProxy"),
             "_records": ("TextPayload",),
             "_reconnect": ("ReconnectingConnection",),
+            "_router_keys": ("RouterKeys", "row_keys"),
             "_serve": ("Handler", "Server", "ServerStatistic", "serve"),
             "_stats": ("TransportStats",),
         },

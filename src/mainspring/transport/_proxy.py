@@ -9,7 +9,7 @@ import asyncio
 import hmac
 import logging
 import ssl as ssl_module
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Final, Self, TypeAlias  # Any: what upstreams and clients send
@@ -32,13 +32,11 @@ from mainspring.transport._connection import Connection
 from mainspring.transport._prepared import Prepared, prepare
 from mainspring.transport._reconnect import ReconnectingConnection
 from mainspring.transport._records import TextPayload
+from mainspring.transport._router_keys import RouterKeys, in_order
 from mainspring.transport._serve import Server, serve
 from mainspring.transport._subscriptions import Changes, Key, Subscriptions
 
 log = logging.getLogger(__name__)
-
-RouterKeys: TypeAlias = Callable[[Any], Mapping[Key, int]]
-"""From a decoded message, a list, to the index of each key's element in it."""
 
 UpdateSubscribe: TypeAlias = Callable[[Connection, frozenset[Key], frozenset[Key], frozenset[Key]], Awaitable[object]]
 """Tells the upstream what is wanted: its connection, all keys, those that came, those that went."""
@@ -79,8 +77,8 @@ class WebSocketProxy:
         listen: `ws://host:port` or `wss://...`, where clients connect.
         upstream: `ws://...` or `wss://...`, the feed.
         on_connect: called with each new connection to the upstream, before it is told the keys.
-        router_keys: from a decoded message to the index of each key's element; None: only "subscribe:all"
-            brings anything.
+        router_keys: from a decoded message to the index of each key's element, or the indexes if there are
+            several; None: only "subscribe:all" brings anything.
         update_subscribe: tells the upstream which keys are wanted; None: it sends everything anyway.
         auth_key: the key for the handshake of `serve`, which plain WebSocket clients do not know.
         upstream_auth_key: likewise for the upstream.
@@ -260,11 +258,12 @@ class WebSocketProxy:
             self._route(message, self._router_keys)
         except Exception:  # supervisor: a message that cannot be routed is one message
             self._unroutable_count += 1
-            log.exception("a message of the upstream cannot be routed")
+            level = logging.ERROR if self._unroutable_count == 1 else logging.DEBUG  # a feed may have many
+            log.log(level, "a message of the upstream cannot be routed; the next ones are counted", exc_info=True)
 
     def _route(self, message: bytes, router_keys: RouterKeys) -> None:
         decoded = decode_json(message)
-        for key, index in router_keys(decoded).items():
+        for index, key in in_order(router_keys(decoded)):
             wants_everything = self._subscriptions.wants_everything
             clients = [one for one in self._subscriptions.clients_of(key) if not wants_everything(one)]
             if clients:
@@ -325,16 +324,6 @@ class WebSocketProxy:
             raise
         except Exception:  # supervisor: what the user's function raises must not end the feed
             log.exception("update_subscribe failed")
-
-
-def row_keys(field: str) -> RouterKeys:
-    """Return a `router_keys` for messages that are lists of objects: the key is what `field` holds.
-
-    Example:
-        >>> row_keys("sym")([{"sym": "A"}, {"sym": "B"}])
-        {'A': 0, 'B': 1}
-    """
-    return lambda rows: {row[field]: index for index, row in enumerate(rows)}
 
 
 def _check_tokens(tokens: Collection[str]) -> tuple[bytes, ...]:

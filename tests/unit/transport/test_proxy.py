@@ -46,21 +46,16 @@ async def test_each_client_gets_what_it_wants() -> None:
         assert '{"subscribe": ["A", "B"]}' == await one.say({"subscribe": ["A", "B"]})
         await two.say({"subscribe": ["B"]})
         await everything.say({"subscribe:all": True, "subscribe": ["A"]})
-        rows = [{"sym": "A", "p": 1}, {"sym": "B", "p": 2}, {"sym": "C", "p": 3}]
+        rows: list[Any] = [{"sym": "A", "p": 1}, {"sym": "B", "p": 2}, {"no": "key"}, {"sym": "A", "p": 3}]
+    async with Feed() as feed, _proxied(feed) as proxy:
+        one, two = [await Client.dial(proxy.address) for _ in range(2)]
+        await one.say({"subscribe": ["A", "B"]})
+        await two.say({"subscribe": ["A"]})
         await feed.send(rows)
-        await feed.send([])
-        await feed.send([rows[1]])
-        assert rows[:2] == sorted([await one.read(), await one.read()], key=json.dumps)
-        assert rows[1] == await one.read()
-        assert [rows[1]] * 2 == [await two.read(), await two.read()]
-        assert [rows, [], [rows[1]]] == [await everything.read() for _ in range(3)]
-        stats = proxy.stats()
-        assert (1, 3, 0, 2, 3) == (
-            stats.upstream_count, stats.received_count, stats.unroutable_count, stats.key_count,
-            stats.clients.subscriber_count,
-        )  # fmt: skip
-        assert "clients=3" in repr(proxy)
-        for client in (one, two, everything):
+        assert [rows[0], rows[1], rows[3]] == [await one.read() for _ in range(3)]
+        assert [rows[0], rows[3]] == [await two.read() for _ in range(2)]
+        assert 0 == proxy.stats().unroutable_count
+        for client in (one, two):
             await client.close()
 
 
@@ -145,7 +140,7 @@ async def test_what_cannot_be_routed_goes_to_those_who_want_everything(caplog: p
         assert [{"no": "rows"}, [{"sym": "A"}]] == [await everything.read(), await everything.read()]
         assert {"sym": "A"} == await client.read()
         assert 2 == proxy.stats().unroutable_count
-        assert "cannot be routed" in caplog.text
+        assert ["ERROR"] == [one.levelname for one in caplog.records if "cannot be routed" in one.message]
         await client.close()
         await everything.close()
 
