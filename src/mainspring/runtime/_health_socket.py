@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from contextlib import suppress
 from typing import Final
 
 from mainspring.base import decode_json, encode_json
@@ -12,6 +11,7 @@ from mainspring.runtime._entrypoint import Entrypoint
 from mainspring.runtime._health import HealthReport
 from mainspring.runtime._service import Service
 from mainspring.runtime._socket_file import bind_socket_file
+from mainspring.transport import OwnSocketFile
 
 _MAX_BYTES: Final = 1 << 24
 
@@ -34,6 +34,7 @@ class HealthSocket(Service):
     path: str | os.PathLike[str]
 
     _server: asyncio.Server | None = None
+    _file: OwnSocketFile | None = None
 
     async def start(self) -> None:
         """Listen."""
@@ -43,14 +44,16 @@ class HealthSocket(Service):
             writer.write(encode_json(program.health()))
             writer.close()
 
-        self._server = await asyncio.start_unix_server(answer, sock=bind_socket_file(self.path))
+        sock = bind_socket_file(self.path)
+        self._file = OwnSocketFile(self.path)
+        self._server = await asyncio.start_unix_server(answer, sock=sock)
 
     async def stop(self, exception: BaseException | None = None) -> None:
         """Remove the socket."""
+        if self._file is not None:
+            self._file.remove()
         if self._server is not None:
             self._server.close()
-            with suppress(FileNotFoundError):
-                os.unlink(self.path)
 
 
 async def read_health(path: str | os.PathLike[str], *, timeout: float = 5.0) -> HealthReport:

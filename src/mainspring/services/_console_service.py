@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any  # Any: the state is the user's
 
@@ -23,6 +22,7 @@ from mainspring.services._console_protocol import (
 )
 from mainspring.services._tcp_server import TCPServer
 from mainspring.tools import Dispatch, documentation
+from mainspring.transport import OwnSocketFile
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class ConsoleService(TCPServer):
     limit: int = MAX_LINE
 
     _dispatch: Dispatch
+    _file: OwnSocketFile | None = None
 
     def __init__(self, path: str | os.PathLike[str], **kwargs: Any) -> None:
         super().__init__(os.fspath(path), 0, **kwargs)
@@ -93,6 +94,7 @@ class ConsoleService(TCPServer):
         except OSError as error:
             raise BindError(where=f"unix://{self.path}", reason=error.strerror or str(error)) from error
         self.sock = bind_socket_file(self.path)
+        self._file = OwnSocketFile(self.path)
 
     async def start(self) -> None:
         """Listen, and return."""
@@ -100,15 +102,15 @@ class ConsoleService(TCPServer):
         add_program_commands(self._dispatch)
         if self.sock is None:
             self.bind()
+        self._file = self._file or OwnSocketFile(self.path)
         await super().start()
 
     async def stop(self, exception: Any = None) -> None:
         """End all consoles and remove the socket."""
-        sock, self.sock = self.sock, None
+        self.sock, file, self._file = None, self._file, None
+        if file is not None:
+            file.remove()
         await super().stop(exception)
-        if sock is not None:
-            with suppress(FileNotFoundError):
-                os.unlink(self.path)
 
     async def handle_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one console until it leaves."""

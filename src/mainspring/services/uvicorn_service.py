@@ -16,7 +16,7 @@ from mainspring.errors import ApplicationFailedError, MisuseError
 from mainspring.runtime import Service
 from mainspring.services._lifespan import Lifespan, LifespanMode
 from mainspring.services._listening import open_socket, take_name
-from mainspring.transport import SocketOption
+from mainspring.transport import OwnSocketFile, SocketOption
 
 if TYPE_CHECKING:
     from uvicorn import Config, Server
@@ -105,7 +105,7 @@ class UvicornService(Service):
                 await lived.stop(timeout=self.timeout_graceful_shutdown)
             raise
         ticking = asyncio.create_task(_tick(server), name=f"seconds of {type(self).__qualname__}")
-        self._running = _Running(server, lived, sockets, ticking)
+        self._running = _Running(server, lived, sockets, ticking, None if self.uds is None else OwnSocketFile(self.uds))
         if sockets is not None:
             take_name(place, sockets[0])
             self.port = place.port or 0
@@ -116,14 +116,13 @@ class UvicornService(Service):
         if running is None:
             return
         running.ticking.cancel()
+        if running.file is not None:
+            running.file.remove()
         try:
             await running.server.shutdown(sockets=running.sockets)
             await _end_rest(running.server)
         finally:
             await running.lived.stop(timeout=self.timeout_graceful_shutdown)
-            if self.uds is not None:
-                with suppress(FileNotFoundError):
-                    os.unlink(self.uds)
 
     def healthy(self) -> bool:
         """Whether the server listens."""
@@ -160,6 +159,7 @@ class _Running:
     lived: Lifespan
     sockets: list[socket] | None
     ticking: "asyncio.Task[None]"
+    file: OwnSocketFile | None
 
 
 def _without_access_log(protocol: type[asyncio.Protocol]) -> type[asyncio.Protocol]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mainspring.transport._connect import connect as connect
     from mainspring.transport._connection import Connection as Connection
     from mainspring.transport._files import receive_file as receive_file
+    from mainspring.transport._own_socket_file import OwnSocketFile as OwnSocketFile
     from mainspring.transport._pipe import AsyncPipe as AsyncPipe
     from mainspring.transport._pipe import make_pipe as make_pipe
     from mainspring.transport._prepared import Prepared as Prepared
@@ -53,5 +54,5 @@ else:
             "_serve": ("Handler", "Server", "ServerStatistic", "serve"),
             "_stats": ("TransportStats",),
         },
-        house={"_adopt": ("adopt_streams",), "_files": ("receive_file",)},
+        house={"_adopt": ("adopt_streams",), "_files": ("receive_file",), "_own_socket_file": ("OwnSocketFile",)},
     )

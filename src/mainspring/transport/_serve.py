@@ -27,6 +27,7 @@ from mainspring.transport._bind_socket import bind_socket
 from mainspring.transport._connection import DEFAULT_MAX_BYTES, Connection
 from mainspring.transport._link import Link
 from mainspring.transport._options import LinkOptions
+from mainspring.transport._own_socket_file import OwnSocketFile
 
 log = logging.getLogger(__name__)
 
@@ -138,6 +139,7 @@ class Server:
         self._max_connections = max_connections
         self._origins = frozenset(origins)
         self._server: asyncio.Server | None = None
+        self._file: OwnSocketFile | None = None
         self._is_closing = False
         self._serving: dict[asyncio.Task[None], Link] = {}
         self._statistic = ServerStatistic(str(address))
@@ -191,6 +193,8 @@ class Server:
         self._is_closing = True
         if self._server is None:
             return
+        if self._file is not None:
+            self._file.remove()
         self._server.close()
         for link in self._serving.values():
             is_callback = link.deliver != link.inbox.put_many
@@ -201,7 +205,7 @@ class Server:
             await self._until_served(grace)
         finally:
             await self._end_handlers()
-            await self._forget_address(self._server)
+            await _until_closed(self._server)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -214,14 +218,6 @@ class Server:
         for task in list(self._serving):
             task.cancel()
         await self._until_served(_WAIT_SECONDS)
-
-    async def _forget_address(self, server: asyncio.Server) -> None:
-        with contextlib.suppress(TimeoutError):  # before 3.12.1 it may wait for what is gone
-            async with timeout(_WAIT_SECONDS):
-                await server.wait_closed()
-        if self._address.scheme == "unix":
-            with contextlib.suppress(FileNotFoundError):  # newer loops remove it themselves
-                os.unlink(self._address.path)
 
     async def _until_served(self, seconds: float) -> None:
         if self._serving:
@@ -236,6 +232,7 @@ class Server:
         timeout = options.handshake_timeout if options.ssl is not None else None
         if address.scheme == "unix":
             sock = _bind_unix(address.path)
+            self._file = OwnSocketFile(address.path)
             return await loop.create_unix_server(self._new_link, sock=sock, backlog=_BACKLOG)
         return await loop.create_server(
             self._new_link,
@@ -284,6 +281,12 @@ class Server:
             log.exception("the handler of %s failed", link.peer)
         finally:
             await connection.close()
+
+
+async def _until_closed(server: asyncio.Server) -> None:
+    with contextlib.suppress(TimeoutError):  # before 3.12.1 it may wait for what is gone
+        async with timeout(_WAIT_SECONDS):
+            await server.wait_closed()
 
 
 def _bind_unix(path: str) -> socket.socket:

@@ -32,6 +32,14 @@ async def test_the_report_is_that_of_the_program(tmp_path: Path) -> None:
         await read_health(path)
 
 
+async def test_a_socket_that_a_successor_has_made_stays(tmp_path: Path) -> None:
+    path = tmp_path / "health"
+    async with entrypoint(HealthSocket(path=path), log_config=False, catch_signals=()):
+        path.unlink()
+        path.touch()
+    assert path.exists()
+
+
 async def test_a_socket_that_a_dead_program_left_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "health"
     with socket.socket(socket.AF_UNIX) as dead:

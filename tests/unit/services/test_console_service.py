@@ -231,6 +231,14 @@ async def test_a_file_that_was_removed_meanwhile_is_not_missed(tmp_path: Path) -
         sock.connect(str(path))
 
 
+async def test_a_socket_that_a_successor_has_made_stays(tmp_path: Path) -> None:
+    path = tmp_path / "console.sock"
+    async with program(ConsoleService(path)):
+        path.unlink()
+        path.touch()
+    assert path.exists()
+
+
 def test_limits_are_checked_at_once() -> None:
     with pytest.raises(InvalidArgumentError, match="command_timeout"):
         ConsoleService("s", command_timeout=0)

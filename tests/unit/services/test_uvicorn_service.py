@@ -161,6 +161,14 @@ async def test_a_unix_socket_is_served_and_removed(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+async def test_a_socket_that_a_successor_has_made_stays(tmp_path: Path) -> None:
+    path = tmp_path / "web.sock"
+    async with program(Web(app=without_lifespan(), uds=str(path))):
+        path.unlink()
+        path.touch()
+    assert path.exists()
+
+
 async def test_options_of_uvicorn_are_attributes() -> None:
     from aiohttp import ClientSession
 

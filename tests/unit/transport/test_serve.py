@@ -271,6 +271,29 @@ async def test_a_socket_of_a_dead_server_is_replaced_and_of_a_living_one_not(tmp
     assert [] == os.listdir(tmp_path)
 
 
+async def test_a_successor_takes_the_place_of_a_server_that_drains(tmp_path: Path) -> None:
+    """As a program does that is deployed anew: the old one must not remove the socket of the new one."""
+    address, may_end = f"unix://{tmp_path}/socket", asyncio.Event()
+
+    async def finish(connection: Connection) -> None:
+        await connection.read_bytes()
+        await may_end.wait()
+
+    old = serve(address, finish, auth_key=KEY)
+    await old.start()
+    async with connect(address, auth_key=KEY) as connection:
+        await connection.write_bytes(b"a")
+        closing = asyncio.create_task(old.close(grace=60))
+        await asyncio.sleep(0)
+        async with serve(address, echo, auth_key=KEY) as new:
+            may_end.set()
+            await closing
+            async with connect(new.address, auth_key=KEY) as newcomer:
+                await newcomer.write_bytes(b"b")
+                assert b"b" == await newcomer.read_bytes()
+    assert [] == os.listdir(tmp_path)
+
+
 async def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
     path = f"{tmp_path}/file"
     os.close(os.open(path, os.O_CREAT))
