@@ -37,7 +37,7 @@ SUPERVISORS = {
     "mainspring.runtime._health": 1,
     "mainspring.runtime._hosted": 2,
     "mainspring.runtime._log_buffer": 4,
-    "mainspring.runtime._log_child": 2,
+    "mainspring.runtime._log_child": 3,
     "mainspring.runtime._services": 1,
     "mainspring.runtime._use": 4,
     "mainspring.services._console_service": 1,

@@ -3,7 +3,7 @@
 import logging
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final  # Any: attributes of records
 
@@ -14,7 +14,12 @@ _FLUSH_SECONDS: Final = 0.05
 _FLUSH_TIMEOUT: Final = 5.0
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 _NOT_SENT: Final = frozenset({"args", "exc_info", "exc_text", "getMessage", "msg", "stack_info", "asctime", "message"})
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({})))
 _TRACES: Final = logging.Formatter()
+# Far below the longest frame that parents take: after a longer one they would hear no more of the child.
+_MAX_PAYLOAD: Final = 1 << 20
+_MAX_RECORD: Final = 1 << 22
+_CUT_TO: Final = 1 << 14  # characters
 
 
 def hear_children() -> None:
@@ -59,9 +64,45 @@ class _Sender(logging.Handler):
         self._send = send
 
     def write_batch(self, batch: Sequence[Entry]) -> None:
+        """Send the records, in several payloads if they are long."""
         import json  # most children say nothing
 
-        self._send(json.dumps([_fields_of(record) for record, _ in batch]).encode())
+        for payload in _payloads([_encoded(record, json.dumps) for record, _ in batch]):
+            self._send(payload)
+
+
+def _payloads(records: Sequence[str]) -> Iterator[bytes]:
+    """Join records to lists of at most `_MAX_PAYLOAD` bytes, or of a single record."""
+    first, size = 0, 0
+    for place, record in enumerate(records):
+        if size and size + len(record) > _MAX_PAYLOAD:
+            yield f"[{','.join(records[first:place])}]".encode()
+            first, size = place, 0
+        size += len(record) + 1
+    yield f"[{','.join(records[first:])}]".encode()
+
+
+def _encoded(record: logging.LogRecord, encode: Callable[[object], str]) -> str:
+    """Return a record as JSON, in ASCII; one that is too long is cut, one that cannot be encoded says so."""
+    try:
+        text = encode(_fields_of(record))
+        return text if len(text) <= _MAX_RECORD else encode(_cut(record))
+    except Exception as error:  # noqa: BLE001  # supervisor: one record's fault is not the others'
+        told = {name: value for name, value in vars(record).items() if name in _STANDARD and type(value) in _PLAIN}
+        return encode({**told, "msg": f"a log record could not travel: {type(error).__name__}", "args": ()})
+
+
+def _cut(record: logging.LogRecord) -> dict[str, Any]:
+    """Return the fields without those that the caller added, and with short texts."""
+    fields = {name: _shortened(value) for name, value in _fields_of(record).items() if name in _STANDARD}
+    message, arguments = _message_of(record)
+    return {**fields, "msg": _shortened(message % arguments if arguments else message), "args": ()}
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > _CUT_TO:
+        return f"{value[:_CUT_TO]}... ({len(value)} characters)"
+    return value
 
 
 def _fields_of(record: logging.LogRecord) -> dict[str, Any]:

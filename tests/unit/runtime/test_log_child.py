@@ -4,8 +4,9 @@ import asyncio
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from io import StringIO
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests.unit.runtime import support_chatty
 from mainspring.base import child_talk
 from mainspring.concurrency import WorkerPool
 from mainspring.runtime import entrypoint
-from mainspring.runtime._log_child import ChildLogs, handle_records, hear_children
+from mainspring.runtime._log_child import ChildLogs, _Sender, handle_records, hear_children
 from mainspring.runtime._log_format import LineFormatter
 from mainspring.runtime._log_json import JsonFormatter
 
@@ -146,3 +147,66 @@ def test_a_child_sends_batches_and_flushes_only_what_is_new() -> None:
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
+
+
+def sent_by(*records: logging.LogRecord) -> list[bytes]:
+    """Return what a child sends of one batch."""
+    payloads: list[bytes] = []
+    _Sender(payloads.append).write_batch([(record, copy_context()) for record in records])
+    return payloads
+
+
+def test_a_long_batch_travels_in_parts_and_in_order(kept: Kept) -> None:
+    def record(number: int) -> logging.LogRecord:
+        return logging.makeLogRecord({"name": "long", "levelno": 30, "msg": "%d %s", "args": (number, "ä" * 50_000)})
+
+    payloads = sent_by(*map(record, range(5)))
+    assert 1 < len(payloads) < 5
+    assert all(len(payload) < 1 << 21 for payload in payloads)
+    for payload in payloads:
+        handle_records(payload)
+    assert [f"{number} {'ä' * 50_000}" for number in range(5)] == [one.getMessage() for one in kept.records]
+
+
+def test_a_record_that_is_too_long_for_a_frame_is_cut(kept: Kept) -> None:
+    """The parent takes no longer frame, and would hear the child no more."""
+    fields: dict[str, object] = {
+        "name": "long",
+        "levelno": 30,
+        "msg": "%s and %d",
+        "args": ("x" * (20 << 20), 7),
+        "added": "y" * 100,
+    }
+    try:
+        raise ValueError("z" * (20 << 20))
+    except ValueError:
+        fields["exc_info"] = sys.exc_info()
+    (payload,) = sent_by(logging.makeLogRecord(fields))
+    assert len(payload) < 1 << 20
+    handle_records(payload)
+    (record,) = kept.records
+    assert record.getMessage().startswith("xxx")
+    assert record.getMessage().endswith(f"... ({(20 << 20) + 6} characters)")
+    assert "ValueError: zzz" in str(record.exc_text)
+    assert not hasattr(record, "added")
+
+
+def test_a_record_that_cannot_travel_says_so_and_costs_no_other(kept: Kept) -> None:
+    class Rude:
+        def __repr__(self) -> str:
+            raise KeyError("no")
+
+    plain = {"name": "rude", "levelno": 30, "levelname": "WARNING"}
+    payloads = sent_by(
+        logging.makeLogRecord({**plain, "msg": "before"}),
+        logging.makeLogRecord({**plain, "msg": "rude", "thing": Rude()}),
+        logging.makeLogRecord({**plain, "msg": "after"}),
+    )
+    for payload in payloads:
+        handle_records(payload)
+    said = [(one.name, one.levelno, one.getMessage()) for one in kept.records]
+    assert [
+        ("rude", 30, "before"),
+        ("rude", 30, "a log record could not travel: KeyError"),
+        ("rude", 30, "after"),
+    ] == said

@@ -52,6 +52,16 @@ class Talking(ProcessService):
         log.warning(text)
 
 
+class Verbose(ProcessService):
+    """Logs more at once than fits in a frame, and goes on."""
+
+    def in_process(self) -> None:
+        for number in range(3):
+            log.warning("much %d %s", number, "x" * (8 << 20))
+        log.warning("%s", "y" * (20 << 20))
+        log.warning("still heard")
+
+
 class Parent(ProcessService):
     """Leaves a process behind that holds all its descriptors."""
 

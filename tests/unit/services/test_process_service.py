@@ -86,6 +86,22 @@ async def test_its_log_records_come_to_the_program(caplog: pytest.LogCaptureFixt
     assert os.getpid() != record.process
 
 
+async def test_it_is_heard_whatever_it_says_at_once() -> None:
+    hear_children()
+    said: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage()[:11])  # type: ignore[method-assign]
+    made.log.addHandler(handler)
+    made.log.propagate = False
+    try:
+        async with program(made.Verbose()):
+            await soon(lambda: "still heard" in said)
+    finally:
+        made.log.removeHandler(handler)
+        made.log.propagate = True
+    assert ["much 0 xxxx", "much 1 xxxx", "much 2 xxxx", "y" * 11, "still heard"] == said
+
+
 @pytest.mark.allow_leaks("children", reason="what a service's process leaves behind is its own")
 async def test_a_grandchild_that_stays_delays_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mainspring.services._process_service._LAST_WORDS_SECONDS", 0.05)
