@@ -44,8 +44,11 @@ class LogFormat(IntEnum):
 
     @classmethod
     def default(cls) -> str:
-        """Return what fits where stderr goes: journald under systemd, plain for files, rich or color for people."""
-        if _stderr_is_the_journal():
+        """Return what fits where stderr goes: journald under systemd, plain for files, rich or color for people.
+
+        What needs a library (journald, rich) only where that is installed.
+        """
+        if _stderr_is_the_journal() and find_spec("logging_journald"):
             return cls.journald.name
         if sys.stderr is None or not sys.stderr.isatty():
             return cls.plain.name

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from math import isfinite
 from typing import Any, Final
 
 from mainspring.runtime._log_format import DateFormat
@@ -17,6 +18,7 @@ _LEVELS: Final = {
     logging.CRITICAL: "critical",
 }
 _ERRNO_OF_FAILURE: Final = 255
+_SIMPLE: Final = frozenset({str, int, bool, type(None)})
 # Below a blank JSON escapes by itself; these would still move a cursor, or end a line for some viewers.
 _ESCAPES: Final = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
 
@@ -26,7 +28,7 @@ class JsonFormatter(logging.Formatter):
 
     def __init__(self, date_format: str | None = DateFormat.json) -> None:
         super().__init__(datefmt=date_format)
-        self._encode = json.JSONEncoder(ensure_ascii=False, default=repr, skipkeys=True).encode
+        self._encode = json.JSONEncoder(ensure_ascii=False, default=repr, skipkeys=True, allow_nan=False).encode
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line of JSON."""
@@ -43,7 +45,12 @@ class JsonFormatter(logging.Formatter):
             payload["stackTrace"] = self.formatException(record.exc_info)
         elif record.exc_text:  # of a child process
             payload["stackTrace"] = record.exc_text
-        text = self._encode(payload)
+        try:
+            text = self._encode(payload)
+        except (ValueError, RecursionError):  # JSON has no NaN and no infinity, and no values inside of themselves
+            fields = payload["@fields"].items()
+            payload["@fields"] = {name: value if _is_simple(value) else repr(value) for name, value in fields}
+            text = self._encode(payload)
         return text if text.isprintable() else text.translate(_ESCAPES)
 
     def _fields(self, record: logging.LogRecord) -> dict[str, Any]:
@@ -66,3 +73,7 @@ class JsonFormatter(logging.Formatter):
         else:
             fields.update((f"argument_{name}", value) for name, value in arguments.items())
         return fields
+
+
+def _is_simple(value: object) -> bool:
+    return type(value) in _SIMPLE or (isinstance(value, float) and isfinite(value))

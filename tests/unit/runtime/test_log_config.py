@@ -88,6 +88,28 @@ def test_json_has_fields_arguments_level_and_stack() -> None:
     assert "KeyError" in third["stackTrace"]
 
 
+def test_json_has_none_of_what_strict_readers_refuse() -> None:
+    stream = StringIO()
+    basic_config(log_format="json", stream=stream, buffered=False)
+    circle: list[object] = []
+    circle.append(circle)
+    logging.warning(
+        "%f of %d at %.1f", float("nan"), 3, 0.5, extra={"share": float("inf"), "parts": circle, "run_id": "r1"}
+    )
+    basic_config(log_format="disabled", buffered=False)
+    line = json.loads(stream.getvalue(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert "nan of 3 at 0.5" == line["msg"]
+    wanted = {
+        "argument_0": "nan",
+        "argument_1": 3,
+        "argument_2": 0.5,
+        "share": "inf",
+        "parts": "[[...]]",
+        "run_id": "r1",
+    }
+    assert wanted == {name: line["@fields"][name] for name in wanted}
+
+
 def test_json_with_a_date_format() -> None:
     assert "DATE" == json.loads(written("json", date_format="DATE"))["@timestamp"]
     assert "@timestamp" not in json.loads(written("json", date_format=""))
@@ -179,6 +201,20 @@ def test_the_default_format_follows_where_stderr_goes(monkeypatch: pytest.Monkey
     monkeypatch.setattr(sys, "stderr", None)
     assert "plain" == LogFormat.default()
     assert "rich_tb" in LogFormat.choices()
+
+
+def test_the_journal_is_the_default_under_systemd_where_its_library_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    """A program without that extra starts, too: what it writes to stderr comes to the journal all the same."""
+    with (tmp_path / "journal").open("w") as file:
+        status = os.fstat(file.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        monkeypatch.setattr(sys, "stderr", file)
+        monkeypatch.setattr("mainspring.runtime._log_format.find_spec", {"logging_journald": object()}.get)
+        assert "journald" == LogFormat.default()
+        monkeypatch.setattr("mainspring.runtime._log_format.find_spec", dict[str, object]().get)
+        assert "plain" == LogFormat.default()
 
 
 class _Terminal(StringIO):
