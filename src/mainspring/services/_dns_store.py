@@ -185,7 +185,9 @@ def resolve(store: DNSStore, name: str, type: int | None) -> Answer:
     Source: RFC 1034, section 4.3.2; RFC 2308 for what there is not; wildcards are not known.
     """
     found: list[DNSRecord] = []
-    for _ in range(_LONGEST_CHAIN):
+    asked: set[str] = set()
+    while name not in asked and len(asked) < _LONGEST_CHAIN:
+        asked.add(name)
         zone = store.find_zone(name)
         if zone is None:
             return Answer("found" if found else "not mine", tuple(found))

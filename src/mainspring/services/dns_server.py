@@ -16,18 +16,27 @@ log = logging.getLogger(__name__)
 _HEADER_BYTES: Final = 12
 _PLAIN_UDP_BYTES: Final = 512
 _OUR_UDP_BYTES: Final = 1232  # fits each path's packets
+_LONGEST_UDP: Final = 65_507
+_LONGEST_TCP: Final = 65_535
 _ANY: Final = 255
+_CLASSES: Final = (1, _ANY)  # of the Internet; records of others are none of ours
+_TRANSFERS: Final = (251, 252)
 _OPT: Final = 41
 _FORMAT_ERROR: Final = 1
 _SERVER_FAILURE: Final = 2
 _NOT_IMPLEMENTED: Final = 4
+_REFUSED: Final = 5
+_BAD_VERSION_HIGH: Final = 1  # the upper bits of 16, which travel in the options
 _RCODES: Final = {"found": 0, "no data": 0, "no such name": 3, "not mine": 5}
 
 
 def answer_query(store: DNSStore, query: bytes, *, over_udp: bool) -> bytes | None:
     """Return the answer to a question as it came; None for what deserves none. Never raises.
 
-    Over UDP an answer that is longer than the client takes comes empty, with the bit that says so.
+    An answer that is longer than the client takes over UDP, or than fits over TCP, comes empty, with the bit that
+    says so.
+
+    Source: RFC 6891 for the options of clients, RFC 5936 for the refusal of transfers.
     """
     dnslib = _library()
     if len(query) < _HEADER_BYTES or query[2] & 0x80:  # no question: answers to answers would go on for ever
@@ -39,10 +48,13 @@ def answer_query(store: DNSStore, query: bytes, *, over_udp: bool) -> bytes | No
         return _refusal(query, _FORMAT_ERROR)
     if asked.header.opcode != 0:
         return _refusal(query, _NOT_IMPLEMENTED)
-    if len(asked.questions) != 1:
+    options = [one for one in asked.ar if one.rtype == _OPT]
+    if len(asked.questions) != 1 or len(options) > 1:
         return _refusal(query, _FORMAT_ERROR)
+    if asked.q.qclass not in _CLASSES or asked.q.qtype in _TRANSFERS:
+        return _refusal(query, _REFUSED)
     try:
-        return _pack(asked, store, over_udp)
+        return _pack(asked, options[0] if options else None, store, over_udp)
     except Exception as error:  # supervisor: one bad record is not the others'
         log.error("the question for %s was not answered", asked.q.qname, exc_info=error)
         return _refusal(query, _SERVER_FAILURE)
@@ -57,14 +69,18 @@ def _refusal(query: bytes, code: int) -> bytes:
     return query[:2] + bytes((0x80 | query[2] & 0x79, code)) + bytes(8)
 
 
-def _pack(asked: Any, store: DNSStore, over_udp: bool) -> bytes:
+def _pack(asked: Any, options: Any, store: DNSStore, over_udp: bool) -> bytes:
+    if options is not None and options.edns_ver > 0:
+        refusal = asked.reply(ra=0, aa=0)
+        refusal.add_ar(_library().EDNS0(udp_len=_OUR_UDP_BYTES, ext_rcode=_BAD_VERSION_HIGH))
+        return bytes(refusal.pack())
     name, type = str(asked.q.qname), asked.q.qtype
     answer = resolve(store, name.lower(), None if type == _ANY else type)
-    client = [one for one in asked.ar if one.rtype == _OPT]
-    packed = _reply(asked, answer, with_options=bool(client)).pack()
-    limit = max(_PLAIN_UDP_BYTES, client[0].edns_len if client else 0)
-    if over_udp and len(packed) > limit:
-        short = _reply(asked, Answer(answer.outcome), with_options=bool(client))
+    with_options = options is not None
+    packed = _reply(asked, answer, with_options=with_options).pack()
+    taken = max(_PLAIN_UDP_BYTES, options.edns_len if with_options else 0)
+    if len(packed) > (min(taken, _LONGEST_UDP) if over_udp else _LONGEST_TCP):
+        short = _reply(asked, Answer(answer.outcome), with_options=with_options)
         short.header.set_tc(1)
         packed = short.pack()
     return bytes(packed)

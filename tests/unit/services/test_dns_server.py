@@ -149,6 +149,19 @@ async def test_answers_are_cut_at_the_size_of_the_client_and_over_udp_only(serve
     assert (0, 40) == (answer.header.tc, len(answer.rr))
 
 
+async def test_an_answer_that_does_not_fit_is_empty_over_tcp_too(servers: Servers, store: DNSStore) -> None:
+    zone = store.get_zone("test")
+    assert zone is not None
+    for number in range(300):
+        zone.add_record(DNSRecords.TXT.create("huge.test", f"{number:0250}"))
+    for packet in (
+        await over_udp(servers[0], question("huge.test", type="TXT", edns=65_535).pack()),
+        (await over_tcp(servers[1], question("huge.test", type="TXT").pack()))[0],
+    ):
+        answer = read(packet)
+        assert (0, 1, []) == (answer.header.rcode, answer.header.tc, answer.rr)
+
+
 async def test_questions_share_a_connection(servers: Servers) -> None:
     packets = [question(name).pack() for name in ("all.test", "gone.test", "many.test")]
     assert [0, 3, 0] == [read(packet).header.rcode for packet in await over_tcp(servers[1], *packets)]
@@ -181,6 +194,32 @@ async def test_what_is_no_single_question_is_refused(servers: Servers, caplog: p
         codes = [(await over_udp(servers[0], packet))[3] & 15 for packet in (two.pack(), status.pack(), broken)]
     assert [1, 4, 1] == codes
     assert "a question that cannot be read" in caplog.text
+
+
+def test_what_is_not_of_the_internet_and_whole_zones_are_refused(store: DNSStore) -> None:
+    chaos, transfer = question("all.test"), question("test", type="AXFR")
+    chaos.q.qclass = 3
+    for asked in (chaos, transfer):
+        assert (5, 0) == _code_and_count(answer_query(store, asked.pack(), over_udp=False))
+    chaos.q.qclass = 255
+    assert (0, 1) == _code_and_count(answer_query(store, chaos.pack(), over_udp=False))
+
+
+def test_options_of_a_later_version_and_two_of_them_are_refused(store: DNSStore) -> None:
+    import dnslib
+
+    later = question("all.test")
+    later.add_ar(dnslib.EDNS0(version=1))
+    answer = read(answer_query(store, later.pack(), over_udp=True) or b"")
+    assert (0, [], [1]) == (answer.header.rcode, answer.rr, [one.edns_rcode for one in answer.ar])
+    twice = question("all.test", edns=1232)
+    twice.add_ar(dnslib.EDNS0())
+    assert (1, 0) == _code_and_count(answer_query(store, twice.pack(), over_udp=True))
+
+
+def _code_and_count(packet: bytes | None) -> tuple[int, int]:
+    answer = read(packet or b"")
+    return answer.header.rcode, len(answer.rr)
 
 
 def test_answers_are_not_answered(store: DNSStore) -> None:

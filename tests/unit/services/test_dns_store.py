@@ -111,7 +111,7 @@ def test_zones_have_names_of_their_own(store: DNSStore) -> None:
         ("alias.test.", RecordType.CNAME, "found", 1),
         ("alias.test.", RecordType.TXT, "no data", 1),
         ("away.test.", RecordType.A, "found", 1),
-        ("round.test.", RecordType.A, "found", 8),
+        ("round.test.", RecordType.A, "found", 1),
     ],
 )
 def test_a_question_has_one_outcome(store: DNSStore, name: str, type: int | None, outcome: str, count: int) -> None:
