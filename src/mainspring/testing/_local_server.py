@@ -1,19 +1,20 @@
 """A server program of one's own on 127.0.0.1: on a free port, killed, paused, started again on the same port."""
 
 import os
-import selectors
 import signal
 import socket
 import subprocess
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, Self
 
-from mainspring.base import current_clock
 from mainspring.concurrency import open_program
 from mainspring.errors import ChildStartError
 
 _START_SECONDS: Final = 30.0
+_LOOK_SECONDS: Final = 0.01
 _STOP_SECONDS: Final = 10.0
 _PORTS_TRIED: Final = 5
 
@@ -66,8 +67,6 @@ class LocalServer(ABC):
         self._send(signal.SIGKILL)
         if self._process is not None:
             self._process.wait(_STOP_SECONDS)
-            if self._process.stdout is not None:
-                self._process.stdout.close()
             self._process = None
 
     def pause(self) -> None:
@@ -91,34 +90,28 @@ class LocalServer(ABC):
             self._process.send_signal(number)
 
     def _starts(self, program: str) -> bool:
-        self._process = open_program(
-            [program, *self._arguments(), *self._options],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd="/",
-            start_new_session=True,
-        )
-        if self._is_ready():
-            return True
+        with tempfile.TemporaryFile() as said:  # and no pipe: one that nobody reads is full some day, and blocks it
+            self._process = process = open_program(
+                [program, *self._arguments(), *self._options],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                start_new_session=True,
+            )
+            if self._is_ready(process, said.fileno()):
+                return True
         self.kill()
         return False
 
-    def _is_ready(self) -> bool:
-        """Read its log until it says so; False when it ends or takes too long."""
-        if self._process is None or self._process.stdout is None:
-            return False
-        clock, said = current_clock(), b""
-        end = clock.monotonic() + _START_SECONDS
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            while selector.select(max(0.0, end - clock.monotonic())):
-                part = os.read(self._process.stdout.fileno(), 65536)
-                said += part
-                if self._says_when_ready in said:
-                    return True
-                if not part:
-                    return False
+    def _is_ready(self, process: "subprocess.Popen[bytes]", said: int) -> bool:
+        """Look into what it says until it is ready; False when it ends or takes too long."""
+        for _ in range(round(_START_SECONDS / _LOOK_SECONDS)):
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_LOOK_SECONDS)
+                return False
+            if self._says_when_ready in os.pread(said, os.fstat(said).st_size, 0):
+                return True
         return False
 
 

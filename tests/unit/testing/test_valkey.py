@@ -47,6 +47,15 @@ def test_paused_server_answers_later() -> None:
             assert b"+PONG\r\n" == connection.recv(100)
 
 
+def test_a_server_that_says_much_goes_on() -> None:
+    """What nobody reads must not fill up and block it."""
+    with ValkeyServer("--loglevel", "debug") as server:
+        for _ in range(700):  # it says some 100 bytes of each; a pipe holds 64 KiB
+            with socket.create_connection(("127.0.0.1", server.port), timeout=30.0):
+                pass
+        assert b"+PONG\r\n" == ask(server, "PING")
+
+
 def test_options_that_the_server_refuses_are_an_error() -> None:
     with pytest.raises(ChildStartError, match="accepted no connections"):
         ValkeyServer("--no-such-option", "1").start()
