@@ -96,7 +96,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
     return (yield)
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, trylast=True)  # after others, who may take fixtures that no mark shows to be theirs
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Generator[None, Any, Any]:
@@ -222,9 +222,15 @@ def _set_up(
     function: Any, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest, /, *args: Any, **kwargs: Any
 ) -> Any:
     """Make an async fixture's value on the loop where it lives."""
+    item = request._pyfuncitem
+    if inspect.iscoroutinefunction(item.obj) and not _is_ours(item):
+        raise pytest.UsageError(
+            f"{item.name} is another plugin's test by its mark, and would not run on the loop of the async fixture "
+            f"{fixturedef.argname}, which is mainspring's: remove the mark, or make the fixture one of that plugin"
+        )
     if request.instance is not None and inspect.ismethod(function):
         function = function.__func__.__get__(request.instance)
-    loop = loop_of(request._pyfuncitem) if fixturedef.scope == "function" else _shared_loop(request.config)
+    loop = loop_of(item) if fixturedef.scope == "function" else _shared_loop(request.config)
     if inspect.iscoroutinefunction(function):
         return loop.run(function(*args, **kwargs))
     fixture = loop.start(function(*args, **kwargs))

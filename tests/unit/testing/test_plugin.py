@@ -471,6 +471,55 @@ def test_the_real_other_plugins_run_what_is_theirs(
     result.assert_outcomes(passed=5 if mode == "strict" else 3)
 
 
+_ACROSS = """
+import asyncio, pytest
+
+@pytest.mark.asyncio
+async def test_with_a_program(entrypoint):
+    assert entrypoint.loop is asyncio.get_running_loop()
+
+@pytest.fixture
+async def own():
+    yield asyncio.get_running_loop()
+
+@pytest.mark.asyncio
+async def test_with_a_fixture(own):
+    assert own is asyncio.get_running_loop()
+
+@pytest.mark.anyio
+async def test_of_anyio(own, entrypoint):
+    assert own is entrypoint.loop is asyncio.get_running_loop()
+
+@pytest.fixture
+def anyio_backend(): return "asyncio"
+
+@pytest.mark.asyncio
+async def test_without(localhost, unused_port): pass
+"""
+
+
+@pytest.mark.parametrize(("mode", "loaded"), [("strict", "first"), ("auto", "last")])
+def test_a_test_never_runs_beside_the_loop_of_its_async_fixtures(
+    mode: str, loaded: str, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the loop of pytest-asyncio or anyio where these take the fixtures; else it is refused, and says why."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    options = ["-p", "no:randomly", "-p", "no:cacheprovider", "-o", f"asyncio_mode={mode}"]
+    if loaded == "first":
+        options += ["-p", "mainspring.testing.plugin"]
+    else:
+        pytester.makeconftest('pytest_plugins = ("mainspring.testing.plugin",)')
+    across = _ACROSS if mode == "strict" else _ACROSS.replace("async def test_of_anyio", "async def of_anyio")
+    pytester.makepyfile(across)
+    result = pytester.runpytest_subprocess(*options)
+    if mode == "auto":
+        result.assert_outcomes(passed=3)
+        return
+    result.assert_outcomes(passed=2, errors=2)
+    for name in ("entrypoint", "own"):
+        result.stdout.fnmatch_lines([f"*another plugin's test*async fixture {name}, which is mainspring's*"])
+
+
 def test_a_program_is_started_for_those_who_ask(house: pytest.Pytester) -> None:
     house.makepyfile(
         """
