@@ -40,6 +40,7 @@ class Context:
         self._waiting: dict[Hashable, set[asyncio.Future[Any]]] = {}
         self._closed = False
         self._statistic = ContextStatistic()
+        self._outer = _contexts.get(self._loop)
         _contexts[self._loop] = self
 
     def __getitem__(self, key: Hashable) -> "asyncio.Future[Any]":  # Any: whatever was set
@@ -88,7 +89,13 @@ class Context:
         self._waiting.clear()
         self._values.clear()
         if _contexts.get(self._loop) is self:
-            del _contexts[self._loop]
+            outer = self._outer
+            while outer is not None and outer._closed:
+                outer = outer._outer
+            if outer is None:
+                del _contexts[self._loop]
+            else:
+                _contexts[self._loop] = outer
 
     def __enter__(self) -> "Context":
         return self

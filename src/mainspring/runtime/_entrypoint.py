@@ -26,6 +26,7 @@ from mainspring.runtime._signal import Signal
 
 log: Final = logging.getLogger(__name__)
 
+_CATCHABLE: Final = frozenset(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
 _NO_RESOURCES: Final[Mapping[str, Provider]] = MappingProxyType({})
 _current: ContextVar["Entrypoint | None"] = ContextVar("mainspring_entrypoint", default=None)
 
@@ -107,7 +108,7 @@ class Entrypoint:
         settings = Settings.from_environment(names=self._variables)
         self._initial = _each_once(services)
         timeout = settings.shutdown_timeout if shutdown_timeout is None else shutdown_timeout
-        if timeout <= 0:
+        if not timeout > 0:
             expected = "more than 0 seconds"
             raise InvalidArgumentError(argument="shutdown_timeout", value=timeout, expected=expected)
         own = None if loop else OwnLoop(loop_factory, policy, pool_size, debug, settings, max_queue=self._pool_queue)
@@ -195,20 +196,23 @@ class Entrypoint:
         """Start more services; return when all are ready. When one fails, these are stopped again.
 
         Raises:
-            MisuseError: the program has not started.
+            MisuseError: the program has not started, or a service runs already.
+            InvalidArgumentError: something else than a service is given.
             ClosedError: the program is stopping, or these services were stopped before they had started.
             Exception: what a `start()` raised; an ExceptionGroup when several failed.
         """
         if self.exit.closing.is_set():
             raise ClosedError(what="this program")
         _ = self.ctx
+        services = _each_once(services)
         await self.pre_start.call(entrypoint=self, services=services)
+        running = {id(one) for one in self.services}
         try:
             for one in await self.group.start(services):
                 if one.started.cancelled():
                     raise ClosedError(what=f"the service {one.name}")
         except BaseException as error:
-            await self.group.stop(services, error)
+            await self.group.stop([one for one in services if id(one) not in running], error)
             raise
         finally:
             await self.post_start.call(entrypoint=self, services=services)
@@ -358,6 +362,10 @@ def _each_once(services: Sequence[Service]) -> tuple[Service, ...]:
 
 def _signals(wanted: Sequence[int] | None) -> Sequence[int]:
     if wanted is not None:
+        for number in wanted:
+            if number not in _CATCHABLE:
+                expected = "signals that can be caught"
+                raise InvalidArgumentError(argument="catch_signals", value=number, expected=expected)
         return wanted
     in_main = threading.current_thread() is threading.main_thread()
     return (signal.SIGINT, signal.SIGTERM) if in_main else ()

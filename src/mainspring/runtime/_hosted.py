@@ -99,7 +99,7 @@ class Hosted:
         except Exception as error:  # noqa: BLE001  # supervisor: kept, and told to those who wait
             self._fail(error)
         except asyncio.CancelledError:
-            if not self.stopping and not self.started.cancelled():
+            if not self.stopping and not self.started.cancelled() and not self.failed:
                 hint = "start() awaited something that was cancelled, or its task was cancelled from outside"
                 self._fail(MisuseError(what=f"the service {self.name}", problem="ended by a cancellation", hint=hint))
             raise

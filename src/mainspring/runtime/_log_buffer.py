@@ -75,7 +75,7 @@ class BufferedHandler(logging.Handler):
     ) -> None:
         if buffer_size < 1:
             raise InvalidArgumentError(argument="buffer_size", value=buffer_size, expected="at least 1")
-        if flush_interval < 0:
+        if not flush_interval >= 0:
             raise InvalidArgumentError(argument="flush_interval", value=flush_interval, expected="0 s or more")
         if policy not in get_args(DropPolicy):
             raise InvalidArgumentError(argument="policy", value=policy, expected=f"one of {get_args(DropPolicy)}")

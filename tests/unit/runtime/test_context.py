@@ -52,6 +52,18 @@ async def test_the_context_of_a_loop_is_found_until_it_is_closed() -> None:
     context.close()
 
 
+async def test_the_context_of_the_program_around_comes_back() -> None:
+    outer, middle, inner = Context(), Context(), Context()
+    assert inner is get_context()
+    middle.close()
+    assert inner is get_context()
+    inner.close()
+    assert outer is get_context()
+    outer.close()
+    with pytest.raises(KeyError):
+        get_context()
+
+
 def test_a_closed_loop_has_no_context() -> None:
     loop = asyncio.new_event_loop()
     loop.close()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import math
 import os
 import signal
 import sys
@@ -260,8 +261,12 @@ def test_nested_entrypoints_are_current_in_turn() -> None:
 def test_arguments_are_checked_at_once() -> None:
     with pytest.raises(InvalidArgumentError, match="instances of Service"):
         entrypoint(Noted)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    with pytest.raises(InvalidArgumentError, match="shutdown_timeout=0"):
-        entrypoint(shutdown_timeout=0)
+    for timeout in (0, math.nan):
+        with pytest.raises(InvalidArgumentError, match="shutdown_timeout="):
+            entrypoint(shutdown_timeout=timeout)
+    for number in (0, 999, signal.SIGKILL):
+        with pytest.raises(InvalidArgumentError, match="signals that can be caught"):
+            entrypoint(catch_signals=(signal.SIGTERM, number))
     program = quiet()
     for name in ("loop", "ctx"):
         with pytest.raises(MisuseError, match="before it is entered"):

@@ -167,7 +167,7 @@ async def test_a_start_that_fails_while_it_is_cancelled_is_reported() -> None:
             pass
 
 
-async def test_a_service_may_bound_its_own_stop_and_start() -> None:
+async def test_a_service_may_bound_its_own_stop_and_start(caplog: pytest.LogCaptureFixture) -> None:
     class SlowStop(Noted):
         stop_timeout = 0.01
 
@@ -186,6 +186,7 @@ async def test_a_service_may_bound_its_own_stop_and_start() -> None:
     with pytest.raises(ServiceTimeoutError, match="did not start within"):
         async with quiet(SlowStart(log=[])):
             raise NotImplementedError
+    assert [] == [one.getMessage() for one in caplog.records if "SlowStart" in one.getMessage()]
 
 
 async def test_a_stop_that_awaits_its_cancelled_task_is_no_failure() -> None:

@@ -1,6 +1,7 @@
 """Logging never waits for its sink and never raises; what is lost is counted."""
 
 import logging
+import math
 import os
 import sys
 import threading
@@ -289,7 +290,9 @@ def test_block_gives_up_on_a_sink_that_hangs(sink: Sink, monkeypatch: pytest.Mon
     handler.close()
 
 
-@pytest.mark.parametrize("argument", [{"buffer_size": 0}, {"flush_interval": -1.0}, {"policy": "panic"}])
+@pytest.mark.parametrize(
+    "argument", [{"buffer_size": 0}, {"flush_interval": -1.0}, {"flush_interval": math.nan}, {"policy": "panic"}]
+)
 def test_arguments_are_checked(argument: dict[str, object]) -> None:
     with pytest.raises(InvalidArgumentError, match=next(iter(argument))):
         BufferedHandler(logging.NullHandler(), **argument)  # type: ignore[arg-type]  # pyright: ignore

@@ -5,10 +5,7 @@ import asyncio
 import pytest
 from tests.unit.runtime.support_services import Failing, Noted, Working, quiet
 
-from mainspring.errors import (
-    ClosedError,
-    MisuseError,
-)
+from mainspring.errors import ClosedError, InvalidArgumentError, MisuseError
 from mainspring.runtime import Service
 from mainspring.testing import eventually
 
@@ -103,6 +100,19 @@ async def test_no_service_is_started_in_a_program_that_stops() -> None:
     with pytest.raises(ClosedError, match="this program is closed"):
         await program.start_services(Noted(log=log))
     assert [] == log
+
+
+async def test_a_service_that_runs_is_not_started_again_and_goes_on() -> None:
+    log: list[str] = []
+    old, new = Noted(log=log), Noted(log=log)
+    async with quiet(old) as program:
+        for services in ((old,), (old, new)):
+            with pytest.raises(MisuseError, match="is started already"):
+                await program.start_services(*services)
+        with pytest.raises(InvalidArgumentError, match="instances of Service"):
+            await program.start_services(Noted)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        assert (old,) == program.services
+        assert ["service starts"] == log
 
 
 async def test_who_is_stopped_before_it_has_started_did_not_start() -> None:
