@@ -6,7 +6,6 @@ that many use, nobody without it can keep them out.
 """
 
 import math
-from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,8 +16,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mainspring.base import current_clock
 from mainspring.errors import InvalidArgumentError
+from mainspring.resilience import RateLimit
 from mainspring.web._bounded_body import BoundedBody, too_large
 from mainspring.web._paces import Paces
 from mainspring.web._problems import problem
@@ -62,7 +61,7 @@ class Access:
     max_body: int = 1 << 20
     rate: float = 20.0
     burst: int = 200
-    wrong: deque[float] = field(default_factory=deque[float])
+    wrong: RateLimit = field(default_factory=lambda: RateLimit(_WRONG_LIMIT, 60.0))
 
     def __post_init__(self) -> None:
         if not self.hosts:
@@ -151,13 +150,7 @@ class Guard:
 
     def _wrong_once_more(self) -> float:
         """Note a wrong token; return the seconds until one more would be answered as such, 0 for now."""
-        wrong, now = self._access.wrong, current_clock().monotonic()
-        while wrong and wrong[0] <= now - 60.0:
-            wrong.popleft()
-        if len(wrong) >= _WRONG_LIMIT:
-            return wrong[0] + 60.0 - now
-        wrong.append(now)
-        return 0.0
+        return self._access.wrong.try_acquire() or 0.0
 
     def _login(self, request: Request) -> Response:
         """Exchange the token of the printed link for a cookie, and leave the address that shows it."""
