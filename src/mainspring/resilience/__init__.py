@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mainspring.resilience._ratelimit import RateLimit as RateLimit
     from mainspring.resilience._retry import RetryAttempt as RetryAttempt
     from mainspring.resilience._retry import retry as retry
+    from mainspring.resilience._retry import retry_after as retry_after
     from mainspring.resilience._seed_backoff import BackoffRules as BackoffRules
     from mainspring.resilience._seed_backoff import BackoffStatistic as BackoffStatistic
     from mainspring.resilience._seed_backoff import RetryStatistic as RetryStatistic
@@ -62,5 +63,9 @@ else:
             "_seed_backoff": ("BackoffStatistic", "RetryStatistic", "asyncbackoff", "asyncretry"),
             "_timeout": ("Timeout", "deadline", "timeout"),
         },
-        house={"_checks": ("check_count", "check_seconds"), "_seed_backoff": ("BackoffRules",)},
+        house={
+            "_checks": ("check_count", "check_seconds"),
+            "_retry": ("retry_after",),
+            "_seed_backoff": ("BackoffRules",),
+        },
     )

@@ -145,7 +145,7 @@ async def _again(
     for number, delay in enumerate(policy.backoff.delays(), start=1):
         if error is not None and policy.accepts is not None and not policy.accepts(error):
             break
-        attempt = RetryAttempt(number, max(delay, _retry_after(error)), error, result)
+        attempt = RetryAttempt(number, max(delay, retry_after(error)), error, result)
         if not await policy.pause(attempt):
             break
         result, error = None, None
@@ -164,7 +164,7 @@ async def _again(
         del error, call  # no cycle of exception, traceback and frame
 
 
-def _retry_after(error: BaseException | None) -> float:
+def retry_after(error: BaseException | None) -> float:
     """Return the seconds for which the failed side asked; 0 when it did not, or not in finite seconds."""
     asked = getattr(error, "retry_after", None)
     if isinstance(asked, int | float) and math.isfinite(asked):

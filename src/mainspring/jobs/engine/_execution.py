@@ -23,10 +23,11 @@ from mainspring.jobs.engine._configs import JobConfigs, RunConfig
 from mainspring.jobs.engine._context import JobContext
 from mainspring.jobs.engine._definition import HandlerForm, JobDefinition
 from mainspring.jobs.engine._handler import THREAD_LEFT
-from mainspring.jobs.engine._outcome import describe_error, encode_value, retry_after, sink_failures
+from mainspring.jobs.engine._outcome import describe_error, encode_value, sink_failures
 from mainspring.jobs.engine._places import Places
 from mainspring.jobs.model import DataInterval, RunState
 from mainspring.jobs.stores import EventKind, Finish, JobStore, Progress, RunKind, RunRecord, happened
+from mainspring.resilience import retry_after
 from mainspring.resilience import timeout as time_limit
 from mainspring.runtime import ResourceBinding
 from mainspring.sinks import SinkRun, SinkSession, SinkSet, TransactionalWrite
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-
+_LONGEST_RETRY_AFTER: Final = 86_400.0  # seconds that the other side can put a retry off
 Said = tuple[int, Progress | None]
 
 
@@ -339,7 +340,7 @@ class Execution:
         )
         if retry is None or self.record.attempt >= (retry.max_tries or 1):
             return finish
-        pause = max(retry.delay(self.record.attempt), retry_after(error))
+        pause = max(retry.delay(self.record.attempt), min(retry_after(error), _LONGEST_RETRY_AFTER))
         return replace(finish, state=RunState.RETRYING, available_at=finish.finished_at + int(pause * 1e6))
 
     def _stopped(self, error: BaseException | None = None) -> Finish | None:

@@ -14,13 +14,6 @@ log = logging.getLogger(__name__)
 MESSAGE_LIMIT: Final = 4_096  # characters of an error's message that the record keeps
 DETAIL_LIMIT: Final = 16_384  # characters of a traceback that the record keeps, its end
 VALUE_LIMIT: Final = 65_536  # bytes of a handler's value as JSON that the record keeps
-RETRY_AFTER_LIMIT: Final = 86_400.0  # seconds that the other side can put a retry off, at most
-
-
-def retry_after(error: BaseException) -> float:
-    """Return the seconds that the other side asked for, 0 when it did not."""
-    asked = getattr(error, "retry_after", None)
-    return min(float(asked), RETRY_AFTER_LIMIT) if isinstance(asked, int | float) and asked > 0 else 0.0
 
 
 class ErrorFacts(TypedDict):

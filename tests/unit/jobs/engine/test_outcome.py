@@ -1,5 +1,6 @@
 """Whatever a handler returns or raises, the record can hold it."""
 
+import math
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,8 @@ class Unprintable(Exception):
 
 
 class Patient(Exception):
-    retry_after = float("inf")
+    def __init__(self, retry_after: float) -> None:
+        self.retry_after = retry_after
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ async def test_a_retry_waits_a_day_at_most_whatever_the_other_side_asks(tmp_path
 
     @app.job("patient", retry=1)
     async def patient() -> None:
-        raise Patient
+        raise Patient(1e12)
 
     async with running(app):
         run_id = (await app.run_job("patient", wait=False)).run_id
@@ -57,7 +59,22 @@ async def test_a_retry_waits_a_day_at_most_whatever_the_other_side_asks(tmp_path
         await eventually(retrying)
         record = await app.run(run_id)
         assert record is not None
-        assert 0 < record.available_at - record.created_at < 2 * 86_400e6
+        assert 0.9 * 86_400e6 < record.available_at - record.created_at < 2 * 86_400e6
+
+
+async def test_a_retry_that_is_put_off_without_end_is_made_as_the_job_has_it(tmp_path: Path) -> None:
+    """So says a circuit that somebody opened by hand, who may close it at any time."""
+    app = make_app(tmp_path)
+
+    @app.job("patient", retry=Backoff.constant(0.0, max_tries=2))
+    async def patient() -> None:
+        raise Patient(math.inf)
+
+    async with running(app):
+        result = await app.run_job("patient")
+        record = await app.run(result.run_id)
+    assert record is not None
+    assert (RunState.FAILED, 2) == (record.state, record.attempt)
 
 
 async def test_a_value_that_is_not_json_or_too_large_is_left_out(
