@@ -69,8 +69,8 @@ class Model:
             return self.lots.random() + 1 < 2 ** ((at - self.since) / RECOVERY_TIME)
         return self.state is PASSING
 
-    def ended(self, at: float, *, failed: bool, slow: bool = False) -> None:
-        if self.state is not BROKEN:
+    def ended(self, at: float, *, failed: bool, slow: bool = False, began: float = math.inf) -> None:
+        if self.state is PASSING or (self.state is RECOVERING and began >= self.since):
             self.calls.append((at, bucket_of(at), failed, slow))
             if failed or slow:
                 self.look(at)
@@ -147,8 +147,9 @@ def test_breaker_does_as_the_model_does(seed: int, min_calls: int | None) -> Non
 class Crowd:
     """Calls that are under way at the same time over one breaker, and end or are cancelled one by one."""
 
-    def __init__(self, breaker: CircuitBreaker, model: Model) -> None:
+    def __init__(self, breaker: CircuitBreaker, model: Model, *, is_slow_judged: bool) -> None:
         self.breaker = breaker
+        self.is_slow_judged = is_slow_judged
         self.model = model
         self.running: dict[asyncio.Task[None], tuple[asyncio.Future[None], float]] = {}
 
@@ -174,7 +175,8 @@ class Crowd:
         assert task.done()
         assert task.cancelled() or task.exception() is None or isinstance(task.exception(), OSError | KeyError)
         if kind != "cancel":
-            self.model.ended(now(), failed=kind == "fail", slow=now() - began > SLOW_TIME)
+            slow = self.is_slow_judged and now() - began > SLOW_TIME
+            self.model.ended(now(), failed=kind == "fail", slow=slow, began=began)
 
     async def _by_call(self, gate: "asyncio.Future[None]") -> None:
         async def wait() -> None:
@@ -203,8 +205,9 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
+@pytest.mark.parametrize("is_slow_judged", [True, False])
 @pytest.mark.parametrize("seed", range(30))
-def test_breaker_does_as_the_model_does_with_many_calls_at_once(seed: int) -> None:
+def test_breaker_does_as_the_model_does_with_many_calls_at_once(seed: int, is_slow_judged: bool) -> None:
     """Slow calls, failed ones and cancellations, through every way to call, while the clock jumps."""
     source = random.Random(seed)
     changes: list[tuple[CircuitBreakerStates, CircuitBreakerStates]] = []
@@ -217,11 +220,12 @@ def test_breaker_does_as_the_model_does_with_many_calls_at_once(seed: int) -> No
             broken_time=BROKEN_TIME,
             recovery_time=RECOVERY_TIME,
             min_calls=3,
-            slow_call_time=SLOW_TIME,
+            slow_call_time=SLOW_TIME if is_slow_judged else None,
             slow_call_ratio=SLOW_RATIO,
         )
         breaker.add_listener(lambda before, after: changes.append((before, after)))
-        crowd = Crowd(breaker, Model(3, random.Random(seed)))
+        crowd = Crowd(breaker, Model(3, random.Random(seed)), is_slow_judged=is_slow_judged)
+        usual = ("pass", "pass") if is_slow_judged else ("fail", "fail")  # one rule or the other breaks the circuit
         for _ in range(400):
             kind = source.choice(("start", "start", "start", "end", "end", "jump"))
             if kind == "jump":
@@ -230,7 +234,7 @@ def test_breaker_does_as_the_model_does_with_many_calls_at_once(seed: int) -> No
                 await crowd.start(source.choice(("call", "decorator", "async_block", "context")))
             elif crowd.running:
                 task = source.choice(list(crowd.running))
-                await crowd.end(task, source.choice(("pass", "pass", "pass", "fail", "other", "cancel")))
+                await crowd.end(task, source.choice((*usual, "pass", "fail", "other", "cancel")))
             assert breaker._state is crowd.model.state
         for task in list(crowd.running):
             await crowd.end(task, "cancel")

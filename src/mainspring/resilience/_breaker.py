@@ -54,7 +54,8 @@ class CircuitBreaker:
     PASSING lets every call through, and becomes BROKEN when the share of failed calls within the last
     `passing_time` exceeds `error_ratio`. BROKEN refuses every call for `broken_time`, then becomes RECOVERING.
     RECOVERING lets a share of the calls through that grows from none to all over `recovery_time`; at its end
-    it becomes PASSING when the share of failed calls is below `error_ratio`, else BROKEN.
+    it becomes PASSING when the share of failed calls is below `error_ratio`, else BROKEN. Calls that began before
+    the circuit broke do not count there.
 
     Args:
         error_ratio: share of failed calls that is too much, 0 < error_ratio < 1.
@@ -191,20 +192,25 @@ class CircuitBreaker:
 
     async def __aenter__(self) -> Self:
         started = self._admit()
-        if self._slow_time is not None:
+        if started:
             self._entered.setdefault(asyncio.current_task(), []).append(started)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        started = 0.0
-        if self._slow_time is not None:
-            task = asyncio.current_task()
-            started = self._entered[task].pop()
-            if not self._entered[task]:
-                del self._entered[task]
-        self._ended(error, started)
+        self._ended(error, self._entered_at() if self._entered else 0.0)
+
+    def _entered_at(self) -> float:
+        """Return when this task entered the block that it leaves, as `_admit` said."""
+        task = asyncio.current_task()
+        times = self._entered.get(task)
+        if times is None:
+            return 0.0
+        started = times.pop()
+        if not times:
+            del self._entered[task]
+        return started
 
     def __call__(self, function: F) -> F:
         """Guard every call of a function, coroutine function or not, with this breaker."""
@@ -234,7 +240,7 @@ class CircuitBreaker:
         return f"<CircuitBreaker {self._state.name}, {window.total} calls, {window.failed_ratio:.0%} failed>"
 
     def _admit(self) -> float:
-        """Count a call that is to start; return when, if that matters; raise when it may not."""
+        """Count a call that is to start; return when, if that matters, else 0; raise when it may not."""
         statistic = self._statistic
         statistic.call_count += 1
         if self._state is _PASSING and not self._window.bad:
@@ -257,9 +263,7 @@ class CircuitBreaker:
 
     def _succeeded(self, started: float) -> None:
         self._last_exception = None
-        if self._state is _RECOVERING:
-            self._statistic.call_recovering_ok += 1
-        if self._slow_time is not None:
+        if self._slow_time is not None or self._state is _RECOVERING:
             self._count(started, failed=False)
         elif self._state is not _BROKEN:
             window = self._window
@@ -279,9 +283,6 @@ class CircuitBreaker:
             return
         if failed:
             self._last_exception = error
-        if self._state is _RECOVERING:
-            self._statistic.call_recovering_failed += failed
-            self._statistic.call_recovering_ok += not failed
         self._count(started, failed=failed)
 
     def _ended(self, error: BaseException | None, started: float) -> None:
@@ -292,8 +293,12 @@ class CircuitBreaker:
 
     def _count(self, started: float, *, failed: bool) -> None:
         # A call that began before the circuit broke says nothing about the time after.
-        if self._state is _BROKEN:
+        recovering = self._state is _RECOVERING
+        if self._state is _BROKEN or (recovering and started < self._since):
             return
+        if recovering:
+            self._statistic.call_recovering_failed += failed
+            self._statistic.call_recovering_ok += not failed
         now = current_clock().monotonic()
         slow = self._slow_time is not None and now - started > self._slow_time
         self._window.add(now, failed=failed, slow=slow)

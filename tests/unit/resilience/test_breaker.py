@@ -4,6 +4,7 @@ import asyncio
 import copy
 import logging
 import pickle
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -348,6 +349,42 @@ async def test_results_that_come_in_while_broken_are_dropped() -> None:
 async def _fail_later() -> None:
     await asyncio.sleep(1)
     raise OSError("down")
+
+
+@virtual
+@pytest.mark.parametrize("how", ["call", "async block", "context"])
+async def test_calls_from_before_the_break_do_not_count_while_recovering(how: str) -> None:
+    breaker = CircuitBreaker(0.5, 10, broken_time=1, recovery_time=4)
+
+    async def fail_late() -> None:
+        await asyncio.sleep(2)
+        raise OSError("hung")
+
+    async def call() -> None:
+        if how == "call":
+            await breaker.call_async(fail_late)
+        elif how == "context":
+            with breaker.context():
+                await fail_late()
+        else:
+            async with breaker:
+                await fail_late()
+
+    hung = [asyncio.create_task(call()) for _ in range(5)]
+    await asyncio.sleep(0)
+    breaker.open(duration=1)
+    await asyncio.sleep(1)
+    assert breaker.state is RECOVERING
+    await asyncio.wait(hung)
+    assert breaker.stats().total_count == 0
+    await asyncio.sleep(2.9)
+    with use_random(1), suppress(CircuitBroken, OSError):
+        async with breaker:
+            await asyncio.sleep(0)
+            raise OSError("of now")
+    assert breaker.stats().total_count == 1
+    await asyncio.sleep(0.1)
+    assert breaker.state is BROKEN
 
 
 @virtual
