@@ -1,7 +1,7 @@
 """A web page or file through the disk: fetched when it is not there or too old."""
 
 import logging
-import math
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -14,9 +14,11 @@ from zoneinfo import ZoneInfo
 
 from mainspring.base import current_clock, encode_json
 from mainspring.errors import FetchError, InvalidArgumentError
+from mainspring.resilience import check_count, check_seconds
 from mainspring.resilience import timeout as time_limit
 from mainspring.storage._fetch_file import SUFFIX, Answer, read_answer
 from mainspring.storage._fetch_folder import Fetched, Folder, folder_of
+from mainspring.storage._sqlite_files import is_name
 from mainspring.storage._thread_calls import in_thread
 
 log = logging.getLogger(__name__)
@@ -25,6 +27,7 @@ MIB = 2**20
 DAY_ZONE = "America/New_York"  # where the markets whose days the default follows are
 TRANSIENT = frozenset({408, 425, 429, *range(500, 600)})
 CHUNK = 256 * 1024
+LONGEST_NAME = 150  # bytes; with what is added to it, a file's name may have 255
 
 
 class FetchCache:
@@ -69,15 +72,16 @@ class FetchCache:
         max_bytes: int = 256 * MIB,
         max_body_bytes: int = 64 * MIB,
     ) -> None:
-        if not filename or Path(filename).name != filename or filename == "..":
-            raise InvalidArgumentError(argument="filename", value=filename, expected="a name without slashes")
-        if refresh_minutes is not None and refresh_minutes <= 0:
-            raise InvalidArgumentError(argument="refresh_minutes", value=refresh_minutes, expected="above 0, or None")
-        for argument, value in (("timeout", timeout), ("max_bytes", max_bytes), ("max_body_bytes", max_body_bytes)):
-            if value <= 0:
-                raise InvalidArgumentError(argument=argument, value=value, expected="above 0")
-        if not math.isfinite(timeout):
-            raise InvalidArgumentError(argument="timeout", value=timeout, expected="finite seconds")
+        if not is_name(filename) or len(os.fsencode(filename)) > LONGEST_NAME:
+            expected = f"a name without slashes, of at most {LONGEST_NAME} bytes"
+            raise InvalidArgumentError(argument="filename", value=filename, expected=expected)
+        if refresh_minutes is not None:
+            _check_number("refresh_minutes", refresh_minutes)
+        _check_number("stale_if_error", stale_if_error, zero=True)
+        check_seconds("timeout", timeout)
+        check_count("max_bytes", max_bytes)
+        check_count("max_body_bytes", max_body_bytes)
+        _check_request(session, url, headers, params)
         self.session = session
         self.url = url
         self.filename = filename
@@ -139,7 +143,10 @@ class FetchCache:
             failure = FetchError(url=self.url, reason=str(error) or type(error).__name__)
             failure.__cause__ = error
             return self._old_one(kept, failure, cause=True)
-        await folder.store(self._file.name, *fetched, max_bytes=self._max_bytes)
+        try:
+            await folder.store(self._file.name, *fetched, max_bytes=self._max_bytes)
+        except OSError as error:
+            log.warning("an answer could not be kept, and will be fetched again: %s", error)
         return fetched
 
     def _old_one(self, kept: Fetched | None, error: FetchError, *, cause: bool) -> Fetched:
@@ -196,6 +203,24 @@ class FetchCache:
         """Return the name of the file: requests that may be answered differently never share one."""
         facts = [self.url, [[str(k), str(v)] for k, v in self.params], sorted(self.headers.items())]
         return f"{self.filename}-{blake2b(encode_json(facts), digest_size=8).hexdigest()}{SUFFIX}"
+
+
+def _check_number(argument: str, value: object, *, zero: bool = False) -> None:
+    """See that a duration is above zero, or zero where that may be; it may be endless."""
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else -1
+    if not (number > 0 or (zero and number == 0)):
+        raise InvalidArgumentError(argument=argument, value=value, expected=f"a number {'>=' if zero else '>'} 0")
+
+
+def _check_request(session: object, url: object, headers: object, params: object) -> None:
+    if not callable(getattr(session, "get", None)):
+        raise InvalidArgumentError(argument="session", value=session, expected="a session, with `get`")
+    if not isinstance(url, str) or not url:
+        raise InvalidArgumentError(argument="url", value=url, expected="the address as a text")
+    if not isinstance(headers, Mapping | None):
+        raise InvalidArgumentError(argument="headers", value=headers, expected="a mapping, or None")
+    if isinstance(params, str | bytes) or not isinstance(params, Iterable | None):
+        raise InvalidArgumentError(argument="params", value=params, expected="a mapping, pairs, or None")
 
 
 def _pairs(params: Mapping[str, Any] | Iterable[tuple[str, Any]] | None) -> list[tuple[str, Any]]:

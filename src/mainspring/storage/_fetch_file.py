@@ -44,6 +44,7 @@ def write_answer(file: Path, answer: Answer, body: bytes) -> int:
     """Store an answer, replacing the one before; return the size of the file."""
     data = encode_json(asdict(answer)) + b"\n" + body
     part = file.with_name(f"{file.name}.{new_id()}{SUFFIX}{PART}")
+    make_private_folder(file.parent)  # somebody may have removed it
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "wb") as out:

@@ -16,10 +16,12 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 from mainspring.errors import InvalidArgumentError
+from mainspring.resilience import check_count
 
 K = TypeVar("K", bound=Hashable)
 
 MIB = 2**20
+_LARGEST = 2**63 - 1  # that a file can hold
 _BOOSTS = ((1 * MIB, 4), (2 * MIB, 3), (3 * MIB, 2))
 
 # A node is [level, size, touches since the last `take_changes`, level that was last taken]: a list, because
@@ -72,10 +74,8 @@ class SegmentedLRU(Generic[K]):
     """The sum of the sizes of all keys."""
 
     def __init__(self, capacity: int, level_count: int = 4) -> None:
-        if capacity < 1:
-            raise InvalidArgumentError(argument="capacity", value=capacity, expected="at least 1")
-        if level_count < 1:
-            raise InvalidArgumentError(argument="level_count", value=level_count, expected="at least 1")
+        check_count("capacity", capacity)
+        check_count("level_count", level_count)
         self.capacity = capacity
         self.size = 0
         self._top = level_count - 1
@@ -91,13 +91,13 @@ class SegmentedLRU(Generic[K]):
         """Note one access of `key`, whose size is now `size`; return whether it was known.
 
         Raises:
-            InvalidArgumentError: the size is negative.
+            InvalidArgumentError: the size is negative, NaN, or beyond 64 bits.
         """
         node = self._nodes.get(key)
         if node is None:
             # What `_insert` does: a call would cost a fifth of the access.
-            if size < 0:
-                raise InvalidArgumentError(argument="size", value=size, expected="at least 0")
+            if not 0 <= size <= _LARGEST:
+                raise InvalidArgumentError(argument="size", value=size, expected="0 to 2**63 - 1")
             self._nodes[key] = self._lowest[key] = [0, size, 0, -1]
             self.size += size
             return False
@@ -125,7 +125,7 @@ class SegmentedLRU(Generic[K]):
         Below 1 MiB it counts for 4, below 2 MiB for 3, below 3 MiB for 2, else for 1.
 
         Raises:
-            InvalidArgumentError: the size is negative.
+            InvalidArgumentError: the size is negative, NaN, or beyond 64 bits.
         """
         jump = next((jump for limit, jump in _BOOSTS if size < limit), 1)
         node = self._nodes.get(key)
@@ -257,8 +257,8 @@ class SegmentedLRU(Generic[K]):
         return "LRU"
 
     def _insert(self, key: K, size: int, level: int) -> list[int]:
-        if size < 0:
-            raise InvalidArgumentError(argument="size", value=size, expected="at least 0")
+        if not 0 <= size <= _LARGEST:
+            raise InvalidArgumentError(argument="size", value=size, expected="0 to 2**63 - 1")
         self._uneven = True
         node = self._nodes[key] = self._levels[level][key] = [level, size, 0, -1]
         if level:
@@ -267,8 +267,8 @@ class SegmentedLRU(Generic[K]):
         return node
 
     def _resize(self, node: list[int], size: int) -> None:
-        if size < 0:
-            raise InvalidArgumentError(argument="size", value=size, expected="at least 0")
+        if not 0 <= size <= _LARGEST:
+            raise InvalidArgumentError(argument="size", value=size, expected="0 to 2**63 - 1")
         self._uneven = True
         if node[_LEVEL]:
             self._sizes[node[_LEVEL]] += size - node[_SIZE]

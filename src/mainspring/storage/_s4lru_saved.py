@@ -7,7 +7,7 @@ from typing import Self
 from mainspring.errors import InvalidArgumentError
 from mainspring.storage._s4lru import SegmentedLRU
 from mainspring.storage._s4lru_file import LruFile, LruRow
-from mainspring.storage._sqlite_files import Durability
+from mainspring.storage._sqlite_files import Durability, check_durability, is_name
 
 
 class S4LRU(SegmentedLRU[str]):
@@ -41,7 +41,8 @@ class S4LRU(SegmentedLRU[str]):
         durability: Durability = "process",
     ) -> None:
         super().__init__(capacity, level_count)
-        if Path(name).name != name or name in ("", ".."):
+        check_durability(durability)
+        if not is_name(name):
             raise InvalidArgumentError(argument="name", value=name, expected="a name without slashes")
         self.name = name
         self._file = LruFile(Path(path) / f"sn4lru-{name}.sqlite", durability=durability)
@@ -57,8 +58,8 @@ class S4LRU(SegmentedLRU[str]):
         """Note one access of `key`, whose size is now `size`; return whether it was known.
 
         Raises:
-            InvalidArgumentError: the key is no string, or the size is negative.
-            ClosedError: the LRU was closed.
+            InvalidArgumentError: the key is no string, or the size is negative, NaN, or beyond 64 bits.
+            ClosedError: the key is new and the LRU was closed.
         """
         return super().increment(key, size) or self._hand_in(key)
 
@@ -66,8 +67,8 @@ class S4LRU(SegmentedLRU[str]):
         """Note an access that counts for several when the key is small; return whether it was known.
 
         Raises:
-            InvalidArgumentError: the key is no string, or the size is negative.
-            ClosedError: the LRU was closed.
+            InvalidArgumentError: the key is no string, or the size is negative, NaN, or beyond 64 bits.
+            ClosedError: the key is new and the LRU was closed.
         """
         return super().increment_boost(key, size) or self._hand_in(key)
 

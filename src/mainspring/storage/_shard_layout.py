@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mainspring.errors import InvalidArgumentError, StoreBusyError, StoreMismatchError
+from mainspring.errors import StoreBusyError, StoreMismatchError
+from mainspring.resilience import check_count
 from mainspring.storage._shard_keys import HASH, Key, shard_of
 from mainspring.storage._shard_values import ValueCompression
 from mainspring.storage._sqlite_files import prepare_path
@@ -40,12 +41,9 @@ class ShardLayout:
     compression: ValueCompression = "zlib"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.shards <= MAX_SHARDS:
-            raise InvalidArgumentError(argument="shards", value=self.shards, expected=f"1 to {MAX_SHARDS}")
-        if not 1 <= self.keylen <= 100:
-            raise InvalidArgumentError(argument="keylen", value=self.keylen, expected="1 to 100")
-        if not 0 <= self.shardidx < self.keylen:
-            raise InvalidArgumentError(argument="shardidx", value=self.shardidx, expected="0 to keylen - 1")
+        check_count("shards", self.shards, at_most=MAX_SHARDS)
+        check_count("keylen", self.keylen, at_most=100)
+        check_count("shardidx", self.shardidx, at_least=0, at_most=self.keylen - 1)
 
     def file(self, number: int) -> Path:
         """Return the file of a shard."""

@@ -15,8 +15,8 @@ from mainspring.storage._shard_file import GROUP, Change, ShardFile
 from mainspring.storage._shard_keys import check_key
 from mainspring.storage._shard_layout import FOLDER, ShardLayout, StoreLock
 from mainspring.storage._shard_together import by_shard
-from mainspring.storage._shard_values import ValueCompression
-from mainspring.storage._sqlite_files import Durability, connect_reader
+from mainspring.storage._shard_values import ValueCompression, value_encoder
+from mainspring.storage._sqlite_files import Durability, check_durability, connect_reader
 
 NEW, OLD = f"{FOLDER}.new", f"{FOLDER}.old"
 
@@ -34,6 +34,9 @@ def reshard(
     path: Path, *, shards: int, shardidx: int | None, compression: ValueCompression | None, durability: Durability
 ) -> int:
     """Copy the store in `path` to other shards and put the copy in its place; return the number of keys."""
+    check_durability(durability)
+    if compression is not None:
+        value_encoder(compression)  # which refuses what is none, or not installed
     lock = StoreLock(path, alone=True)
     try:
         finish_swap(path)

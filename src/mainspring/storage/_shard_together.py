@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast  # Any: a value is whatever JSON can say
 
 from mainspring.errors import InvalidArgumentError
+from mainspring.resilience import check_count
 from mainspring.storage._shard_file import Cut, Row, ShardFile
 from mainspring.storage._shard_keys import Key, Part, check_parts
 from mainspring.storage._shard_layout import ShardLayout
@@ -80,8 +81,9 @@ def check_prefix(layout: ShardLayout, prefix: Sequence[Part], bounds: Sequence[t
     """Return the first parts of keys as a tuple.
 
     Raises:
-        InvalidArgumentError: there are more than keys have, or the bounds have no part to stand on.
+        InvalidArgumentError: there are more than keys have, or the bounds have no part to stand on; a text is given.
     """
+    _check_parts_are_several(prefix)
     start = check_parts(tuple(prefix))
     check_parts(tuple(value for _, value in bounds))
     room = layout.keylen - (1 if bounds else 0)
@@ -90,11 +92,16 @@ def check_prefix(layout: ShardLayout, prefix: Sequence[Part], bounds: Sequence[t
     return start
 
 
+def _check_parts_are_several(prefix: object) -> None:
+    """Refuse one text, whose characters would be parts."""
+    if isinstance(prefix, str | bytes) or not isinstance(prefix, Iterable):
+        raise InvalidArgumentError(argument="prefix", value=prefix, expected="the first parts of keys, as a tuple")
+
+
 def check_column(layout: ShardLayout, column: int) -> None:
     """Refuse a number that is no part of a key.
 
     Raises:
         InvalidArgumentError: keys have no such part.
     """
-    if not 0 <= column < layout.keylen:
-        raise InvalidArgumentError(argument="column", value=column, expected="0 to keylen - 1")
+    check_count("column", column, at_least=0, at_most=layout.keylen - 1)

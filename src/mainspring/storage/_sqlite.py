@@ -21,7 +21,7 @@ from mainspring.base import outside_work
 from mainspring.errors import ClosedError, InvalidArgumentError, StoreBusyError, StoreForkedError
 from mainspring.storage._reply import Reply
 from mainspring.storage._sqlite_errors import translated
-from mainspring.storage._sqlite_files import MEMORY, SYNCHRONOUS, Durability
+from mainspring.storage._sqlite_files import MEMORY, Durability, check_durability
 from mainspring.storage._sqlite_migrate import Migration, check_migrations
 from mainspring.storage._sqlite_readers import READ_LIMIT, Readers
 from mainspring.storage._sqlite_runner import Runner, ThreadRunner
@@ -138,8 +138,7 @@ class SqliteOwner:
         max_pending: int = 500_000,
         read_limit: float = READ_LIMIT,
     ) -> None:
-        if durability not in SYNCHRONOUS:
-            raise InvalidArgumentError(argument="durability", value=durability, expected="memory, process or disk")
+        check_durability(durability)
         if max_group < 1:
             raise InvalidArgumentError(argument="max_group", value=max_group, expected="at least 1")
         check_migrations(migrations)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from mainspring.base import make_private_folder
-from mainspring.errors import StoreOpenError, StoreReadOnlyError
+from mainspring.errors import InvalidArgumentError, StoreOpenError, StoreReadOnlyError
 from mainspring.storage._sqlite_errors import store_error
 
 Durability = Literal["memory", "process", "disk"]
@@ -24,6 +24,21 @@ _NETWORK = frozenset(
     | {"ocfs2", "davfs", "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "fuse.davfs"}
 )
 _MOUNTS = Path("/proc/self/mountinfo")
+
+
+def check_durability(durability: object) -> None:
+    """Refuse a word that is no durability.
+
+    Raises:
+        InvalidArgumentError: it is none.
+    """
+    if durability not in SYNCHRONOUS:
+        raise InvalidArgumentError(argument="durability", value=durability, expected="memory, process or disk")
+
+
+def is_name(name: object) -> bool:
+    """Tell whether a name can stand in that of a file, and leads to no other directory."""
+    return isinstance(name, str) and Path(name).name == name and name not in ("", "..") and "\0" not in name
 
 
 def prepare_path(path: Path) -> None:

@@ -28,7 +28,7 @@ from mainspring.storage._shard_layout import ShardLayout, StoreLock
 from mainspring.storage._shard_reshard import finish_swap, reshard
 from mainspring.storage._shard_together import by_shard, check_column, check_prefix, pairs_of, rows_of, run_beside
 from mainspring.storage._shard_values import ValueCompression, decode_value, value_encoder
-from mainspring.storage._sqlite_files import Durability
+from mainspring.storage._sqlite_files import Durability, check_durability
 
 BUSY_TIMEOUT = 30.0  # seconds to wait for another process
 MANY = 10_000  # changes that are encoded before they are written
@@ -40,7 +40,8 @@ class SQLShard(MutableMapping[Key, Any]):
     """A persistent dict: keys are tuples of scalars, values whatever JSON can say.
 
     A change is committed when the call returns. `bulk`, `update` and `get_many` share a transaction between many
-    keys and are many times faster. Values come back as JSON has them: tuples as lists, keys of dicts as strings.
+    keys and are many times faster. Values come back as JSON has them: tuples as lists, keys of dicts as strings, NaN
+    and infinities as None.
     Iteration goes shard by shard, by key within a shard, and sees changes made meanwhile. Safe from several
     threads and processes. Every call waits for the disk: in async code use `AsyncSQLShard`.
 
@@ -70,6 +71,7 @@ class SQLShard(MutableMapping[Key, Any]):
         durability: Durability = "process",
         compression: ValueCompression = "zlib",
     ) -> None:
+        check_durability(durability)
         self._encode = value_encoder(compression)
         self.layout = ShardLayout(Path(path), shards, keylen, shardidx, compression=compression)
         self._process = os.getpid()

@@ -175,6 +175,15 @@ async def test_a_dual_cache_is_in_memory_and_on_disk(tmp_path: Path) -> None:
     assert not cache.path.exists()
 
 
+def test_destroying_a_cache_leaves_what_is_not_its_own(tmp_path: Path) -> None:
+    """A cache may share its directory, be it the user's own."""
+    cache = DualCache("", str(tmp_path))
+    (tmp_path / "letter.txt").write_text("dear")
+    cache["a"] = 1
+    cache.destroy()
+    assert ["letter.txt"] == [path.name for path in tmp_path.iterdir()]
+
+
 async def test_one_at_a_time_holds_a_key(tmp_path: Path) -> None:
     cache = DualCache("locks", str(tmp_path / "cache-"))
     await cache.lock("a")

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -327,19 +328,58 @@ async def test_a_directory_that_cannot_be_made_is_told_each_time(place: Place) -
     assert "first" == await place.cache().get()
 
 
+async def test_a_directory_that_was_removed_is_made_again(place: Place) -> None:
+    """Every later fetch failed until the program was started again."""
+    assert "first" == await place.cache().get()
+    shutil.rmtree(place.folder)
+    place.server.body = b"second"
+    assert "second" == await place.cache().get() == await place.cache().get()
+    assert 1 == len(place.files())
+
+
+async def test_an_answer_that_cannot_be_kept_is_returned(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    cache = place.cache(filepath=place.folder / ("x" * 250))  # the file beside it has too long a name
+    assert "first" == await cache.get()
+    place.server.body = b"second"
+    assert "second" == await cache.get()
+    assert [] == place.files()
+    assert "could not be kept" in caplog.text
+
+
 @pytest.mark.parametrize(
     "options",
     [
         {"filename": "a/b"},
         {"filename": ".."},
         {"filename": ""},
-        {"refresh_minutes": 0},
-        {"timeout": 0},
-        {"timeout": math.inf},
-        {"max_bytes": 0},
+        {"filename": "a\0"},
+        {"filename": "é" * 76},
+        *({"refresh_minutes": bad} for bad in (0, math.nan, "5", True)),
+        *({"stale_if_error": bad} for bad in (-1, math.nan, "5")),
+        *({"timeout": bad} for bad in (0, math.inf, math.nan, "1")),
+        *({name: bad} for name in ("max_bytes", "max_body_bytes") for bad in (0, "1", 1.5)),
+        *({"url": bad} for bad in ("", None, 5)),
+        *({"headers": bad} for bad in ("abc", 5)),
+        *({"params": bad} for bad in ("a=b", 5)),
+        {"session": None},
     ],
 )
 def test_values_outside_their_range_are_refused(options: dict[str, Any]) -> None:
-    given: dict[str, Any] = {"filename": "page", **options}
-    with pytest.raises(InvalidArgumentError, match=next(iter(options))):
-        FetchCache(None, "url", **given)
+    session: Any = aiohttp.ClientSession  # which is not made, but has `get`
+    given: dict[str, Any] = {"session": session, "url": "http://x", "filename": "page", **options}
+    with pytest.raises(InvalidArgumentError, match=f"^{next(iter(options))}="):
+        FetchCache(**given)
+
+
+async def test_endless_times_are_times(place: Place, clock: MovedClock) -> None:
+    cache = place.cache(refresh_minutes=math.inf, stale_if_error=0)
+    assert "first" == await cache.get()
+    clock.ahead += 10**8
+    place.server.body = b"second"
+    assert "first" == await cache.get()
+
+
+async def test_a_name_may_be_as_long_as_is_said(place: Place) -> None:
+    cache = FetchCache(place.session, f"{place.server.address}/page", "é" * 75, cache_dir=place.folder)
+    assert "first" == await cache.get()
+    assert 1 == len(place.files())

@@ -1,5 +1,8 @@
 """The segmented LRU: where keys go, what is evicted, what is counted."""
 
+import math
+from typing import Any  # Any: what may be no number
+
 import pytest
 
 from mainspring.errors import InvalidArgumentError
@@ -175,3 +178,26 @@ def test_values_outside_their_range_are_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="level"):
         lru.restore("c", 1, -1)
     assert (10, ["a"]) == (lru.size, list(lru))
+
+
+@pytest.mark.parametrize("size", [-1, math.nan, math.inf, 2**63])
+def test_a_size_that_would_spoil_the_sum_is_refused(size: Any) -> None:
+    """After one NaN nothing was ever evicted again."""
+    lru = SegmentedLRU[str](10)
+    lru.increment("known", 4)
+    for key in ("known", "new"):
+        for note in (lru.increment, lru.increment_boost):
+            with pytest.raises(InvalidArgumentError, match="size="):
+                note(key, size)
+    with pytest.raises(InvalidArgumentError, match="size="):
+        lru.restore("other", size, 0)
+    assert (4, ["known"]) == (lru.size, list(lru))
+
+
+@pytest.mark.parametrize(
+    ("argument", "bad"),
+    [*(("capacity", bad) for bad in (0, "5", 1.5, math.inf)), *(("level_count", bad) for bad in (0, "4", 2.0))],
+)
+def test_capacities_are_whole_numbers(argument: str, bad: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"^{argument}="):
+        SegmentedLRU[str](**{"capacity": 10, argument: bad})

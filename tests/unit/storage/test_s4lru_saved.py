@@ -4,6 +4,7 @@ import gc
 import os
 import sqlite3
 from pathlib import Path
+from typing import Any  # Any: what may be no name
 
 import pytest
 
@@ -83,8 +84,8 @@ def test_the_state_names_the_lru(tmp_path: Path) -> None:
     assert "<S4LRU capacity 1000; size 0; count 0>" == repr(lru)
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", "."])
-def test_a_name_is_no_path(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["", "a/b", "..", ".", "a\0", None, 5])
+def test_a_name_is_no_path(name: Any, tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="name"):
         S4LRU(name, 1000, path=tmp_path)
 

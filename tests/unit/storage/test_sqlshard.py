@@ -1,5 +1,6 @@
 """The dict on disk, as a dict and beyond."""
 
+import math
 import os
 import sqlite3
 import stat
@@ -19,7 +20,7 @@ from mainspring.errors import (
     StoreOpenError,
     StoreReadOnlyError,
 )
-from mainspring.storage import SQLShard
+from mainspring.storage import AsyncSQLShard, SQLShard
 from mainspring.storage._sqlshard import MANY
 
 
@@ -278,3 +279,50 @@ def test_two_programs_share_a_store(tmp_path: Path) -> None:
         assert 2 == one["a", 0, 0]
         with pytest.raises(StoreBusyError, match="open"):
             SQLShard.reshard(tmp_path, shards=3)
+
+
+@pytest.mark.parametrize(
+    ("argument", "bad"),
+    [
+        *(("shards", bad) for bad in ("8", 2.5, True, 0)),
+        *(("keylen", bad) for bad in ("3", 2.5, 101)),
+        *(("shardidx", bad) for bad in (1.0, "0", 3)),
+        ("durability", "ram"),
+        ("compression", None),
+    ],
+)
+def test_what_is_no_number_of_a_store_is_refused_before_a_file_is_made(tmp_path: Path, argument: str, bad: Any) -> None:
+    for kind in (SQLShard, AsyncSQLShard):
+        with pytest.raises(InvalidArgumentError, match=f"^{argument}="):
+            kind(path=tmp_path, **{argument: bad})
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("prefix", ["abc", b"abc", 5, None])
+def test_a_prefix_is_a_tuple_and_no_text(shard: SQLShard, prefix: Any) -> None:
+    """A text was taken for the parts that its characters are, and nothing was found."""
+    fill(shard, "abc", 2)
+    with pytest.raises(InvalidArgumentError, match="prefix="):
+        shard.range(prefix)
+
+
+@pytest.mark.parametrize("column", [3, -1, "1", 1.0])
+def test_a_column_is_a_part_of_keys(shard: SQLShard, column: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="column="):
+        shard.prune(before=1, column=column)
+
+
+@pytest.mark.parametrize("options", [{"compression": "rle"}, {"durability": "ram"}, {"shards": "2"}])
+def test_resharding_refuses_what_would_spoil_the_store(tmp_path: Path, options: dict[str, Any]) -> None:
+    """A store that was given an unknown compression could not be opened any more."""
+    with SQLShard(2, tmp_path) as shard:
+        pairs = fill(shard)
+    with pytest.raises(InvalidArgumentError, match=f"^{next(iter(options))}="):
+        SQLShard.reshard(tmp_path, **{"shards": 3, **options})
+    with SQLShard(2, tmp_path) as shard:
+        assert pairs == dict(shard.items())
+
+
+def test_numbers_that_json_cannot_say_become_none(shard: SQLShard) -> None:
+    shard["a", 1, 1] = [math.nan, math.inf]
+    assert [None, None] == shard["a", 1, 1]

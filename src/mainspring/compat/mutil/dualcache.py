@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,10 @@ class DualCache:
         self._disk.close()
 
     def destroy(self) -> None:
-        """Close the cache and delete its directory."""
+        """Close the cache and delete what it keeps, and its directory if nothing else is in there."""
         self.close()
         self._memory.clear()
-        shutil.rmtree(self.path)
+        for made in self.path.glob("sqlshard*"):
+            shutil.rmtree(made) if made.is_dir() else made.unlink()
+        with suppress(OSError):  # it is not empty
+            self.path.rmdir()

@@ -13,7 +13,7 @@ class SQLShard(_SQLShard):
 
     def doall(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a query on every shard, side by side, and return the first row of each."""
-        return self.query_all(f"SELECT * FROM ({sql}) LIMIT 1")
+        return self.query_all(f"SELECT * FROM ({sql.rstrip('; ')}) LIMIT 1")
 
     def rangeGT(self, partialKey: tuple[Any, ...]) -> Iterator[tuple[Any, Any]]:  # noqa: N803  # older spellings
         """Yield the pairs whose key begins as `partialKey` and whose part at its last place is above that one."""
