@@ -13,7 +13,7 @@ from typing import Any, cast  # Any: the session of any HTTP client of this shap
 from zoneinfo import ZoneInfo
 
 from mainspring.base import current_clock, encode_json
-from mainspring.errors import FetchError, InvalidArgumentError
+from mainspring.errors import FetchError, InvalidArgumentError, MainspringError
 from mainspring.resilience import check_count, check_seconds
 from mainspring.resilience import timeout as time_limit
 from mainspring.storage._fetch_file import SUFFIX, Answer, read_answer
@@ -140,7 +140,9 @@ class FetchCache:
         except FetchError as error:
             return self._old_one(kept, error, cause=error.status is None or error.status in TRANSIENT)
         except _failures() as error:
-            failure = FetchError(url=self.url, reason=str(error) or type(error).__name__)
+            # the text of the client's own errors is often no more than the address
+            said = str(error) if isinstance(error, MainspringError) else f"{type(error).__name__}: {error}"
+            failure = FetchError(url=self.url, reason=said)
             failure.__cause__ = error
             return self._old_one(kept, failure, cause=True)
         try:

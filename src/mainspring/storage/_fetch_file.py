@@ -15,6 +15,7 @@ from mainspring.errors import DecodeError
 
 SUFFIX = ".fetched"  # what bounds the directory removes no other file
 PART = ".part"
+LATEST = 1e11  # seconds since 1970, some 3000 years: what no clock has said, and dates could not be made of
 PART_AGE = 3600.0  # seconds after which a part belongs to nobody
 
 
@@ -37,7 +38,8 @@ def read_answer(file: Path) -> tuple[Answer, bytes] | None:
         answer = decode_json(head, Answer)
     except (FileNotFoundError, DecodeError):
         return None
-    return (answer, body) if len(body) == answer.length else None
+    is_whole = len(body) == answer.length and 0 <= answer.fetched_at < LATEST
+    return (answer, body) if is_whole else None
 
 
 def write_answer(file: Path, answer: Answer, body: bytes) -> int:

@@ -234,6 +234,12 @@ async def test_a_server_that_is_not_there_is_an_error(place: Place) -> None:
         await cache.get()
 
 
+async def test_an_address_of_another_kind_is_told_in_words(place: Place) -> None:
+    for address in ("ftp://x/", "nowhere"):
+        with pytest.raises(FetchError, match="Url"):
+            await FetchCache(place.session, address, "page", cache_dir=place.folder).get()
+
+
 async def test_an_answer_beyond_its_bound_is_refused(place: Place) -> None:
     place.server.body = b"x" * 1001
     with pytest.raises(FetchError, match="longer than 1000"):

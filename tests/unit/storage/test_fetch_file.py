@@ -27,6 +27,13 @@ def test_every_shorter_file_is_absent(tmp_path: Path) -> None:
         assert read_answer(file) is None
 
 
+@pytest.mark.parametrize("moment", ["1e15", "1e308", "1e400", "-1", '"now"', "null"])
+def test_a_file_of_an_impossible_time_is_absent(tmp_path: Path, moment: str) -> None:
+    file = tmp_path / "a.fetched"
+    file.write_bytes(b'{"url":"x","length":4,"fetched_at":' + moment.encode() + b"}\nbody")
+    assert read_answer(file) is None
+
+
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     file = tmp_path / "a.fetched"
     file.mkdir()
