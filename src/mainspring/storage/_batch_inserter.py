@@ -13,6 +13,7 @@ from typing import Generic, NamedTuple, Self, TypeVar, cast
 
 from mainspring.base import BatchKernel
 from mainspring.errors import ClosedError, InvalidArgumentError, WorkQueueFullError
+from mainspring.resilience import check_count
 
 R = TypeVar("R")
 
@@ -71,8 +72,10 @@ class BatchInserter(Generic[R]):
         max_waiting: int = 100_000,
         size_of: Callable[[R], int] | None = None,
     ) -> None:
-        if max_waiting < max_rows:
-            raise InvalidArgumentError(argument="max_waiting", value=max_waiting, expected="at least max_rows")
+        given: object = insert
+        if not callable(given):
+            raise InvalidArgumentError(argument="insert", value=insert, expected="an async function")
+        check_count("max_waiting", max_waiting, at_least=check_count("max_rows", max_rows))
         self._insert = insert
         self._kernel = BatchKernel[_Entry[R]](max_count=max_rows, max_bytes=max_bytes, max_seconds=max_seconds)
         self._max_waiting = max_waiting

@@ -34,10 +34,15 @@ def with_moments(rows: Sequence[Sequence[Any]], converters: Sequence[Convert | N
     """Return rows without texts in columns of dates; the same object when there was none.
 
     Raises:
-        InvalidArgumentError: a text is neither a date nor a time in ISO 8601.
+        InvalidArgumentError: a text is neither a date nor a time in ISO 8601, or a row is too short or no sequence.
     """
     places = [(index, one) for index, one in enumerate(converters) if one is not None]
-    if not any(type(row[index]) is str for index, _ in places for row in rows):
+    try:
+        is_ready = not any(type(row[index]) is str for index, _ in places for row in rows)
+    except (LookupError, TypeError) as error:
+        expected = f"rows that are sequences of {len(converters)} values"
+        raise InvalidArgumentError(argument="data", value=type(rows[0]).__name__, expected=expected) from error
+    if is_ready:
         return rows
     changed: list[list[Any]] = []
     for row in rows:

@@ -1,7 +1,6 @@
 """ClickHouse: queries, tables and inserts, on a server (extra `clickhouse`) or an embedded engine (extra `chdb`)."""
 
 import asyncio
-import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +14,7 @@ from mainspring.errors import (
     InvalidArgumentError,
     MainspringError,
 )
-from mainspring.resilience import retry
+from mainspring.resilience import check_seconds, retry
 from mainspring.resilience import timeout as time_limit
 from mainspring.storage._clickhouse_text import gives_rows
 from mainspring.storage.clickhouse_pool import SharedClient, driver_failures, mapped, may_try_again, shared_client
@@ -48,7 +47,7 @@ class BaseClient:
             `secure`, `dsn`, `settings`, ...
 
     Raises:
-        InvalidArgumentError: `timeout` is not above 0, or both a folder and a server are named.
+        InvalidArgumentError: `timeout` is not above 0, `retry` is no Backoff, or both a folder and a server are named.
     """
 
     def __init__(
@@ -59,8 +58,8 @@ class BaseClient:
         retry: Backoff = RETRY,
         **options: Any,  # Any: of the driver
     ) -> None:
-        if not 0 < timeout < math.inf:
-            raise InvalidArgumentError(argument="timeout", value=timeout, expected="finite seconds above 0")
+        check_seconds("timeout", timeout)
+        _check_backoff(retry)
         if path is not None and not options.keys().isdisjoint({"host", "port", "dsn"}):
             raise InvalidArgumentError(argument="path", value=path, expected="either a folder or a server")
         self._path = None if path is None else Path(path).absolute()
@@ -125,6 +124,11 @@ class BaseClient:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._store}>"
+
+
+def _check_backoff(retry: object) -> None:
+    if not isinstance(retry, Backoff):
+        raise InvalidArgumentError(argument="retry", value=retry, expected="a Backoff")
 
 
 class Querier(BaseClient):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any  # Any: what may be no argument
 
 import pytest
 
@@ -167,5 +168,9 @@ async def test_values_outside_their_range_are_refused() -> None:
     table = Table()
     with pytest.raises(InvalidArgumentError, match="max_waiting"):
         BatchInserter(table.insert, max_waiting=10)
+    for argument, bad in (("max_rows", 0), ("max_rows", "1"), ("max_waiting", 1e6), ("insert", 5), ("insert", None)):
+        given: dict[str, Any] = {"insert": table.insert, argument: bad}
+        with pytest.raises(InvalidArgumentError, match=f"^{argument}="):
+            BatchInserter(**given)
     with pytest.raises(InvalidArgumentError):
         BatchInserter(table.insert, max_rows=0)

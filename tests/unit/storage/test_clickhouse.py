@@ -120,9 +120,10 @@ async def test_a_server_that_hangs_is_given_up_in_time() -> None:
 
 
 def test_arguments_are_checked_at_once() -> None:
-    for seconds in (0, math.inf):
-        with pytest.raises(InvalidArgumentError, match="timeout"):
-            BaseClient(timeout=seconds)
+    for argument, bad in (("timeout", 0), ("timeout", math.inf), ("timeout", "5"), ("retry", 5), ("retry", None)):
+        given: dict[str, Any] = {argument: bad}
+        with pytest.raises(InvalidArgumentError, match=f"^{argument}="):
+            BaseClient(**given)
     with pytest.raises(InvalidArgumentError, match="path"):
         BaseClient(path="here", host="there")
     assert "<BaseClient of ClickHouse at localhost>" == repr(BaseClient(user="a", password="secret"))

@@ -1,6 +1,7 @@
 """Texts as dates and times."""
 
 from datetime import UTC, date, datetime
+from typing import Any  # Any: what may be no row
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -47,3 +48,10 @@ def test_rows_are_copied_only_when_a_text_is_in_a_column_of_dates() -> None:
     assert with_moments(rows, converters) is rows
     mixed = [("1", date(2024, 1, 1)), ("2", "2024-01-02")]
     assert [["1", date(2024, 1, 1)], ["2", date(2024, 1, 2)]] == with_moments(mixed, converters)
+
+
+@pytest.mark.parametrize("row", [(1,), {"id": 1, "at": "2024-01-01"}, 5])
+def test_rows_of_another_form_are_told(row: Any) -> None:
+    converters = [None, converter("at", "DateTime", UTC)]
+    with pytest.raises(InvalidArgumentError, match="sequences of 2 values"):
+        with_moments([row], converters)

@@ -317,8 +317,9 @@ def test_resharding_refuses_what_would_spoil_the_store(tmp_path: Path, options: 
     """A store that was given an unknown compression could not be opened any more."""
     with SQLShard(2, tmp_path) as shard:
         pairs = fill(shard)
+    given: dict[str, Any] = {"shards": 3, **options}
     with pytest.raises(InvalidArgumentError, match=f"^{next(iter(options))}="):
-        SQLShard.reshard(tmp_path, **{"shards": 3, **options})
+        SQLShard.reshard(tmp_path, **given)
     with SQLShard(2, tmp_path) as shard:
         assert pairs == dict(shard.items())
 
