@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from graphlib import TopologicalSorter
 from typing import Final, Literal
 
-from mainspring.base import encode_json, from_us, new_id, to_us
+from mainspring.base import from_us, new_id, to_us
 from mainspring.errors import InvalidArgumentError
+from mainspring.jobs.engine._calls import encoded_config
 from mainspring.jobs.engine._definition import JobDefinition
 from mainspring.jobs.model import first_cursor
 from mainspring.jobs.stores import BackfillRow
@@ -36,9 +37,11 @@ class BackfillOptions:
 
         Raises:
             InvalidArgumentError: an option is outside its range, or does not fit the job.
+            EncodeError: a value of the config has no JSON form.
         """
-        if self.max_parallel < 1:
-            raise InvalidArgumentError(argument="max_parallel", value=self.max_parallel, expected="an int >= 1")
+        most = self.max_parallel
+        if isinstance(most, bool) or not isinstance(most, int) or most < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidArgumentError(argument="max_parallel", value=most, expected="an int >= 1")
         for name, words in _WORDS.items():
             if getattr(self, name) not in words:
                 expected = f"one of {', '.join(map(repr, words))}"
@@ -46,6 +49,7 @@ class BackfillOptions:
         if self.order == "desc" and definition.depends_on_past:
             expected = "'asc': each interval of this job waits for the one before it (depends_on_past=True)"
             raise InvalidArgumentError(argument="order", value="desc", expected=expected)
+        encoded_config(self.config)
 
     def row(self, definition: JobDefinition, low: datetime, high: datetime, now: int) -> BackfillRow:
         """Return the row of a backfill over [low, high)."""
@@ -64,7 +68,7 @@ class BackfillOptions:
             total=total,
             total_exact=exact,
             created_at=now,
-            config=None if self.config is None else encode_json(dict(self.config)),
+            config=encoded_config(self.config),
             config_at=self.config_at,
         )
 

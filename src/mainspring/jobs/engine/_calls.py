@@ -22,7 +22,7 @@ def new_call(
     now: int,
 ) -> NewRun:
     """Return a run that is ready at `now`; `key` makes a second call with the same arguments get this one."""
-    encoded = None if config is None else encode_json(dict(config))
+    encoded = encoded_config(config)
     asked_for = None if scheduled_time is None else to_us(scheduled_time)
     return NewRun(
         run_id=new_id(),
@@ -37,6 +37,20 @@ def new_call(
         arguments_hash=None if key is None else _hash(definition.job_id, encoded, asked_for),
         key_expires_at=None if key is None else now + int(KEY_LIFETIME.total_seconds() * 1e6),
     )
+
+
+def encoded_config(config: Mapping[str, object] | None) -> bytes | None:
+    """Return the config that a caller gives to a run as the store keeps it.
+
+    Raises:
+        InvalidArgumentError: it is no mapping.
+        EncodeError: a value has no JSON form.
+    """
+    if config is None:
+        return None
+    if not isinstance(config, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgumentError(argument="config", value=config, expected="a mapping of names to values, or None")
+    return encode_json(dict(config))
 
 
 def new_generation(definition: JobDefinition, record: RunRecord, *, now: int, latest_config: bool) -> NewRun:
@@ -86,6 +100,8 @@ def _kept_config(record: RunRecord) -> int | None:
 
 def _hash(job_id: str, config: bytes | None, scheduled_at: int | None) -> bytes:
     import hashlib  # only calls with a key need it
+    import json
 
-    text = b"\0".join((job_id.encode(), config or b"", str(scheduled_at).encode()))
+    plain = None if config is None else json.dumps(json.loads(config), sort_keys=True)  # equal dicts are one config
+    text = "\0".join((job_id, plain or "", str(scheduled_at))).encode()
     return hashlib.blake2b(text, digest_size=16).digest()

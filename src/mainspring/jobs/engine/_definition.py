@@ -120,9 +120,14 @@ class JobDefinition:
 
 
 def place_of(function: object) -> str:
-    """Return file:line of a function's definition, as errors quote it."""
+    """Return file:line of a function's definition, as errors quote it; of the call from outside for what has none."""
     code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
-    return "<unknown>" if code is None else f"{code.co_filename}:{code.co_firstlineno}"
+    if code is not None:
+        return f"{code.co_filename}:{code.co_firstlineno}"
+    frame = inspect.currentframe()
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith("mainspring."):
+        frame = frame.f_back
+    return "<unknown>" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def form_of(function: object, *, job_id: str) -> HandlerForm:

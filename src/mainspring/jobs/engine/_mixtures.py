@@ -1,11 +1,30 @@
 """Options of `@job` that cannot stand together, or that would do nothing beside one another."""
 
 from collections.abc import Mapping
-from typing import Any  # Any: options hold any value
+from typing import Any, Final  # Any: options hold any value
 
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.engine._definition import JobDefinition
 from mainspring.jobs.model import Missed
+
+_OF_SCHEDULES: Final = (
+    "timezone",
+    "start_at",
+    "delay",
+    "jitter",
+    "missed",
+    "max_lookback",
+    "misfire_grace_time",
+    "coalesce",
+    "stateful",
+    "backfill_policy",
+    "needs",
+    "depends_on_past",
+    "max_instances",
+    "overlap",
+    "concurrency_key",
+    "sla",
+)
 
 
 def refuse_mixtures(definition: JobDefinition, given: Mapping[str, Any]) -> None:
@@ -35,13 +54,23 @@ def _refuse_beside_past(definition: JobDefinition, given: Mapping[str, Any]) -> 
         raise InvalidArgumentError(argument="max_instances", value=given.get("max_instances"), expected=f"1 {alone}")
 
 
-def refuse_plain_text(given: Mapping[str, Any]) -> None:
-    """Refuse one text where several are meant: it would be taken for its letters.
+def refuse_idle(options: Mapping[str, Any]) -> None:
+    """Refuse options that would do nothing beside the others.
 
     Raises:
-        InvalidArgumentError: `needs`, `tags` or `was` is a text.
+        InvalidArgumentError: names one of them, and what it takes.
     """
-    for name in ("needs", "tags", "was"):
-        value = given.get(name)
-        if isinstance(value, str):
-            raise InvalidArgumentError(argument=name, value=value, expected=f"a list, as [{value!r}]")
+    if all(options.get(name) is None for name in ("cron", "every", "at")):
+        idle = next((name for name in _OF_SCHEDULES if options.get(name) not in (None, (), [])), None)
+        if idle is not None:
+            raise InvalidArgumentError(
+                argument=idle, value=options[idle], expected="a job with cron=, every= or at=; without it has no effect"
+            )
+    if options.get("at") is not None and options.get("timezone") is not None:
+        raise InvalidArgumentError(argument="timezone", value=options["timezone"], expected="no zone beside at=")
+    if options.get("overlap") == "allow":
+        for name in ("max_instances", "concurrency_key"):
+            if options.get(name) is not None:
+                raise InvalidArgumentError(
+                    argument=name, value=options[name], expected="overlap='queue'; 'allow' lifts every limit"
+                )

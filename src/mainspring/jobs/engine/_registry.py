@@ -18,7 +18,8 @@ from mainspring.jobs.engine._definition import (
     place_of,
     retry_policy,
 )
-from mainspring.jobs.engine._mixtures import refuse_mixtures, refuse_plain_text
+from mainspring.jobs.engine._mixtures import refuse_idle, refuse_mixtures
+from mainspring.jobs.engine._option_values import check_values
 from mainspring.jobs.model import (
     ON_TIME,
     At,
@@ -65,7 +66,7 @@ class Registry:
             JobDefinitionError: an option is wrong, or the id is taken; names file and line.
         """
         place = place_of(function)
-        job_id = options.job_id or str(getattr(function, "__qualname__", repr(function)))
+        job_id = str(getattr(function, "__qualname__", repr(function))) if options.job_id is None else options.job_id
         try:
             definition = options.build(function, job_id=job_id, place=place)
         except JobDefinitionError:
@@ -153,24 +154,6 @@ class JobKeywords(TypedDict, total=False):
     was: Sequence[str]
 
 
-_OF_SCHEDULES: Final = (
-    "timezone",
-    "start_at",
-    "delay",
-    "jitter",
-    "missed",
-    "max_lookback",
-    "misfire_grace_time",
-    "coalesce",
-    "stateful",
-    "backfill_policy",
-    "needs",
-    "depends_on_past",
-    "max_instances",
-    "overlap",
-    "concurrency_key",
-    "sla",
-)
 _TAKEN_AS_THEY_ARE: Final = (
     "start_at",
     "delay",
@@ -204,13 +187,15 @@ class JobOptions:
         unknown = sorted(given.keys() - JobKeywords.__annotations__.keys())
         if unknown:
             raise JobDefinitionError(job_id=job_id, place=place, problem=f"there is no option {unknown[0]!r}")
-        if not job_id or len(job_id) > 200:
+        if not isinstance(job_id, str) or not 0 < len(job_id) <= 200:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidArgumentError(argument="job_id", value=job_id, expected="1 to 200 characters")
         form = form_of(function, job_id=job_id)
+        if self.job_id is None and not hasattr(function, "__qualname__"):  # what repr() says is another in each process
+            raise InvalidArgumentError(argument="job_id", value=None, expected="an id for a handler without a name")
         plain: dict[str, Any] = {name: value for name, value in given.items() if name in _TAKEN_AS_THEY_ARE}
-        check_numbers(plain)
-        check_effects(given)
-        refuse_plain_text(given)
+        check_values(given)
+        check_alert(given.get("alert"))
+        refuse_idle(given)
         grace, schema = given.get("misfire_grace_time"), given.get("schema")
         definition = JobDefinition(
             job_id=job_id,
@@ -259,40 +244,3 @@ def make_schedule(*, cron: str | None, every: float | None, at: datetime | None,
     if every is not None:
         return Every(every, timezone=timezone)
     return None if at is None else At(at)
-
-
-def check_numbers(options: Mapping[str, Any]) -> None:
-    """Refuse numbers that make no sense, each by its name."""
-    for name in ("delay", "jitter"):
-        _check(options, name, lambda value: value >= 0, "seconds >= 0")
-    _check(options, "timeout", lambda value: value is None or value > 0, "seconds > 0, or None")
-    _check(options, "sla", lambda value: value is None or value > 0, "seconds > 0, or None")
-    check_alert(options.get("alert"))
-    _check(options, "cancel_grace", lambda value: value is None or value >= 0, "seconds >= 0, or None")
-    _check(options, "max_instances", lambda value: value >= 1, "an int >= 1")
-    _check(options, "overlap", lambda value: value in ("queue", "skip", "allow"), "'queue', 'skip' or 'allow'")
-    _check(options, "start_at", lambda value: value is None or value.tzinfo is not None, "an aware datetime")
-
-
-def check_effects(given: JobKeywords) -> None:
-    """Refuse options that would do nothing beside the others."""
-    options: dict[str, Any] = dict(given)
-    if all(options.get(name) is None for name in ("cron", "every", "at")):
-        idle = next((name for name in _OF_SCHEDULES if options.get(name) not in (None, (), [])), None)
-        if idle is not None:
-            raise InvalidArgumentError(
-                argument=idle, value=options[idle], expected="a job with cron=, every= or at=; without it has no effect"
-            )
-    if options.get("at") is not None and options.get("timezone") is not None:
-        raise InvalidArgumentError(argument="timezone", value=options["timezone"], expected="no zone beside at=")
-    if options.get("overlap") == "allow":
-        for name in ("max_instances", "concurrency_key"):
-            if options.get(name) is not None:
-                raise InvalidArgumentError(
-                    argument=name, value=options[name], expected="overlap='queue'; 'allow' lifts every limit"
-                )
-
-
-def _check(options: Mapping[str, Any], name: str, fine: Callable[[Any], bool], expected: str) -> None:
-    if name in options and not fine(options[name]):
-        raise InvalidArgumentError(argument=name, value=options[name], expected=expected)

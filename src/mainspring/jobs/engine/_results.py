@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Self  # Any: a handler's value has the handler's type
+from typing import Any, Final, Literal, Self  # Any: a handler's value has the handler's type
 
 from msgspec import Struct
 
@@ -10,6 +10,8 @@ from mainspring.base import decode_json, from_us
 from mainspring.errors import RunFailedError
 from mainspring.jobs.model import RunState, Schedule
 from mainspring.jobs.stores import BackfillRow, BackfillState, RunRecord
+
+_OPEN: Final = (BackfillState.RUNNING, BackfillState.PAUSED)
 
 
 class RunResult(Struct, frozen=True):
@@ -92,7 +94,7 @@ class BackfillProgress:
     cancelled: int
     running: int
     rate: float  # ended runs per second since this handle first looked
-    eta: float | None  # seconds to go, None while the rate is unknown
+    eta: float | None  # seconds to go: 0 once it is done, None while the rate is unknown
 
     @property
     def ended(self) -> int:
@@ -102,13 +104,14 @@ class BackfillProgress:
     @property
     def done(self) -> bool:
         """True when nothing of it will run any more."""
-        return self.state not in (BackfillState.RUNNING, BackfillState.PAUSED)
+        return self.state not in _OPEN
 
     @classmethod
     def of(cls, row: BackfillRow, *, rate: float) -> Self:
         """Make it from the store's row."""
         total = row.created_count if row.planned else max(row.total, row.created_count)
         ended = row.succeeded_count + row.failed_count + row.cancelled_count
+        eta = (total - ended) / rate if rate > 0 else None
         return cls(
             backfill_id=row.backfill_id,
             job_id=row.job_id,
@@ -120,5 +123,5 @@ class BackfillProgress:
             cancelled=row.cancelled_count,
             running=row.live_count,
             rate=rate,
-            eta=(total - ended) / rate if rate > 0 else None,
+            eta=eta if row.state in _OPEN else 0.0,
         )

@@ -48,6 +48,30 @@ async def test_a_cancelled_caller_does_not_touch_the_run(tmp_path: Path) -> None
         await eventually(succeeded)
 
 
+async def test_equal_configs_are_the_same_arguments_for_a_key(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+
+    @app.job("once")
+    async def once() -> None: ...
+
+    async with running(app):
+        first = await app.run_job("once", {"a": 1, "of": {"b": 2, "c": 3}}, idempotency_key="k")
+        again = await app.run_job("once", {"of": {"c": 3, "b": 2}, "a": 1}, idempotency_key="k")
+    assert first.run_id == again.run_id
+
+
+async def test_a_config_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+
+    @app.job("once")
+    async def once() -> None: ...
+
+    config: Any = [("a", 1)]
+    async with running(app):
+        with pytest.raises(InvalidArgumentError, match="a mapping of names"):
+            await app.run_job("once", config)
+
+
 async def test_a_second_call_with_a_key_gets_the_first_ones_result(tmp_path: Path) -> None:
     app = make_app(tmp_path)
     calls: list[int] = []

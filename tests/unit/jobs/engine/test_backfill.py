@@ -118,6 +118,7 @@ async def test_the_first_failure_stops_it_when_asked(tmp_path: Path) -> None:
     async with running(job.app) as app:
         outcome = await (await app.backfill("hourly", START, at(200), on_failure="stop", max_parallel=1)).wait()
     assert outcome.state is BackfillState.STOPPED
+    assert outcome.eta == 0.0, "though most of its intervals never ran"
     assert job.seen[:2] == hours(2)
     assert len(job.seen) < 200
 

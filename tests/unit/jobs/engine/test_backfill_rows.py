@@ -198,7 +198,16 @@ async def test_a_job_that_nothing_needs_has_nothing_downstream(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("max_parallel", 0), ("reprocess", "none"), ("order", "up"), ("on_failure", "ignore")]
+    ("option", "value"),
+    [
+        ("max_parallel", 0),
+        ("max_parallel", 2.5),
+        ("max_parallel", True),
+        ("reprocess", "none"),
+        ("order", "up"),
+        ("on_failure", "ignore"),
+        ("config", [1]),
+    ],
 )
 async def test_wrong_words_are_refused(tmp_path: Path, option: str, value: object) -> None:
     family = Family(tmp_path)

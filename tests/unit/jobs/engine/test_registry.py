@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ def plain() -> None: ...
         ({"executor": "thread"}, "runs on the loop"),
         ({"executor": "moon"}, "is not one of"),
         ({"job_id": "x" * 201}, "job_id"),
+        ({"job_id": ""}, "job_id"),
+        ({"job_id": 5}, "job_id"),
         ({"crom": "0 * * * *"}, "there is no option 'crom'"),
         ({"cancel_grace": -1}, "cancel_grace"),
         ({"timezone": "UTC"}, "timezone"),
@@ -72,8 +75,17 @@ def test_a_wrong_option_is_refused_with_file_and_line(options: dict[str, Any], s
 
 @pytest.mark.parametrize("function", [7, "text", dict])
 def test_only_functions_can_be_jobs(function: Any) -> None:
-    with pytest.raises(JobDefinitionError, match="is not a function"):
+    with pytest.raises(JobDefinitionError, match="is not a function") as caught:
         JobApp("t").job("x")(function)
+    assert f"{Path(__file__).name}:" in caught.value.place
+
+
+def test_a_handler_without_a_name_needs_an_id() -> None:
+    app = JobApp("t")
+    nameless = partial(plain)
+    app.job("named")(nameless)
+    with pytest.raises(JobDefinitionError, match="an id for a handler without a name"):
+        app.job()(nameless)
 
 
 def test_an_id_is_taken_once() -> None:

@@ -1,0 +1,90 @@
+"""What each option of `@job` must be, looked at where it is written: not at its first run, nor never."""
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+from typing import Any, Final  # Any: options hold any value
+
+from mainspring.errors import InvalidArgumentError
+from mainspring.jobs.model import Need
+
+_MOST_PRIORITY: Final = 2**31  # well inside of what every store sorts by
+
+Check = tuple[Callable[[Any], bool], str]
+"""Tells whether a value will do, and says what does."""
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _or_none(check: Check) -> Check:
+    fits, expected = check
+    return lambda value: value is None or fits(value), f"{expected}, or None"
+
+
+def _each(kinds: type | tuple[type, ...], expected: str) -> Check:
+    def fits(value: Any) -> bool:
+        several = issubclass(type(value), Collection) and not issubclass(type(value), str)
+        return several and all(isinstance(one, kinds) for one in value)
+
+    return fits, expected
+
+
+_FROM_ZERO: Final[Check] = (lambda value: _is_number(value) and value >= 0, "finite seconds >= 0")
+_ABOVE_ZERO: Final[Check] = (lambda value: _is_number(value) and value > 0, "finite seconds > 0")
+_FLAG: Final[Check] = (lambda value: isinstance(value, bool), "True or False")
+_TEXT: Final[Check] = (_is_text, "a text that is not empty")
+
+_CHECKS: Final[Mapping[str, Check]] = {
+    "delay": _FROM_ZERO,
+    "jitter": _FROM_ZERO,
+    "timeout": _or_none(_ABOVE_ZERO),
+    "sla": _or_none(_ABOVE_ZERO),
+    "max_lookback": _or_none(_ABOVE_ZERO),
+    "misfire_grace_time": _or_none(_ABOVE_ZERO),
+    "cancel_grace": _or_none(_FROM_ZERO),
+    "max_instances": (lambda value: _is_int(value) and value >= 1, "an int >= 1"),
+    "priority": (lambda value: _is_int(value) and abs(value) < _MOST_PRIORITY, "an int between -2**31 and 2**31"),
+    "overlap": (lambda value: value in ("queue", "skip", "allow"), "'queue', 'skip' or 'allow'"),
+    "start_at": _or_none((lambda value: isinstance(value, datetime) and value.tzinfo is not None, "an aware datetime")),
+    "queue": _TEXT,
+    "concurrency_key": _or_none(_TEXT),
+    "retry": (lambda value: value is None or not isinstance(value, str | float), "a Backoff, an int, or None"),
+    "deterministic": _FLAG,
+    "depends_on_past": _FLAG,
+    "coalesce": _or_none(_FLAG),
+    "stateful": _or_none(_FLAG),
+    "config": _or_none((lambda value: isinstance(value, Mapping), "a mapping of names to values")),
+    "limiter": _or_none(
+        (lambda value: callable(getattr(value, "acquire", None)), "a limiter, with an acquire() to await")
+    ),
+    "resources": _or_none((lambda value: isinstance(value, Mapping), "a mapping of parameter names to providers")),
+    "needs": _each((str, Need), "a list of job ids and Needs"),
+    "tags": _each(str, "a list of texts"),
+    "was": _each(str, "a list of job ids"),
+}
+
+
+def check_values(given: Mapping[str, Any]) -> None:
+    """Look at each option by itself.
+
+    Raises:
+        InvalidArgumentError: one of them is not what it must be; names it, and what does.
+    """
+    for name, value in given.items():
+        if name not in _CHECKS:
+            continue
+        fits, expected = _CHECKS[name]
+        if not fits(value):
+            if isinstance(value, str) and name in ("needs", "tags", "was"):  # it would be taken for its letters
+                expected = f"a list, as [{value!r}]"
+            raise InvalidArgumentError(argument=name, value=value, expected=expected)
