@@ -282,8 +282,8 @@ class FaultyStore:
     async def backup(self, file: Path) -> int:
         return await self.inner.backup(file)
 
-    async def schedules(self, job_id: str, *, limit: int = 50) -> Sequence[ScheduleRow]:
-        return await self._call(lambda: self.inner.schedules(job_id, limit=limit))
+    async def schedules(self, job_id: str, *, before: int | None = None, limit: int = 50) -> Sequence[ScheduleRow]:
+        return await self._call(lambda: self.inner.schedules(job_id, before=before, limit=limit))
 
     async def put_config(self, row: ConfigRow) -> ConfigRow:
         return await self._call(lambda: self.inner.put_config(row))
@@ -353,8 +353,8 @@ class FaultyStore:
     async def backfill(self, backfill_id: str) -> BackfillRow | None:
         return await self._call(lambda: self.inner.backfill(backfill_id))
 
-    async def nodes(self, *, limit: int = 100) -> Sequence[NodeRow]:
-        return await self._call(lambda: self.inner.nodes(limit=limit))
+    async def nodes(self, *, before: int | None = None, limit: int = 100) -> Sequence[NodeRow]:
+        return await self._call(lambda: self.inner.nodes(before=before, limit=limit))
 
     async def queues(self) -> Sequence[QueueRow]:
         return await self._call(self.inner.queues)

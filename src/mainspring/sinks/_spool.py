@@ -151,13 +151,15 @@ class Spool:
         dead = sum(place.dead is not None for place in places)
         return SpoolStats(len(places) - dead, dead, self._log.size)
 
-    async def dead_letters(self, *, sink: str | None = None, limit: int = 100) -> list[DeadLetter]:
-        """List what is not tried any more, oldest first."""
+    async def dead_letters(
+        self, *, sink: str | None = None, after: int | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        """List what is not tried any more, oldest first; `after` is the last id seen."""
         if self._log is None:
             return []
         kept, found = self._log, list[DeadLetter]()
         for number, place in sorted(kept.places.items()):
-            if place.dead is None or len(found) >= limit:
+            if place.dead is None or len(found) >= limit or (after is not None and number <= after):
                 continue
             letter = await self._read(number)
             if letter is not None and sink in (None, letter.sink):

@@ -7,12 +7,15 @@ from fastapi import APIRouter, Path, Query
 
 from mainspring.errors import UnknownBackfillError, UnknownJobError
 from mainspring.jobs import JobApp, JobDefinition, shown
+from mainspring.web._plain import plain
 from mainspring.web._views import (
     BackfillView,
+    BeforeNumber,
     ConfigVersionView,
     FireView,
     JobDetailView,
     JobView,
+    Limit,
     Page,
     RangeView,
     ScheduleVersionView,
@@ -24,7 +27,6 @@ _FIRES: Final = 5
 _GAPS: Final = 100
 
 JobId = Annotated[str, Path(description="the job's id", examples=["load_flights"])]
-Limit = Annotated[int, Query(ge=1, le=1000, description="how many at most")]
 Before = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
 
 
@@ -71,7 +73,7 @@ class JobRoutes:
             watermark, gaps = await reader.watermark(job_id), await reader.gaps(job_id)
         return JobDetailView(
             job=JobView.of(one, rows.get(job_id), counts.get(job_id, {}), watermark),
-            config=shown(one.config, one.schema),
+            config=plain(shown(one.config, one.schema)),
             next_fires=self._next_fires(job_id),
             gaps=[RangeView(start=start, end=end) for start, end in gaps[:_GAPS]],
             gap_count=len(gaps),
@@ -120,17 +122,21 @@ class JobRoutes:
         return Page(items=views, next=views[-1].job_id if len(found) > limit else None)
 
     async def list_schedule_versions(
-        self, job: Annotated[str, Query(max_length=200, description="the job's id")], limit: Limit = 50
+        self,
+        job: Annotated[str, Query(max_length=200, description="the job's id")],
+        before: BeforeNumber = None,
+        limit: Limit = 50,
     ) -> Page[ScheduleVersionView]:
         """List what a job's schedule was and is, and where each of them began."""
         async with self._app.reading() as reader:
-            found = await reader.schedule_history(job, limit=limit)
-        return Page(items=[ScheduleVersionView.of(one) for one in found], next=None)
+            found = await reader.schedule_history(job, before=before, limit=limit + 1)
+        views = [ScheduleVersionView.of(one) for one in found[:limit]]
+        return Page(items=views, next=str(views[-1].version) if len(found) > limit else None)
 
     async def list_config_versions(
         self,
         job: Annotated[str, Query(max_length=200, description="the job's id")],
-        before: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the page before")] = None,
+        before: BeforeNumber = None,
         limit: Limit = 50,
     ) -> Page[ConfigVersionView]:
         """List the versions of a job's stored config, secrets as stars."""

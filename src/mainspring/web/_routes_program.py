@@ -1,13 +1,14 @@
 """The program itself: the app, its nodes and services, statistics, sinks and what waits on disk for them."""
 
-from typing import Annotated, Any, TypeGuard  # Any: OpenAPI documents
+from typing import Annotated, Any, Final  # Any: OpenAPI documents
 
 from fastapi import APIRouter, Query
 
 from mainspring.base import get_statistics
 from mainspring.jobs import JobApp
+from mainspring.web._plain import finite, plain
 from mainspring.web._program import Health, package_version
-from mainspring.web._views import Page
+from mainspring.web._views import BeforeNumber, Limit, Page
 from mainspring.web._views_program import (
     AppView,
     DeadLetterView,
@@ -19,6 +20,8 @@ from mainspring.web._views_program import (
     SpoolView,
     StatisticView,
 )
+
+_LETTER: Final = r"^[^:]*:\d{1,18}$"
 
 
 class ProgramRoutes:
@@ -51,11 +54,12 @@ class ProgramRoutes:
             queues=[QueueView.of(one) for one in queues],
         )
 
-    async def list_nodes(self) -> Page[NodeView]:
+    async def list_nodes(self, before: BeforeNumber = None, limit: Limit = 100) -> Page[NodeView]:
         """List the nodes, those that ended a while ago included; one that died is alive until its runs are rescued."""
         async with self._app.reading() as reader:
-            rows = await reader.nodes()
-        return Page(items=[NodeView.of(one, here=self._app.epoch) for one in rows], next=None)
+            rows = await reader.nodes(before=before, limit=limit + 1)
+        views = [NodeView.of(one, here=self._app.epoch) for one in rows[:limit]]
+        return Page(items=views, next=str(views[-1].epoch) if len(rows) > limit else None)
 
     async def list_services(self) -> HealthView:
         """Show the services of the program that this server is part of."""
@@ -80,7 +84,7 @@ class ProgramRoutes:
     ) -> Page[StatisticView]:
         """List every live statistic; those of one kind may share a name."""
         found = [
-            StatisticView(kind=one.kind.__name__, name=one.name, metric=one.metric, value=one.value)
+            StatisticView(kind=one.kind.__name__, name=one.name, metric=one.metric, value=finite(one.value))
             for one in get_statistics()
             if kind in (None, one.kind.__name__)
         ]
@@ -114,11 +118,15 @@ class ProgramRoutes:
     async def list_dead_letters(
         self,
         sink: Annotated[str | None, Query(max_length=200, description="only of this sink")] = None,
-        limit: Annotated[int, Query(ge=1, le=1000, description="how many at most")] = 100,
+        after: Annotated[
+            str | None, Query(pattern=_LETTER, max_length=200, description="`next` of the page before")
+        ] = None,
+        limit: Limit = 100,
     ) -> Page[DeadLetterView]:
         """List what sinks refused so often that it is not tried any more."""
         spool = self._app.spool
-        letters = [] if spool is None else await spool.dead_letters(sink=sink, limit=limit)
+        seen = None if after is None else int(after.rpartition(":")[2])
+        letters = [] if spool is None else await spool.dead_letters(sink=sink, after=seen, limit=limit + 1)
         found = [
             DeadLetterView(
                 letter_id=one.label,
@@ -131,23 +139,6 @@ class ProgramRoutes:
                 reason=one.reason,
                 items=[plain(item) for item in one.items],
             )
-            for one in letters
+            for one in letters[:limit]
         ]
-        return Page(items=found, next=None)
-
-
-def plain(item: Any) -> Any:  # Any: items hold any plain data
-    """Return an item as JSON takes it: bytes as text."""
-    if isinstance(item, bytes):
-        return item.decode("utf-8", "backslashreplace")
-    if _is_table(item):
-        return {str(key): plain(value) for key, value in item.items()}
-    return [plain(one) for one in item] if _is_row(item) else item
-
-
-def _is_table(item: object) -> TypeGuard[dict[Any, Any]]:  # Any: as above
-    return isinstance(item, dict)
-
-
-def _is_row(item: object) -> TypeGuard[list[Any]]:  # Any: as above
-    return isinstance(item, list)
+        return Page(items=found, next=found[-1].letter_id if len(letters) > limit else None)

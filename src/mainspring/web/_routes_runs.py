@@ -1,7 +1,7 @@
 """Runs: pages of them, and each with all that is known of it."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Final  # Any: OpenAPI documents
 
 from fastapi import APIRouter, Path, Query
@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from mainspring.base import decode_json
 from mainspring.jobs import JobApp, JobReader, RunRecord, RunState, shown
-from mainspring.web._views import AttemptLogView, EventView, Page, RunDetailView, RunView, error_of, json_of
+from mainspring.web._views import AttemptLogView, EventView, Limit, Page, RunDetailView, RunView, error_of, json_of
 
 _SCANNED: Final = 10_000  # runs that one request for a text looks at; the page then says where to go on
 _STEP: Final = 500
@@ -39,7 +39,7 @@ class RunRoutes:
             str | None, Query(max_length=200, description="part of the job's id, the run's id or the error")
         ] = None,
         before: Annotated[str | None, Query(max_length=200, description="`next` of the page before")] = None,
-        limit: Annotated[int, Query(ge=1, le=1000, description="how many at most")] = 50,
+        limit: Limit = 50,
     ) -> Page[RunView]:
         """List runs, newest first, live and ended.
 
@@ -114,5 +114,5 @@ async def _with_text(
 
 def _check_instant(name: str, given: datetime | None) -> None:
     if given is not None and given.tzinfo is None:
-        example = given.replace(tzinfo=UTC).isoformat()
+        example = given.replace(tzinfo=None).isoformat() + "Z"  # a + would be a blank in an address
         raise HTTPException(422, f"{name} needs its offset, as {example}")

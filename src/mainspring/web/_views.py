@@ -7,7 +7,9 @@ follows, None at the end.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Self, TypeVar  # Any: configs, values and items hold any JSON
+from typing import Annotated, Any, Generic, Self, TypeVar  # Any: configs, values and items hold any JSON
+
+from fastapi import Query
 
 from mainspring.base import decode_json, from_us
 from mainspring.errors import MainspringError
@@ -25,6 +27,9 @@ from mainspring.jobs import (
 )
 
 T = TypeVar("T")
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="how many at most")]
+BeforeNumber = Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the page before")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,12 +72,12 @@ class HealthView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatisticView:
-    """One live number of the program."""
+    """One live number of the program; null where it is none, as a ratio of nothing."""
 
     kind: str
     name: str | None
     metric: str
-    value: float
+    value: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

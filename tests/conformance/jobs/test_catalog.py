@@ -244,6 +244,8 @@ async def test_a_schedule_put_over_that_of_the_code_is_the_next_version(stores: 
             (1, b'{"every": 3600}', 0, "code"),
         ]
         assert [one.version for one in await store.schedules("job", limit=1)] == [3]
+        assert [one.version for one in await store.schedules("job", before=3, limit=1)] == [2]
+        assert await store.schedules("job", before=1) == []
         assert await store.schedules("nobody") == []
 
 

@@ -29,6 +29,7 @@ async def test_living_nodes_are_listed_with_what_they_run(stores: StoreFactory) 
         ]
         assert all(one.started_at > 0 and one.ended_at is None for one in rows)
         assert [second] == [one.epoch for one in await store.nodes(limit=1)]
+        assert [first] == [one.epoch for one in await store.nodes(before=second)]
         await store.close_node(second)
         assert [first] == [one.epoch for one in await store.nodes() if one.alive]
 

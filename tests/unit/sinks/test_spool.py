@@ -102,6 +102,7 @@ async def test_dead_letters_can_be_replayed_and_dropped(tmp_path: Path) -> None:
         await eventually(lambda: spool_of(sinks).stats().dead_count == 3)
         first, second, _ = await spool_of(sinks).dead_letters()
         assert len(await spool_of(sinks).dead_letters(limit=1)) == 1
+        assert [second] == await spool_of(sinks).dead_letters(after=first.letter_id, limit=1)
         await spool_of(sinks).drop([first.letter_id])
         target.down = False
         assert await spool_of(sinks).replay([second.letter_id, first.letter_id]) == 1

@@ -1,5 +1,6 @@
 """What the API says: the app's jobs, runs and the rest, page by page, and each error as a problem."""
 
+import math
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,7 @@ pytest.importorskip("fastapi")
 
 from tests.unit.web.support_web import START, Client, make_shop, opened
 
-from mainspring.base import Backoff
+from mainspring.base import Backoff, Statistic
 from mainspring.errors import StoreBusyError
 from mainspring.jobs import JobApp, JobContext
 from mainspring.runtime import HealthReport, ServiceHealth
@@ -163,6 +164,44 @@ async def test_configs_and_schedules_are_listed_with_their_past(client: Client, 
     assert 404 == (await client.get("/api/v1/schedule-versions?job=none")).status
 
 
+async def test_lists_without_end_come_in_pages(client: Client, shop: JobApp) -> None:
+    async def numbers(path: str, key: str) -> list[int]:
+        """Follow `next` of pages of one item each."""
+        found, place = list[int](), ""
+        while True:
+            page = (await client.get(f"/api/v1/{path}limit=1{place}")).json
+            found += [one[key] for one in page["items"]]
+            if page["next"] is None:
+                return found
+            place = f"&before={page['next']}"
+
+    for minute in (30, 40):
+        await shop.set_schedule("hourly", cron=f"{minute} * * * *")
+    assert [3, 2, 1] == await numbers("schedule-versions?job=hourly&", "version")
+    others = [await shop.store.open_node(f"other:{number}") for number in range(2)]
+    assert [*reversed(others), shop.epoch] == await numbers("nodes?", "epoch")
+    for path in ("nodes?before=0", "schedule-versions?job=hourly&before=x", "dead-letters?after=1"):
+        assert 422 == (await client.get(f"/api/v1/{path}")).status
+
+
+async def test_a_config_that_is_no_json_is_shown_all_the_same() -> None:
+    app = make_shop()
+    app.job("odd", config={"raw": b"\xff", "ratio": math.nan, "client": object(), "by": {1: "\ud800"}})(print)
+    async with opened(app):
+        shown = (await Client(make_api(app, no_program), {}).get("/api/v1/jobs/odd")).json
+    assert {"raw": "\\xff", "ratio": None, "client": "<object>", "by": {"1": "\\ud800"}} == shown["config"]
+
+
+async def test_a_statistic_that_is_no_number_is_null(client: Client) -> None:
+    class ShopRatioStatistic(Statistic):
+        ratio: float
+
+    statistic = ShopRatioStatistic("x")
+    statistic.ratio = math.nan
+    (found,) = (await client.get("/api/v1/statistics?kind=ShopRatioStatistic")).json["items"]
+    assert ("ratio", None) == (found["metric"], found["value"])
+
+
 async def test_the_program_is_shown(shop: JobApp) -> None:
     one = ServiceHealth(name="Web", state="running", ready=True, healthy=False, restart_count=2, error="OSError: x")
     client = Client(make_api(shop, lambda: HealthReport(ready=True, healthy=False, services=(one,))), {})
@@ -212,6 +251,12 @@ async def test_sinks_and_dead_letters_are_shown() -> None:
         (letter,) = (await client.get("/api/v1/dead-letters?sink=down")).json["items"]
         assert ("load", [{"raw": "\\xff", "n": [1, [2]]}]) == (letter["job_id"], letter["items"])
         assert [] == (await client.get("/api/v1/dead-letters?sink=up")).json["items"]
+        await app.run_job(load)
+        await eventually(lambda: app.spool_stats().dead_count == 2)
+        first = (await client.get("/api/v1/dead-letters?limit=1")).json
+        assert ([letter], letter["letter_id"]) == (first["items"], first["next"])
+        rest = (await client.get(f"/api/v1/dead-letters?limit=1&after={first['next']}")).json
+        assert (1, None, False) == (len(rest["items"]), rest["next"], rest["items"] == first["items"])
 
 
 async def test_wrong_requests_are_problems_that_say_where(client: Client) -> None:
@@ -224,7 +269,7 @@ async def test_wrong_requests_are_problems_that_say_where(client: Client) -> Non
         assert (422, where) == (answer.status, answer.json["errors"][0]["where"])
         assert "application/problem+json" == answer.headers["content-type"]
     naive = await client.get("/api/v1/runs?since=2013-01-01T00:00:00")
-    assert (422, "since needs its offset, as 2013-01-01T00:00:00+00:00") == (naive.status, naive.json["detail"])
+    assert (422, "since needs its offset, as 2013-01-01T00:00:00Z") == (naive.status, naive.json["detail"])
     assert 404 == (await client.get("/api/v1/nothing")).status
     assert 405 == (await client.send("POST", "/api/v1/runs")).status
     assert "Not Found" == (await client.get("/nothing")).json["title"]

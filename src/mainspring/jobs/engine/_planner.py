@@ -21,6 +21,7 @@ from mainspring.jobs.stores import (
     BackfillStep,
     JobStore,
     NewRun,
+    ReadStore,
     RunFilter,
     RunKind,
     RunRecord,
@@ -168,17 +169,11 @@ class BackfillPlanner:
     async def wanted(self, definition: JobDefinition, row: BackfillRow) -> Iterator[DataInterval]:
         """Return the intervals still to be handled, lazily, in the backfill's order."""
         start, end = (row.cursor, row.end) if row.order == "asc" else (row.start, row.cursor)
-        ranges = [(start, end)]
         if row.after:
             ranges = await self._ran_before(definition, row, start, end)
             end = min(end, self._last_due(definition))
-        elif row.reprocess == "missing":
-            done = await self._store.done(row.job_id, start, end)
-            succeeded = RangeSet((one.start, one.end) for one in done if one.state == "succeeded")
-            ranges = list(succeeded.gaps(start, end))
-        elif row.reprocess == "failed":
-            done = await self._store.done(row.job_id, start, end)
-            ranges = [(max(one.start, start), min(one.end, end)) for one in done if one.state == "failed"]
+        else:
+            ranges = await ranges_to_run(self._store, row.job_id, (start, end), row.reprocess)
         return touching(definition, ranges, (start, end), row.order)
 
     async def _ran_before(
@@ -232,6 +227,19 @@ def walk(
     for start, end in ranges if order == "asc" else reversed(ranges):
         step = schedule.intervals if order == "asc" else schedule.intervals_reversed
         yield from step(from_us(start), from_us(end))
+
+
+async def ranges_to_run(
+    store: ReadStore, job_id: str, bounds: tuple[int, int], reprocess: Literal["missing", "failed", "all"]
+) -> list[tuple[int, int]]:
+    """Return what a backfill within `bounds` has to run, as the job's done-set is now."""
+    if reprocess == "all":
+        return [bounds]
+    start, end = bounds
+    done = await store.done(job_id, start, end)
+    if reprocess == "failed":
+        return [(max(one.start, start), min(one.end, end)) for one in done if one.state == "failed"]
+    return list(RangeSet((one.start, one.end) for one in done if one.state == "succeeded").gaps(start, end))
 
 
 def touching(

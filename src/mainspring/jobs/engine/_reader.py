@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from mainspring.base import decode_json, from_us, to_us
 from mainspring.jobs.engine._configs import history_of
 from mainspring.jobs.engine._declarations import Job
+from mainspring.jobs.engine._planner import ranges_to_run, touching
 from mainspring.jobs.engine._registry import Registry
 from mainspring.jobs.engine._results import ScheduleVersion
 from mainspring.jobs.engine._steering import schedule_version
-from mainspring.jobs.model import ConfigVersion, RangeSet, RunLog, RunState
+from mainspring.jobs.model import ConfigVersion, DataInterval, RangeSet, RunLog, RunState
 from mainspring.jobs.stores import (
     BackfillRow,
     EventRow,
@@ -84,13 +85,29 @@ class JobReader:
         kept = await self._store.logs(run_id)
         return [(one.attempt, decode_json(one.log, RunLog)) for one in kept]
 
-    async def schedule_history(self, job: Job, *, limit: int = 50) -> Sequence[ScheduleVersion]:
-        """List the versions of a job's schedule, newest first.
+    async def schedule_history(
+        self, job: Job, *, before: int | None = None, limit: int = 50
+    ) -> Sequence[ScheduleVersion]:
+        """List the versions of a job's schedule, newest first; `before` is the last number seen.
 
         Raises:
             UnknownJobError: the job is not registered.
         """
-        return [schedule_version(row) for row in await self._store.schedules(self._registry[job].job_id, limit=limit)]
+        rows = await self._store.schedules(self._registry[job].job_id, before=before, limit=limit)
+        return [schedule_version(row) for row in rows]
+
+    async def to_backfill(
+        self, job: Job, start: datetime, end: datetime, *, reprocess: Literal["missing", "failed", "all"]
+    ) -> Sequence[DataInterval]:
+        """Return the intervals between two instants that a backfill would run now, oldest first.
+
+        Raises:
+            UnknownJobError: the job is not registered.
+        """
+        definition = self._registry[job]
+        bounds = (to_us(start), to_us(end))
+        ranges = await ranges_to_run(self._store, definition.job_id, bounds, reprocess)
+        return list(touching(definition, ranges, bounds, "asc"))
 
     async def backfill(self, backfill_id: str) -> BackfillRow | None:
         """Return one backfill."""
@@ -107,9 +124,9 @@ class JobReader:
         job_id = None if job is None else self._registry[job].job_id
         return await self._store.backfills(job_id=job_id, before=before, limit=limit)
 
-    async def nodes(self) -> Sequence[NodeRow]:
-        """List the nodes of the store, the latest first."""
-        return await self._store.nodes()
+    async def nodes(self, *, before: int | None = None, limit: int = 100) -> Sequence[NodeRow]:
+        """List the nodes of the store, the latest first; `before` is the last epoch seen."""
+        return await self._store.nodes(before=before, limit=limit)
 
     async def stranded(self) -> Sequence[StrandedRow]:
         """List what waits and no living node takes: its job is in nobody's code, or its queue is served by none."""

@@ -197,10 +197,12 @@ class Steering(Declarations, ABC):
         command = SetSchedule(job_id=self._registry[job].job_id, override=None)
         await self._steer(opened, partial(opened.store.set_schedule, command))
 
-    async def schedule_history(self, job: Job, *, limit: int = 50) -> Sequence[ScheduleVersion]:
-        """List the versions of a job's schedule, newest first."""
+    async def schedule_history(
+        self, job: Job, *, before: int | None = None, limit: int = 50
+    ) -> Sequence[ScheduleVersion]:
+        """List the versions of a job's schedule, newest first; `before` is the last number seen."""
         opened = await self.open()
-        rows = await opened.store.schedules(self._registry[job].job_id, limit=limit)
+        rows = await opened.store.schedules(self._registry[job].job_id, before=before, limit=limit)
         return [schedule_version(row) for row in rows]
 
     def kept(self) -> Retention:

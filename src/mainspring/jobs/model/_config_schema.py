@@ -92,10 +92,10 @@ def shown(values: Mapping[str, Any], schema: ConfigSchema | None = None, *, abov
         path = f"{above}{key}"
         if schema is not None and _is_under(path, schema.secrets):
             result[key] = MASK
-        elif _is_table(value) and not is_secret(key):
+        elif _is_table(value) and not is_secret(str(key)):  # the code may declare tables with keys of any type
             result[key] = shown(value, schema, above=f"{path}.")
         else:
-            result[key] = masked(key, value)
+            result[key] = masked(str(key), value)
     return result
 
 

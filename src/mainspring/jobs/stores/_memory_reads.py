@@ -100,9 +100,9 @@ class MemoryReads:
         touching = [one for one in islice(found, place, None) if one[0] < end]
         return [DoneRange(state=state, start=low, end=high) for low, high, state in touching]  # type: ignore[arg-type]  # the set holds the three words
 
-    async def schedules(self, job_id: str, *, limit: int = 50) -> Sequence[ScheduleRow]:
-        """List the versions of a job's schedule, newest first."""
-        return list_schedules(self._data, job_id, limit)
+    async def schedules(self, job_id: str, *, before: int | None = None, limit: int = 50) -> Sequence[ScheduleRow]:
+        """List the versions of a job's schedule, newest first; `before` is the last number seen."""
+        return list_schedules(self._data, job_id, before, limit)
 
     async def check(self) -> Sequence[str]:
         """Look for what contradicts itself; return a sentence for each thing that does."""
@@ -136,9 +136,10 @@ class MemoryReads:
             wanted = [] if seen is None else [row for row in wanted if _age_of(row) < _age_of(seen)]
         return sorted(wanted, key=_age_of, reverse=True)[:limit]
 
-    async def nodes(self, *, limit: int = 100) -> Sequence[NodeRow]:
-        """List nodes, the latest first."""
+    async def nodes(self, *, before: int | None = None, limit: int = 100) -> Sequence[NodeRow]:
+        """List nodes, the latest first; `before` is the last epoch seen."""
         data = self._data
+        epochs = sorted((epoch for epoch in data.nodes if before is None or epoch < before), reverse=True)
         return [
             NodeRow(
                 epoch=epoch,
@@ -148,7 +149,7 @@ class MemoryReads:
                 ended_at=None,
                 running_count=len(data.held.get(epoch, ())),
             )
-            for epoch in sorted(data.nodes, reverse=True)[:limit]
+            for epoch in epochs[:limit]
         ]
 
     async def leases(self) -> Sequence[LeaseRow]:

@@ -49,6 +49,7 @@ def remember_schedule(data: MemoryData, row: JobRow, origin: Origin, now: int) -
     data.schedules.setdefault(row.job_id, []).append(version)
 
 
-def list_schedules(data: MemoryData, job_id: str, limit: int) -> list[ScheduleRow]:
+def list_schedules(data: MemoryData, job_id: str, before: int | None, limit: int) -> list[ScheduleRow]:
     """Return the versions of a job's schedule, newest first."""
-    return data.schedules.get(job_id, [])[::-1][:limit]
+    rows = [row for row in data.schedules.get(job_id, ()) if before is None or row.version < before]
+    return rows[::-1][:limit]

@@ -244,8 +244,8 @@ class ReadStore(Protocol):
         """Return runs that wait for what they need, oldest interval first; `after` is the last one seen."""
         ...
 
-    async def schedules(self, job_id: str, *, limit: int = 50) -> Sequence[ScheduleRow]:
-        """List the versions of a job's schedule, newest first."""
+    async def schedules(self, job_id: str, *, before: int | None = None, limit: int = 50) -> Sequence[ScheduleRow]:
+        """List the versions of a job's schedule, newest first; `before` is the last number seen."""
         ...
 
     async def check(self) -> Sequence[str]:
@@ -280,8 +280,8 @@ class ReadStore(Protocol):
         """List backfills, newest first; `before` is the last id seen."""
         ...
 
-    async def nodes(self, *, limit: int = 100) -> Sequence[NodeRow]:
-        """List nodes, the latest first; those that ended are forgotten some time."""
+    async def nodes(self, *, before: int | None = None, limit: int = 100) -> Sequence[NodeRow]:
+        """List nodes, the latest first; `before` is the last epoch seen. Those that ended are forgotten some time."""
         ...
 
     async def leases(self) -> Sequence[LeaseRow]:

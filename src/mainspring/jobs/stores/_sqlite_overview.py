@@ -14,8 +14,9 @@ _HEADS: Final = 20_000  # jobs with waiting runs that are looked at
 _LEAST_RANK: Final = -(2**63)
 
 
-def list_nodes(connection: sqlite3.Connection, limit: int) -> list[NodeRow]:
+def list_nodes(connection: sqlite3.Connection, before: int | None, limit: int) -> list[NodeRow]:
     """Return nodes, the latest first."""
+    rows = connection.execute(statements("overview")["nodes"], (2**62 if before is None else before, limit))
     return [
         NodeRow(
             epoch=epoch,
@@ -25,9 +26,7 @@ def list_nodes(connection: sqlite3.Connection, limit: int) -> list[NodeRow]:
             ended_at=ended_at,
             running_count=running,
         )
-        for epoch, name, alive, started_at, ended_at, running in connection.execute(
-            statements("overview")["nodes"], (limit,)
-        )
+        for epoch, name, alive, started_at, ended_at, running in rows
     ]
 
 

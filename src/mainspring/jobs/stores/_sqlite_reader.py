@@ -91,9 +91,9 @@ class SqliteReads(ABC):
         """Return the ranges of the done-set that touch [start, end)."""
         return await self._read(lambda c: reads.done_ranges(c, job_id, start, end))
 
-    async def schedules(self, job_id: str, *, limit: int = 50) -> Sequence[ScheduleRow]:
-        """List the versions of a job's schedule, newest first."""
-        return await self._read(lambda c: list_schedules(c, job_id, limit))
+    async def schedules(self, job_id: str, *, before: int | None = None, limit: int = 50) -> Sequence[ScheduleRow]:
+        """List the versions of a job's schedule, newest first; `before` is the last number seen."""
+        return await self._read(lambda c: list_schedules(c, job_id, before, limit))
 
     async def check(self) -> Sequence[str]:
         """Look for what contradicts itself; return a sentence for each thing that does."""
@@ -126,9 +126,9 @@ class SqliteReads(ABC):
         """List backfills, newest first; `before` is the last id seen."""
         return await self._read(lambda c: reads.list_backfills(c, job_id, states, before, limit))
 
-    async def nodes(self, *, limit: int = 100) -> Sequence[NodeRow]:
-        """List nodes, the latest first."""
-        return await self._read(lambda c: overview.list_nodes(c, limit))
+    async def nodes(self, *, before: int | None = None, limit: int = 100) -> Sequence[NodeRow]:
+        """List nodes, the latest first; `before` is the last epoch seen."""
+        return await self._read(lambda c: overview.list_nodes(c, before, limit))
 
     async def leases(self) -> Sequence[LeaseRow]:
         """List the leases that living nodes hold, by name."""

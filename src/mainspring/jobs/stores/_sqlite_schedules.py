@@ -33,9 +33,10 @@ def remember_schedule(connection: sqlite3.Connection, job_id: str, origin: Origi
     connection.execute(statements("schedules")["remember"], (now, origin, job_id))
 
 
-def list_schedules(connection: sqlite3.Connection, job_id: str, limit: int) -> list[ScheduleRow]:
+def list_schedules(connection: sqlite3.Connection, job_id: str, before: int | None, limit: int) -> list[ScheduleRow]:
     """Return the versions of a job's schedule, newest first."""
-    return [_schedule_row(row) for row in connection.execute(statements("schedules")["list"], (job_id, limit))]
+    rows = connection.execute(statements("schedules")["list"], (job_id, 2**62 if before is None else before, limit))
+    return [_schedule_row(row) for row in rows]
 
 
 def _job(connection: sqlite3.Connection, job_id: str) -> JobRow | None:

@@ -71,6 +71,10 @@ def test_secret_fields_are_found_within_tables_and_shown_as_stars() -> None:
     assert {"pin": "***"} == shown({"pin": 5}, ConfigSchema(Plain))
 
 
+def test_tables_with_keys_of_other_types_are_shown() -> None:
+    assert {"a": {1: 2, None: {"token": "***"}}} == shown({"a": {1: 2, None: {"token": 3}}})
+
+
 @pytest.mark.extras
 def test_a_pydantic_model_validates_and_its_secrets_stay_hidden() -> None:
     pydantic: Any = pytest.importorskip("pydantic")

@@ -1,7 +1,7 @@
 -- name: nodes
 SELECT epoch, name, alive, started_at, ended_at,
     (SELECT count(*) FROM run INDEXED BY run_held WHERE state = 'running' AND run.epoch = epoch.epoch)
-FROM epoch ORDER BY epoch DESC LIMIT ?
+FROM epoch WHERE epoch < ? ORDER BY epoch DESC LIMIT ?
 
 -- name: next_head
 SELECT queue, rank, job_id, available_at FROM run INDEXED BY run_ready

@@ -7,4 +7,4 @@ WHERE job_id = ?
 
 -- name: list
 SELECT job_id, version, schedule, since, created_at, origin FROM schedule_version
-WHERE job_id = ? ORDER BY version DESC LIMIT ?
+WHERE job_id = ? AND version < ? ORDER BY version DESC LIMIT ?
