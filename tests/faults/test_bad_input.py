@@ -137,7 +137,7 @@ def test_an_unknown_job_is_answered_with_the_known_ones(shop: Shop) -> None:
 
 
 def test_an_interval_that_starts_after_its_end(shop: Shop) -> None:
-    said = "error: start='2013-02-01' is not accepted: expected an instant before end='2013-01-01'\n"
+    said = "error: --from='2013-02-01' is not accepted: expected an instant before --to='2013-01-01'\n"
     assert (2, said) == shop.command("backfill", "APP", "hourly", "--from", "2013-02-01", "--to", "2013-01-01")
     assert shop.lost_nothing()
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -14,6 +14,7 @@ from mainspring.base import decode_json
 from mainspring.cli._errors import ExitCode
 from mainspring.cli._output import (
     Row,
+    about_total,
     backfill_facts,
     event_rows,
     in_words,
@@ -30,9 +31,10 @@ from mainspring.cli._output import (
 )
 from mainspring.cli._progress import make_meter
 from mainspring.errors import DecodeError, InvalidArgumentError, StorageError, StoreMissingError
-from mainspring.jobs import Backfill, BackfillProgress, JobApp, RunState
+from mainspring.jobs import Backfill, BackfillProgress, JobApp, JobReader, RunState
 
 _LOOK_INTERVAL: Final = 0.2
+_OPTIONS: Final = {"start": "--from", "end": "--to", "max_parallel": "--parallel"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +62,17 @@ async def opened(app: JobApp, *, runner: bool) -> AsyncGenerator[JobApp]:
 
 
 @asynccontextmanager
-async def stored_schedules(app: JobApp) -> AsyncGenerator[None]:
+async def stored_schedules(app: JobApp) -> AsyncGenerator[JobReader | None]:
     """Let the app's jobs show the schedules that the store has for them, if it can be read, within the block."""
     async with AsyncExitStack() as stack:
+        reader: JobReader | None = None
         try:
-            await stack.enter_async_context(app.reading())
+            reader = await stack.enter_async_context(app.reading())
         except StoreMissingError:  # then there are none
             pass
         except StorageError as error:
             sys.stderr.write(f"note: {error}; these are the schedules of the code\n")
-        yield
+        yield reader
 
 
 async def list_jobs(app: JobApp, *, as_json: bool) -> None:
@@ -106,7 +109,7 @@ async def show_run(app: JobApp, run_id: str, *, as_json: bool) -> None:
         raise InvalidArgumentError(
             argument="RUN",
             value=run_id,
-            expected="the id of a run, or an unambiguous beginning of it",
+            expected="the id of a run, or an unambiguous beginning of it of 6 characters or more",
             hint="list them with `mainspring runs`",
         )
     lines = log_rows(logs)
@@ -155,9 +158,14 @@ def parse_config(pairs: Sequence[str], *, argument: str = "--config") -> dict[st
 
 
 async def count_backfill(app: JobApp, asked: BackfillAsked, *, as_json: bool) -> None:
-    """Say how many intervals the range has; nothing is stored."""
-    async with stored_schedules(app):
-        intervals = app.intervals(asked.job, asked.start, asked.end)
+    """Say how many intervals of the range would run now; nothing is stored."""
+    async with stored_schedules(app) as reader:
+        with _named_as_options():
+            low, high = app.interval_range(app.definition(asked.job), asked.start, asked.end)
+        if reader is not None:
+            intervals = await reader.to_backfill(asked.job, low, high, reprocess=asked.reprocess)
+        else:  # nothing was ever run
+            intervals = () if asked.reprocess == "failed" else app.intervals(asked.job, low, high)
     facts = {
         "job": asked.job,
         "intervals": len(intervals),
@@ -170,24 +178,39 @@ async def count_backfill(app: JobApp, asked: BackfillAsked, *, as_json: bool) ->
 async def backfill_job(app: JobApp, asked: BackfillAsked, *, detach: bool, as_json: bool) -> ExitCode:
     """Store a backfill and, unless `detach` is set, run it here to its end."""
     async with opened(app, runner=not detach):
-        backfill = await app.backfill(
-            asked.job,
-            asked.start,
-            asked.end,
-            reprocess=asked.reprocess,
-            order=asked.order,
-            max_parallel=asked.parallel,
-            downstream=asked.downstream,
-            config_at=asked.config_at,
-        )
+        with _named_as_options():
+            backfill = await app.backfill(
+                asked.job,
+                asked.start,
+                asked.end,
+                reprocess=asked.reprocess,
+                order=asked.order,
+                max_parallel=asked.parallel,
+                downstream=asked.downstream,
+                config_at=asked.config_at,
+            )
         all_progress = [
             await (one.progress() if detach else _watch(one, app)) for one in (backfill, *await backfill.downstream())
         ]
-    first, *rest = [backfill_facts(progress) for progress in all_progress]
+    facts = [backfill_facts(progress) for progress in all_progress]
+    first, *rest = facts if as_json else [about_total(one) for one in facts]
     if asked.downstream:
         first["downstream"] = rest if as_json else _in_words(all_progress[1:])
     write_facts(first, as_json=as_json)
     return ExitCode.FAILED if any(one.failed or one.cancelled for one in all_progress) else ExitCode.DONE
+
+
+@contextmanager
+def _named_as_options() -> Generator[None]:
+    """Let errors about a backfill call its arguments as the command line does."""
+    try:
+        yield
+    except InvalidArgumentError as error:
+        option = _OPTIONS.get(error.argument)
+        if option is None:
+            raise
+        expected = error.expected.replace(" end=", " --to=")
+        raise InvalidArgumentError(argument=option, value=error.value, expected=expected, hint=error.hint) from error
 
 
 def _in_words(later: Sequence[BackfillProgress]) -> list[str] | None:

@@ -158,6 +158,8 @@ class _JobCommands:
         record = await self._app.run(run_id)
         if record is None:
             raise InvalidArgumentError(
-                argument="run", value=run_id, expected="the id of a run, or an unambiguous beginning of it"
+                argument="run",
+                value=run_id,
+                expected="the id of a run, or an unambiguous beginning of it of 6 characters or more",
             )
         return record

@@ -46,7 +46,10 @@ def prune(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remove ended runs from the history now: by these bounds, else by those of the app."""
+    """Remove ended runs from the history now: by these bounds, else by those of the app.
+
+    What ended in the last ten minutes stays.
+    """
     retention = _retention(older_than, keep, state or [])
     run_action(_prune(load_app(app), retention, as_json=as_json))
 

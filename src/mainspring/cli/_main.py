@@ -156,7 +156,7 @@ def backfill(
         str, typer.Option("--from", metavar="WHEN", help="a date in the job's zone, or an instant with its offset")
     ],
     end: Annotated[str, typer.Option("--to", metavar="WHEN", help="the same; it is not included")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only count the intervals")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only count what would run now")] = False,
     parallel: Annotated[int, typer.Option(metavar="COUNT", help="runs at once")] = 8,
     reprocess: Annotated[Reprocess, typer.Option(help="which intervals")] = Reprocess.MISSING,
     order: Annotated[Order, typer.Option(help="oldest or newest first")] = Order.ASC,

@@ -241,6 +241,12 @@ def backfill_facts(progress: BackfillProgress) -> dict[str, Any]:  # Any: as in 
     }
 
 
+def about_total(facts: Mapping[str, Any]) -> dict[str, Any]:  # Any: as in Row
+    """Return the facts of a backfill as people read them: a total that is estimated with a mark."""
+    total = facts["total"] if facts["exact"] else f"~{facts['total']}"
+    return {name: total if name == "total" else value for name, value in facts.items() if name != "exact"}
+
+
 def _instant(us: int | None) -> datetime | None:
     return None if us is None else from_us(us)
 

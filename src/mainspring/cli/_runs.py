@@ -40,7 +40,7 @@ async def _cancel(app: JobApp, run_id: str, *, as_json: bool) -> ExitCode:
             raise InvalidArgumentError(
                 argument="RUN",
                 value=run_id,
-                expected="the id of a run, or an unambiguous beginning of it",
+                expected="the id of a run, or an unambiguous beginning of it of 6 characters or more",
                 hint="list them with `mainspring runs`",
             )
         if found.state.terminal:

@@ -6,6 +6,10 @@ from mainspring.errors._root import MainspringError
 class InvalidArgumentError(MainspringError, ValueError):
     """An argument is outside what the callee accepts; raised at once, by constructors and calls."""
 
+    argument: str
+    value: object
+    expected: str
+
     def __init__(self, *, argument: str, value: object, expected: str, hint: str | None = None) -> None:
         super().__init__(
             f"{argument}={value!r} is not accepted: expected {expected}",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import runpy
 import signal
 import sqlite3
@@ -185,6 +186,34 @@ def test_a_backfill_runs_to_its_end(app: str, command: Command) -> None:
     ended = command.json("backfill", app, *asked, "--order", "desc", "--parallel", "4")
     assert (25, 25, 0) == (ended["total"], ended["succeeded"], ended["failed"])
     assert 0 == command("backfill", app, *asked, "--reprocess", "all")
+    for which, count in (("missing", 0), ("failed", 0), ("all", 25)):
+        assert count == command.json("backfill", app, *asked, "--dry-run", "--reprocess", which)["intervals"]
+    longer = ("hourly", "--from", "2013-11-03", "--to", "2013-11-05")
+    assert 24 == command.json("backfill", app, *longer, "--dry-run")["intervals"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--from", "2013-03-10T00:00:00", "--to", "2013-03-11"), "--from='2013-03-10T00:00:00' .* or a date"),
+        (("--from", "2013-03-10", "--to", "soon"), "--to='soon' .* ISO text"),
+        (("--from", "2013-03-11", "--to", "2013-03-10"), "--from='2013-03-11' .* before --to='2013-03-10'"),
+        (("--from", "2013-03-10", "--to", "2013-03-11", "--parallel", "0"), "--parallel=0 .* an int >= 1"),
+    ],
+)
+def test_a_backfill_that_cannot_be_names_its_option(
+    app: str, command: Command, options: tuple[str, ...], said: str
+) -> None:
+    assert 2 == command("backfill", app, "hourly", *options, "--detach")
+    assert re.search(f"^error: {said}", command.err)
+
+
+def test_an_estimated_total_is_marked(app: str, command: Command) -> None:
+    asked = ("hourly", "--from", "2013-11-03", "--to", "2013-11-04")
+    assert 0 == command("backfill", app, *asked, "--detach")
+    assert "~25" == dict(line.split(None, 1) for line in command.out.splitlines())["total"]
+    assert 0 == command("backfill", app, *asked)
+    assert "25" == dict(line.split(None, 1) for line in command.out.splitlines())["total"]
 
 
 def test_a_backfill_goes_on_with_what_needs_its_intervals(app: str, command: Command) -> None:
@@ -232,7 +261,7 @@ def test_a_plan_marks_what_the_clock_does(app: str, command: Command) -> None:
         (["plan", "APP", "hourly", "--after", "soon"], "expected an instant"),
         (["plan", "APP", "hourly", "--after", "2013-01-01T00:00:00"], "expected an instant"),
         (["plan", "APP", "hourly", "--count", "0"], "--count"),
-        (["backfill", "APP", "hourly", "--from", "2013-01-02", "--to", "2013-01-01"], "before end="),
+        (["backfill", "APP", "hourly", "--from", "2013-01-02", "--to", "2013-01-01"], "before --to="),
         (["backfill", "APP", "hourly", "--from", "2013-01-01T00:00", "--to", "2013-01-02"], "aware"),
         (["backfill", "APP", "hourly", "--from", "2013-01-01", "--to", "2013-01-02", "--parallel", "0"], ">= 1"),
         (["backfill", "APP", "greet", "--from", "2013-01-01", "--to", "2013-01-02"], "cron or every"),

@@ -155,7 +155,8 @@ class Declarations:
             raise InvalidArgumentError(
                 argument="job", value=definition.job_id, expected="a job with a cron or every schedule"
             )
-        low, high = to_instant(start, definition.timezone), to_instant(end, definition.timezone)
+        low = to_instant(start, definition.timezone, argument="start")
+        high = to_instant(end, definition.timezone, argument="end")
         if low >= high:
             raise InvalidArgumentError(argument="start", value=start, expected=f"an instant before end={end!r}")
         return low, high

@@ -123,7 +123,9 @@ class FollowUps(Declarations, ABC):
         record = await opened.store.run(run_id)
         if record is None:
             raise InvalidArgumentError(
-                argument="RUN", value=run_id, expected="the id of a run, or an unambiguous beginning of it"
+                argument="RUN",
+                value=run_id,
+                expected="the id of a run, or an unambiguous beginning of it of 6 characters or more",
             )
         definition = self._registry[record.job_id]
         while True:

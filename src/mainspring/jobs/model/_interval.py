@@ -82,34 +82,38 @@ def zone_of(name: str) -> "ZoneInfo":
         ) from error
 
 
-def to_instant(value: datetime | date | str, zone: str) -> datetime:
+def to_instant(value: datetime | date | str, zone: str, *, argument: str = "instant") -> datetime:
     """Return the instant that is meant by an aware datetime, a date (its midnight in `zone`) or ISO text.
 
     A midnight that the zone skips means the first instant of that day.
+
+    Args:
+        argument: what errors call it.
 
     Raises:
         InvalidArgumentError: a naive datetime, or text that is neither.
     """
     if isinstance(value, str):
-        value = _parse(value)
+        value = _parse(value, argument)
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise InvalidArgumentError(
-                argument="instant",
+                argument=argument,
                 value=value.isoformat(),
                 expected="an aware datetime or a date",
-                hint="add tzinfo=UTC, or give a date for midnight in the job's zone",
+                hint=f"add its offset, as {value.isoformat()}Z in text and tzinfo=UTC in code, or give a date: "
+                "midnight in the job's zone",
             )
         return value.astimezone(UTC)
     return _first_instant(value, zone_of(zone))
 
 
-def _parse(text: str) -> datetime | date:
+def _parse(text: str, argument: str) -> datetime | date:
     try:
         return date.fromisoformat(text) if len(text) <= 10 else datetime.fromisoformat(text)
     except ValueError as error:
         raise InvalidArgumentError(
-            argument="instant", value=text, expected="ISO text, as 2013-01-01 or 2013-01-01T05:00:00Z"
+            argument=argument, value=text, expected="ISO text, as 2013-01-01 or 2013-01-01T05:00:00Z"
         ) from error
 
 
