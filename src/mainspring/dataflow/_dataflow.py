@@ -122,6 +122,7 @@ class Dataflow:
         Raises:
             StageFailedError: a worker died again and again.
             EdgeUnavailableError: the NATS server of an edge cannot be used.
+            Exception: as `wait`.
         """
         asyncio.run(self.run())
 
@@ -152,6 +153,8 @@ class Dataflow:
 
         Raises:
             StageFailedError: a worker died again and again.
+            ConnectionClosedError: a pipe of `read_pipes` ended inside a message; everything else is done.
+            FrameTooLargeError: a message of such a pipe was above 16 MiB; likewise.
             MisuseError: it does not run.
         """
         await self._running().wait()

@@ -39,14 +39,20 @@ class Feeder:
         self._room.set()
 
     async def feed(self) -> None:
-        """Forward messages until the pipe's writers are gone."""
+        """Forward messages until the pipe's writers are gone.
+
+        Raises:
+            ConnectionClosedError: they ended inside a message.
+            FrameTooLargeError: a message is too long; nothing can be read after it.
+        """
         async for payload in self._pipe:
             self._outbound.send_encoded(payload)
             while self._blocks and self._outbound.is_full:
                 await self._until_room()
 
     async def finish(self) -> None:
-        """Wait until the worker is done with everything; then it has nothing to wait for any more."""
+        """Read no more; wait until the worker is done with everything, then it has nothing to wait for any more."""
+        self._pipe.close_nowait()  # a writer hears of it now, in place of waiting for room
         while self._outbound.load:
             await self._until_room()
         self._close_link()

@@ -11,6 +11,7 @@ from mainspring.dataflow._ledger import Ledger, current_token
 from mainspring.dataflow._link import Payload
 from mainspring.dataflow._plan import BuriedMessage, WorkerPlan
 from mainspring.dataflow._process import Process
+from mainspring.errors import MisuseError
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ class Handler:
                     send(result)
                 elif result is not None:
                     await send_all(result, send, process.drain)
+            except asyncio.CancelledError as error:
+                await self._bury(message, f"{sender}#{ledger.done_count + ledger.open_count}", _strange(error))
             except Exception as error:  # noqa: BLE001  # supervisor: one bad message must not end the worker
                 await self._bury(message, f"{sender}#{ledger.done_count + ledger.open_count}", error)
             token.release()
@@ -72,6 +75,8 @@ class Handler:
             result = callback(self.process, *arguments)
             if result is not None:
                 await send_all(result, self.send_result, self.process.drain)
+        except asyncio.CancelledError as error:
+            await self._bury(arguments[0], f"client#{self.counts['received']:.0f}", _strange(error))
         except Exception as error:  # noqa: BLE001  # supervisor: one bad message must not end the worker
             await self._bury(arguments[0], f"client#{self.counts['received']:.0f}", error)
         self.counts["seconds"] += clock() - began
@@ -90,5 +95,17 @@ class Handler:
             kept = plan.dead_letter(BuriedMessage(label, plan.id, message_id, message, error))
             if isinstance(kept, Awaitable):
                 await kept
+        except asyncio.CancelledError as cut:
+            log.error("%s: the dead-letter hook failed on message %s: %s", plan.flow, message_id, _strange(cut))
         except Exception:  # supervisor: the hook must not end the worker
             log.exception("%s: the dead-letter hook failed on message %s", plan.flow, message_id)
+
+
+def _strange(error: asyncio.CancelledError) -> Exception:
+    """Return what to call the cancellation of something that a callback waited for; one of this task goes on."""
+    task = asyncio.current_task()
+    if task is None or task.cancelling():
+        raise error
+    strange = MisuseError(what="the callback", problem="let a CancelledError out", hint="what it awaited was cancelled")
+    strange.__cause__ = error
+    return strange

@@ -22,7 +22,7 @@ from mainspring.dataflow._part import Part
 from mainspring.dataflow._plan import DeadLetterHook, Delivery, WorkerPlan
 from mainspring.dataflow._statistics import FlowCounts
 from mainspring.dataflow._topology import Runner, Topology
-from mainspring.errors import StageFailedError
+from mainspring.errors import ConnectionClosedError, FrameTooLargeError, StageFailedError
 from mainspring.resilience import timeout as time_limit
 
 log = logging.getLogger(__name__)
@@ -78,6 +78,7 @@ class Supervisor:
         self._feeding: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
+        self._broken_pipe: Exception | None = None
         self.counts = FlowCounts(flow.title, flow.topology)
 
     @property
@@ -113,6 +114,8 @@ class Supervisor:
 
         Raises:
             StageFailedError: a worker died again and again.
+            ConnectionClosedError: a pipe ended inside a message; everything else is done.
+            FrameTooLargeError: a message of a pipe was too long, which ended the pipe; everything else is done.
         """
         if self._life is not None:
             await asyncio.shield(self._life)
@@ -151,6 +154,8 @@ class Supervisor:
                 await self._until_ended(seats)
         finally:
             await self._end_all()
+        if self._broken_pipe is not None:
+            raise self._broken_pipe
 
     async def _until_ended(self, seats: list[Seat]) -> None:
         """Wait for these workers; give up when any worker of the flow has failed for good."""
@@ -190,13 +195,21 @@ class Supervisor:
         try:
             await asyncio.wait([feeding, stopping], return_when=asyncio.FIRST_COMPLETED)
             if feeding.done():
-                feeding.result()
+                self._note_end_of_pipe(seat, feeding)
         finally:
             feeding.cancel()
             stopping.cancel()
             await asyncio.gather(feeding, stopping, return_exceptions=True)
         await feeder.finish()
         self._tell_to_finish(seat)
+
+    def _note_end_of_pipe(self, seat: Seat, feeding: "asyncio.Task[None]") -> None:
+        """Keep why a pipe ended if not well: a writer that died takes nobody else's messages along."""
+        try:
+            feeding.result()
+        except (ConnectionClosedError, FrameTooLargeError) as error:
+            log.error("%s: the pipe of worker %s is read no more: %s", self._flow.title, seat.id, error)
+            self._broken_pipe = self._broken_pipe or error
 
     def _tell_to_finish(self, seat: Seat) -> None:
         seat.must_finish = True

@@ -181,7 +181,7 @@ class Worker:
         await self._started.wait()
         if before is not None:
             await before  # what the sender's predecessor has sent comes first
-        sender = f"{self._plan.level - 1}.{index}"
+        sender = f"{self._plan.level - 1}.{index}" if self._plan.level else "pipe"
         while payloads := await inbound.take():
             await self._handler.handle_many(payloads, self._callback, inbound.ledger, sender)
             await asyncio.sleep(0)

@@ -12,7 +12,13 @@ from tests.unit.dataflow.support_flows import Collector, count_to_100, double
 
 from mainspring.dataflow import BuriedMessage, Dataflow, Edge, Process, Runner
 from mainspring.dataflow import _dataflow as dataflow
-from mainspring.errors import InvalidArgumentError, MisuseError, TaskNotPicklableError
+from mainspring.errors import (
+    ConnectionClosedError,
+    FrameTooLargeError,
+    InvalidArgumentError,
+    MisuseError,
+    TaskNotPicklableError,
+)
 from mainspring.testing import eventually
 from mainspring.transport import AsyncPipe
 
@@ -91,6 +97,56 @@ async def test_pipes_are_read_each_by_its_worker(mode: Any, collector: Collector
         await flow.wait()
     assert list(range(10)) == [int(line) for line in collector.lines_of("1.0")]
     assert list(range(100, 110)) == [int(line) for line in collector.lines_of("1.1")]
+
+
+@every_mode
+@pytest.mark.parametrize(
+    ("rest", "error"), [(b"\x05\0\0\0ab", ConnectionClosedError), (b"\xff\xff\xff\xff", FrameTooLargeError)]
+)
+async def test_a_writer_that_dies_inside_a_message_takes_no_other_message_along(
+    mode: Any, rest: bytes, error: type[Exception], collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    reads, writes = zip(*[os.pipe() for _ in range(2)], strict=True)
+
+    def pass_on(p: Process, number: int) -> int:
+        return number
+
+    async def run() -> None:
+        async with Dataflow("f", [Runner(pass_on, read_pipes=reads), Runner(collector)], mode=mode) as flow:
+            os.write(writes[0], b"\x01\0\0\x001" + rest)
+            os.close(writes[0])
+            await eventually(lambda: "the pipe of worker 0.0 is read no more" in caplog.text, within=20.0)
+            os.write(writes[1], b"\x01\0\0\x002")
+            os.close(writes[1])
+            await flow.wait()
+
+    with pytest.raises(error):
+        await run()
+    assert [1, 2] == numbers(collector.lines())
+
+
+async def test_a_callback_that_lets_a_cancellation_out_fails_on_its_message_alone(
+    collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    letters: list[BuriedMessage] = []
+
+    async def work(p: Process, number: int) -> int:
+        if number == 7:
+            task = asyncio.create_task(asyncio.sleep(60))
+            task.cancel()
+            await task
+        return number
+
+    async def bury(letter: BuriedMessage) -> None:
+        letters.append(letter)
+        raise asyncio.CancelledError
+
+    topology = [Runner(count_to_100), Runner(work), Runner(collector)]
+    async with Dataflow("f", topology, mode="inline", dead_letter=bury) as flow:
+        await flow.wait()
+    assert [n for n in range(100) if n != 7] == numbers(collector.lines())
+    assert [(7, MisuseError)] == [(letter.message, type(letter.error)) for letter in letters]
+    assert "the dead-letter hook failed" in caplog.text
 
 
 @every_mode
