@@ -19,7 +19,7 @@ from mainspring.cli._errors import ExitCode
 from mainspring.cli._operator import SOCKET
 from mainspring.cli._options import State
 from mainspring.cli._output import write_facts, write_json, write_rows
-from mainspring.errors import MissingExtraError, UnreachableProgramError
+from mainspring.errors import EncodeError, MissingExtraError, UnreachableProgramError
 from mainspring.jobs import JobApp
 from mainspring.runtime import escape_controls
 from mainspring.services import ConsoleAnswer, ConsoleGreeting, ConsoleQuestion
@@ -68,6 +68,8 @@ class Talk:
         """Send a line and return its answer."""
         try:
             self._sock.sendall(encode_json(ConsoleQuestion(line)) + b"\n")
+        except EncodeError:
+            return ConsoleAnswer(status="failed", text="this line is no UTF-8 text")
         except OSError as error:
             raise self._gone(error) from error
         return decode_json(self._next(), ConsoleAnswer)

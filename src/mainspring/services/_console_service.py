@@ -145,6 +145,8 @@ class ConsoleService(TCPServer):
             if task is None or task.cancelling():
                 raise
             return ConsoleAnswer(status="failed", text="what the command waited for was cancelled")
+        except SystemExit:  # an argparse of the command's own, say: it must not end the program that is operated
+            return ConsoleAnswer(status="failed", text="the command tried to end the program")
         except Exception as error:  # supervisor: a command that fails is told, and does not end the console
             if not isinstance(error, MainspringError):
                 log.error("%r: a command failed", self, exc_info=error)

@@ -4,6 +4,7 @@ import dataclasses
 import enum
 import inspect
 import re
+import types
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -179,6 +180,8 @@ def _fits_a_word(hint: object) -> bool:
 def _type_name(hint: Any) -> str:  # Any: a type
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return f"one of {', '.join(str(member.value) for member in hint)}"
+    if typing.get_origin(hint) in {typing.Union, types.UnionType}:
+        return " or ".join(_type_name(member) for member in typing.get_args(hint) if member is not types.NoneType)
     return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
 
 

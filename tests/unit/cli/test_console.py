@@ -95,6 +95,14 @@ async def test_a_script_learns_that_something_went_wrong(
     assert "All commands:" in err
 
 
+async def test_a_line_that_is_no_text_leaves_the_others(
+    state: Path, piped: Typed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    piped("pause \udcff\npause greet\n")  # as standard input hands on bytes that are no UTF-8
+    assert 1 == await operate()
+    assert ("greet is paused\n", "this line is no UTF-8 text\n") == capsys.readouterr()
+
+
 async def test_programs_read_a_line_of_json_for_each(
     state: Path, piped: Typed, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -84,6 +84,11 @@ def sample() -> Dispatch:
         await asyncio.Event().wait()
 
     @commands.command()
+    async def leave() -> None:
+        """Do as argparse does with a word that it does not know."""
+        sys.exit(2)
+
+    @commands.command()
     async def lose() -> None:
         """Wait for something that somebody else cancels."""
         lost = asyncio.get_running_loop().create_future()
@@ -126,6 +131,7 @@ async def test_a_command_that_fails_ends_neither_console_nor_program(
         assert [logging.ERROR] == [one.levelno for one in caplog.records if "a command failed" in one.message]
         assert "failed" == (await console.send(b"no JSON"))["status"]
         assert "failed" == (await console.send(b'{"word": 1}'))["status"]
+        assert "the command tried to end the program" == (await console.ask("leave"))["text"]
         assert "what the command waited for was cancelled" == (await console.ask("lose"))["text"]
         assert "4" == (await console.ask("double 2"))["text"]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Optional
 
 import pytest
 
@@ -138,6 +138,13 @@ async def test_parameters_without_names_of_their_own_are_filled_too() -> None:
 
     assert ("x", 1, 0) == await call(swap, "1")
     assert ("y", 1, 2) == await call(swap, "1 y 2")
+
+
+def test_one_of_several_types_is_named_as_a_person_would() -> None:
+    def find(side: Side | None = None, limit: int | float = 1, word: Optional[Side] = None) -> None: ...  # noqa: UP045
+
+    sides = "expected one of buy, sell"
+    assert [sides, "expected int or float", sides] == [one.errmsg for one in function_op(find)().argmap()]
 
 
 def test_types_that_no_word_becomes_are_refused_when_they_are_registered() -> None:
