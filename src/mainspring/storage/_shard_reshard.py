@@ -8,6 +8,8 @@ between the two, whoever opens the store next does the second.
 import os
 import shutil
 import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mainspring.errors import InvalidArgumentError
@@ -16,6 +18,7 @@ from mainspring.storage._shard_keys import check_key
 from mainspring.storage._shard_layout import FOLDER, ShardLayout, StoreLock
 from mainspring.storage._shard_together import by_shard
 from mainspring.storage._shard_values import ValueCompression, value_encoder
+from mainspring.storage._sqlite_errors import translated
 from mainspring.storage._sqlite_files import Durability, check_durability, connect_reader
 
 NEW, OLD = f"{FOLDER}.new", f"{FOLDER}.old"
@@ -66,14 +69,27 @@ def reshard(
 
 def _numbers(file: Path) -> tuple[int, int, ValueCompression]:
     """Return keylen, shardidx and compression of a store; files of mutil leave the last two to its defaults."""
-    connection = connect_reader(file)
-    try:
+    with _reading(file) as connection:
         columns = [row[1] for row in connection.execute("PRAGMA table_info(db)")]
         told = dict(connection.execute("SELECT name, value FROM meta").fetchall() if _has_meta(connection) else ())
-    finally:
-        connection.close()
     compression: ValueCompression = "zstd" if told.get("codec") == "json+zstd" else "zlib"
     return sum(column.startswith("key_") for column in columns), int(told.get("shardidx", 0)), compression
+
+
+@contextmanager
+def _reading(file: Path) -> Generator[sqlite3.Connection]:
+    """Open a file of the store; what is wrong with it is told as of a store.
+
+    Raises:
+        StorageError: it cannot be read, or is damaged.
+    """
+    connection = connect_reader(file)
+    try:
+        yield connection
+    except sqlite3.Error as error:
+        raise translated(error, str(file)) from error
+    finally:
+        connection.close()
 
 
 def _has_meta(connection: sqlite3.Connection) -> bool:
@@ -85,16 +101,13 @@ def _copy(sources: list[Path], layout: ShardLayout, durability: Durability) -> i
     count = 0
     try:
         for source in sources:
-            connection = connect_reader(source)
-            try:
+            with _reading(source) as connection:
                 cursor = connection.execute(f"SELECT {layout.columns}, data FROM db")
                 while rows := cursor.fetchmany(GROUP):
                     changes: list[Change] = [(check_key(row[:-1], layout.keylen), row[-1]) for row in rows]
                     for number, part in by_shard(layout, changes, lambda change: change[0]):
                         files[number].change(part)
                     count += len(rows)
-            finally:
-                connection.close()
     finally:
         for file in files:
             file.close()

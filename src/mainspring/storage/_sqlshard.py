@@ -267,6 +267,7 @@ class SQLShard(MutableMapping[Key, Any]):
         Raises:
             InvalidArgumentError: a value is outside its range, or there is no store.
             StoreBusyError: somebody has it open.
+            StorageError: a file cannot be read, or is damaged; the store stays as it is.
         """
         return reshard(Path(path), shards=shards, shardidx=shardidx, compression=compression, durability=durability)
 

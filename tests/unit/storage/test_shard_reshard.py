@@ -9,7 +9,7 @@ from typing import Any  # Any: parts of keys are ints and strings here
 
 import pytest
 
-from mainspring.errors import InvalidArgumentError, StoreBusyError, StoreMismatchError
+from mainspring.errors import InvalidArgumentError, StoreBusyError, StoreCorruptError, StoreMismatchError
 from mainspring.storage import SQLShard
 from mainspring.storage._shard_layout import StoreLock
 from mainspring.storage._shard_reshard import finish_swap
@@ -113,3 +113,14 @@ def test_a_place_without_a_store_is_told(tmp_path: Path) -> None:
     SQLShard(shards=1, path=tmp_path).close()
     with pytest.raises(InvalidArgumentError, match="shards"):
         SQLShard.reshard(tmp_path, shards=0)
+
+
+@pytest.mark.parametrize("number", [0, 3])
+def test_a_damaged_file_is_named_and_the_others_stay(store: Path, number: int) -> None:
+    file = store / "sqlshard" / str(number) / "sqlshard.db"
+    whole = file.read_bytes()
+    file.write_bytes(b"no database" * 1000)
+    with pytest.raises(StoreCorruptError, match=f"{number}/sqlshard.db"):
+        SQLShard.reshard(store, shards=2)
+    file.write_bytes(whole)
+    assert PAIRS == read(store, 4)
