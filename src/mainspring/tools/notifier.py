@@ -27,7 +27,7 @@ from mainspring.tools._notify_repeats import Repeats
 from mainspring.tools._values import check_text, is_table
 
 if TYPE_CHECKING:
-    from aiohttp import ClientSession
+    from aiohttp import ClientResponse, ClientSession
 
 _BACKOFF: Final = Backoff(0.5, maximum=10.0, jitter="full", max_tries=4)
 _MOST_BYTES: Final = 65_536
@@ -310,7 +310,7 @@ class Notifier:
                     method, url, data=encode_json(body), headers=headers, timeout=limit, allow_redirects=False
                 ) as response,
             ):
-                text = (await response.content.read(_MOST_BYTES)).decode(errors="replace")
+                text = (await _beginning(response)).decode(errors="replace")
                 status = response.status
                 wait = _seconds(response.headers.get("Retry-After", ""))
         except TimeoutError:
@@ -353,6 +353,16 @@ class Notifier:
         if self._bots is not None:
             return f"<Notifier direct, channels {', '.join(sorted(self._bots)) or 'none'}>"
         return f"<Notifier {urlsplit(self._url).hostname}, user {self._user_id}>"
+
+
+async def _beginning(response: "ClientResponse") -> bytes:
+    """Return an answer, or the first 64 KiB of one that is longer; it may come in pieces."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) >= _MOST_BYTES:
+            break
+    return bytes(body[:_MOST_BYTES])
 
 
 def _bot_of(name: str, table: object) -> Bot:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,36 @@ async def test_a_webhook_that_says_no_is_an_error() -> None:
         with pytest.raises(NotifyError) as caught:
             await Notifier.direct({"ops": LarkBot(url)}, backoff=QUICK).notify("ops", "up")
         assert (200, 19021, 1) == (caught.value.status, caught.value.code, len(bodies))
+
+
+async def test_an_answer_that_comes_in_pieces_is_an_answer() -> None:
+    """What had come when it was first looked at was taken for all of it, and a message that was sent for refused."""
+    ended = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n")
+        for piece in (b'{"co', b'de": ', b"0}"):
+            writer.write(piece)
+            await writer.drain()
+            for _ in range(50):  # in which the other side, on this loop too, reads what has come
+                await asyncio.sleep(0)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        ended.set()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        assert await Notifier.direct({"ops": LarkBot(url)}, backoff=QUICK).notify("ops", "up")
+        await ended.wait()
+
+
+async def test_of_a_long_answer_the_beginning_is_told() -> None:
+    async with served({"text": "no" * 100_000}) as (url, _):
+        with pytest.raises(NotifyError) as caught:
+            await Notifier.direct({"ops": LarkBot(url)}, backoff=QUICK).notify("ops", "up")
+        assert (200, "no" * 250) == (caught.value.status, caught.value.body)
 
 
 async def test_channels_without_a_gateway_can_be_changed() -> None:
