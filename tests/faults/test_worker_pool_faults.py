@@ -16,7 +16,7 @@ from tests.unit.concurrency.support_holds import open_holds
 
 from mainspring.base import current_random, use_random
 from mainspring.concurrency import WorkerPool
-from mainspring.errors import WorkerCrashedError
+from mainspring.errors import ChildStartError, WorkerCrashedError
 from mainspring.testing import eventually
 
 
@@ -122,6 +122,11 @@ async def test_a_pool_without_descriptors_waits_until_there_are_some(caplog: pyt
             await eventually(lambda: "trying again" in caplog.text)
         async with asyncio.timeout(20):
             assert await task == 2
+
+
+async def test_a_pool_that_starts_without_descriptors_says_so() -> None:
+    with no_descriptors(), pytest.raises(ChildStartError, match="did not start"):
+        await WorkerPool(1).start()
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")

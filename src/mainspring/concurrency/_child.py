@@ -9,7 +9,7 @@ from multiprocessing.popen_fork import Popen
 from typing import ParamSpec
 
 from mainspring.concurrency._child_main import run_as_module
-from mainspring.concurrency._child_start import StartMethod, check_start_method, start_process
+from mainspring.concurrency._child_start import StartMethod, check_start_method, not_started, start_process
 from mainspring.concurrency._own_thread import in_own_thread
 
 P = ParamSpec("P")
@@ -64,7 +64,7 @@ async def start_child(
     Raises:
         InvalidArgumentError: an unknown start method.
         TaskNotPicklableError: the function or an argument cannot travel.
-        ChildStartError: the system has no process, memory or descriptor left.
+        ChildStartError: the system has no process, thread, memory or descriptor left.
     """
     method = check_start_method(start_method)
     label = name or str(getattr(function, "__qualname__", type(function).__qualname__))
@@ -75,7 +75,10 @@ async def start_child(
     if method == "fork":
         popen = start()  # about 1 ms; in a thread of its own it would be a fork beside threads, always
     else:
-        popen = await in_own_thread(start, abandoned=_kill_abandoned, name=f"start {label}")
+        try:
+            popen = await in_own_thread(start, abandoned=_kill_abandoned, name=f"start {label}")
+        except OSError as error:
+            raise not_started(label, error) from error
     return ChildProcess(popen, name=label, start_method=method)
 
 

@@ -97,7 +97,10 @@ class Packed:
         self._main: MainModule | None = None
 
     def __getstate__(self) -> tuple[bytes, MainModule | None]:
-        pickled = bytes(ForkingPickler.dumps(self._value))
+        try:
+            pickled = bytes(ForkingPickler.dumps(self._value))
+        except (ValueError, RuntimeError) as error:  # who starts children takes these for other troubles
+            raise pickle.PicklingError(str(error)) from error
         popen: Any = get_spawning_popen()
         # multiprocessing's own spawn has imported the main module by the time that the child sees this
         lazily = NAMES_MAIN in pickled and popen is not None and popen.method != "spawn"

@@ -56,9 +56,9 @@ def start_process(
     context: Any = get_context(method)
     forked_from = os.getpid() if method == "fork" else None
     environment = {} if method == "fork" else dict(os.environ)
-    boot = (Descriptor(lifeline()), environment, forked_from, call_in_child(function, args, kwargs))
-    process: BaseProcess = context.Process(target=run_child, args=boot, name=name)
     try:
+        boot = (Descriptor(lifeline()), environment, forked_from, call_in_child(function, args, kwargs))
+        process: BaseProcess = context.Process(target=run_child, args=boot, name=name)
         return _launch(method, process)
     except (PicklingError, TypeError, AttributeError) as error:
         raise TaskNotPicklableError(what=f"what {name} should do", reason=str(error)) from error
@@ -66,7 +66,7 @@ def start_process(
         raise not_started(name, error) from error
 
 
-def not_started(name: str, error: OSError | EOFError) -> ChildStartError:
+def not_started(name: str, error: OSError | EOFError | RuntimeError) -> ChildStartError:
     """Say why a child could not be started."""
     lacking = isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
     hint = "raise the limit of open files (ulimit -n)" if lacking else None

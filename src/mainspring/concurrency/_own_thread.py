@@ -1,6 +1,7 @@
 """One blocking call in a thread of its own, for the rare and slow: starting a process."""
 
 import asyncio
+import errno
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -15,6 +16,10 @@ async def in_own_thread(call: Callable[[], T], *, abandoned: Callable[[T], objec
 
     A cancelled waiter still waits for the thread, which may use what the waiter is about to close; then
     `abandoned` gets the result. It gets it in the thread when the loop is closed by then.
+
+    Raises:
+        OSError: the system has no thread left.
+        Exception: what `call` raised.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -37,7 +42,10 @@ async def in_own_thread(call: Callable[[], T], *, abandoned: Callable[[T], objec
         future.set_exception(error)
 
     thread = threading.Thread(target=run, name=name, daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise OSError(errno.EAGAIN, str(error)) from error
     outside_work.count += 1
     try:
         return await asyncio.shield(future)  # shielded: the thread cannot be cancelled

@@ -6,8 +6,10 @@ import multiprocessing.context
 import threading
 import weakref
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any, ParamSpec, TypeVar  # Any: calls of any signature
 
+from mainspring.concurrency._child_start import not_started
 from mainspring.concurrency._worker_pool import WorkerPool, WorkerPoolStatistic
 from mainspring.concurrency._worker_task import PackedCall, pack_call
 from mainspring.errors import ClosedError, InvalidArgumentError, WorkerPoolClosedError, WorkQueueFullError
@@ -88,6 +90,7 @@ class ProcessPoolExecutor(concurrent.futures.Executor):
             TaskNotPicklableError: the function or an argument cannot travel.
             WorkQueueFullError: `max_queue` calls wait, and a loop runs in this thread.
             ClosedError: after `shutdown()`, also when that came while it waited.
+            ChildStartError: this is the first call, and the system has no descriptor or thread left.
         """
         if not callable(fn):
             raise InvalidArgumentError(argument="fn", value=fn, expected="a callable")
@@ -135,10 +138,7 @@ class _Host:
             if self._stopping:
                 raise ClosedError(what="this ProcessPoolExecutor")
             if self._thread is None:
-                _finish_before_the_end(self)
-                self._thread = threading.Thread(target=self._run, name="process-pool", daemon=True)
-                self._thread.start()
-                self._is_ready.wait()
+                self._start_thread()
             self._left.add(future)
             self._call_loop(self._begin, future, call)
 
@@ -160,6 +160,21 @@ class _Host:
         if wait and thread is not None and thread is not threading.current_thread():
             thread.join()
 
+    def _start_thread(self) -> None:
+        # The loop is made here, where somebody hears that it could not be.
+        runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        thread = threading.Thread(target=self._run, args=(runner,), name="process-pool", daemon=True)
+        try:
+            self._loop = Context().run(runner.get_loop)  # it must not see the variables of the first caller
+            _finish_before_the_end(self)
+            thread.start()
+        except (OSError, RuntimeError) as error:
+            _running.discard(self)
+            runner.close()
+            raise not_started("the thread of a ProcessPoolExecutor", error) from error
+        self._thread = thread
+        self._is_ready.wait()
+
     def _call_loop(self, callback: Callable[..., object], *args: object) -> None:
         try:
             if self._loop is not None:
@@ -167,14 +182,14 @@ class _Host:
         except RuntimeError:  # the thread has ended, so everything is done
             pass
 
-    def _run(self) -> None:
-        asyncio.run(self._serve())
+    def _run(self, runner: asyncio.Runner) -> None:
+        with runner:
+            runner.run(self._serve())
         _running.discard(self)
 
     async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
-        self._opened = self._loop.create_task(self._pool.start())
+        self._opened = asyncio.create_task(self._pool.start())
         for _ in range(3):  # until the threads that start the processes exist: at exit none can be made any more
             await asyncio.sleep(0)
         self._is_ready.set()

@@ -210,11 +210,16 @@ class Worker(asyncio.BufferedProtocol):
         self._write(encode_message(0, Kind.EXIT))
 
     def recall(self, count: int) -> None:
-        """Ask for the last `count` tasks back, those that have not begun."""
-        for number, task in list(self.in_flight.items())[-count:]:
+        """Ask for the last `count` tasks back, those that have not begun; the last is the first to come."""
+        for number, task in list(reversed(self.in_flight.items()))[:count]:
             if not task.recalled:
                 task.recalled = True
                 self._order(Order.RECALL, number)
+
+    def keep_only_first(self) -> None:
+        """Ask for all tasks but the first back, and take no other until it is answered."""
+        self.window = 1
+        self.recall(len(self.in_flight) - 1)
 
     def cancel(self, task: Task, *, grace: float) -> None:
         """Take a task back or interrupt it; kill the process if it is still there after `grace` seconds."""

@@ -7,8 +7,8 @@ from typing import Final, Protocol
 
 from mainspring.base import Backoff, current_random
 from mainspring.concurrency._child_main import Packed
-from mainspring.concurrency._child_start import StartMethod
-from mainspring.concurrency._worker import Worker, WorkerOwner
+from mainspring.concurrency._child_start import StartMethod, not_started
+from mainspring.concurrency._worker import Task, Worker, WorkerOwner
 from mainspring.concurrency._worker_ledger import Ledger
 from mainspring.errors import ChildStartError, WorkerPoolClosedError
 
@@ -78,12 +78,19 @@ class WorkerCrew:
             Exception: what the initializer raised.
         """
         loop = asyncio.get_running_loop()
-        self._ledger = ledger = Ledger(self._size)
+        try:
+            self._ledger = ledger = Ledger(self._size)
+        except OSError as error:
+            raise not_started(f"the workers of {self._spec.name}", error) from error
         firsts = [loop.create_future() for _ in range(self._size)]
         for slot, first in enumerate(firsts):
             keeper = self._keep(slot, ledger, first)
             self._keepers[slot] = loop.create_task(keeper, name=f"keeper of {self._spec.name} {slot}")
         await _all_or_first_error(firsts)
+
+    def in_flight(self) -> list[Task]:
+        """Return what was sent and not answered, by workers that were lost and are not yet gone too."""
+        return [task for worker in self._serving.values() for task in worker.in_flight.values()]
 
     def lose(self, worker: Worker) -> None:
         """Leave a worker out from now on."""

@@ -12,6 +12,7 @@ from mainspring.concurrency._child_main import Packed
 from mainspring.concurrency._child_start import check_start_method
 from mainspring.concurrency._room_line import RoomLine
 from mainspring.concurrency._worker import Task, Worker
+from mainspring.concurrency._worker_balance import WorkerBalance
 from mainspring.concurrency._worker_calls import WorkerCalls
 from mainspring.concurrency._worker_crew import WorkerCrew, WorkerSpec
 from mainspring.concurrency._worker_task import PackedCall, WorkerTask, pack_call
@@ -27,7 +28,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 DEFAULT_MAX_OVERFLOW: Final = 1024
-_REBALANCE_DELAY: Final = 0.002  # seconds that an idle worker leaves short tasks to where they were sent
 
 
 class WorkerPoolStatistic(Statistic):
@@ -105,6 +105,7 @@ class WorkerPool:
         method = check_start_method(start_method)
         spec = WorkerSpec(self._name, method, call, max_tasks_per_child, recycle, shared_memory)
         self._crew = WorkerCrew(self, spec, self.workers)
+        self._balance = WorkerBalance(self._crew)
         self._max_overflow = max_overflow
         self._cancel_grace = cancel_grace
         self._statistic = self._statistic_kind(statistic_name)
@@ -113,7 +114,6 @@ class WorkerPool:
         self._queue: OrderedDict[Task, None] = OrderedDict()
         self._line = RoomLine(self._has_room)
         self._closing: asyncio.Task[None] | None = None
-        self._rebalancing: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
         alive = self._crew.alive
@@ -329,30 +329,18 @@ class WorkerPool:
         self._queue_moved()
 
     def _fill(self, worker: Worker) -> None:
-        """Give the worker what waits, as much as it takes; when nothing does, see who has too much."""
+        """Give the worker what waits, as much as it takes; when nothing does, others may have too much."""
         if self._queue:
             while self._queue and worker.has_room:
                 self._send(worker, self._queue.popitem(last=False)[0])
             self._queue_moved()
-        elif (
-            not worker.in_flight
-            and self._rebalancing is None
-            and any(len(other.in_flight) > 1 for other in self._crew.alive)
-        ):
-            self._rebalancing = self._loop.call_later(_REBALANCE_DELAY, self._rebalance)
+        elif not worker.in_flight:
+            self._balance.on_idle()
 
     def _send(self, worker: Worker, task: Task) -> None:
         self._statistic.submitted += 1
         worker.send(task)
-
-    def _rebalance(self) -> None:
-        """Call tasks back that wait behind a long one while another worker is idle."""
-        self._rebalancing = None
-        alive = self._crew.alive
-        idle = sum(worker.has_room and not worker.in_flight for worker in alive)
-        for worker in sorted(alive, key=lambda worker: -len(worker.in_flight))[:idle]:
-            if (waiting := len(worker.in_flight) - 1) > 0:
-                worker.recall((waiting + 1) // 2)
+        self._balance.on_sent(worker)
 
     def _queue_moved(self) -> None:
         self._statistic.queue_size = len(self._queue)
@@ -362,9 +350,8 @@ class WorkerPool:
 
     def _begin_closing(self, grace: float) -> None:
         self._state = "closed"
-        if self._rebalancing is not None:
-            self._rebalancing.cancel()
-        waiting = [*self._queue, *(task for worker in self._crew.alive for task in worker.in_flight.values())]
+        self._balance.stop()
+        waiting = [*self._queue, *self._crew.in_flight()]
         self._queue.clear()
         self._closing = self._loop.create_task(self._crew.close(grace=grace), name=f"close {self._name}")
         for task in waiting:

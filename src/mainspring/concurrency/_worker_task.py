@@ -21,7 +21,8 @@ from mainspring.errors import ResultNotPicklableError, TaskNotPicklableError
 
 T = TypeVar("T")
 
-_NOT_PICKLABLE: Final = (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError)
+# RuntimeError: a lock or a queue of multiprocessing, and what is nested too deeply
+_NOT_PICKLABLE: Final = (pickle.PicklingError, TypeError, AttributeError, ValueError, RuntimeError)
 
 
 class TaskOwner(Protocol):

@@ -2,10 +2,15 @@
 
 import asyncio
 import logging
+import os
+import signal
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.meta.support_tree import SRC
 from tests.unit.concurrency import support_tasks as tasks
 
 from mainspring.base import current_clock
@@ -159,3 +164,27 @@ async def test_errors_at_the_end_are_told_but_for_cancellations(caplog: pytest.L
 
 def test_the_stub_can_be_imported() -> None:
     assert isinstance(BGTasksAvailable(), BGTasksAvailable)
+
+
+FAILING = """
+from mainspring.compat.mutil.safeLoop import safeLoop
+
+async def fail():
+    raise LookupError("told at once")
+
+safeLoop([fail], customloop=None)
+"""
+
+
+def test_safe_loop_tells_of_a_failure_when_it_happens() -> None:
+    environment = os.environ | {"PYTHONPATH": str(SRC)}
+    command = [sys.executable, "-c", FAILING]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as program:
+        try:
+            assert program.stderr is not None
+            assert any("LookupError: told at once" in line for line in program.stderr)
+            program.send_signal(signal.SIGINT)
+            program.communicate(timeout=50)
+        finally:
+            program.kill()
+    assert 0 == program.returncode

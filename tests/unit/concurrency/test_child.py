@@ -135,6 +135,18 @@ async def test_exhausted_descriptors_are_a_clear_error() -> None:
     assert await child.wait() == 3
 
 
+async def test_a_thread_that_the_system_refuses_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(threading.Thread, "start", no_thread)
+        with pytest.raises(ChildStartError, match=r"did not start: .*can't start new thread"):
+            await spawn_child(support.exit_with, 0)
+    child = await spawn_child(support.exit_with, 3)
+    assert await child.wait() == 3
+
+
 @pytest.mark.allow_leaks("children", "descriptors", reason="the new fork server stays")
 async def test_a_killed_fork_server_is_replaced() -> None:
     _fork_server.start_child_infrastructure()

@@ -68,3 +68,14 @@ def test_a_closed_loop_gives_the_result_up_in_the_thread(fails: bool) -> None:
     outside_work.count = before
     task.get_loop().set_debug(False)
     task._log_destroy_pending = False  # type: ignore[attr-defined]
+
+
+async def test_a_thread_that_the_system_refuses_is_an_os_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    before = outside_work.count
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    with pytest.raises(OSError, match="can't start new thread"):
+        await in_own_thread(refuse, abandoned=print, name="one")
+    assert before == outside_work.count

@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import errno
 import gc
 import multiprocessing
 import os
@@ -21,6 +22,7 @@ from tests.unit.concurrency.support_holds import open_holds
 from mainspring.base import get_statistics
 from mainspring.concurrency import ProcessPoolExecutor, ProcessPoolStatistic
 from mainspring.errors import (
+    ChildStartError,
     ClosedError,
     InvalidArgumentError,
     TaskNotPicklableError,
@@ -178,3 +180,24 @@ def test_calls_are_counted() -> None:
         assert [1, 2] == list(pool.map(abs, [-1, -2]))
         found = {each.metric: each.value for each in get_statistics(ProcessPoolStatistic) if each.name == "counted"}
     assert (2, 2, 2, 0, 1) == tuple(found[name] for name in ("submitted", "done", "success", "error", "processes"))
+
+
+@pytest.mark.parametrize("lack", ["descriptors", "threads"])
+def test_a_first_call_that_cannot_be_served_says_so_and_the_next_can(
+    monkeypatch: pytest.MonkeyPatch, lack: str
+) -> None:
+    def no_loop() -> asyncio.AbstractEventLoop:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with ProcessPoolExecutor(1) as pool:
+        with monkeypatch.context() as exhausted:
+            if lack == "descriptors":
+                exhausted.setattr(asyncio, "new_event_loop", no_loop)
+            else:
+                exhausted.setattr(threading.Thread, "start", no_thread)
+            with pytest.raises(ChildStartError, match="the thread of a ProcessPoolExecutor did not start"):
+                _ = pool.submit(tasks.double, 1)
+        assert 4 == pool.submit(tasks.double, 2).result(30)

@@ -1,6 +1,8 @@
 """A worker pool answers every task, whatever the task is made of."""
 
 import asyncio
+import ctypes
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -98,6 +100,8 @@ async def test_what_cannot_be_pickled_is_refused_at_once(monkeypatch: pytest.Mon
             _ = pool.submit(tasks.echo, 1, threading.Lock())  # type: ignore[call-arg]
         with pytest.raises(TaskNotPicklableError, match=r"argument value= of echo\(\)"):
             await pool.create_task(tasks.echo, value=threading.Lock())
+        with pytest.raises(TaskNotPicklableError, match=r"argument 1 of echo\(\) .*through inheritance"):
+            await pool.create_task(tasks.echo, multiprocessing.Lock())
         assert await pool.submit(tasks.double, 1) == 2
         assert before == pool.pids
 
@@ -292,6 +296,9 @@ async def test_an_initializer_that_fails_in_a_replacement_closes_the_pool(tmp_pa
 async def test_an_initializer_that_cannot_travel_is_refused() -> None:
     with pytest.raises(TaskNotPicklableError):
         await WorkerPool(1, initializer=lambda: None).start()
+    for argument in (ctypes.pointer(ctypes.c_int()), multiprocessing.get_context("fork").Lock()):
+        with pytest.raises(TaskNotPicklableError):
+            await WorkerPool(1, initializer=tasks.echo, initializer_args=(argument,)).start()
 
 
 async def test_a_worker_that_ends_before_it_is_ready_is_a_clear_error() -> None:
@@ -334,6 +341,22 @@ async def test_close_interrupts_fails_and_leaves_nothing(tmp_path: Path) -> None
         with pytest.raises(WorkerPoolClosedError):
             await pool.create_task(tasks.double, 1)
     assert "closed workers=0/1 running=0 waiting=0" in repr(pool)
+
+
+async def test_close_ends_the_tasks_of_a_worker_that_has_just_died(tmp_path: Path) -> None:
+    async with open_holds(tmp_path) as holds, WorkerPool(1) as pool:
+        widen(pool)
+        running = pool.submit(tasks.hold, holds.path, "a")
+        await holds.next()
+        waiting = [pool.submit(tasks.double, n) for n in range(3)]
+        (worker,) = pool._crew.alive
+        os.kill(worker.child.pid, signal.SIGKILL)
+        await until(lambda: worker.lost)
+        await pool.close()
+        async with asyncio.timeout(20):
+            sent: list[asyncio.Future[Any]] = [running, *waiting]
+            outcomes: list[object] = await asyncio.gather(*sent, return_exceptions=True)
+        assert all(isinstance(one, WorkerPoolClosedError | WorkerCrashedError) for one in outcomes)
 
 
 async def test_close_kills_what_does_not_end(tmp_path: Path) -> None:

@@ -44,7 +44,9 @@ def safeLoop(main: _Main, customloop: Any = "uvloop") -> None:
     """
     loop = _new_loop(customloop)
     asyncio.set_event_loop(loop)
-    tasks = [asyncio.ensure_future(_awaitable(one), loop=loop) for one in _several(main)]
+    tasks: set[asyncio.Task[Any]] = set()
+    for one in _several(main):
+        _start(loop, one, tasks)
     loop.add_signal_handler(signal.SIGINT, loop.stop)
     try:
         loop.run_forever()
@@ -68,6 +70,13 @@ def _new_loop(customloop: Any) -> asyncio.AbstractEventLoop:
 
 def _several(main: Any) -> list[Any]:
     return [main] if callable(main) or inspect.isawaitable(main) else list(main)
+
+
+def _start(loop: asyncio.AbstractEventLoop, one: Any, tasks: "set[asyncio.Task[Any]]") -> None:
+    """Keep the task until it is done, no longer: so the loop tells at once of one that failed."""
+    task = loop.create_task(_awaitable(one))
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
 
 
 async def _awaitable(one: Any) -> Any:
