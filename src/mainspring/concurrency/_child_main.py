@@ -42,8 +42,8 @@ def describe_main() -> MainModule | None:
     main = sys.modules["__main__"]
     if (spec := getattr(main, "__spec__", None)) is not None:
         return MainModule("name", spec.name)
-    file = getattr(main, "__file__", None)
-    return MainModule("path", os.path.abspath(file)) if file else None
+    file = os.path.abspath(getattr(main, "__file__", None) or "")
+    return MainModule("path", file) if os.path.isfile(file) else None  # a program from a pipe is called "<stdin>"
 
 
 def import_main(main: MainModule | None) -> None:

@@ -52,7 +52,8 @@ class WorkerPool:
     on a worker that died raises WorkerCrashedError; one that had not is run elsewhere. Exceptions come back as
     themselves, with their traceback as a note. Functions, arguments and results are pickled (protocol 5);
     arrays are not copied on their way out, so leave them alone until their task is done. Functions of the main
-    module work. Workers exit when this process is gone. Use it from one loop.
+    module work, those of a notebook or a prompt with cloudpickle. Workers exit when this process is gone. Use it
+    from one loop.
 
     Args:
         workers: processes; default: as many as processors, at least 4.

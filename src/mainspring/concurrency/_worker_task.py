@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any, Final, NamedTuple, Protocol, TypeVar  # Any: calls of any signature
 
 from mainspring.base import load_extra, outside_work
-from mainspring.concurrency._child_main import NAMES_MAIN
+from mainspring.concurrency._child_main import NAMES_MAIN, describe_main
 from mainspring.concurrency._worker_main import task_name
 from mainspring.concurrency._worker_messages import (
     MAX_MESSAGE_BYTES,
@@ -138,12 +138,18 @@ def pack_call(function: Callable[..., object], args: tuple[object, ...], kwargs:
 
 
 def _pickle(value: object) -> tuple[bytes, list[memoryview]]:
-    """Pickle by reference, which is three times as fast; lambdas and closures by value, if cloudpickle is here."""
+    """Pickle by reference, which is three times as fast; by value, if cloudpickle is here, what has no name to import.
+
+    That is lambdas and closures, and all that was typed at a prompt or into a notebook.
+    """
     try:
-        return pickle_out_of_band(value)
+        by_reference = pickle_out_of_band(value)
     except _NOT_PICKLABLE:
         if find_spec("cloudpickle") is None:
             raise
+    else:
+        if NAMES_MAIN not in by_reference[0] or describe_main() is not None or find_spec("cloudpickle") is None:
+            return by_reference
     cloudpickle: Any = load_extra("cloudpickle", feature="sending lambdas", extra="dataflow")
     buffers: list[pickle.PickleBuffer] = []
     pickled: bytes = cloudpickle.dumps(value, protocol=5, buffer_callback=buffers.append)

@@ -22,7 +22,9 @@ def main(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-def test_a_script_is_described_by_its_path(main: ModuleType) -> None:
+def test_a_script_is_described_by_its_path(main: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("program.py").touch()
     main.__file__ = "program.py"
     assert MainModule("path", os.path.abspath("program.py")) == describe_main()
 
@@ -31,6 +33,8 @@ def test_a_prompt_has_no_description(main: ModuleType) -> None:
     assert describe_main() is None
     import_main(None)
     assert main is sys.modules["__main__"]
+    main.__file__ = "<stdin>"  # a program from a pipe
+    assert describe_main() is None
 
 
 @pytest.mark.parametrize("kind", ["name", "path"])

@@ -482,9 +482,9 @@ async def test_what_is_no_function_is_refused() -> None:
             _ = pool.submit("double")  # type: ignore[arg-type]
 
 
-def run_program(*arguments: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
+def run_program(*arguments: str, folder: Path, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=folder, env=SAME_PATH, capture_output=True, timeout=50, check=False)
+    return subprocess.run(command, cwd=folder, env=SAME_PATH, input=given, capture_output=True, timeout=50, check=False)
 
 
 PROGRAM = """
@@ -516,6 +516,16 @@ def test_functions_of_the_main_module_work(tmp_path: Path, how: str, start_metho
     target = [str(script)] if how == "script" else ["-m", "small_main"]
     done = run_program(*target, start_method, folder=tmp_path)
     assert done.stdout == b"True __main__\n", done.stderr
+
+
+@pytest.mark.extras
+@pytest.mark.parametrize("how", ["prompt", "pipe"])
+def test_with_cloudpickle_functions_without_a_module_work(tmp_path: Path, how: str) -> None:
+    """As in a notebook: no worker can import what was typed there."""
+    source = PROGRAM.replace("sys.argv[1]", "None").replace(" == Point(2)", "").replace("Point(point.x + 1)", "point.x")
+    target, given = (["-c", source], b"") if how == "prompt" else (["-"], source.encode())
+    done = run_program(*target, folder=tmp_path, given=given)
+    assert done.stdout == b"1 __main__\n", done.stderr
 
 
 def test_a_main_module_without_a_guard_does_not_start_itself_again(tmp_path: Path) -> None:
