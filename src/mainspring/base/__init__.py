@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mainspring.base._backoff import Backoff as Backoff
     from mainspring.base._batch import BatchKernel as BatchKernel
+    from mainspring.base._child_finder import ChildFinder as ChildFinder
+    from mainspring.base._child_finder import child_finders as child_finders
     from mainspring.base._child_talk import Flush as Flush
     from mainspring.base._child_talk import Send as Send
     from mainspring.base._child_talk import Speaker as Speaker
@@ -58,6 +60,7 @@ else:
         },
         house={
             "_batch": ("BatchKernel",),
+            "_child_finder": ("ChildFinder", "child_finders"),
             "_child_talk": ("Flush", "Send", "Speaker", "child_talk"),
             "_codecs": ("decode_json_each",),
             "_door": ("door",),

@@ -3,12 +3,13 @@
 import importlib
 import sys
 from collections.abc import Iterable, Sequence
-from importlib.abc import Loader, MetaPathFinder
+from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Final
 
+from mainspring.base import ChildFinder
 from mainspring.errors import InvalidArgumentError, MisuseError
 
 # What each library's wheels put beside it.
@@ -23,7 +24,8 @@ _PACKAGES: Final = {
 def install(*libraries: str) -> None:
     """Let `import aiomisc` and its like find the modules of `mainspring.compat`; all libraries by default.
 
-    Call it before the first of those imports. A library that is really installed is hidden from then on.
+    Call it before the first of those imports. A library that is really installed is hidden from then on. Workers and
+    other child processes find them, too.
 
     Args:
         libraries: "aiomisc", "mutil", "piko" or "pyutils".
@@ -60,8 +62,8 @@ def _finder() -> "CompatFinder":
     return made
 
 
-class CompatFinder(MetaPathFinder):
-    """Finds `aiomisc.x` as `mainspring.compat.aiomisc.x`: one module under two names."""
+class CompatFinder(ChildFinder):
+    """Finds `aiomisc.x` as `mainspring.compat.aiomisc.x`: one module under two names, in child processes too."""
 
     def __init__(self) -> None:
         self.packages: set[str] = set()

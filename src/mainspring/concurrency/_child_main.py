@@ -10,12 +10,14 @@ import signal
 import sys
 import threading
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import process
 from multiprocessing.context import get_spawning_popen
 from multiprocessing.reduction import DupFd, ForkingPickler
 from typing import Any, Final, Literal  # Any: what a caller hands to its child
+
+from mainspring.base import ChildFinder, child_finders
 
 ORPHANED = 82
 """The exit code of a child whose parent is gone."""
@@ -118,11 +120,25 @@ class Packed:
         return pickle.loads(self._pickled)
 
 
-def run_child(lifeline: Descriptor, environment: Mapping[str, str], forked_from: int | None, call: Packed) -> None:
-    """Be the child: watch the parent, then call what was packed. `forked_from` is the pid of a forked parent."""
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a child that was not forked takes from its parent."""
+
+    environment: Mapping[str, str]
+    finders: Sequence[ChildFinder]
+
+
+def describe_surroundings() -> Surroundings:
+    """Return those of this process."""
+    return Surroundings(dict(os.environ), child_finders())
+
+
+def run_child(lifeline: Descriptor, surroundings: Surroundings | None, call: Packed) -> None:
+    """Be the child: watch the parent, then call what was packed. A forked one has its surroundings."""
     threading.Thread(target=_exit_with_parent, args=(lifeline.fd,), name="parent-watch", daemon=True).start()
-    if forked_from is None:
-        _take_environment(environment)
+    if surroundings is not None:
+        _take_environment(surroundings.environment)
+        sys.meta_path[:0] = surroundings.finders
     else:
         _drop_signal_handling()
     function, args, kwargs = call.unpack()

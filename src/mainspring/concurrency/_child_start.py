@@ -13,7 +13,7 @@ from multiprocessing.reduction import ForkingPickler
 from pickle import PicklingError
 from typing import Any, Literal  # Any: multiprocessing's own objects
 
-from mainspring.concurrency._child_main import Descriptor, call_in_child, run_child
+from mainspring.concurrency._child_main import Descriptor, call_in_child, describe_surroundings, run_child
 from mainspring.concurrency._fork_server import drop_fork_server, fork_server, lifeline
 from mainspring.errors import ChildStartError, InvalidArgumentError, TaskNotPicklableError
 
@@ -54,10 +54,9 @@ def start_process(
         ChildStartError: the system has no process, memory or descriptor left.
     """
     context: Any = get_context(method)
-    forked_from = os.getpid() if method == "fork" else None
-    environment = {} if method == "fork" else dict(os.environ)
+    surroundings = None if method == "fork" else describe_surroundings()
     try:
-        boot = (Descriptor(lifeline()), environment, forked_from, call_in_child(function, args, kwargs))
+        boot = (Descriptor(lifeline()), surroundings, call_in_child(function, args, kwargs))
         process: BaseProcess = context.Process(target=run_child, args=boot, name=name)
         return _launch(method, process)
     except (PicklingError, TypeError, AttributeError) as error:

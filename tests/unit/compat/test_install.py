@@ -77,6 +77,31 @@ def test_a_program_runs_untouched(how: tuple[str, ...], tmp_path: Path) -> None:
     assert "Service ['-x', '1']\n" == run("-m", "mainspring.compat", *how, "-x", "1", folder=tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["WorkerPool", "ProcessPoolExecutor"])
+def test_workers_of_an_untouched_program_find_the_older_names(kind: str, tmp_path: Path) -> None:
+    package = tmp_path / "older"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "tasks.py").write_text("from aiomisc import chunk_list\ndef halves(n): return list(chunk_list(n, 2))\n")
+    (package / "__main__.py").write_text(f"""
+import asyncio
+from aiomisc import {kind}
+from older.tasks import halves
+
+async def main():
+    if "{kind}" == "WorkerPool":
+        async with WorkerPool(1) as pool:
+            print(await pool.create_task(halves, (1, 2, 3)))
+    else:
+        with ProcessPoolExecutor(1) as pool:
+            print(await asyncio.get_running_loop().run_in_executor(pool, halves, (1, 2, 3)))
+
+if __name__ == "__main__":
+    asyncio.run(main())
+""")
+    assert "[[1, 2], [3]]\n" == run("-m", "mainspring.compat", "-m", "older", folder=tmp_path)
+
+
 def test_the_command_of_the_plugins_runs_under_its_older_name(tmp_path: Path) -> None:
     assert "" == run("-W", "error", "-m", "mainspring.compat", "-m", "aiomisc.plugins", "-s", folder=tmp_path)
     help_text = run("-m", "mainspring.compat.aiomisc.plugins", "-h", folder=tmp_path)
