@@ -72,9 +72,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Start what every later child process needs, so that no test seems to leak it."""
+    """Start what every later child process, and every loop, needs, so that no test seems to leak it."""
     if session.config.getini("mainspring_leaks"):
         start_child_infrastructure()
+        factory = _loop_factory(session.config) if _wanted_loop(session.config) == "uvloop" else None
+        if factory is not None:
+            factory().close()  # from its first loop on uvloop keeps a pipe for the process
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -276,8 +279,12 @@ def _shared_loop(config: pytest.Config) -> TestLoop:
     return shared
 
 
+def _wanted_loop(config: pytest.Config) -> str:
+    return str(config.getoption("--mainspring-loop") or config.getini("mainspring_loop"))
+
+
 def _loop_factory(config: pytest.Config) -> LoopFactory | None:
-    wanted = config.getoption("--mainspring-loop") or config.getini("mainspring_loop")
+    wanted = _wanted_loop(config)
     if wanted == "asyncio":
         return None
     if wanted != "uvloop":

@@ -324,8 +324,9 @@ def test_the_loop_may_be_chosen(house: pytest.Pytester) -> None:
 def test_uvloop_may_be_chosen(house: pytest.Pytester) -> None:
     pytest.importorskip("uvloop")
     house.makepyfile("import asyncio\nasync def test_it():\n    print(type(asyncio.get_running_loop()).__module__)")
-    result = house.runpytest_subprocess("-s", "--mainspring-loop=uvloop", "-o", "mainspring_leaks=false")
+    result = house.runpytest_subprocess("-s", "--mainspring-loop=uvloop")
     result.stdout.fnmatch_lines(["*uvloop*"])
+    result.assert_outcomes(passed=1)
 
 
 def test_hypothesis_runs_async_tests(house: pytest.Pytester) -> None:
