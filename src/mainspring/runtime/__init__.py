@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mainspring.runtime._log_config import log_handler as log_handler
     from mainspring.runtime._log_config import wrap_logging_handler as wrap_logging_handler
     from mainspring.runtime._log_format import DateFormat as DateFormat
+    from mainspring.runtime._log_format import LogBlock as LogBlock
     from mainspring.runtime._log_format import LogFormat as LogFormat
     from mainspring.runtime._log_format import LogLevel as LogLevel
     from mainspring.runtime._log_format import escape_controls as escape_controls
@@ -69,7 +70,7 @@ else:
         house={
             "_log_child": ("hear_children",),
             "_log_config": ("format_of", "level_number", "log_handler"),
-            "_log_format": ("escape_controls",),
+            "_log_format": ("LogBlock", "escape_controls"),
             "_log_json": ("JsonFormatter",),
             "_loops": ("LoopFactory", "OwnLoop", "default_loop_factory"),
             "_plugins": ("plugin_setups",),

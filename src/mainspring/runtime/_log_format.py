@@ -94,12 +94,22 @@ def escape_controls(text: str, *, keep_lines: bool = False) -> str:
     return text.translate(_ESCAPES_IN_BLOCKS if keep_lines else _ESCAPES)
 
 
+class LogBlock(str):
+    """A message of several lines that the program itself has made, as a table: formats for people keep its lines.
+
+    Logged without arguments, since these may come from others.
+    """
+
+    __slots__ = ()
+
+
 class LineFormatter(logging.Formatter):
     """One line per record, then the traceback if there is one; control characters are shown escaped."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the name logging calls
         """Format the line of a record."""
-        record.message = escape_controls(record.message)
+        is_block = isinstance(record.msg, LogBlock) and not record.args
+        record.message = escape_controls(record.message, keep_lines=is_block)
         return super().formatMessage(record)
 
     def formatException(self, ei: object) -> str:  # noqa: N802  # the name logging calls

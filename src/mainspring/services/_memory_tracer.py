@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 
 from mainspring.concurrency import PeriodicCallback, threaded
 from mainspring.errors import InvalidArgumentError
-from mainspring.runtime import Service
+from mainspring.runtime import LogBlock, Service
 from mainspring.services._running_calls import RunningCalls
 
 log = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class MemoryTracer(Service):
                     "traceback": "; ".join(f"{frame.filename}:{frame.lineno}" for frame in one.traceback),
                 }
             )
-        self.logger("Top memory usage:\n" + "\n".join(lines))
+        self.logger(LogBlock("Top memory usage:\n" + "\n".join(lines)))
 
     @staticmethod
     def humanize(size: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from mainspring.concurrency import PeriodicCallback
 from mainspring.errors import InvalidArgumentError, MisuseError
-from mainspring.runtime import Service
+from mainspring.runtime import LogBlock, Service
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +82,6 @@ class Profiler(Service):
             if self.path is not None:
                 stats.dump_stats(self.path)
             stats.strip_dirs().sort_stats(self.order).print_stats(self.top_results)
-            self.logger(text.getvalue())
+            self.logger(LogBlock(text.getvalue().strip()))
         finally:
             profile.enable()

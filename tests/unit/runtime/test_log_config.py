@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from mainspring.errors import InvalidArgumentError
-from mainspring.runtime import BufferedHandler, LogFormat, LogLevel, basic_config
+from mainspring.runtime import BufferedHandler, LogBlock, LogFormat, LogLevel, basic_config
 from mainspring.runtime._log_config import level_number, watch_loop
 
 
@@ -62,6 +62,24 @@ def test_control_characters_cannot_forge_lines() -> None:
     assert "failed" == lines[0]
     assert "Traceback (most recent call last):" == lines[1]
     assert "ValueError: \\x1b[2Jgone" == lines[-1]
+
+
+@pytest.mark.parametrize("log_format", ["plain", "stream", "color", "json"])
+def test_a_block_of_the_program_keeps_its_lines_and_nothing_else(log_format: str) -> None:
+    """A table is unreadable as one line; arguments may be anybody's."""
+    stream = StringIO()
+    basic_config(log_format=log_format, stream=stream)
+    logging.warning(LogBlock("usage:\n  1 \x1b[2J"))
+    logging.warning(LogBlock("usage: %s"), "2\n3")
+    basic_config(log_format="disabled", buffered=False)
+    lines = stream.getvalue().splitlines()
+    if log_format == "json":
+        assert ["usage:\n  1 \x1b[2J", "usage: 2\n3"] == [json.loads(line)["msg"] for line in lines]
+    else:
+        assert 3 == len(lines)
+        assert "  1 \\x1b[2J" == lines[1]
+        assert lines[0].endswith("usage:")
+        assert lines[2].endswith("usage: 2\\n3")
 
 
 def test_json_has_fields_arguments_level_and_stack() -> None:

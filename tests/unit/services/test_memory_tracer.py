@@ -8,6 +8,7 @@ import pytest
 from tests.unit.services.support_programs import program
 
 from mainspring.errors import InvalidArgumentError
+from mainspring.runtime import LogBlock
 from mainspring.services import GroupBy, MemoryTracer
 from mainspring.testing import eventually
 
@@ -21,6 +22,7 @@ async def test_what_grows_is_shown(group_by: GroupBy) -> None:
         leak = [bytes(1000) for _ in range(1000)]
         await eventually(lambda: any("test_memory_tracer.py" in one for one in reports[1:]), within=20)
     assert not tracemalloc.is_tracing()
+    assert isinstance(reports[-1], LogBlock)
     heading, titles, *lines = reports[-1].splitlines()
     assert "Top memory usage:" == heading
     assert " Objects | Obj.Diff |   Memory | Mem.Diff | Traceback" == titles

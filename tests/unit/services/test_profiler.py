@@ -8,6 +8,7 @@ import pytest
 from tests.unit.services.support_programs import program
 
 from mainspring.errors import InvalidArgumentError, MisuseError
+from mainspring.runtime import LogBlock
 from mainspring.services import Profiler
 from mainspring.testing import eventually
 
@@ -25,6 +26,7 @@ async def test_reports_come_again_and_again_and_at_the_end(tmp_path: Path) -> No
         await eventually(lambda: any("(work)" in one for one in reports), within=20)
         before = len(reports)
     assert before < len(reports)
+    assert isinstance(reports[-1], LogBlock)
     assert "Ordered by: call count" in reports[-1]
     functions = {name for _, _, name in pstats.Stats(str(path)).stats}  # type: ignore[attr-defined]  # not in the stubs
     assert {"work", "report"} <= functions
