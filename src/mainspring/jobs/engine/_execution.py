@@ -7,6 +7,7 @@ cancellation without a reason comes from the loop that is shutting down, and han
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
@@ -198,17 +199,20 @@ class Execution:
             return encode_value(definition.job_id, await definition.function()), (), 0
         config = await work.configs.of_run(definition, self.record)
         ctx = self._context = self._make_context(config)
-        if definition.limiter is not None:
-            await definition.limiter.acquire()
+        async with nullcontext() if definition.limiter is None else definition.limiter:
+            return await self._handle_admitted(ctx)
+
+    async def _handle_admitted(self, ctx: JobContext) -> tuple[bytes | None, tuple[TransactionalWrite, ...], int]:
+        definition = self._work.definition
         session: SinkSession | None = None
         try:
             value = await self._call(ctx)
             # A job's own sink takes part though nothing was emitted: it may have an interval's old rows to delete.
             session = ctx.used_session if definition.sink is None else ctx.session
             if session is None:
-                return encode_value(work.definition.job_id, value), (), 0
+                return encode_value(definition.job_id, value), (), 0
             writes = await session.finish()
-            return encode_value(work.definition.job_id, value), writes, sum(session.counts.values())
+            return encode_value(definition.job_id, value), writes, sum(session.counts.values())
         except BaseException:
             if ctx.used_session is not None:
                 await ctx.used_session.discard()

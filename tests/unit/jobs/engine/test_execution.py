@@ -22,7 +22,7 @@ from mainspring.errors import (
 )
 from mainspring.jobs import JobContext, RunInfo, RunState
 from mainspring.jobs.engine._handler import _run_in_worker, call_handler
-from mainspring.resilience import RateLimit, deadline, retry
+from mainspring.resilience import Bulkhead, RateLimit, deadline, retry
 from mainspring.sinks import SqlTable
 
 
@@ -442,6 +442,27 @@ async def test_a_limiter_admits_the_runs(tmp_path: Path) -> None:
         results = [await app.run_job("limited") for _ in range(3)]
         assert all(result.ok for result in results)
         assert limit.try_acquire() is not None
+
+
+async def test_a_bulkhead_bounds_the_attempts_and_gets_its_places_back(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    inside, most = 0, 0
+
+    @app.job("narrow", limiter=Bulkhead(2), retry=Backoff.constant(0.0, max_tries=2))
+    async def narrow(ctx: JobContext) -> None:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        inside -= 1
+        if ctx.attempt == 1:
+            raise OSError("once")
+
+    async with running(app):
+        results = await asyncio.gather(*(app.run_job("narrow") for _ in range(6)))
+    assert all(result.ok for result in results)
+    assert 2 == most
 
 
 async def test_a_handler_that_does_not_stop_is_left_behind_with_a_word(
