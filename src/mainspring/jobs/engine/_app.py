@@ -17,10 +17,10 @@ from mainspring.errors import (
     MisuseError,
     NoEntrypointError,
 )
+from mainspring.jobs.engine._backfilling import Backfilling
 from mainspring.jobs.engine._calls import new_call
 from mainspring.jobs.engine._declarations import Job
 from mainspring.jobs.engine._events import EventStream
-from mainspring.jobs.engine._intervals import Intervals
 from mainspring.jobs.engine._metrics import RunMetrics
 from mainspring.jobs.engine._results import RunResult
 from mainspring.jobs.engine._scheduler import starts_of
@@ -50,7 +50,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class JobApp(Steering, Intervals, Sight, Service):
+class JobApp(Steering, Backfilling, Sight, Service):
     """Registers jobs, runs them, and answers for what they did.
 
     Two apps share no jobs, runs or configuration, unless they open the same store. All methods belong to the

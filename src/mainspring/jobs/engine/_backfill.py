@@ -9,7 +9,7 @@ from mainspring.jobs.engine._results import BackfillProgress
 from mainspring.jobs.stores import BackfillRow, BackfillState
 
 if TYPE_CHECKING:
-    from mainspring.jobs.engine._intervals import Intervals
+    from mainspring.jobs.engine._backfilling import Backfilling
 
 _MOST_LISTED: Final = 1_000
 
@@ -19,7 +19,7 @@ class Backfill:
 
     __slots__ = ("_app", "_dry", "_first", "backfill_id", "job_id")
 
-    def __init__(self, app: "Intervals", row: BackfillRow) -> None:
+    def __init__(self, app: "Backfilling", row: BackfillRow) -> None:
         self._app = app
         self._dry: BackfillRow | None = None
         self.backfill_id = row.backfill_id
@@ -27,7 +27,7 @@ class Backfill:
         self._first = (current_clock().monotonic(), _ended_count(row))
 
     @classmethod
-    def dry(cls, app: "Intervals", row: BackfillRow) -> "Backfill":
+    def dry(cls, app: "Backfilling", row: BackfillRow) -> "Backfill":
         """Return the handle of a backfill that is not stored and will not run."""
         backfill = cls(app, row)
         backfill._dry = row

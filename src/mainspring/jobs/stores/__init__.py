@@ -3,6 +3,15 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.jobs.stores._catalog_records import Advance as Advance
+    from mainspring.jobs.stores._catalog_records import AdvanceAnswer as AdvanceAnswer
+    from mainspring.jobs.stores._catalog_records import BackfillRow as BackfillRow
+    from mainspring.jobs.stores._catalog_records import BackfillState as BackfillState
+    from mainspring.jobs.stores._catalog_records import BackfillStep as BackfillStep
+    from mainspring.jobs.stores._catalog_records import DoneRange as DoneRange
+    from mainspring.jobs.stores._catalog_records import JobRegistration as JobRegistration
+    from mainspring.jobs.stores._catalog_records import JobRow as JobRow
+    from mainspring.jobs.stores._catalog_records import ran_in as ran_in
     from mainspring.jobs.stores._events import EventKind as EventKind
     from mainspring.jobs.stores._events import EventRow as EventRow
     from mainspring.jobs.stores._events import Happened as Happened
@@ -15,21 +24,13 @@ if TYPE_CHECKING:
     from mainspring.jobs.stores._protocol import RunStore as RunStore
     from mainspring.jobs.stores._protocol import StoreReader as StoreReader
     from mainspring.jobs.stores._records import NEXT_GENERATION as NEXT_GENERATION
-    from mainspring.jobs.stores._records import Advance as Advance
-    from mainspring.jobs.stores._records import AdvanceAnswer as AdvanceAnswer
     from mainspring.jobs.stores._records import AttemptLog as AttemptLog
-    from mainspring.jobs.stores._records import BackfillRow as BackfillRow
-    from mainspring.jobs.stores._records import BackfillState as BackfillState
-    from mainspring.jobs.stores._records import BackfillStep as BackfillStep
     from mainspring.jobs.stores._records import Claim as Claim
     from mainspring.jobs.stores._records import ClaimAnswer as ClaimAnswer
-    from mainspring.jobs.stores._records import DoneRange as DoneRange
     from mainspring.jobs.stores._records import Enqueue as Enqueue
     from mainspring.jobs.stores._records import EnqueueAnswer as EnqueueAnswer
     from mainspring.jobs.stores._records import Finish as Finish
     from mainspring.jobs.stores._records import HeartbeatAnswer as HeartbeatAnswer
-    from mainspring.jobs.stores._records import JobRegistration as JobRegistration
-    from mainspring.jobs.stores._records import JobRow as JobRow
     from mainspring.jobs.stores._records import NewRun as NewRun
     from mainspring.jobs.stores._records import NodeRow as NodeRow
     from mainspring.jobs.stores._records import NodeTakes as NodeTakes
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from mainspring.jobs.stores._records import RunKind as RunKind
     from mainspring.jobs.stores._records import RunRecord as RunRecord
     from mainspring.jobs.stores._records import StrandedRow as StrandedRow
-    from mainspring.jobs.stores._records import ran_in as ran_in
     from mainspring.jobs.stores._sqlite import SqliteStore as SqliteStore
     from mainspring.jobs.stores._steering_records import ConfigRow as ConfigRow
     from mainspring.jobs.stores._steering_records import LeaseRow as LeaseRow
@@ -54,27 +54,30 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
+            "_catalog_records": (
+                "Advance",
+                "AdvanceAnswer",
+                "BackfillRow",
+                "BackfillState",
+                "BackfillStep",
+                "DoneRange",
+                "JobRegistration",
+                "JobRow",
+                "ran_in",
+            ),
             "_events": ("EventKind", "EventRow", "Happened", "happened"),
             "_memory": ("MemoryStore",),
             "_memory_data": ("MemoryData",),
             "_protocol": ("CatalogStore", "JobStore", "ReadStore", "RunStore", "StoreReader"),
             "_records": (
                 "NEXT_GENERATION",
-                "Advance",
-                "AdvanceAnswer",
                 "AttemptLog",
-                "BackfillRow",
-                "BackfillState",
-                "BackfillStep",
                 "Claim",
                 "ClaimAnswer",
-                "DoneRange",
                 "Enqueue",
                 "EnqueueAnswer",
                 "Finish",
                 "HeartbeatAnswer",
-                "JobRegistration",
-                "JobRow",
                 "NewRun",
                 "NodeRow",
                 "NodeTakes",
@@ -85,7 +88,6 @@ else:
                 "RunKind",
                 "RunRecord",
                 "StrandedRow",
-                "ran_in",
             ),
             "_sqlite": ("SqliteStore",),
             "_steering_records": ("ConfigRow", "LeaseRow", "Prune", "ScheduleRow", "SetSchedule", "TakeLease"),

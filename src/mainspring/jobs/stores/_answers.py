@@ -2,7 +2,14 @@
 
 from mainspring.errors import IdempotencyError
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores._records import NEXT_GENERATION, Enqueue, EnqueueAnswer, NewRun, RunKind, RunRecord
+from mainspring.jobs.stores._records import (
+    NEXT_GENERATION,
+    Enqueue,
+    EnqueueAnswer,
+    NewRun,
+    RunKind,
+    RunRecord,
+)
 
 
 def enqueued_again(command: Enqueue, record: RunRecord | None) -> EnqueueAnswer:

@@ -11,8 +11,9 @@ from msgspec import Struct
 from mainspring.base import from_us
 from mainspring.errors import StaleFenceError
 from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._catalog_records import BackfillRow, BackfillState, ran_in
 from mainspring.jobs.stores._events import WORDS_KEPT, EventKind, Happened, happened
-from mainspring.jobs.stores._records import BackfillRow, BackfillState, Finish, RunRecord, ran_in
+from mainspring.jobs.stores._records import Finish, RunRecord
 
 R = TypeVar("R")
 

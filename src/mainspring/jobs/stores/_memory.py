@@ -13,6 +13,15 @@ from mainspring.errors import ClosedError, InvalidArgumentError, MainspringError
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import _memory_catalog as catalog
 from mainspring.jobs.stores import _memory_nodes as nodes
+from mainspring.jobs.stores._catalog_records import (
+    Advance,
+    AdvanceAnswer,
+    BackfillRow,
+    BackfillState,
+    BackfillStep,
+    JobRegistration,
+    JobRow,
+)
 from mainspring.jobs.stores._instants import monotonic_us, now_us
 from mainspring.jobs.stores._memory_claim import Turns, claim
 from mainspring.jobs.stores._memory_configs import put_config
@@ -26,19 +35,12 @@ from mainspring.jobs.stores._memory_reads import MemoryReads, MemoryStoreReader
 from mainspring.jobs.stores._memory_reports import keep_reports
 from mainspring.jobs.stores._memory_schedules import set_paused, set_schedule
 from mainspring.jobs.stores._records import (
-    Advance,
-    AdvanceAnswer,
-    BackfillRow,
-    BackfillState,
-    BackfillStep,
     Claim,
     ClaimAnswer,
     Enqueue,
     EnqueueAnswer,
     Finish,
     HeartbeatAnswer,
-    JobRegistration,
-    JobRow,
     NodeTakes,
     Report,
     RunRecord,

@@ -8,14 +8,7 @@ from msgspec import structs
 from mainspring.base import new_id
 from mainspring.errors import UnknownBackfillError
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores._ends import OPEN_BACKFILL
-from mainspring.jobs.stores._events import EventKind, happened
-from mainspring.jobs.stores._memory_data import MemoryData
-from mainspring.jobs.stores._memory_ends import close_backfill, end_backfill
-from mainspring.jobs.stores._memory_enqueue import create
-from mainspring.jobs.stores._memory_events import keep_events
-from mainspring.jobs.stores._memory_schedules import remember_schedule
-from mainspring.jobs.stores._records import (
+from mainspring.jobs.stores._catalog_records import (
     Advance,
     AdvanceAnswer,
     BackfillRow,
@@ -23,9 +16,15 @@ from mainspring.jobs.stores._records import (
     BackfillStep,
     JobRegistration,
     JobRow,
-    RunKind,
-    RunRecord,
 )
+from mainspring.jobs.stores._ends import OPEN_BACKFILL
+from mainspring.jobs.stores._events import EventKind, happened
+from mainspring.jobs.stores._memory_data import MemoryData
+from mainspring.jobs.stores._memory_ends import close_backfill, end_backfill
+from mainspring.jobs.stores._memory_enqueue import create
+from mainspring.jobs.stores._memory_events import keep_events
+from mainspring.jobs.stores._memory_schedules import remember_schedule
+from mainspring.jobs.stores._records import RunKind, RunRecord
 
 
 def register(data: MemoryData, jobs: Sequence[JobRegistration], now: int) -> list[JobRow]:

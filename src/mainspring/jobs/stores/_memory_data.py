@@ -10,21 +10,13 @@ from typing import NamedTuple, TypeVar
 from msgspec import structs
 
 from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._catalog_records import BackfillRow, JobRow
 from mainspring.jobs.stores._done import Range, joined_marks, painted
 from mainspring.jobs.stores._ends import CLAIMABLE, REMEMBERED
 from mainspring.jobs.stores._events import EventRow
 from mainspring.jobs.stores._memory_index import ParkedRuns, ReadyRuns, RunHeap
 from mainspring.jobs.stores._memory_rows import SinkRows
-from mainspring.jobs.stores._records import (
-    AttemptLog,
-    BackfillRow,
-    JobRow,
-    NewRun,
-    NodeTakes,
-    Progress,
-    RunKind,
-    RunRecord,
-)
+from mainspring.jobs.stores._records import AttemptLog, NewRun, NodeTakes, Progress, RunKind, RunRecord
 from mainspring.jobs.stores._steering_records import ConfigRow, LeaseRow, ScheduleRow
 
 K = TypeVar("K")

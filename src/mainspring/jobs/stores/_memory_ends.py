@@ -8,6 +8,7 @@ from msgspec import structs
 
 from mainspring.errors import StaleFenceError
 from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._catalog_records import BackfillRow, BackfillState, ran_in
 from mainspring.jobs.stores._ends import (
     ON_REQUEST,
     OPEN_BACKFILL,
@@ -21,7 +22,7 @@ from mainspring.jobs.stores._ends import (
 from mainspring.jobs.stores._memory_data import LiveRun, MemoryData
 from mainspring.jobs.stores._memory_events import keep_events
 from mainspring.jobs.stores._memory_reports import keep_log, keep_progress
-from mainspring.jobs.stores._records import BackfillRow, BackfillState, Finish, RunKind, RunRecord, ran_in
+from mainspring.jobs.stores._records import Finish, RunKind, RunRecord
 
 
 def finish(data: MemoryData, command: Finish, now: int) -> RunRecord:

@@ -9,7 +9,14 @@ from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._answers import enqueued_again, generation_of, is_takeover, key_used_again
 from mainspring.jobs.stores._memory_configs import config_version_of
 from mainspring.jobs.stores._memory_data import KeyUse, LiveRun, MemoryData
-from mainspring.jobs.stores._records import NEXT_GENERATION, Enqueue, EnqueueAnswer, NewRun, RunKind, RunRecord
+from mainspring.jobs.stores._records import (
+    NEXT_GENERATION,
+    Enqueue,
+    EnqueueAnswer,
+    NewRun,
+    RunKind,
+    RunRecord,
+)
 
 
 def enqueue_all(data: MemoryData, commands: Sequence[Enqueue], now: int) -> list[EnqueueAnswer]:

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from mainspring.errors import InvalidArgumentError
+from mainspring.jobs.stores._catalog_records import BackfillRow, BackfillState, DoneRange, JobRow
 from mainspring.jobs.stores._done import unbroken_end
 from mainspring.jobs.stores._events import EventRow
 from mainspring.jobs.stores._instants import now_us
@@ -17,10 +18,6 @@ from mainspring.jobs.stores._memory_schedules import list_schedules
 from mainspring.jobs.stores._memory_upkeep import find_problems
 from mainspring.jobs.stores._records import (
     AttemptLog,
-    BackfillRow,
-    BackfillState,
-    DoneRange,
-    JobRow,
     NodeRow,
     QueueRow,
     RunFilter,

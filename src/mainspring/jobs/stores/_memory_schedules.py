@@ -2,8 +2,9 @@
 
 from msgspec.structs import replace
 
+from mainspring.jobs.stores._catalog_records import JobRow
 from mainspring.jobs.stores._memory_data import MemoryData, Place
-from mainspring.jobs.stores._records import JobRow, RunKind
+from mainspring.jobs.stores._records import RunKind
 from mainspring.jobs.stores._steering_records import Origin, ScheduleRow, SetSchedule
 
 

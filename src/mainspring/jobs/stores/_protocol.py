@@ -7,23 +7,25 @@ from the loop that opened the store only. Every command may be sent again after 
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from mainspring.jobs.stores._events import EventRow
-from mainspring.jobs.stores._records import (
+from mainspring.jobs.stores._catalog_records import (
     Advance,
     AdvanceAnswer,
-    AttemptLog,
     BackfillRow,
     BackfillState,
     BackfillStep,
+    DoneRange,
+    JobRegistration,
+    JobRow,
+)
+from mainspring.jobs.stores._events import EventRow
+from mainspring.jobs.stores._records import (
+    AttemptLog,
     Claim,
     ClaimAnswer,
-    DoneRange,
     Enqueue,
     EnqueueAnswer,
     Finish,
     HeartbeatAnswer,
-    JobRegistration,
-    JobRow,
     NodeRow,
     NodeTakes,
     QueueRow,

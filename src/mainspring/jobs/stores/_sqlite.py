@@ -10,21 +10,23 @@ from typing import Literal, TypeVar
 
 from mainspring.base import current_clock, new_id
 from mainspring.errors import IdempotencyError, InvalidArgumentError, LeaseLostError, StaleFenceError
-from mainspring.jobs.stores._instants import now_us
-from mainspring.jobs.stores._records import (
+from mainspring.jobs.stores._catalog_records import (
     Advance,
     AdvanceAnswer,
     BackfillRow,
     BackfillState,
     BackfillStep,
+    JobRegistration,
+    JobRow,
+)
+from mainspring.jobs.stores._instants import now_us
+from mainspring.jobs.stores._records import (
     Claim,
     ClaimAnswer,
     Enqueue,
     EnqueueAnswer,
     Finish,
     HeartbeatAnswer,
-    JobRegistration,
-    JobRow,
     NodeTakes,
     Report,
     RunRecord,

@@ -4,8 +4,8 @@ import sqlite3
 from collections.abc import Sequence
 
 from mainspring.errors import UnknownBackfillError
+from mainspring.jobs.stores._catalog_records import BackfillRow, BackfillState, BackfillStep
 from mainspring.jobs.stores._ends import OPEN_BACKFILL
-from mainspring.jobs.stores._records import BackfillRow, BackfillState, BackfillStep
 from mainspring.jobs.stores._sqlite_catalog import bump_version
 from mainspring.jobs.stores._sqlite_done import has_succeeded
 from mainspring.jobs.stores._sqlite_ends import close_backfill, end_backfill

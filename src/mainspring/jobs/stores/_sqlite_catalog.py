@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from mainspring.jobs.stores._catalog_records import Advance, AdvanceAnswer, JobRegistration, JobRow
 from mainspring.jobs.stores._events import EventKind, happened
-from mainspring.jobs.stores._records import Advance, AdvanceAnswer, JobRegistration, JobRow
 from mainspring.jobs.stores._sqlite_done import paint_all
 from mainspring.jobs.stores._sqlite_enqueue import Intake
 from mainspring.jobs.stores._sqlite_events import keep_events

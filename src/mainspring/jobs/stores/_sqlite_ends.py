@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from mainspring.base import encode_json
 from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._catalog_records import BackfillRow, BackfillState, ran_in
 from mainspring.jobs.stores._ends import ON_REQUEST, REMEMBERED, cancelled, end_of_backfill, ran_marks
 from mainspring.jobs.stores._ends import Change as Ending
-from mainspring.jobs.stores._records import BackfillRow, BackfillState, RunRecord, ran_in
+from mainspring.jobs.stores._records import RunRecord
 from mainspring.jobs.stores._sqlite_done import paint_all
 from mainspring.jobs.stores._sqlite_events import keep_events
 from mainspring.jobs.stores._sqlite_rows import (

@@ -10,14 +10,11 @@ from typing import Final, TypeVar
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.stores import _sqlite_overview as overview
 from mainspring.jobs.stores import _sqlite_reads as reads
+from mainspring.jobs.stores._catalog_records import BackfillRow, BackfillState, DoneRange, JobRow
 from mainspring.jobs.stores._events import EventRow
 from mainspring.jobs.stores._instants import now_us
 from mainspring.jobs.stores._records import (
     AttemptLog,
-    BackfillRow,
-    BackfillState,
-    DoneRange,
-    JobRow,
     NodeRow,
     QueueRow,
     RunFilter,

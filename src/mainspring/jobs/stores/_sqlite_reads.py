@@ -7,16 +7,9 @@ from typing import Any
 
 from mainspring.base import first_id_at
 from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._catalog_records import BackfillRow, BackfillState, DoneRange, JobRow
 from mainspring.jobs.stores._done import join
-from mainspring.jobs.stores._records import (
-    ID_CLOCKS_APART,
-    BackfillRow,
-    BackfillState,
-    DoneRange,
-    JobRow,
-    RunFilter,
-    RunRecord,
-)
+from mainspring.jobs.stores._records import ID_CLOCKS_APART, RunFilter, RunRecord
 from mainspring.jobs.stores._sqlite_reports import with_progress
 from mainspring.jobs.stores._sqlite_rows import LIVE, backfill_row, ended_record, id_list, job_row, live_record
 from mainspring.jobs.stores._sqlite_sql import statements

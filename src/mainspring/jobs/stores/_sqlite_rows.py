@@ -5,14 +5,8 @@ from typing import Any, NamedTuple
 
 from mainspring.base import decode_json, encode_json
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores._records import (
-    BackfillRow,
-    BackfillState,
-    JobRow,
-    NewRun,
-    RunKind,
-    RunRecord,
-)
+from mainspring.jobs.stores._catalog_records import BackfillRow, BackfillState, JobRow
+from mainspring.jobs.stores._records import NewRun, RunKind, RunRecord
 
 # Any: a row holds what the columns in `_sqlite_sql` hold, in their order
 Row = Sequence[Any]

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from mainspring.jobs.stores._records import JobRow
+from mainspring.jobs.stores._catalog_records import JobRow
 from mainspring.jobs.stores._sqlite_rows import Row, as_blob, job_row
 from mainspring.jobs.stores._sqlite_sql import statements
 from mainspring.jobs.stores._steering_records import Origin, ScheduleRow, SetSchedule

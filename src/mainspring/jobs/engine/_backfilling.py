@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.engine._reader import JobReader
 
 
-class Intervals(FollowUps, ABC):
+class Backfilling(FollowUps, ABC):
     """The half of a `JobApp` that works through intervals."""
 
     @property
