@@ -17,6 +17,7 @@ from mainspring.tools.redis_credentials import RedisCredentials
 
 _MOST_KEPT: Final = 1000
 """How many credentials a manager with a cache keeps."""
+_VARIABLES: Final = ("ACCESS_KEY", "SECRET_KEY", "PASSPHRASE", "UID")
 _NO_PATH: Final = frozenset("/\\\0")
 
 
@@ -80,7 +81,8 @@ class EnvironmentCredentials:
             CredentialFormatError: one of the two keys is missing.
         """
         begin = f"{self.prefix}__{_variable(exchange)}__{_variable(account)}__"
-        table = {name.removeprefix(begin): value for name, value in os.environ.items() if name.startswith(begin)}
+        # only these: the rest of a longer name is that of another account
+        table = {name: os.environ[begin + name] for name in _VARIABLES if begin + name in os.environ}
         if not table:
             return None
         return make_credential(table, ("ACCESS_KEY",), ("SECRET_KEY",), where=f"the variables {begin}*")

@@ -101,6 +101,16 @@ def test_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
         manager.get_credential("my-acc.1", "binance", "spot", "unified")
 
 
+def test_an_account_whose_name_begins_another_is_not_taken_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ACCESS_KEY", "SECRET_KEY"):
+        monkeypatch.setenv(f"CREDENTIAL__BINANCE__MY__DESK__{name}", name)
+    store = EnvironmentCredentials()
+    assert store.find("my", "binance") is None
+    found = store.find("my--desk", "binance")
+    assert found is not None
+    assert "ACCESS_KEY" == found.access_key
+
+
 def test_stores_are_asked_in_their_order(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / "me.toml").write_text(GOOD)
     manager = AccountCredentialManager(stores=[EnvironmentCredentials("K"), TomlCredentials(home)])
