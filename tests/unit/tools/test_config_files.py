@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mainspring.errors import ConfigError
 from mainspring.tools._config_files import TomlFile, key_lines, read_layer
-from mainspring.tools._config_layers import plain
+from mainspring.tools._config_layers import leaves, plain
 
 TEXT = '''# a comment
 
@@ -75,6 +75,14 @@ def test_the_line_of_a_key_holds_the_key(pairs: list[tuple[str, str]]) -> None:
 def test_other_characters_end_no_line() -> None:
     text = 'a = "\u2028x\x85" # \u2029\nb = 1\n'
     assert {("a",): 1, ("b",): 2} == key_lines(text)
+
+
+def test_the_mark_that_some_editors_write_is_no_part_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_bytes(b"\xef\xbb\xbfa = 1\n")
+    layer = read_layer(tmp_path / "c.toml")
+    assert [(("a",), 1, f"{tmp_path}/c.toml:1")] == [
+        (path, leaf.value, leaf.source.at(path)) for path, leaf in leaves(layer)
+    ]
 
 
 def test_a_missing_file_is_an_empty_layer(tmp_path: Path) -> None:
