@@ -40,6 +40,7 @@ class ClickHouseSchema:
         view: tuple[str, str, str] | None = None,
         before: str | None = None,
     ) -> None:
+        _check_querier(querier)
         self._querier = querier
         self._table = table
         self._own = own
@@ -125,3 +126,8 @@ def check_names(argument: str, names: Any) -> tuple[str, ...]:
         if not is_plain(name):
             raise InvalidArgumentError(argument=argument, value=name, expected="letters, digits and _, at most 63")
     return tuple(names)
+
+
+def _check_querier(querier: object) -> None:
+    if not isinstance(querier, Querier):
+        raise InvalidArgumentError(argument="querier", value=querier, expected="a Querier")

@@ -28,12 +28,13 @@ class FileSink:
         name: how the sink is called; its template by default.
 
     Raises:
-        InvalidArgumentError: the template has another field, or the zone is unknown.
+        InvalidArgumentError: the template has another field, or is none; the zone is unknown.
     """
 
     replaces = True
 
     def __init__(self, path: str | Path, *, timezone: str = "UTC", name: str | None = None) -> None:
+        _check_places(path, timezone)
         self._template = str(path)
         try:
             fields = {field for _, field, _, _ in string.Formatter().parse(self._template) if field is not None}
@@ -78,6 +79,14 @@ class FileSink:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._template!r}>"
+
+
+def _check_places(path: object, timezone: object) -> None:
+    """See that both are texts: a file of the name "None" would be one that nobody looks for."""
+    if not isinstance(path, str | Path):
+        raise InvalidArgumentError(argument="path", value=path, expected="a template, as a text or Path")
+    if not isinstance(timezone, str):
+        raise InvalidArgumentError(argument="timezone", value=timezone, expected="an IANA zone")
 
 
 class JsonLines(FileSink):

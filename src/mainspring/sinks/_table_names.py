@@ -34,13 +34,17 @@ def is_plain(name: str) -> bool:
     return _PLAIN.fullmatch(name) is not None
 
 
+def _is_plain_text(name: object) -> bool:
+    return isinstance(name, str) and is_plain(name)
+
+
 def check_table_name(name: str, *, in_store: bool) -> None:
     """Refuse a name that is not plain, or that belongs to the job store or to SQLite.
 
     Raises:
         InvalidArgumentError: what is wrong with it.
     """
-    if not is_plain(name):
+    if not _is_plain_text(name):
         raise InvalidArgumentError(argument="table", value=name, expected="letters, digits and _, at most 63")
     lowered = name.lower()
     if lowered.startswith(_TAKEN_PREFIXES) or lowered == "stage" or (in_store and lowered in STORE_TABLES):

@@ -29,7 +29,8 @@ class Parquet(FileSink):
         name: how the sink is called; its template by default.
 
     Raises:
-        InvalidArgumentError: the template has another field, or the zone or the compression is unknown.
+        InvalidArgumentError: the template has another field, or the zone or the compression is unknown; the schema is
+            none.
     """
 
     def __init__(
@@ -45,6 +46,8 @@ class Parquet(FileSink):
         known = ("zstd", "snappy", "gzip", "lz4", "brotli", "none")
         if compression not in known:
             raise InvalidArgumentError(argument="compression", value=compression, expected=f"one of {known}")
+        if schema is not None and not callable(getattr(schema, "field", None)):
+            raise InvalidArgumentError(argument="schema", value=schema, expected="a pyarrow.Schema, or None")
         self._schema = schema
         self._compression = compression
 

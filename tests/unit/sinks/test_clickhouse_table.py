@@ -85,4 +85,10 @@ def test_arguments_are_checked_at_once() -> None:
             ClickHouseTable("t", querier, **options)
     with pytest.raises(InvalidArgumentError, match="table"):
         ClickHouseTable("a.b", querier)
+    swapped: Any = (querier, "t")
+    with pytest.raises(InvalidArgumentError, match="table="):
+        ClickHouseTable(*swapped)
+    nobody: Any = "http://localhost"
+    with pytest.raises(InvalidArgumentError, match="querier="):
+        ClickHouseTable("t", nobody)
     assert "<ClickHouseTable 'there'>" == repr(ClickHouseTable("t", querier, name="there"))

@@ -209,6 +209,9 @@ async def test_a_chunk_that_the_disk_refused_fails_the_run_whatever_is_caught(tm
         {"path": "{0}.csv"},
         {"path": "x.csv", "timezone": "Mars/North"},
         {"path": "x.csv", "columns": "abc"},
+        {"path": None},
+        {"path": 5},
+        {"path": "x.csv", "timezone": None},
     ],
 )
 def test_arguments_are_checked_at_once(arguments: dict[str, Any]) -> None:

@@ -113,6 +113,12 @@ async def test_later_row_groups_have_the_columns_of_the_first(tmp_path: Path, mo
         await write(sink, {"n": 1}, {"k": 3})
 
 
+@pytest.mark.parametrize("schema", [5, "a", {"a": "int64"}])
+def test_a_schema_is_one_of_arrow(schema: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="schema="):
+        Parquet("x", schema=schema)
+
+
 def test_an_unknown_compression_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="compression"):
         Parquet("x", compression="zip")
