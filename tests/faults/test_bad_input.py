@@ -100,7 +100,7 @@ def shop(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         (
             '"job", cron="0 * * * *", timezone="America/New_Yrok"',
             "shop.py:13: job 'job': timezone='America/New_Yrok' is not accepted: expected a zone of the tz database\n"
-            "hint: write it as Area/City, for example Europe/Berlin, or UTC\n",
+            "hint: did you mean 'America/New_York'?\n",
         ),
         (
             '"job", every="5 parsecs"',
@@ -130,7 +130,7 @@ def test_a_wrong_duration_on_the_command_line(shop: Shop) -> None:
 
 
 def test_an_unknown_job_is_answered_with_the_known_ones(shop: Shop) -> None:
-    said = "error: there is no job 'gret'\nhint: known jobs: greet, hourly\n"
+    said = "error: there is no job 'gret'\nhint: did you mean 'greet'? known jobs: greet, hourly\n"
     assert (2, said) == shop.command("trigger", "APP", "gret")
     assert (2, said) == shop.command("backfill", "APP", "gret", "--from", "2013-01-01", "--to", "2013-01-02")
     assert shop.lost_nothing()

@@ -89,8 +89,8 @@ def class_complaints(error: type[MainspringError], tree: str) -> list[str]:
         complaints.append(f"{name} inherits no standard class that fits")
     if not re.search(rf"\b{name}\b", tree):
         complaints.append(f"{name} is absent from the tree in the door's docstring")
-    if not error.__module__.startswith("mainspring.errors."):
-        complaints.append(f"{name} lives in {error.__module__}")
+    if error.__module__ != "mainspring.errors" or getattr(mainspring.errors, name, None) is not error:
+        complaints.append(f"{name} shows itself as {error.__module__}.{name}, which is not where users find it")
     return complaints
 
 
@@ -162,7 +162,7 @@ def test_the_rules_of_errors_can_fail() -> None:
         "does not end in Error",
         "inherits no standard class",
         "absent from the tree",
-        "Careless lives in",
+        "Careless shows itself as",
         "pickle 5 makes a ValueError",
         "copy loses extra",
     ):

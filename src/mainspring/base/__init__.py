@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mainspring.base._outside_work import outside_work as outside_work
     from mainspring.base._parsing import parse_bool as parse_bool
     from mainspring.base._parsing import parse_duration as parse_duration
+    from mainspring.base._parsing import seconds_hint as seconds_hint
     from mainspring.base._private_folder import make_private_folder as make_private_folder
     from mainspring.base._random import current_random as current_random
     from mainspring.base._random import first_id_at as first_id_at
@@ -69,7 +70,7 @@ else:
             "_outside_work": ("outside_work",),
             "_private_folder": ("make_private_folder",),
             "_random": ("first_id_at",),
-            "_parsing": ("parse_bool", "parse_duration"),
+            "_parsing": ("parse_bool", "parse_duration", "seconds_hint"),
             "_instant": ("from_us", "to_us"),
         },
     )

@@ -2,6 +2,7 @@
 
 import math
 import re
+from datetime import timedelta
 from typing import Final
 
 from mainspring.errors import InvalidArgumentError
@@ -54,6 +55,21 @@ def parse_duration(text: str, *, source: str) -> float:
             argument=source, value=text, expected='a duration such as "90", "1.5s", "10m", "2h" or "1d"'
         )
     return seconds
+
+
+def seconds_hint(value: object) -> str | None:
+    """Return how to write a duration that was given as text or as a timedelta, where a number of seconds is wanted.
+
+    Example:
+        >>> seconds_hint("10m")
+        'write 600, a number of seconds'
+    """
+    if isinstance(value, timedelta):
+        seconds: float | None = value.total_seconds()
+    else:
+        word = value.strip().lower() if isinstance(value, str) else ""
+        seconds = float(word) if _BARE.fullmatch(word) else _sum_of_parts(word)
+    return None if seconds is None else f"write {seconds:g}, a number of seconds"
 
 
 def _sum_of_parts(word: str) -> float | None:

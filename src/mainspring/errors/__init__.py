@@ -62,6 +62,7 @@ The tree (each class also inherits the standard class in brackets)::
     ├── UnsafeAddressError [ValueError]        whoever reaches the address could run code here
     ├── ChildStartError [RuntimeError]         a child process could not be started
     ├── WorkerCrashedError [RuntimeError]      a worker died while it ran the task
+    ├── MainImportError [RuntimeError]         a worker could not import the program's main module
     ├── TaskNotPicklableError [TypeError]      a function or argument cannot travel
     ├── ResultNotPicklableError [TypeError]    a result cannot travel back
     ├── RemoteTaskError [RuntimeError]         a task's exception cannot travel back
@@ -113,6 +114,7 @@ from mainspring.errors._concurrency import ChannelClosed as ChannelClosed
 from mainspring.errors._concurrency import ChannelTimeout as ChannelTimeout
 from mainspring.errors._concurrency import ChildStartError as ChildStartError
 from mainspring.errors._concurrency import CoroutineFunctionError as CoroutineFunctionError
+from mainspring.errors._concurrency import MainImportError as MainImportError
 from mainspring.errors._concurrency import RemoteTaskError as RemoteTaskError
 from mainspring.errors._concurrency import ResultNotPicklableError as ResultNotPicklableError
 from mainspring.errors._concurrency import ResultNotSetError as ResultNotSetError
@@ -243,6 +245,7 @@ __all__ = [
     "LeaseTakenError",
     "LimitTimeoutError",
     "LimiterUnavailableError",
+    "MainImportError",
     "MainspringError",
     "MissingConfigError",
     "MissingExtraError",

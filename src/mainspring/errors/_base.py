@@ -1,19 +1,27 @@
 """Errors of floor 1 (base), and those that every room shares."""
 
+from collections.abc import Iterable
+
 from mainspring.errors._root import MainspringError
+from mainspring.errors._words import did_you_mean, shown
 
 
 class InvalidArgumentError(MainspringError, ValueError):
-    """An argument is outside what the callee accepts; raised at once, by constructors and calls."""
+    """An argument is outside what the callee accepts; raised at once, by constructors and calls.
+
+    The hint is the one of the `known` words that is most like `value`, else `hint`.
+    """
 
     argument: str
     value: object
     expected: str
 
-    def __init__(self, *, argument: str, value: object, expected: str, hint: str | None = None) -> None:
+    def __init__(
+        self, *, argument: str, value: object, expected: str, hint: str | None = None, known: Iterable[str] = ()
+    ) -> None:
         super().__init__(
-            f"{argument}={value!r} is not accepted: expected {expected}",
-            hint=hint,
+            f"{argument}={shown(value)} is not accepted: expected {expected}",
+            hint=did_you_mean(value, known) or hint,
             argument=argument,
             value=value,
             expected=expected,

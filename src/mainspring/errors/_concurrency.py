@@ -165,13 +165,37 @@ class TaskNotPicklableError(MainspringError, TypeError):
         )
 
 
+class MainImportError(MainspringError, RuntimeError):
+    """A worker could not import the program's main module, where it looks for the functions that it is sent.
+
+    Attributes:
+        kind: the class of what the module raised.
+        reason: what that said, on one line.
+    """
+
+    kind: str
+    reason: str
+
+    def __init__(self, *, kind: str, reason: str) -> None:
+        line = " ".join(reason.split())
+        super().__init__(
+            f"a worker process could not import the program's main module: {kind}: {line}",
+            hint='put what starts the program under `if __name__ == "__main__":`; worker processes import the module '
+            "to find its functions",
+            kind=kind,
+            reason=line,
+        )
+
+
 class ResultNotPicklableError(MainspringError, TypeError):
     """A task was done, but its result cannot travel back; the work has happened."""
 
     def __init__(self, *, task: str, kind: str, reason: str) -> None:
         super().__init__(
             f"{task} returned a {kind} that cannot be sent back: {reason}",
-            hint="return plain data",
+            hint="send a plain function instead of a coroutine function"
+            if kind == "coroutine"
+            else "return plain data",
             task=task,
             kind=kind,
             reason=reason,

@@ -1,6 +1,7 @@
 """Errors of floor 5: runtime (a program's start, run and stop) and sinks."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from mainspring.errors._root import MainspringError
 
@@ -137,13 +138,16 @@ class UnroutedItemError(SinkError, TypeError):
         )
 
 
+_NOT_READY: Final = {"start": "; a start() that is the work itself calls self.start_event.set() when it is ready"}
+
+
 class ServiceTimeoutError(MainspringError, TimeoutError):
     """A service did not start or stop within its own time limit."""
 
     def __init__(self, *, service: str, action: str, timeout: float) -> None:
         super().__init__(
             f"service {service} did not {action} within {timeout:g} s",
-            hint=f"raise its {action}_timeout, or look for what it waits for",
+            hint=f"raise its {action}_timeout, or look for what it waits for" + _NOT_READY.get(action, ""),
             service=service,
             action=action,
             timeout=timeout,

@@ -2,6 +2,8 @@
 
 from typing import Any, Self, TypeVar  # Any: facts are whatever the subclass documents
 
+_DOOR = "mainspring.errors"
+
 
 class MainspringError(Exception):
     """Root of every error that mainspring raises.
@@ -11,6 +13,11 @@ class MainspringError(Exception):
     Instances survive pickle and copy without calling the subclass constructor again. Facts never use the
     names `name`, `path`, `errno` or `filename`, which OSError and ImportError own.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.__module__.startswith(f"{_DOOR}."):  # tracebacks show where users find it
+            cls.__module__ = _DOOR
 
     def __init__(self, sentence: str, /, *, hint: str | None = None, **facts: object) -> None:
         super().__init__(sentence)
@@ -38,6 +45,8 @@ class MainspringError(Exception):
     def __copy__(self) -> Self:
         return _rebuild(type(self), self._sentence, self._facts, list(getattr(self, "__notes__", ())))
 
+
+MainspringError.__module__ = _DOOR
 
 _Error = TypeVar("_Error", bound=MainspringError)
 

@@ -1,6 +1,12 @@
 """Errors of floor 6: jobs, dataflow, services."""
 
+from collections.abc import Sequence
+from typing import Final
+
 from mainspring.errors._root import MainspringError
+from mainspring.errors._words import did_you_mean
+
+_MOST_KNOWN: Final = 20
 
 
 class JobError(MainspringError):
@@ -13,10 +19,19 @@ class UnknownJobError(JobError, KeyError):
     def __init__(self, *, job_id: str, known: tuple[str, ...] = ()) -> None:
         super().__init__(
             f"there is no job {job_id!r}",
-            hint=f"known jobs: {', '.join(known)}" if known else "no job is registered; is the module imported?",
+            hint=_hint_of(job_id, known),
             job_id=job_id,
             known=known,
         )
+
+
+def _hint_of(job_id: str, known: Sequence[str]) -> str:
+    """Return the job that was meant, or those that there are."""
+    if not known:
+        return "no job is registered; is the module imported, and the function decorated with @app.job()?"
+    some = ", ".join(known[:_MOST_KNOWN]) + (", ..." if len(known) > _MOST_KNOWN else "")
+    near = did_you_mean(job_id, known)
+    return f"known jobs: {some}" if near is None else f"{near} known jobs: {some}"
 
 
 class UnknownBackfillError(JobError, KeyError):

@@ -47,7 +47,8 @@ def exception_classes(argument: str, value: object) -> tuple[type[BaseException]
         classes = tuple(cast("Iterable[object]", value))  # cast: each item is looked at below
     checked = tuple(cls for cls in classes if isinstance(cls, type) and issubclass(cls, BaseException))
     if len(checked) != len(classes):
-        raise InvalidArgumentError(argument=argument, value=classes, expected="exception classes")
+        shown = value if isinstance(value, str) else classes  # an iterator is used up by now
+        raise InvalidArgumentError(argument=argument, value=shown, expected="exception classes")
     return checked
 
 

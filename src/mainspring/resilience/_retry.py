@@ -100,6 +100,10 @@ class _Policy:
 
     def __init__(self, on: object, backoff: object, on_retry: object, retry_result: object, until: object) -> None:
         self.accepts: Callable[[BaseException], object] | None = None
+        if inspect.iscoroutinefunction(on):
+            expected = "exception classes, or a plain function of an exception"
+            hint = "a decorator without brackets? write @retry() instead of @retry"
+            raise InvalidArgumentError(argument="on", value=on, expected=expected, hint=hint)
         if callable(on) and not isinstance(on, type):
             self.accepts = on
             self.caught: tuple[type[BaseException], ...] = (Exception,)

@@ -29,7 +29,7 @@ def as_row(item: Any, *, sink: str) -> Mapping[str, Any]:
         return {name: getattr(item, name) for name in names}
     raise InvalidItemError(
         sink=sink,
-        reason=f"a {type(item).__qualname__} has no columns",
+        reason=f"items of type {type(item).__qualname__} have no columns",
         hint="yield dicts, dataclasses or named tuples",
     )
 

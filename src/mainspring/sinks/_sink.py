@@ -1,7 +1,9 @@
 """The kinds of sink: an async callable, a typed sink, a result sink, and a sink that writes in a transaction."""
 
+import inspect
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from types import FunctionType, MethodType
 from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable  # Any: items have any type
 
 from mainspring.concurrency import ThreadPoolExecutor
@@ -165,12 +167,26 @@ def is_collecting(sink: object) -> TypeGuard[TransactionalSink | CollectingSink]
     return isinstance(sink, TransactionalSink | CollectingSink)
 
 
+def _is_blocking(sink: object) -> bool:
+    """Tell whether a sink is a `def` that returns nothing, as far as it says: its batch could not be awaited."""
+    if not isinstance(sink, FunctionType | MethodType) or inspect.iscoroutinefunction(sink):
+        return False
+    return sink.__name__ != "<lambda>" and sink.__annotations__.get("return") in (None, "None")
+
+
 def check_sink(sink: object) -> None:
     """Refuse what is no sink.
 
     Raises:
-        InvalidArgumentError: the object is no sink.
+        InvalidArgumentError: the object is no sink, or a function that does not say that it can be awaited.
     """
+    if _is_blocking(sink):
+        raise InvalidArgumentError(
+            argument="sink",
+            value=sink,
+            expected="an async function of a list of items",
+            hint="write `async def`; what blocks can be awaited there through `threaded`",
+        )
     if not isinstance(sink, ResultSink) and not is_collecting(sink) and not is_write(sink):
         raise InvalidArgumentError(
             argument="sink",

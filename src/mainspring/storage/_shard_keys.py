@@ -27,11 +27,10 @@ def check_key(key: object, keylen: int) -> Key:
     Raises:
         InvalidArgumentError: it is not.
     """
-    if not isinstance(key, tuple):
-        raise InvalidArgumentError(argument="key", value=key, expected=f"a tuple of {keylen} parts")
     parts = cast("tuple[object, ...]", key)  # cast: isinstance leaves the parts unknown
-    if len(parts) != keylen:
-        raise InvalidArgumentError(argument="key", value=parts, expected=f"a tuple of {keylen} parts")
+    if not isinstance(key, tuple) or len(parts) != keylen:
+        expected, hint = f"a tuple of {keylen} parts", "SQLShard(keylen=...) says how many parts a key has"
+        raise InvalidArgumentError(argument="key", value=key, expected=expected, hint=hint)
     return check_parts(parts)
 
 

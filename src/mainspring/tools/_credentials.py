@@ -109,7 +109,7 @@ class AccountCredentialManager:
         >>> manager.get_credential("nobody", "binance", "spot")
         Traceback (most recent call last):
             ...
-        mainspring.errors._parts.CredentialNotFoundError: no credential of nobody at binance was found
+        mainspring.errors.CredentialNotFoundError: no credential of nobody at binance was found
     """
 
     def __init__(
@@ -123,7 +123,10 @@ class AccountCredentialManager:
             url = redis_acc_url or os.environ.get("REDIS_ACC_URL", "")
             if not url:
                 raise InvalidArgumentError(
-                    argument="redis_acc_url", value=redis_acc_url, expected="an address, here or in REDIS_ACC_URL"
+                    argument="redis_acc_url",
+                    value=redis_acc_url,
+                    expected="an address, here or in REDIS_ACC_URL",
+                    hint="without Redis: stores=[EnvironmentCredentials(), TomlCredentials()]",
                 )
             stores = (RedisCredentials(url), TomlCredentials())
         for store in stores:

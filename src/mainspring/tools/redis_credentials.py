@@ -46,7 +46,7 @@ class RedisCredentials:
             CredentialFormatError: the value cannot be read or lacks a key.
             CredentialStoreError: Redis cannot be asked.
         """
-        redis = load_extra("redis", feature="credentials in Redis", extra="redis")
+        redis = load_extra("redis", feature="a store of credentials in Redis", extra="redis")
         name = f"{exchange}_{account}"
         where = f"the field {name} of the Redis hash {_HASH}"
         try:

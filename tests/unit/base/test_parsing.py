@@ -1,8 +1,10 @@
 """Text that people write becomes values, or a sentence that names its source."""
 
+from datetime import timedelta
+
 import pytest
 
-from mainspring.base import parse_bool, parse_duration
+from mainspring.base import parse_bool, parse_duration, seconds_hint
 from mainspring.errors import InvalidArgumentError
 
 
@@ -45,3 +47,18 @@ def test_durations(text: str, seconds: float) -> None:
 def test_other_text_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgumentError, match="--timeout="):
         parse_duration(text, source="--timeout")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("90", "write 90, a number of seconds"),
+        (" 1h30m", "write 5400, a number of seconds"),
+        (timedelta(milliseconds=500), "write 0.5, a number of seconds"),
+        ("soon", None),
+        (None, None),
+        (-1, None),
+    ],
+)
+def test_a_duration_that_is_no_number_is_told_as_one(value: object, said: str | None) -> None:
+    assert said == seconds_hint(value)

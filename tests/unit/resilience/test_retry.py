@@ -182,6 +182,11 @@ def test_wrong_arguments_are_refused() -> None:
     for on in (int, [OSError, 1], asyncio.CancelledError, BaseException, 5):
         with pytest.raises(InvalidArgumentError, match="on="):
             retry(on=on)  # type: ignore[arg-type]  # pyright: ignore
+    with pytest.raises(InvalidArgumentError, match="on='OSError' is not accepted"):
+        retry(on="OSError")  # type: ignore[arg-type]  # pyright: ignore
+    with pytest.raises(InvalidArgumentError) as caught:
+        retry(asyncio.sleep)  # type: ignore[arg-type]  # pyright: ignore
+    assert "write @retry() instead of @retry" in (caught.value.hint or "")
     with pytest.raises(InvalidArgumentError, match="backoff="):
         retry(backoff=3)  # type: ignore[arg-type]  # pyright: ignore
     with pytest.raises(InvalidArgumentError, match="on_retry="):

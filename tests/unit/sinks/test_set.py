@@ -1,7 +1,7 @@
 """Items find their sink by type, by name or by the job's default; everything else is an error of the emitter."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
 import pytest
@@ -200,3 +200,36 @@ async def test_names_types_and_sinks_are_checked_when_added() -> None:
 def test_a_result_sink_must_say_how_it_writes() -> None:
     with pytest.raises(NotImplementedError):
         ResultSink().write_batch([]).send(None)
+
+
+async def test_a_function_that_cannot_be_awaited_is_refused() -> None:
+    def write(batch: list[int]) -> None: ...
+
+    def untyped(batch):  # type: ignore[no-untyped-def]  # so users write it
+        ...
+
+    for function in (write, untyped, Blocking().write):
+        with pytest.raises(InvalidArgumentError, match="expected an async function of a list of items") as caught:
+            SinkSet().add(function, types=[int])
+        assert "write `async def`" in (caught.value.hint or "")
+
+
+async def test_a_plain_function_that_returns_something_to_await_is_a_sink() -> None:
+    got: list[int] = []
+
+    async def write(batch: list[int]) -> None:
+        got.extend(batch)
+
+    def choose(batch: list[int]) -> Awaitable[None]:
+        return write(batch)
+
+    async with SinkSet() as sinks:
+        sinks.add(choose, types=[int])
+        sinks.add(lambda batch: write([len(item) for item in batch]), types=[str], name="texts")
+        await sinks.emit(1)
+        await sinks.emit("four")
+    assert sorted(got) == [1, 4]
+
+
+class Blocking:
+    def write(self, batch: list[int]) -> None: ...

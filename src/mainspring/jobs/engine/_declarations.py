@@ -5,8 +5,8 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack  # Any: handlers have any signature
 
 from mainspring.base import current_clock, to_us
-from mainspring.errors import InvalidArgumentError
-from mainspring.jobs.engine._definition import JobDefinition
+from mainspring.errors import InvalidArgumentError, JobDefinitionError
+from mainspring.jobs.engine._definition import JobDefinition, place_of
 from mainspring.jobs.engine._planner import walk
 from mainspring.jobs.engine._registry import Handler, JobKeywords, JobOptions, Registry
 from mainspring.jobs.model import DataInterval, PlannedFire, plan_fires, to_instant
@@ -42,6 +42,14 @@ class Declarations:
         Raises:
             JobDefinitionError: an option is wrong or the id is taken; names file and line.
         """
+
+        if callable(job_id):
+            raise JobDefinitionError(
+                job_id=job_id.__qualname__,
+                place=place_of(job_id),
+                problem="the decorator stands without its brackets, so the job would not be registered",
+                hint="write @app.job() instead of @app.job",
+            )
 
         def register(function: Handler) -> Handler:
             self._registry.add(function, JobOptions(job_id, options))

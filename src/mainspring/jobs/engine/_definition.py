@@ -184,12 +184,15 @@ def retry_policy(retry: Backoff | int | None, *, job_id: str, place: str) -> Bac
         return retry
     if retry is None or retry == 0:
         return None
-    if isinstance(retry, bool) or retry < 0:
+    if isinstance(retry, bool) or not isinstance(retry, int) or retry < 0:
         problem = f"retry={retry!r} is neither a Backoff nor a number of retries"
         raise JobDefinitionError(job_id=job_id, place=place, problem=problem)
     return Backoff(0.5, max_tries=retry + 1, jitter="full")
 
 
-def need_list(needs: Sequence[str | Need]) -> tuple[Need, ...]:
-    """Return `needs=` with plain job ids made into `Need`."""
-    return tuple(need if isinstance(need, Need) else Need(need) for need in needs)
+def need_list(
+    needs: Sequence[str | Need | type_of_handler], id_of: Callable[[type_of_handler], str]
+) -> tuple[Need, ...]:
+    """Return `needs=` with plain job ids, and jobs named by their functions, made into `Need`."""
+    named = (id_of(need) if callable(need) else need for need in needs)
+    return tuple(need if isinstance(need, Need) else Need(need) for need in named)

@@ -1,10 +1,11 @@
 """Options of `@job` that cannot stand together, or that would do nothing beside one another."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, Final  # Any: options hold any value
 
 from mainspring.errors import InvalidArgumentError
-from mainspring.jobs.engine._definition import JobDefinition
+from mainspring.jobs.engine._definition import SUPPLIED, HandlerForm, JobDefinition
 from mainspring.jobs.model import Missed
 
 _OF_SCHEDULES: Final = (
@@ -38,9 +39,19 @@ def refuse_mixtures(definition: JobDefinition, given: Mapping[str, Any]) -> None
     if definition.overlap == "skip" and definition.missed is Missed.ALL:
         expected = "'queue' beside missed='all': intervals that are caught up overlap, and would be skipped"
         raise InvalidArgumentError(argument="overlap", value="skip", expected=expected)
+    if definition.sink is not None and not _can_emit(definition):
+        expected = "a handler that yields its items, or takes ctx to emit them; this one does neither"
+        raise InvalidArgumentError(argument="sink", value=definition.sink, expected=expected, hint="yield each item")
     if definition.job_id in definition.was:
         expected = "earlier ids, without the one that the job has now"
         raise InvalidArgumentError(argument="was", value=list(definition.was), expected=expected)
+
+
+def _can_emit(definition: JobDefinition) -> bool:
+    """Tell whether a handler has a way to its sink: `yield`, `ctx`, or a resource that may have been given `ctx`."""
+    if definition.form in (HandlerForm.GENERATOR, HandlerForm.ASYNC_GENERATOR):
+        return True
+    return bool(inspect.signature(definition.function).parameters.keys() - (SUPPLIED - {"ctx"}))
 
 
 def _refuse_beside_past(definition: JobDefinition, given: Mapping[str, Any]) -> None:

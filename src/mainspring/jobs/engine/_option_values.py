@@ -3,11 +3,14 @@
 import math
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
+from types import FunctionType, MethodType
 from typing import Any, Final  # Any: options hold any value
 
+from mainspring.base import seconds_hint
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.model import Need
 
+_AWARE: Final = "give it a zone, as datetime(2013, 1, 1, tzinfo=UTC)"
 _MOST_PRIORITY: Final = 2**31  # well inside of what every store sorts by
 
 Check = tuple[Callable[[Any], bool], str]
@@ -68,7 +71,7 @@ _CHECKS: Final[Mapping[str, Check]] = {
         (lambda value: callable(getattr(value, "acquire", None)), "a limiter, with an acquire() to await")
     ),
     "resources": _or_none((lambda value: isinstance(value, Mapping), "a mapping of parameter names to providers")),
-    "needs": _each((str, Need), "a list of job ids and Needs"),
+    "needs": _each((str, Need, FunctionType, MethodType), "a list of job ids, functions of jobs, and Needs"),
     "tags": _each(str, "a list of texts"),
     "was": _each(str, "a list of job ids"),
 }
@@ -87,4 +90,5 @@ def check_values(given: Mapping[str, Any]) -> None:
         if not fits(value):
             if isinstance(value, str) and name in ("needs", "tags", "was"):  # it would be taken for its letters
                 expected = f"a list, as [{value!r}]"
-            raise InvalidArgumentError(argument=name, value=value, expected=expected)
+            hint = _AWARE if name == "start_at" else seconds_hint(value) if "seconds" in expected else None
+            raise InvalidArgumentError(argument=name, value=value, expected=expected, hint=hint)

@@ -66,9 +66,9 @@ class Registry:
             JobDefinitionError: an option is wrong, or the id is taken; names file and line.
         """
         place = place_of(function)
-        job_id = str(getattr(function, "__qualname__", repr(function))) if options.job_id is None else options.job_id
+        job_id = _own_name(function) if options.job_id is None else options.job_id
         try:
-            definition = options.build(function, job_id=job_id, place=place)
+            definition = options.build(function, job_id=job_id, place=place, id_of=lambda job: self[job].job_id)
         except JobDefinitionError:
             raise
         except MainspringError as error:
@@ -100,7 +100,7 @@ class JobKeywords(TypedDict, total=False):
     config: the job's own configuration. schema: its type (a msgspec Struct, a dataclass, a pydantic model): no config
         that does not fit is stored or run with, and a handler that annotates its `config` with it gets an instance.
     sink: where its items go. resources: providers by parameter name.
-    needs: jobs whose intervals must cover a run's interval before it starts.
+    needs: jobs (their ids, their functions, or a `Need`) whose intervals must cover a run's interval before it starts.
     retry: a Backoff, or N retries after the first failure. timeout: of one attempt. limiter: admits attempts.
     depends_on_past: a run waits until the interval before its own has succeeded or was skipped.
     max_instances: scheduled runs at once; concurrency_key shares it between jobs. At the limit a run whose time has
@@ -135,7 +135,7 @@ class JobKeywords(TypedDict, total=False):
     schema: type[object] | None
     sink: object | None
     resources: Mapping[str, Provider] | None
-    needs: Sequence[str | Need]
+    needs: Sequence[str | Need | Callable[..., Any]]
     depends_on_past: bool
     retry: Backoff | int | None
     timeout: float | None
@@ -174,6 +174,10 @@ _TAKEN_AS_THEY_ARE: Final = (
 )
 
 
+def _own_name(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__qualname__", repr(function)))
+
+
 class JobOptions:
     """The options of one `@job`, as they were written."""
 
@@ -181,12 +185,20 @@ class JobOptions:
         self.job_id = job_id
         self._given = given
 
-    def build(self, function: Callable[..., Any], *, job_id: str, place: str) -> JobDefinition:
+    def build(
+        self,
+        function: Callable[..., Any],
+        *,
+        job_id: str,
+        place: str,
+        id_of: Callable[[Callable[..., Any]], str] = _own_name,
+    ) -> JobDefinition:
         """Make the definition; raises JobDefinitionError or InvalidArgumentError."""
         given = self._given
         unknown = sorted(given.keys() - JobKeywords.__annotations__.keys())
         if unknown:
-            raise JobDefinitionError(job_id=job_id, place=place, problem=f"there is no option {unknown[0]!r}")
+            known = sorted(JobKeywords.__annotations__)
+            raise InvalidArgumentError(argument="option", value=unknown[0], expected="one of @job", known=known)
         if not isinstance(job_id, str) or not 0 < len(job_id) <= 200:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidArgumentError(argument="job_id", value=job_id, expected="1 to 200 characters")
         form = form_of(function, job_id=job_id)
@@ -220,7 +232,7 @@ class JobOptions:
             schema=None if schema is None else ConfigSchema(schema),
             names=dict(given.get("resources") or {}),
             retry=retry_policy(given.get("retry"), job_id=job_id, place=place),
-            needs=need_list(given.get("needs", ())),
+            needs=need_list(given.get("needs", ()), id_of),
             executor=check_executor(given.get("executor", "loop"), form, job_id=job_id, place=place),
             tags=tuple(given.get("tags", ())),
             was=tuple(given.get("was", ())),

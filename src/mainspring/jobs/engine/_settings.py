@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, get
 import msgspec
 from msgspec import Meta
 
-from mainspring.base import current_clock
+from mainspring.base import current_clock, seconds_hint
 from mainspring.errors import ConfigError, InvalidArgumentError
 from mainspring.jobs.model import Keep, Retention
 
@@ -160,8 +160,13 @@ def _check_given(given: Mapping[str, Any]) -> None:  # Any: as above
     """Refuse what cannot be, now and not when it is used."""
     for name, value in given.items():
         expected, fits = _ALLOWED[name]
-        if not fits(value):
-            raise InvalidArgumentError(argument=name, value=value, expected=expected)
+        try:
+            fitting = fits(value)
+        except TypeError:  # it is of another type
+            fitting = False
+        if not fitting:
+            hint = seconds_hint(value) if "seconds" in expected else None
+            raise InvalidArgumentError(argument=name, value=value, expected=expected, hint=hint)
     slots, reserve = given.get("slots"), given.get("live_reserve")
     if slots is not None and reserve is not None and reserve >= slots:
         raise InvalidArgumentError(argument="live_reserve", value=reserve, expected=_RESERVE)

@@ -69,7 +69,7 @@ def zone_of(name: str) -> "ZoneInfo":
     Raises:
         InvalidArgumentError: the tz database has no such zone.
     """
-    from zoneinfo import ZoneInfo  # looks for the tz database
+    from zoneinfo import ZoneInfo, available_timezones  # looks for the tz database
 
     try:
         return ZoneInfo(name)
@@ -79,6 +79,7 @@ def zone_of(name: str) -> "ZoneInfo":
             value=name,
             expected="a zone of the tz database",
             hint="write it as Area/City, for example Europe/Berlin, or UTC",
+            known=sorted(available_timezones()),
         ) from error
 
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from mainspring.base import seconds_hint
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.model._interval import DataInterval
 from mainspring.jobs.model._schedule import Schedule
@@ -139,8 +140,9 @@ def missed_lookback(max_lookback: float | None, misfire_grace_time: float | None
         InvalidArgumentError: a number that is not above 0, or both words with different numbers.
     """
     for argument, value in (("max_lookback", max_lookback), ("misfire_grace_time", misfire_grace_time)):
-        if value is not None and not value > 0:  # with 0 every fire would be too old
-            raise InvalidArgumentError(argument=argument, value=value, expected="seconds > 0")
+        number = isinstance(value, int | float)
+        if value is not None and not (number and value > 0):  # with 0 every fire would be too old
+            raise InvalidArgumentError(argument=argument, value=value, expected="seconds > 0", hint=seconds_hint(value))
     if max_lookback is None or misfire_grace_time is None or max_lookback == misfire_grace_time:
         return misfire_grace_time if max_lookback is None else max_lookback
     raise InvalidArgumentError(

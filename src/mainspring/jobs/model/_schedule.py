@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar  # Any: a spec is plain JSON
 
-from mainspring.base import CronExpression, from_us, to_us
+from mainspring.base import CronExpression, from_us, seconds_hint, to_us
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.model._interval import DataInterval, zone_of
 
@@ -160,7 +160,8 @@ class Every(Schedule):
     def __init__(self, interval: float, *, anchor: datetime | None = None, timezone: str = "UTC") -> None:
         number = isinstance(interval, int | float)  # pyright: ignore[reportUnnecessaryIsInstance]
         if not number or isinstance(interval, bool) or not 0.001 <= interval <= _MAX_SECONDS:
-            raise InvalidArgumentError(argument="every", value=interval, expected="seconds from 0.001 to 100 years")
+            expected = "seconds from 0.001 to 100 years"
+            raise InvalidArgumentError(argument="every", value=interval, expected=expected, hint=seconds_hint(interval))
         self.interval = float(interval)
         self.anchor = _EPOCH if anchor is None else anchor
         self.timezone = timezone

@@ -274,7 +274,9 @@ async def test_a_damaged_store_is_refused_with_a_sentence(tmp_path: Path) -> Non
     "options",
     [
         {"slots": 0},
+        {"slots": "5"},
         {"poll_interval": 0},
+        {"poll_interval": "2s"},
         {"drain_timeout": -1},
         {"cancel_grace": math.inf},
         {"queues": "cpu"},

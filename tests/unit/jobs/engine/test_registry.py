@@ -1,7 +1,7 @@
 """Wrong declarations are refused where they are written, with file and line."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,10 @@ def plain() -> None: ...
         ({"job_id": "x" * 201}, "job_id"),
         ({"job_id": ""}, "job_id"),
         ({"job_id": 5}, "job_id"),
-        ({"crom": "0 * * * *"}, "there is no option 'crom'"),
+        ({"crom": "0 * * * *"}, "option='crom' is not accepted"),
+        ({"every": 1, "start_at": date(2013, 1, 1)}, "start_at=2013-01-01 is not accepted: expected an aware datetime"),
+        ({"every": 1, "needs": [plain]}, "there is no job 'plain'"),
+        ({"sink": print}, "yields its items, or takes ctx"),
         ({"cancel_grace": -1}, "cancel_grace"),
         ({"timezone": "UTC"}, "timezone"),
         ({"start_at": datetime(2013, 1, 1, tzinfo=UTC)}, "start_at"),
@@ -71,6 +74,57 @@ def test_a_wrong_option_is_refused_with_file_and_line(options: dict[str, Any], s
     with pytest.raises(JobDefinitionError, match=said) as caught:
         JobApp("t").job(**options)(handler)
     assert f"{Path(__file__).name}:" in caught.value.place
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"corn": "0 * * * *"}, "did you mean 'cron'?"),
+        ({"every": "10m"}, "write 600, a number of seconds"),
+        ({"every": timedelta(minutes=1.5)}, "write 90, a number of seconds"),
+        ({"timeout": "60"}, "write 60, a number of seconds"),
+        ({"every": 1, "max_lookback": timedelta(days=1)}, "write 86400, a number of seconds"),
+        ({"cron": "@daily", "timezone": "Europe/Lisboa"}, "did you mean 'Europe/Lisbon'?"),
+        ({"cron": "@daily", "timezone": "Mars/Olympus"}, "write it as Area/City, for example Europe/Berlin, or UTC"),
+        ({"every": 1, "start_at": datetime(2013, 1, 1)}, "give it a zone"),  # noqa: DTZ001
+        ({"sink": print}, "yield each item"),
+    ],
+)
+def test_a_wrong_option_comes_with_the_right_one(options: dict[str, Any], hint: str) -> None:
+    with pytest.raises(JobDefinitionError) as caught:
+        JobApp("t").job(**options)(handler)
+    assert hint in (caught.value.hint or "")
+
+
+def test_a_decorator_without_its_brackets_is_refused() -> None:
+    misused: Any = JobApp("t").job
+    with pytest.raises(
+        JobDefinitionError, match=r"test_registry.py:\d+: job 'plain': .* without its brackets"
+    ) as caught:
+        misused(plain)
+    assert caught.value.hint == "write @app.job() instead of @app.job"
+
+
+def test_a_job_may_be_needed_by_its_function() -> None:
+    app = JobApp("t")
+    app.job("hourly", every=60)(plain)
+    app.job("daily", every=3600, needs=[plain, "hourly"])(handler)
+    assert app.jobs["daily"].needs == (Need("hourly"), Need("hourly"))
+
+
+def test_whoever_takes_ctx_or_a_resource_may_have_a_sink() -> None:
+    app = JobApp("t")
+
+    async def emits(ctx: object) -> None: ...
+
+    async def borrows(api: object) -> None: ...
+
+    async def silent(data_interval: object, config: object) -> None: ...
+
+    for function in (emits, borrows):
+        app.job(sink=print)(function)
+    with pytest.raises(JobDefinitionError, match="this one does neither"):
+        app.job(sink=print)(silent)
 
 
 @pytest.mark.parametrize("function", [7, "text", dict])
