@@ -61,13 +61,26 @@ class ConfigAt(StrEnum):
     INTERVAL = "interval"
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"mainspring {version('mainspring')}\n")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_say_version, is_eager=True, help="print the version and end")
+]
+
+
 @cli.callback()
-def common(context: typer.Context, state: State = None, store: Store = None) -> None:
+def common(context: typer.Context, state: State = None, store: Store = None, version: Version = False) -> None:
     """See and steer the jobs of an app."""
     context.with_resource(asked_places(store=store, state=state))
 
 
-@cli.command()
+@cli.command(short_help="Schedule and run an app's jobs until Ctrl-C.")
 def run(
     app: App,
     as_json: AsJson = False,
@@ -132,7 +145,7 @@ def show(
     _run(actions.show_run(load_app(app), run_id, as_json=as_json))
 
 
-@cli.command()
+@cli.command(short_help="Create a run now.")
 def trigger(
     app: App,
     job: Job,
@@ -148,7 +161,7 @@ def trigger(
     _run(actions.trigger_job(load_app(app), job, settings, wait=wait, as_json=as_json))
 
 
-@cli.command()
+@cli.command(short_help="Run the intervals of a job between two instants.")
 def backfill(
     app: App,
     job: Job,
@@ -183,7 +196,7 @@ def backfill(
         _run(actions.backfill_job(loaded, asked, detach=detach, as_json=as_json))
 
 
-@cli.command()
+@cli.command(short_help="Show a job's next fire times and intervals.")
 def plan(
     app: App,
     job: Job,
@@ -197,7 +210,7 @@ def plan(
     _run(actions.plan_job(load_app(app), job, after=instant_of(after, option="--after"), count=count, as_json=as_json))
 
 
-@cli.command()
+@cli.command(short_help="Show how the services of a program are.")
 def services(
     socket: Annotated[str, typer.Argument(metavar="SOCKET", help="the path of the program's HealthSocket")],
     as_json: AsJson = False,
@@ -206,26 +219,28 @@ def services(
     _run(show_services(socket, as_json=as_json))
 
 
-cli.command()(console)
-cli.command()(proxy)
-cli.command()(flow)
-cli.command()(cancel)
-cli.command()(retry)
-cli.command()(spools.spool)
-cli.command()(spools.dead_letters)
-cli.command()(spools.replay)
-cli.command()(bench)
-cli.command()(steering.pause)
-cli.command()(steering.resume)
-cli.command()(steering.schedule)
+cli.command(short_help="Operate a running program.")(console)
+cli.command(short_help="Rebroadcast one WebSocket feed to many clients.")(proxy)
+cli.command(short_help="Run a dataflow, or draw it.")(flow)
+cli.command(short_help="Cancel a run.")(cancel)
+cli.command(short_help="Do an ended run again.")(retry)
+cli.command(short_help="Show what waits on disk for sinks.")(spools.spool)
+cli.command(short_help="List what sinks refused for good.")(spools.dead_letters)
+cli.command(short_help="Try dead letters again.")(spools.replay)
+cli.command(short_help="Measure what recorded runs cost here.")(bench)
+cli.command(short_help="Make and start no more scheduled runs of a job.")(steering.pause)
+cli.command(short_help="Go on after `pause`.")(steering.resume)
+cli.command(short_help="Put another schedule over that of a job's code.")(steering.schedule)
 cli.add_typer(config_commands, name="config")
 cli.add_typer(db_commands, name="db")
 
 
 _PASSED_ON: Final = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": list[str]()}
 
+_OF_ALL_COMMANDS: Final = {"--store": ("run", "bench"), "--state": ("run", "runs", "console", "db", "demo")}
 
-@cli.command(context_settings=_PASSED_ON)
+
+@cli.command(context_settings=_PASSED_ON, short_help="Load a year of real flights.")
 def demo(context: typer.Context) -> None:
     """Load a year of real flights through scheduled jobs (`mainspring demo --help` lists its options)."""
     state = context.find_root().params["state"]
@@ -238,9 +253,19 @@ def run_command_line(argv: Sequence[str] | None = None) -> int:
     try:
         typer.main.get_command(cli).main(args=None if argv is None else list(argv), prog_name="mainspring")
     except SystemExit as ended:
+        if ended.code == ExitCode.WRONG_INPUT:
+            _say_where_it_stands(list(sys.argv[1:] if argv is None else argv))
         return ended.code if isinstance(ended.code, int) else ExitCode.DONE
     except MainspringError as error:
         return say_error(error)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     return ExitCode.DONE
+
+
+def _say_where_it_stands(words: list[str]) -> None:
+    """Tell whoever wrote an option of all commands behind a command that does not know it where it belongs."""
+    late = {word.partition("=")[0] for word in words[1:]}
+    for option, knowing in _OF_ALL_COMMANDS.items():
+        if option in late and words[0] not in {*_OF_ALL_COMMANDS, *knowing}:
+            sys.stderr.write(f"hint: {option} stands before the command: mainspring {option} ... {words[0]}\n")

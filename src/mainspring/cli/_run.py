@@ -103,7 +103,8 @@ def _say(app: JobApp, web: "WebService | None", console: ConsoleService | None, 
     if as_json:
         write_json(started)
     else:
-        sys.stdout.write("running {jobs} jobs of {app!r}, kept in {store}; Ctrl-C ends it\n".format_map(started))
+        count = f"{len(app.jobs)} {'job' if len(app.jobs) == 1 else 'jobs'}"
+        sys.stdout.write(f"running {count} of {app.label!r}, kept in {app.store.location}; Ctrl-C ends it\n")
         if web is not None:
             sys.stdout.write(f"open {web.link} in a browser of this machine; the link is a secret\n")
     sys.stdout.flush()

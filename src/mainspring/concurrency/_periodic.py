@@ -67,7 +67,7 @@ class PeriodicCallback(Beat):
             InvalidArgumentError: a number is out of range.
             CallbackRunningError: it runs already.
         """
-        if not (interval > 0 and math.isfinite(interval)):
+        if not (isinstance(interval, int | float) and 0 < interval < math.inf):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidArgumentError(argument="interval", value=interval, expected="seconds above 0")
         for argument, value in (("delay", delay), ("jitter", jitter)):
             if not (value >= 0 and math.isfinite(value)):

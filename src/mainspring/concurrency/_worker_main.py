@@ -31,7 +31,7 @@ from mainspring.concurrency._worker_messages import (
     encode_message,
     pickle_out_of_band,
 )
-from mainspring.errors import RemoteTaskError, ResultNotPicklableError, TaskNotPicklableError
+from mainspring.errors import MainImportError, RemoteTaskError, ResultNotPicklableError, TaskNotPicklableError
 
 INTERRUPT: Final = signal.SIGUSR2
 
@@ -185,9 +185,12 @@ class WorkerLoop:
         self._claims.pop(number, None)
 
     def _run(self, message: Message) -> Answer:
-        try:
-            if message.kind == Kind.CALL_WITH_MAIN:
+        if message.kind == Kind.CALL_WITH_MAIN:
+            try:
                 import_main(self._main)
+            except BaseException as error:  # noqa: BLE001  # supervisor: the caller gets it
+                return Kind.ERROR, _pickle_main_error(error), []
+        try:
             function, args, kwargs = message.unpickle()
         except BaseException as error:  # noqa: BLE001  # supervisor: the caller gets it
             return Kind.ERROR, _pickle_unpickling_error(error), []
@@ -260,6 +263,12 @@ def pickle_error(error: BaseException, *, task: str) -> bytes:
             return pickled
     speaker = RemoteTaskError(task=task, kind=type(error).__qualname__, reason=str(error))
     return pickle.dumps((speaker, note), 5)
+
+
+def _pickle_main_error(error: BaseException) -> bytes:
+    refusal = MainImportError(kind=type(error).__qualname__, reason=str(error))
+    refusal.__cause__ = error
+    return pickle_error(refusal, task="the task")
 
 
 def _pickle_unpickling_error(error: BaseException) -> bytes:

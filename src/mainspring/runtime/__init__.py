@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from mainspring.runtime._run import run_in as run_in
     from mainspring.runtime._service import Service as Service
     from mainspring.runtime._service import ServiceMeta as ServiceMeta
+    from mainspring.runtime._service import given_params as given_params
     from mainspring.runtime._settings import Settings as Settings
     from mainspring.runtime._signal import Signal as Signal
     from mainspring.runtime._signal import receiver as receiver
@@ -76,6 +77,7 @@ else:
             "_plugins": ("plugin_setups",),
             "_plugins_command": ("list_plugins",),
             "_run": ("run_in",),
+            "_service": ("given_params",),
             "_settings": ("Settings",),
             "_socket_file": ("Peer", "bind_socket_file", "peer_of"),
         },

@@ -11,6 +11,7 @@ from mainspring.runtime._service import RestartPolicy, Service, given_params
 
 log: Final = logging.getLogger(__name__)
 
+_LONG_START: Final = 15.0  # seconds after which the log says who is waited for
 _WELL_SECONDS: Final = 60.0  # who worked for so long, and longer than any delay, is restarted as if for the first time
 # Which policies restart a service that returned (True), or failed.
 _RESTARTED: Final = {True: ("always",), False: ("always", "on-failure")}
@@ -37,6 +38,7 @@ class Hosted:
         self.stopping = False
         self.restart_count = 0
         self._lent: tuple[str, ...] = ()
+        self._patience: asyncio.TimerHandle | None = None
 
     def begin(
         self, resources: ResourceContainer, needs: Sequence["Hosted"], settled: "Callable[[Hosted], None]"
@@ -91,9 +93,11 @@ class Hosted:
                     self._give_up()
                     return
             timer = self._limit_start()
+            self._patience = self.service.loop.call_later(_LONG_START, self._say_that_it_is_slow)
             try:
                 await self._work_with_resources(resources)
             finally:
+                self._patience.cancel()
                 if timer is not None:
                     timer.cancel()
         except Exception as error:  # noqa: BLE001  # supervisor: kept, and told to those who wait
@@ -152,6 +156,8 @@ class Hosted:
             self.restart_count += 1
 
     def _ready(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
         if not self.started.done():
             self.started.set_result(None)
             self._settled(self)
@@ -164,6 +170,14 @@ class Hosted:
     def _limit_start(self) -> asyncio.TimerHandle | None:
         limit = self.service.start_timeout
         return None if limit is None else self.service.loop.call_later(limit, self._late, limit)
+
+    def _say_that_it_is_slow(self) -> None:
+        log.warning(
+            "service %s is not ready after %g s, and the program waits for it; a start() that is the work itself calls "
+            "self.start_event.set() when it is ready",
+            self.name,
+            _LONG_START,
+        )
 
     def _late(self, limit: float) -> None:
         if not self.started.done():

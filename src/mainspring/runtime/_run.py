@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from mainspring.errors import MisuseError
 from mainspring.runtime._entrypoint import Entrypoint
 from mainspring.runtime._service import Service
 
@@ -21,7 +22,7 @@ def run(coro: Awaitable[T], /, *services: Service, **kwargs: Any) -> T:  # Any: 
         kwargs: options of `entrypoint`.
 
     Raises:
-        MisuseError: a loop runs in this thread.
+        MisuseError: `coro` cannot be awaited, or a loop runs in this thread.
         BaseException: what `coro`, a start or a stop raised; an ExceptionGroup when several did.
 
     Example:
@@ -30,7 +31,19 @@ def run(coro: Awaitable[T], /, *services: Service, **kwargs: Any) -> T:  # Any: 
         >>> run(main(), log_config=False)
         42
     """
+    if not inspect.isawaitable(coro):
+        raise _not_a_coroutine(coro)
     return run_in(lambda: Entrypoint(*services, **kwargs), coro)
+
+
+def _not_a_coroutine(value: object) -> MisuseError:
+    if inspect.iscoroutinefunction(value):
+        hint = f"call it: run({value.__name__}(), ...)"
+    elif isinstance(value, Service):
+        hint = "give the main coroutine first; to run services until Ctrl-C: run(asyncio.Event().wait(), service)"
+    else:
+        hint = "give the main coroutine first: run(main(), service)"
+    return MisuseError(what="run", problem=f"needs something to await first, and got {value!r}", hint=hint)
 
 
 def run_in(make: Callable[[], Entrypoint], coro: Awaitable[T]) -> T:

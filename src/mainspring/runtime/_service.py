@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, TypeAlias, cast
 
 from mainspring.base import Backoff
+from mainspring.errors import MisuseError
 from mainspring.runtime._context import Context, get_context
 
 RestartPolicy: TypeAlias = Literal["never", "on-failure", "always"]
@@ -38,7 +39,12 @@ class ServiceMeta(ABCMeta):
         type.__setattr__(cls, "__async_required__", asynchronous)
         plain = tuple(f"{name}.{method}" for method in sorted(asynchronous) if _is_plain(cls, method))
         if plain:
-            raise TypeError("Following methods must be coroutine functions", plain)
+            error = TypeError("Following methods must be coroutine functions", plain)
+            error.add_note(f"hint: write `async def` for {', '.join(plain)}")
+            raise error
+        if inspect.iscoroutinefunction(getattr(cls, "healthy", None)):
+            problem = "is a coroutine function, which nobody awaits, so the service would always seem well"
+            raise MisuseError(what=f"{name}.healthy", problem=problem, hint="write `def healthy`; it must not wait")
         return cls
 
 
@@ -87,7 +93,10 @@ class Service(metaclass=ServiceMeta):
     def _set_instance_params(self, **kwargs: Any) -> None:
         missing = type(self).__required__ - kwargs.keys()
         if missing:
-            raise AttributeError("Absent attributes", missing)
+            error = AttributeError("Absent attributes", missing)
+            wanted = ", ".join(f"{name}=..." for name in sorted(missing))
+            error.add_note(f"hint: write {type(self).__qualname__}({wanted})")
+            raise error
         self._restore(kwargs)
 
     def _restore(self, params: Mapping[str, Any]) -> None:

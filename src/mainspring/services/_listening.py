@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeAlias
 
 from mainspring.concurrency import threaded
 from mainspring.errors import InvalidArgumentError, MisuseError
+from mainspring.runtime import Service, given_params
 from mainspring.transport import SocketOption, bind_socket
 
 Socket: TypeAlias = socket.socket
@@ -41,8 +42,18 @@ def check_place(server: Listens) -> None:
             raise InvalidArgumentError(argument="sock", value=sock, expected="a socket")
         return
     if server.address is None or server.port is None:
-        what = f"a {type(server).__qualname__}"
-        raise MisuseError(what=what, problem="needs address= and port=, or sock=", hint="port 0 takes a free one")
+        raise MisuseError(
+            what=type(server).__qualname__,
+            problem="needs address= and port=, or sock=",
+            hint=_misspelt(server) or "port 0 takes a free one",
+        )
+
+
+def _misspelt(server: object) -> str | None:
+    """Return a hint when an option was given that the class does not know."""
+    options = given_params(server) if isinstance(server, Service) else {}
+    strange = [name for name in options if not hasattr(type(server), name)]
+    return f"it has no option {strange[0]}=" if strange else None
 
 
 async def open_socket(server: Listens, protocol: str) -> Socket:

@@ -53,7 +53,7 @@ def bind_socket(
         ...     sock.getsockname()[0]
         '127.0.0.1'
     """
-    if not 0 <= port <= 0xFFFF:
+    if not isinstance(port, int) or not 0 <= port <= 0xFFFF:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidArgumentError(argument="port", value=port, expected="an int from 0 to 65535")
     kind = socket.SOCK_DGRAM if proto_name == "udp" else socket.SOCK_STREAM
     sock = socket.socket(*(args or (socket.AF_INET6 if ":" in address else socket.AF_INET, kind)))

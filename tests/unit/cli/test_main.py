@@ -1,5 +1,6 @@
 """The commands, on an app in a file: what they write, and the code they end with."""
 
+import importlib.metadata
 import json
 import os
 import re
@@ -343,3 +344,39 @@ def test_ctrl_c_while_the_command_line_is_loaded_leaves_no_traceback(monkeypatch
     with pytest.raises(SystemExit) as ended:
         main()
     assert 130 == ended.value.code
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["--version"]) == 0
+    assert capsys.readouterr().out == f"mainspring {importlib.metadata.version('mainspring')}\n"
+
+
+def test_each_line_of_the_list_of_commands_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["--help"]) == 0
+    said = capsys.readouterr().out
+    assert "backfill" in said
+    assert "..." not in said.partition("Commands")[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (
+            ["jobs", "app.py", "--store", "x.db"],
+            "hint: --store stands before the command: mainspring --store ... jobs\n",
+        ),
+        (
+            ["plan", "app.py", "j", "--state=x"],
+            "hint: --state stands before the command: mainspring --state ... plan\n",
+        ),
+        (["bench", "--store", "x.db", "--seconds", "x"], ""),
+        (["jobs"], ""),
+    ],
+)
+def test_an_option_of_all_commands_is_told_its_place(
+    capsys: pytest.CaptureFixture[str], words: list[str], hint: str
+) -> None:
+    assert run_command_line(words) == 2
+    error = capsys.readouterr().err
+    assert error.endswith(hint)
+    assert hint or "hint:" not in error

@@ -18,7 +18,7 @@ from mainspring.concurrency._worker_ledger import Ledger
 from mainspring.concurrency._worker_main import INTERRUPT, WorkerLoop, be_worker
 from mainspring.concurrency._worker_messages import ORDER, Kind, Message, Order, decode_message, encode_message
 from mainspring.concurrency._worker_task import pack_call, unpickle_error
-from mainspring.errors import RemoteTaskError, ResultNotPicklableError, TaskNotPicklableError
+from mainspring.errors import MainImportError, RemoteTaskError, ResultNotPicklableError
 
 NO_KEYWORDS: dict[str, object] = {}
 NO_INITIALIZER = Packed((None, (), NO_KEYWORDS))
@@ -118,7 +118,7 @@ def test_a_main_module_that_cannot_be_imported_fails_its_task(desk: Desk) -> Non
     desk.loop.serve()
     (answer,) = desk.answers()
     error = unpickle_error(answer)
-    assert isinstance(error, TaskNotPicklableError)
+    assert isinstance(error, MainImportError)
     assert "no_such_main" in str(error)
 
 

@@ -189,6 +189,28 @@ async def test_a_service_may_bound_its_own_stop_and_start(caplog: pytest.LogCapt
     assert [] == [one.getMessage() for one in caplog.records if "SlowStart" in one.getMessage()]
 
 
+def test_the_log_says_who_is_waited_for_when_a_start_does_not_end(caplog: pytest.LogCaptureFixture) -> None:
+    class Forgetful(Noted):
+        """Works, and does not say that it is ready."""
+
+        start_timeout = 20.0
+
+        async def start(self) -> None:
+            await asyncio.Event().wait()
+
+    async def main() -> None:
+        with pytest.raises(ServiceTimeoutError, match="did not start within") as caught:
+            async with quiet(Forgetful(log=[])):
+                raise NotImplementedError
+        assert "self.start_event.set()" in (caught.value.hint or "")
+
+    with VirtualClock() as clock:
+        clock.run(main())
+    (said,) = [one.getMessage() for one in caplog.records if "is not ready after 15 s" in one.getMessage()]
+    assert said.startswith("service ")
+    assert "self.start_event.set()" in said
+
+
 async def test_a_stop_that_awaits_its_cancelled_task_is_no_failure() -> None:
     class Owner(Noted):
         async def start(self) -> None:

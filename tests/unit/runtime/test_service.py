@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from mainspring.errors import MisuseError
 from mainspring.runtime import Service
 
 
@@ -27,6 +28,7 @@ def test_an_absent_required_argument_is_named() -> None:
     with pytest.raises(AttributeError) as caught:
         Hello(name="x")
     assert ("Absent attributes", {"title"}) == caught.value.args
+    assert ["hint: write Hello(title=...)"] == caught.value.__notes__
 
 
 def test_a_plain_method_in_place_of_a_coroutine_is_refused_with_the_class() -> None:
@@ -41,8 +43,18 @@ def test_a_plain_method_in_place_of_a_coroutine_is_refused_with_the_class() -> N
     with pytest.raises(TypeError) as caught:
         type("Bad", (Greeting,), {"greeting": str})
     assert caught.value.args == ("Following methods must be coroutine functions", ("Bad.greeting",))
+    assert caught.value.__notes__ == ["hint: write `async def` for Bad.greeting"]
     with pytest.raises(TypeError, match="start"):
         type("Bad", (Greeting,), {"start": str})
+
+
+def test_healthy_must_not_be_a_coroutine_function() -> None:
+    async def healthy(self: Service) -> bool:
+        return False
+
+    with pytest.raises(MisuseError, match=r"Ill\.healthy is a coroutine function, which nobody awaits") as caught:
+        type("Ill", (Hello,), {"healthy": healthy})
+    assert caught.value.hint == "write `def healthy`; it must not wait"
 
 
 def test_service_itself_is_abstract() -> None:

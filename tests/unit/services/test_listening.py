@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mainspring.errors import BindError, InvalidArgumentError, MisuseError
-from mainspring.services import _listening
+from mainspring.services import TCPServer, _listening
 from mainspring.services._listening import check_place, given, open_socket, take_name
 from mainspring.transport import SocketOption, bind_socket
 
@@ -57,7 +57,7 @@ async def test_the_protocol_is_in_the_error() -> None:
 
 @pytest.mark.parametrize("place", [Place(), Place("127.0.0.1"), Place(None, 0)])
 def test_a_server_must_know_its_place(place: Place) -> None:
-    with pytest.raises(MisuseError, match="a Place needs address= and port=, or sock="):
+    with pytest.raises(MisuseError, match="Place needs address= and port=, or sock="):
         check_place(place)
 
 
@@ -69,3 +69,12 @@ def test_what_is_no_socket_is_refused() -> None:
 
 def test_arguments_that_are_none_are_left_to_the_class() -> None:
     assert {"port": 0, "address": ""} == given(port=0, address="", sock=None)
+
+
+def test_an_option_that_is_misspelt_is_named() -> None:
+    class Server(TCPServer):
+        async def handle_client(self, reader: object, writer: object) -> None: ...
+
+    with pytest.raises(MisuseError, match="Server needs address= and port=") as caught:
+        Server(adress="127.0.0.1", port=0)
+    assert caught.value.hint == "it has no option adress="
