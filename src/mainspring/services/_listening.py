@@ -51,8 +51,9 @@ def check_place(server: Listens) -> None:
 
 def _misspelt(server: object) -> str | None:
     """Return a hint when an option was given that the class does not know."""
-    options = given_params(server) if isinstance(server, Service) else {}
-    strange = [name for name in options if not hasattr(type(server), name)]
+    if not isinstance(server, Service):
+        return None
+    strange = [name for name in given_params(server) if not hasattr(type(server), name)]
     return f"it has no option {strange[0]}=" if strange else None
 
 

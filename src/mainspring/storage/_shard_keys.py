@@ -28,9 +28,10 @@ def check_key(key: object, keylen: int) -> Key:
         InvalidArgumentError: it is not.
     """
     parts = cast("tuple[object, ...]", key)  # cast: isinstance leaves the parts unknown
+    shown: object = key
     if not isinstance(key, tuple) or len(parts) != keylen:
         expected, hint = f"a tuple of {keylen} parts", "SQLShard(keylen=...) says how many parts a key has"
-        raise InvalidArgumentError(argument="key", value=key, expected=expected, hint=hint)
+        raise InvalidArgumentError(argument="key", value=shown, expected=expected, hint=hint)
     return check_parts(parts)
 
 

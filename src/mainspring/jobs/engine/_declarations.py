@@ -43,10 +43,11 @@ class Declarations:
             JobDefinitionError: an option is wrong or the id is taken; names file and line.
         """
 
-        if callable(job_id):
+        misused: object = job_id
+        if callable(misused):
             raise JobDefinitionError(
-                job_id=job_id.__qualname__,
-                place=place_of(job_id),
+                job_id=getattr(misused, "__qualname__", "?"),
+                place=place_of(misused),
                 problem="the decorator stands without its brackets, so the job would not be registered",
                 hint="write @app.job() instead of @app.job",
             )

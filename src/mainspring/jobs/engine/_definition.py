@@ -184,7 +184,8 @@ def retry_policy(retry: Backoff | int | None, *, job_id: str, place: str) -> Bac
         return retry
     if retry is None or retry == 0:
         return None
-    if isinstance(retry, bool) or not isinstance(retry, int) or retry < 0:
+    number = isinstance(retry, int)  # pyright: ignore[reportUnnecessaryIsInstance]  # anything gets here
+    if not number or isinstance(retry, bool) or retry < 0:
         problem = f"retry={retry!r} is neither a Backoff nor a number of retries"
         raise JobDefinitionError(job_id=job_id, place=place, problem=problem)
     return Backoff(0.5, max_tries=retry + 1, jitter="full")
