@@ -31,7 +31,13 @@ from mainspring.concurrency._worker_messages import (
     encode_message,
     pickle_out_of_band,
 )
-from mainspring.errors import MainImportError, RemoteTaskError, ResultNotPicklableError, TaskNotPicklableError
+from mainspring.errors import (
+    MainImportError,
+    MainspringError,
+    RemoteTaskError,
+    ResultNotPicklableError,
+    TaskNotPicklableError,
+)
 
 INTERRUPT: Final = signal.SIGUSR2
 
@@ -185,15 +191,14 @@ class WorkerLoop:
         self._claims.pop(number, None)
 
     def _run(self, message: Message) -> Answer:
-        if message.kind == Kind.CALL_WITH_MAIN:
-            try:
-                import_main(self._main)
-            except BaseException as error:  # noqa: BLE001  # supervisor: the caller gets it
-                return Kind.ERROR, _pickle_main_error(error), []
+        with_main = message.kind == Kind.CALL_WITH_MAIN
         try:
+            if with_main:
+                import_main(self._main)
+            with_main = False
             function, args, kwargs = message.unpickle()
         except BaseException as error:  # noqa: BLE001  # supervisor: the caller gets it
-            return Kind.ERROR, _pickle_unpickling_error(error), []
+            return Kind.ERROR, _pickle_loading_error(error, of_main=with_main), []
         try:
             result = self._call(message.number, function, args, kwargs)
         except BaseException as error:  # noqa: BLE001  # supervisor: the caller gets it
@@ -265,15 +270,12 @@ def pickle_error(error: BaseException, *, task: str) -> bytes:
     return pickle.dumps((speaker, note), 5)
 
 
-def _pickle_main_error(error: BaseException) -> bytes:
-    refusal = MainImportError(kind=type(error).__qualname__, reason=str(error))
-    refusal.__cause__ = error
-    return pickle_error(refusal, task="the task")
-
-
-def _pickle_unpickling_error(error: BaseException) -> bytes:
-    refusal = TaskNotPicklableError(
-        what="the task", reason=f"the worker could not load it: {type(error).__qualname__}: {error}"
+def _pickle_loading_error(error: BaseException, *, of_main: bool) -> bytes:
+    kind = type(error).__qualname__
+    refusal: MainspringError = TaskNotPicklableError(
+        what="the task", reason=f"the worker could not load it: {kind}: {error}"
     )
+    if of_main:
+        refusal = MainImportError(kind=kind, reason=str(error))
     refusal.__cause__ = error
     return pickle_error(refusal, task="the task")
