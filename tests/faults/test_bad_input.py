@@ -106,7 +106,10 @@ def shop(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
             '"job", every="5 parsecs"',
             "shop.py:13: job 'job': every='5 parsecs' is not accepted: expected seconds from 0.001 to 100 years\n",
         ),
-        ('"job", timeout=-5', "shop.py:13: job 'job': timeout=-5 is not accepted: expected seconds > 0, or None\n"),
+        (
+            '"job", timeout=-5',
+            "shop.py:13: job 'job': timeout=-5 is not accepted: expected finite seconds > 0, or None\n",
+        ),
         (
             '"greet"',
             "shop.py:13: job 'greet': the id is taken by the job at shop.py:5\nhint: give one of them a job_id\n",
