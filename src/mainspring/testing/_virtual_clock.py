@@ -125,6 +125,8 @@ class VirtualClock:
 
 
 def _not_running() -> VirtualClockError:
-    return VirtualClockError(
-        reason="the clock has no loop", hint="enter it first: `with VirtualClock() as clock: clock.run(main())`"
+    hint = (
+        "enter it first: `with VirtualClock() as clock: clock.run(main())`; "
+        "a test that asks for the fixture virtual_clock is an `async def`, and awaits"
     )
+    return VirtualClockError(reason="the clock has no loop", hint=hint)
