@@ -49,7 +49,7 @@ def test_every_fact_of_a_run_is_on_the_page_about_jobs() -> None:
 @pytest.mark.extras
 def test_the_reference_tells_what_a_class_and_its_methods_take() -> None:
     chapter = manual_hooks.chapter("JobApp", JobApp)
-    assert "    durability: Durability = 'disk'," in chapter
+    assert "    label: str = 'default'," in chapter
     assert "- `slots`: handlers that may run at once" in chapter
     assert "await run_job(" in chapter
     assert "- `UnknownJobError`: the job is not registered." in chapter
