@@ -72,6 +72,20 @@ async def test_queues_are_unbounded() -> None:
         assert 0 == wrapper._buffer._max_size
 
 
+async def test_what_a_thread_pool_submits_can_be_awaited() -> None:
+    """There it was a future of asyncio; here it is a standard one as well."""
+    loop = asyncio.get_running_loop()
+    with aiomisc.ThreadPoolExecutor(2) as pool:
+        future = pool.submit(abs, -1)
+        assert 1 == await future == future.result()
+        assert [2, 3] == list(await asyncio.gather(pool.submit(abs, -2), pool.submit(abs, -3)))
+        with pytest.raises(ValueError, match="invalid literal"):
+            await pool.submit(int, "x")
+        assert 4 == await asyncio.wait_for(pool.submit(abs, -4), 20)
+        assert 5 == await loop.run_in_executor(pool, abs, -5)
+        assert [1, 2] == await aiomisc.threaded_separate(lambda: list(pool.map(abs, (-1, -2))))()
+
+
 @pytest.mark.parametrize(("variable", "size"), [(None, 1024), ("7", 7)])
 async def test_generators_of_threaded_have_the_size_of_the_variable(
     monkeypatch: pytest.MonkeyPatch, variable: str | None, size: int

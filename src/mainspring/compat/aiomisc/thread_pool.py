@@ -1,11 +1,12 @@
 """`aiomisc.thread_pool`: ours, with queues that are unbounded unless a size is given, as they were."""
 
 import asyncio
+import concurrent.futures
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from mainspring.compat.aiomisc.iterator_wrapper import IteratorWrapper, IteratorWrapperSeparate
 from mainspring.concurrency import ThreadPoolExecutor as _ThreadPoolExecutor
@@ -36,6 +37,9 @@ __all__ = (
     "threaded_separate",
     "wait_coroutine",
 )
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 ThreadPoolException = RuntimeError
 _SIZE_VARIABLE: Final = "THREADED_ITERABLE_DEFAULT_MAX_SIZE"
@@ -73,11 +77,25 @@ def threaded_iterable_separate(func: Any = None, *, max_size: int = 0) -> Any:  
     return decorate(func, max_size=max_size)
 
 
+class _AwaitableFuture(concurrent.futures.Future[T]):
+    """A standard future that a coroutine can await, as it could the one of asyncio that it got there."""
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return asyncio.wrap_future(self).__await__()
+
+
 class ThreadPoolExecutor(_ThreadPoolExecutor):
-    """As `mainspring.concurrency.ThreadPoolExecutor`; its queue is unbounded."""
+    """As `mainspring.concurrency.ThreadPoolExecutor`; its queue is unbounded, and what `submit()` returns awaitable."""
 
     def __init__(self, max_workers: int | None = None, statistic_name: str | None = None) -> None:
         super().__init__(max_workers, statistic_name=statistic_name, max_queue=0)
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "_AwaitableFuture[T]":
+        """As `mainspring.concurrency.ThreadPoolExecutor.submit`; the future can be awaited, too."""
+        future: Any = super().submit(fn, *args, **kwargs)  # Any: its class is about to change
+        if type(future) is concurrent.futures.Future:  # `run_in_executor` is given one of asyncio
+            future.__class__ = _AwaitableFuture
+        return future  # type: ignore[no-any-return]  # it is one now
 
 
 def context_partial(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Callable[[], Any]:  # Any: any function
