@@ -10,7 +10,7 @@ from mainspring.base import decode_json, decode_msgpack, encode_json, encode_msg
 from mainspring.errors import ConnectionClosedError, FrameTooLargeError, MisuseError
 from mainspring.resilience import timeout
 from mainspring.transport._files import receive_file, send_file
-from mainspring.transport._link import Link
+from mainspring.transport._link import Link, unsent_bytes
 from mainspring.transport._outbox import HIGH_WATER
 from mainspring.transport._prepared import Prepared
 from mainspring.transport._records import PIECE_BYTES, Bytes, Item, RecordStart
@@ -326,16 +326,14 @@ class Connection:
 
     def stats(self) -> TransportStats:
         """Return what has been carried so far."""
-        transport = self.link.transport
         sent_count, sent_bytes = self._outbox.sent()
-        in_transport = 0 if transport is None or transport.is_closing() else transport.get_write_buffer_size()
         return TransportStats(
             received_count=self._received_count,
             received_bytes=self._received_bytes,
             sent_count=sent_count,
             sent_bytes=sent_bytes,
             unread_bytes=self.link.inbox.unread_bytes,
-            unsent_bytes=self._outbox.unsent_bytes + in_transport,
+            unsent_bytes=self._outbox.unsent_bytes + unsent_bytes(self.link.transport),
         )
 
     async def _next_record(self) -> Item:

@@ -149,6 +149,7 @@ async def _send_by_kernel(link: StreamLink, sock_fd: int, file_fd: int, size: in
         if not sent:
             raise OSError("the file became shorter while it was sent")
         offset += sent
+        link.pulse.note_taken()
 
 
 async def _until_writable(loop: asyncio.AbstractEventLoop, link: StreamLink, fd: int) -> None:
@@ -174,3 +175,4 @@ async def _send_by_reading(link: StreamLink, file: BinaryIO, size: int) -> None:
         size -= len(chunk)
         link.outbox.write([chunk])
         await link.outbox.drain()
+        link.pulse.note_taken()

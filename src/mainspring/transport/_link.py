@@ -57,3 +57,8 @@ class Link(Protocol):
     def abort(self, error: Exception | None = None) -> None:
         """Close at once."""
         ...
+
+
+def unsent_bytes(transport: asyncio.Transport | None) -> int:
+    """Return what a transport has not given to the system yet."""
+    return 0 if transport is None or transport.is_closing() else transport.get_write_buffer_size()

@@ -12,6 +12,8 @@ class Pulse:
             gone; None to wait for ever.
         idle_timeout: seconds without a record; None for no limit.
         is_deaf: whether nothing can be heard now, because nobody reads what has arrived.
+        unsent: how many bytes wait for the other end to take them. Inside of a long record it can neither be asked
+            nor answer, so that what it takes is its sign of life.
         ask: asks for a sign of life.
         lost: called with the reason, in words, when the link is to be given up.
 
@@ -22,7 +24,7 @@ class Pulse:
 
     __slots__ = (
         "_ask", "_beat_timer", "_heartbeat", "_idle_timeout", "_idle_timer", "_is_deaf", "_last_record_at", "_loop",
-        "_lost", "_was_asked", "asked_count", "was_heard",
+        "_lost", "_unsent", "_unsent_at_beat", "_unsent_when_idle", "_was_asked", "asked_count", "was_heard",
     )  # fmt: skip
 
     def __init__(
@@ -31,6 +33,7 @@ class Pulse:
         idle_timeout: float | None,
         *,
         is_deaf: Callable[[], bool],
+        unsent: Callable[[], int],
         ask: Callable[[], None],
         lost: Callable[[str], None],
     ) -> None:
@@ -38,6 +41,9 @@ class Pulse:
         self._heartbeat = heartbeat
         self._idle_timeout = idle_timeout
         self._is_deaf = is_deaf
+        self._unsent = unsent
+        self._unsent_at_beat = 0
+        self._unsent_when_idle = 0
         self._ask = ask
         self._lost = lost
         self._beat_timer: asyncio.TimerHandle | None = None
@@ -66,8 +72,14 @@ class Pulse:
         if self._idle_timeout is not None:
             self._last_record_at = self._loop.time()
 
+    def note_taken(self) -> None:
+        """The other end took a piece of a record: it is there, and the link is not idle."""
+        self.was_heard = True
+        self.note_record()
+
     def _beat(self, interval: float) -> None:
-        if self.was_heard or self._is_deaf():
+        before, self._unsent_at_beat = self._unsent_at_beat, self._unsent()
+        if self.was_heard or self._is_deaf() or self._unsent_at_beat < before:
             self.was_heard = self._was_asked = False
         elif self._was_asked:
             self._lost(f"there was no sign of life in {2 * interval:g} s")
@@ -80,7 +92,9 @@ class Pulse:
 
     def _check_idle(self, limit: float) -> None:
         left = self._last_record_at + limit - self._loop.time()
-        if self._is_deaf() or left > 0:
+        before, self._unsent_when_idle = self._unsent_when_idle, self._unsent() if left <= 0 else 0
+        is_taking = 0 < self._unsent_when_idle and (not before or self._unsent_when_idle < before)
+        if self._is_deaf() or left > 0 or is_taking:
             self._idle_timer = self._loop.call_later(left if left > 0 else limit, self._check_idle, limit)
         else:
             self._lost(f"no record came in {limit:g} s")

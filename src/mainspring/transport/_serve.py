@@ -70,8 +70,9 @@ def serve(
         header_bytes: the width of a record's length on byte streams, the same on both sides.
         max_bytes: the longest record that `read_bytes` takes; streaming reads take any length.
         heartbeat: seconds of silence after which a client is asked for a sign of life, and after as many again
-            is cut; None to wait for ever.
-        idle_timeout: seconds without a record after which a connection is closed; None for no limit.
+            is cut; None to wait for ever. To take more of a file, or of a long record (not over TLS), is a sign too.
+        idle_timeout: seconds without a record after which a connection is closed; None for no limit. One that is
+            still being sent, or of which pieces come, counts.
         handshake_timeout: seconds for the whole handshake.
 
     Raises:

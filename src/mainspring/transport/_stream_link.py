@@ -7,7 +7,7 @@ from typing import cast
 
 from mainspring.errors import ClosedError, ConnectionClosedError, FrameTooLargeError
 from mainspring.transport._inbox import Inbox
-from mainspring.transport._link import Link
+from mainspring.transport._link import Link, unsent_bytes
 from mainspring.transport._outbox import HIGH_WATER, Outbox, join_small
 from mainspring.transport._pulse import Pulse
 from mainspring.transport._records import PIECE_BYTES, Bytes, Item, RecordCodec, small_headers
@@ -48,7 +48,12 @@ class StreamLink(asyncio.BufferedProtocol):
         self.on_connected: Callable[[StreamLink], None] | None = None
         self.keep: object = None
         self.pulse = Pulse(
-            heartbeat, idle_timeout, is_deaf=lambda: self.inbox.is_paused, ask=self._ask, lost=self._give_up
+            heartbeat,
+            idle_timeout,
+            is_deaf=lambda: self.inbox.is_paused,
+            unsent=lambda: unsent_bytes(self.transport),
+            ask=self._ask,
+            lost=self._give_up,
         )
         self._is_in_record = False  # a file is being sent: signs of life wait, they would land inside of it
         self._owes_pong = False
@@ -142,6 +147,7 @@ class StreamLink(asyncio.BufferedProtocol):
         self.outbox.pause()
 
     def resume_writing(self) -> None:
+        self.pulse.was_heard = True  # the other end has taken what it was sent
         self.outbox.resume()
 
     # The rest is this file's own.

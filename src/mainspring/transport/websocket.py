@@ -11,7 +11,7 @@ from mainspring.base import load_extra
 from mainspring.errors import ClosedError, ConnectionClosedError, FrameTooLargeError, HandshakeError
 from mainspring.transport._address import Address
 from mainspring.transport._inbox import DEFAULT_UNREAD_BYTES, Inbox
-from mainspring.transport._link import Link
+from mainspring.transport._link import Link, unsent_bytes
 from mainspring.transport._options import LinkOptions
 from mainspring.transport._outbox import HIGH_WATER, Outbox, join_small
 from mainspring.transport._pulse import Pulse
@@ -70,6 +70,7 @@ class WebSocketLink:
             options.heartbeat,
             options.idle_timeout,
             is_deaf=lambda: self.inbox.is_paused,
+            unsent=lambda: unsent_bytes(self.transport),
             ask=self._ask,
             lost=self._give_up,
         )
@@ -157,6 +158,11 @@ class WebSocketLink:
                 is_clean=not self._is_in_message,
             )
             self._hang_up(code, reason)
+
+    def on_room(self) -> None:
+        """The transport takes more again: the other end has taken what it was sent."""
+        self.pulse.was_heard = True
+        self.outbox.resume()
 
     def on_lost(self) -> None:
         """The connection is gone."""
@@ -322,7 +328,7 @@ def _listener_type() -> Callable[[WebSocketLink], "picows.WSListener"]:
         def __init__(self, link: WebSocketLink) -> None:
             self._link = link
             self.pause_writing = link.outbox.pause
-            self.resume_writing = link.outbox.resume
+            self.resume_writing = link.on_room
 
         def on_ws_connected(self, transport: "picows.WSTransport") -> None:
             self._link.on_open(transport)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,24 @@ async def test_a_cancelled_file_closes_the_connection(link: MakeLink, tmp_path: 
         assert client.is_closed
         with pytest.raises(ConnectionClosedError):
             await server.receive_file(tmp_path / "target")
+
+
+@pytest.mark.usefixtures("virtual_clock")
+async def test_what_takes_long_to_arrive_is_no_silence(link: MakeLink, tmp_path: Path) -> None:
+    """Neither end can be asked for a sign of life inside of a record, nor answer; to take some of it is one."""
+    source = _file(tmp_path, 8 * LARGE)
+    async with link(heartbeat=5.0, idle_timeout=10.0) as (client, server):
+        sends: list[Callable[[], Coroutine[Any, Any, object]]] = [lambda: client.send_file(source)]
+        if "tls" not in client.link.kind:  # whose transport does not tell what it holds
+            sends.append(lambda: client.write_bytes(source.read_bytes()))
+        for send in sends:
+            sending = asyncio.create_task(send())
+            received = 0
+            async for _, chunk in server.read_bytes_streaming():
+                received += len(chunk)
+                await asyncio.sleep(1.0)
+            assert 8 * LARGE == received
+            await sending
 
 
 async def test_a_peer_that_goes_away_ends_the_sending(link: MakeLink, tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ class _Link:
     def __init__(self, heartbeat: float | None, idle_timeout: float | None = None) -> None:
         self.said: list[str] = []
         self.is_deaf = False
+        self.unsent = 0
         self.pulse = Pulse(
             heartbeat,
             idle_timeout,
             is_deaf=lambda: self.is_deaf,
+            unsent=lambda: self.unsent,
             ask=lambda: self.said.append("ask"),
             lost=self.said.append,
         )
@@ -69,3 +71,25 @@ async def test_without_limits_nothing_happens() -> None:
     await asyncio.sleep(1000)
     assert [] == link.said
     link.pulse.stop()
+
+
+@pytest.mark.usefixtures("virtual_clock")
+async def test_who_takes_what_is_sent_is_alive_and_not_idle() -> None:
+    link = _Link(10.0, 15.0)
+    for unsent in range(20, 0, -1):
+        link.unsent = unsent
+        await asyncio.sleep(9.9)
+    assert "ask" not in link.said[1:]
+    assert not [words for words in link.said if "no " in words]
+    link.pulse.stop()
+
+
+@pytest.mark.usefixtures("virtual_clock")
+async def test_who_takes_nothing_any_more_is_given_up() -> None:
+    for heartbeat, idle_timeout, words in ((10.0, None, "no sign of life"), (None, 10.0, "no record came")):
+        link = _Link(heartbeat, idle_timeout)
+        link.unsent = 20
+        await asyncio.sleep(25)
+        link.unsent = 10 if heartbeat is None else 20
+        await asyncio.sleep(31)
+        assert words in link.said[-1]
