@@ -247,7 +247,8 @@ class GlobalAsyncLimiter:
         """See to it that somebody asks for the first in line."""
         if self._pump is None:
             # In an empty context: it works for the whole line, and has no part in the deadline of one caller.
-            self._pump = asyncio.get_running_loop().create_task(self._run(), context=Context())
+            pump = asyncio.get_running_loop().create_task(self._run(), context=Context())
+            self._pump = None if pump.done() else pump  # where tasks start eagerly, it may have asked nobody
         elif self._sleep is not None and self._sleeps_for not in self._line.futures:
             _end(self._sleep)
 

@@ -233,8 +233,9 @@ class Stock(Generic[T]):
     def _keep_min_size(self) -> None:
         short = self.size < self._limits.min_size and not self.closed
         if short and not self._filling and self._refiller is None:
-            self._refiller = self._start(self._refill())
-            self._tasks.add(self._refiller)
+            refiller = self._start(self._refill())
+            self._tasks.add(refiller)
+            self._refiller = None if refiller.done() else refiller  # it may be, where tasks start eagerly
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         # In an empty context: what runs on behalf of the pool has no part in the deadline of one borrower.

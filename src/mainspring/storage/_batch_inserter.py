@@ -205,7 +205,8 @@ class BatchInserter(Generic[R]):
             self._timer.cancel()
             self._timer = None
         if self._blocks and self._writer is None:
-            self._writer = asyncio.get_running_loop().create_task(self._write(), name="batch-inserter")
+            writer = asyncio.get_running_loop().create_task(self._write(), name="batch-inserter")
+            self._writer = None if writer.done() else writer  # it may be, where tasks start eagerly
 
     async def _write(self) -> None:
         try:

@@ -303,7 +303,8 @@ class WebSocketProxy:
         """Tell the upstream what changed, once for all that changes meanwhile."""
         if self._update_subscribe is not None and self._teller is None:
             loop = asyncio.get_running_loop()
-            self._teller = loop.create_task(self._tell_upstream(), name="proxy subscriptions")
+            teller = loop.create_task(self._tell_upstream(), name="proxy subscriptions")
+            self._teller = None if teller.done() else teller  # it may be, where tasks start eagerly
 
     async def _tell_upstream(self) -> None:
         try:

@@ -376,3 +376,16 @@ async def test_wrong_arguments_are_refused_at_once() -> None:
     with pytest.raises(ValueError, match="amount=4"):
         await limiter.acquire(amount=4)
     assert [] == bucket.calls
+
+
+@virtual
+async def test_a_pump_that_ends_at_once_is_followed_by_another() -> None:
+    """Where tasks can start eagerly; before Python 3.12 it begins a turn later."""
+    asyncio.get_running_loop().set_task_factory(getattr(asyncio, "eager_task_factory", None))
+    limiter, bucket = plain_limiter(2, 10.0, on_error="allow")
+    bucket.fails = True
+    for _ in range(5):
+        async with asyncio.timeout(1.0):
+            await limiter.acquire()
+    assert 5 == limiter.stats().granted_count
+    assert 1 == len(bucket.calls)

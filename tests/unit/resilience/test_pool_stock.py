@@ -10,7 +10,7 @@ from mainspring.base import get_statistics, use_random
 from mainspring.errors import (
     ClosedError,
 )
-from mainspring.resilience import PoolStatistic, timeout
+from mainspring.resilience import PoolBase, PoolStatistic, timeout
 
 
 @virtual
@@ -207,3 +207,24 @@ def test_a_cleared_pool_keeps_nothing_and_goes_on_on_another_loop() -> None:
     for _ in range(2):
         run_virtual(main())
     assert pool.made == len(pool.destroyed)
+
+
+class InstantPool(PoolBase[int]):
+    """Its hooks never suspend."""
+
+    made = 0
+
+    async def _create_instance(self) -> int:
+        self.made += 1
+        return self.made
+
+    async def _destroy_instance(self, instance: int) -> None: ...
+
+
+@virtual
+async def test_min_size_is_kept_also_where_tasks_end_at_once() -> None:
+    """Where tasks can start eagerly; before Python 3.12 they begin a turn later."""
+    asyncio.get_running_loop().set_task_factory(getattr(asyncio, "eager_task_factory", None))
+    async with InstantPool(1, min_size=1, max_lifetime=1.0) as pool:
+        await asyncio.sleep(3.5)
+        assert (4, 1) == (pool.made, len(pool))

@@ -174,3 +174,14 @@ async def test_values_outside_their_range_are_refused() -> None:
             BatchInserter(**given)
     with pytest.raises(InvalidArgumentError):
         BatchInserter(table.insert, max_rows=0)
+
+
+async def test_blocks_are_written_also_where_tasks_end_at_once() -> None:
+    """Where tasks can start eagerly; before Python 3.12 they begin a turn later."""
+    asyncio.get_running_loop().set_task_factory(getattr(asyncio, "eager_task_factory", None))
+    table = Table()
+    async with BatchInserter(table.insert, max_rows=1) as inserter:
+        for number in range(3):
+            async with asyncio.timeout(5.0):
+                await inserter.add(number)
+    assert [[0], [1], [2]] == table.blocks
