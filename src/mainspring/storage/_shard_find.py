@@ -15,9 +15,9 @@ from mainspring.storage._shard_keys import Key, Part, check_keys, shard_of
 from mainspring.storage._shard_layout import ShardLayout
 from mainspring.storage._shard_values import are_plain, decode_values
 
-GROUP = 100  # keys in one look-up
+GROUP = 100  # keys in one look-up; with a hundred parts each, a third of the parameters that SQLite takes
 FIRST = 10  # keys in the first one of several
-MAX_PARAMETERS = 30_000  # SQLite takes 32 766
+ROUND = 10  # look-ups are filled up to a multiple of it: to prepare one takes as long as to run it five times
 
 _EACH = "place, data"
 _JOINED = "group_concat(place), CAST(group_concat(data) AS BLOB)"
@@ -37,8 +37,8 @@ class Lookup:
     def __init__(self, layout: ShardLayout, keys: Iterable[object]) -> None:
         self._layout = layout
         self._keys = check_keys(keys, layout.keylen)
+        self._nothing: list[Part | None] = [None] * layout.keylen  # a key that is found nowhere, at next to no cost
         self._values: list[Any] = [_NOTHING] * len(self._keys)
-        self._size = min(GROUP, MAX_PARAMETERS // layout.keylen)
 
     def works(self) -> list[tuple[int, Work[None]]]:
         """Return (number of the shard, what to do there) pairs."""
@@ -66,30 +66,31 @@ class Lookup:
         """
         keys, values = self._keys, self._values
         joined = False
-        start, end = 0, FIRST if len(places) > self._size else self._size
+        start, end = 0, FIRST if len(places) > GROUP else GROUP
         while some := places[start:end]:
-            parts = list(chain.from_iterable(map(keys.__getitem__, some)))
-            answer = self._find_joined(connection, parts) if joined else None
+            parts: list[Part | None] = list(chain.from_iterable(map(keys.__getitem__, some)))
+            parts += self._nothing * (-len(some) % ROUND)
+            answer = self._find_joined(connection, parts, len(some)) if joined else None
             if answer is None:
                 answer, plain = self._find_each(connection, parts)
                 joined = plain and not start
             there, found = answer
             for place, value in zip(map(some.__getitem__, there), found, strict=True):
                 values[place] = value
-            start, end = end, end + self._size
+            start, end = end, end + GROUP
 
-    def _find_each(self, connection: sqlite3.Connection, parts: Sequence[Part]) -> tuple[_Answer, bool]:
+    def _find_each(self, connection: sqlite3.Connection, parts: Sequence[Part | None]) -> tuple[_Answer, bool]:
         """Look up the keys whose parts follow one another; tell whether none of their values is compressed."""
         statement = _statement(_EACH, self._layout.keylen, len(parts) // self._layout.keylen)
         rows: list[tuple[int, bytes]] = connection.execute(statement, parts).fetchall()
         many = [data for _, data in rows]
         return ([place for place, _ in rows], decode_values(many)), are_plain(many)
 
-    def _find_joined(self, connection: sqlite3.Connection, parts: Sequence[Part]) -> _Answer | None:
+    def _find_joined(self, connection: sqlite3.Connection, parts: Sequence[Part | None], count: int) -> _Answer | None:
         """Do so by one row; None when that cannot be: a value is compressed, or together they are too long."""
-        count = len(parts) // self._layout.keylen
+        statement = _statement(_JOINED, self._layout.keylen, len(parts) // self._layout.keylen)
         try:
-            there, data = connection.execute(_statement(_JOINED, self._layout.keylen, count), parts).fetchone()
+            there, data = connection.execute(statement, parts).fetchone()
             found: list[Any] = decode_json(b"[%b]" % (data or b""))
         except (DecodeError, sqlite3.DataError):
             return None
@@ -103,7 +104,7 @@ def _all_places(count: int) -> str:
     return ",".join(map(str, range(count)))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)
 def _statement(columns: str, keylen: int, count: int) -> str:
     """Return the statement that finds so many keys; it tells which by their places."""
     marks = ", ?" * keylen

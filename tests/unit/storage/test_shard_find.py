@@ -1,5 +1,6 @@
 """Many keys looked up together: the same answers as one by one."""
 
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any  # Any: a value is whatever JSON can say
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from mainspring.errors import DecodeError
 from mainspring.storage import SQLShard
-from mainspring.storage._shard_find import FIRST, GROUP, Lookup
+from mainspring.storage._shard_find import FIRST, GROUP, ROUND, Lookup
 from mainspring.storage._shard_keys import Key
 from mainspring.storage._shard_layout import ShardLayout
 from mainspring.storage._shard_values import value_encoder
@@ -59,6 +60,21 @@ def test_a_damaged_value_is_told_wherever_it_lies(place: int, data: bytes) -> No
     with pytest.raises(DecodeError):
         found(connection, keys)
     connection.close()
+
+
+def test_few_statements_serve_all_numbers_of_keys() -> None:
+    """Each one is prepared for each connection, which takes longer than to run it."""
+    keys: list[Key] = [("k", number) for number in range(2 * GROUP)]
+    connection = table(dict.fromkeys(keys, 1))
+    said: set[str] = set()
+    for count in range(1, 2 * GROUP):
+        lookup = Lookup(LAYOUT, keys[:count])
+        connection.set_trace_callback(lambda statement: said.add(re.sub(r"'k'|NULL|[0-9.]+", "", statement)))
+        lookup.works()[0][1](connection)
+        connection.set_trace_callback(None)
+        assert count == len(lookup.found())
+    connection.close()
+    assert len(said) <= 2 * GROUP // ROUND
 
 
 def test_values_that_are_too_long_together_are_read_one_by_one() -> None:
