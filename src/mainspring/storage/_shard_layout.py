@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mainspring.errors import StoreBusyError, StoreMismatchError
+from mainspring.errors import StoreBusyError, StoreMismatchError, StoreOpenError
 from mainspring.resilience import check_count
 from mainspring.storage._shard_keys import HASH, Key, shard_of
 from mainspring.storage._shard_values import ValueCompression
-from mainspring.storage._sqlite_files import prepare_path
+from mainspring.storage._sqlite_files import connect_reader, prepare_path
 from mainspring.storage._sqlite_migrate import Migration
 
 APPLICATION = "mainspring-sqlshard"
@@ -113,6 +113,40 @@ def read_description(connection: sqlite3.Connection) -> Mapping[str, str]:
     """Return what the file of a shard says about itself."""
     rows = connection.execute(f"SELECT name, value FROM {_META}")
     return {str(name): str(value) for name, value in rows}
+
+
+def check_whole(layout: ShardLayout) -> None:
+    """See that no file of a store that has keys is gone: it would be made anew, and its keys be missed by nobody.
+
+    No key is ever stored before all files are there, so a store without keys may have been killed while it was made.
+
+    Raises:
+        StoreOpenError: a file is gone.
+    """
+    if not _missing(layout) or not any(_has_keys(layout, number) for number in range(layout.shards)):
+        return
+    if missing := _missing(layout):  # looked at again: another program may have made it meanwhile
+        reason = f"the file of shard {missing[0]} is gone, and others hold keys"
+        hint = "restore the file; or keep what is left by SQLShard.reshard()"
+        raise StoreOpenError(store=str(layout.file(missing[0])), reason=reason, hint=hint)
+
+
+def _missing(layout: ShardLayout) -> list[int]:
+    return [number for number in range(layout.shards) if not layout.file(number).exists()]
+
+
+def _has_keys(layout: ShardLayout, number: int) -> bool:
+    """Tell whether the file of a shard is there, made with these numbers, and holds keys."""
+    if not layout.file(number).exists():
+        return False
+    connection = connect_reader(layout.file(number))
+    try:
+        is_ours = read_description(connection) == layout.described(number)
+        return is_ours and connection.execute("SELECT 1 FROM db LIMIT 1").fetchone() is not None
+    except sqlite3.Error:  # it was not made to its end; or it is damaged, which is told when it is opened
+        return False
+    finally:
+        connection.close()
 
 
 class StoreLock:

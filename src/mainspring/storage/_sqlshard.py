@@ -24,7 +24,7 @@ from mainspring.storage._shard_file import (
 )
 from mainspring.storage._shard_find import Lookup
 from mainspring.storage._shard_keys import Key, Part, check_key, check_parts
-from mainspring.storage._shard_layout import ShardLayout, StoreLock
+from mainspring.storage._shard_layout import ShardLayout, StoreLock, check_whole
 from mainspring.storage._shard_reshard import finish_swap, reshard
 from mainspring.storage._shard_together import by_shard, check_column, check_prefix, pairs_of, rows_of, run_beside
 from mainspring.storage._shard_values import ValueCompression, decode_value, value_encoder
@@ -82,6 +82,7 @@ class SQLShard(MutableMapping[Key, Any]):
         self._close = weakref.finalize(self, _close_all, files, lock)
         try:
             finish_swap(self.layout.path)
+            check_whole(self.layout)
             # one by one into the list that the finalizer holds: what was opened is closed when the next fails
             files.extend(open_shard(self.layout, number, durability) for number in range(shards))
         except BaseException:

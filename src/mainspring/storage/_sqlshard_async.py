@@ -28,13 +28,14 @@ from mainspring.storage._shard_file import (
 )
 from mainspring.storage._shard_find import Lookup
 from mainspring.storage._shard_keys import Key, Part, check_key, check_parts
-from mainspring.storage._shard_layout import APPLICATION, ShardLayout, StoreLock
+from mainspring.storage._shard_layout import APPLICATION, ShardLayout, StoreLock, check_whole
 from mainspring.storage._shard_reshard import finish_swap
 from mainspring.storage._shard_together import by_shard, check_column, check_prefix, pairs_of
 from mainspring.storage._shard_values import ValueCompression, decode_value, value_encoder
 from mainspring.storage._sqlite import SqliteOwner, WriteChannel
 from mainspring.storage._sqlite_files import Durability
 from mainspring.storage._sqlite_runner import ThreadRunner
+from mainspring.storage._thread_calls import in_thread
 
 T = TypeVar("T")
 
@@ -108,6 +109,7 @@ class AsyncSQLShard:
         self._lock = StoreLock(self.layout.path)
         try:
             finish_swap(self.layout.path)
+            await in_thread(partial(check_whole, self.layout))
             # the first alone: it says whether the numbers fit before any other file is made
             for owners in (self._owners[:1], self._owners[1:]):
                 await self._open_each(owners)
