@@ -13,6 +13,7 @@ from mainspring.base import parse_duration
 from mainspring.cli import _actions as actions
 from mainspring.cli import _spool as spools
 from mainspring.cli import _steer as steering
+from mainspring.cli._backfills import backfills
 from mainspring.cli._bench import bench
 from mainspring.cli._config import config_commands
 from mainspring.cli._console import console
@@ -222,13 +223,14 @@ def services(
 cli.command(short_help="Operate a running program.")(console)
 cli.command(short_help="Rebroadcast one WebSocket feed to many clients.")(proxy)
 cli.command(short_help="Run a dataflow, or draw it.")(flow)
-cli.command(short_help="Cancel a run.")(cancel)
+cli.command(short_help="List backfills, and how far they are.")(backfills)
+cli.command(short_help="Cancel a run or a backfill.")(cancel)
 cli.command(short_help="Do an ended run again.")(retry)
 cli.command(short_help="Show what waits on disk for sinks.")(spools.spool)
 cli.command(short_help="List what sinks refused for good.")(spools.dead_letters)
 cli.command(short_help="Try dead letters again.")(spools.replay)
 cli.command(short_help="Measure what recorded runs cost here.")(bench)
-cli.command(short_help="Make and start no more scheduled runs of a job.")(steering.pause)
+cli.command(short_help="Make no more runs of a schedule or a backfill.")(steering.pause)
 cli.command(short_help="Go on after `pause`.")(steering.resume)
 cli.command(short_help="Put another schedule over that of a job's code.")(steering.schedule)
 cli.add_typer(config_commands, name="config")

@@ -5,18 +5,25 @@ from typing import Annotated
 import typer
 
 from mainspring.cli._actions import opened
+from mainspring.cli._backfills import steer_backfill
 from mainspring.cli._errors import ExitCode
 from mainspring.cli._load import load_app
 from mainspring.cli._options import App, AsJson, run_action
 from mainspring.cli._output import run_facts, write_facts
 from mainspring.errors import InvalidArgumentError
-from mainspring.jobs import JobApp, RunState
+from mainspring.jobs import BackfillState, JobApp, RunState
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="its id, or the beginning of it")]
 
 
-def cancel(app: App, run_id: Run, as_json: AsJson = False) -> None:
-    """Cancel a run: at once if nobody runs it, else the program that does is asked to."""
+def cancel(
+    app: App,
+    run_id: Annotated[
+        str, typer.Argument(metavar="RUN|BACKFILL", help="a run's id, or the beginning of it, or a backfill's id")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Cancel a run, or a backfill with its runs: at once what nobody runs, else the program that does is asked to."""
     run_action(_cancel(load_app(app), run_id, as_json=as_json))
 
 
@@ -36,6 +43,8 @@ def retry(
 async def _cancel(app: JobApp, run_id: str, *, as_json: bool) -> ExitCode:
     async with opened(app, runner=False):
         found = await app.run(run_id)
+        if found is None and await steer_backfill(app, run_id, BackfillState.CANCELLED, as_json=as_json):
+            return ExitCode.DONE
         if found is None:
             raise InvalidArgumentError(
                 argument="RUN",

@@ -8,12 +8,14 @@ import typer
 
 from mainspring.base import parse_duration
 from mainspring.cli._actions import opened
+from mainspring.cli._backfills import steer_backfill
 from mainspring.cli._load import load_app
 from mainspring.cli._options import App, AsJson, Job, instant_of, run_action
 from mainspring.cli._output import write_facts, write_rows
 from mainspring.errors import InvalidArgumentError, StoreMissingError
-from mainspring.jobs import JobApp, ScheduleVersion
+from mainspring.jobs import BackfillState, JobApp, ScheduleVersion
 
+JobOrBackfill = Annotated[str, typer.Argument(metavar="JOB|BACKFILL", help="the job's id, or that of a backfill")]
 Cron = Annotated[str | None, typer.Option("--cron", metavar="EXPRESSION", help="let it fire as a cron expression says")]
 Every = Annotated[
     str | None, typer.Option("--every", metavar="DURATION", help="let it fire on a fixed grid, as 90s or 10m")
@@ -25,12 +27,12 @@ Zone = Annotated[
 Reset = Annotated[bool, typer.Option("--reset", help="let it go by the schedule of its code again")]
 
 
-def pause(app: App, job: Job, as_json: AsJson = False) -> None:
-    """Make and start no more scheduled runs of a job, on any node, until `resume`."""
+def pause(app: App, job: JobOrBackfill, as_json: AsJson = False) -> None:
+    """Make and start no more scheduled runs of a job, or runs of a backfill, on any node, until `resume`."""
     run_action(_set_paused(load_app(app), job, paused=True, as_json=as_json))
 
 
-def resume(app: App, job: Job, as_json: AsJson = False) -> None:
+def resume(app: App, job: JobOrBackfill, as_json: AsJson = False) -> None:
     """Go on after `pause`; what was missed meanwhile is dealt with as the job's `missed=` says."""
     run_action(_set_paused(load_app(app), job, paused=False, as_json=as_json))
 
@@ -59,6 +61,10 @@ def schedule(
 
 async def _set_paused(app: JobApp, job: str, *, paused: bool, as_json: bool) -> None:
     async with opened(app, runner=False):
+        if job not in app.jobs:
+            wanted = BackfillState.PAUSED if paused else BackfillState.RUNNING
+            if await steer_backfill(app, job, wanted, as_json=as_json):
+                return
         await (app.pause(job) if paused else app.resume(job))
     state = "paused" if paused else "resumed"
     write_facts({"job": job, "paused": paused} if as_json else {"job": job, "state": state}, as_json=as_json)
