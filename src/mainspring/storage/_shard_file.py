@@ -63,6 +63,10 @@ class ShardFile:
         """Run `work` in one snapshot."""
         return self._readers.read(work)
 
+    def look_up(self, work: Work[T]) -> T:
+        """Run a work of a single look-up, which is quicker than in a snapshot."""
+        return self._readers.look_up(work)
+
     def fetch_one(self, statement: str, parameters: Sequence[object]) -> Row | None:
         """Return the first row of a look-up by key."""
         return self._readers.fetch_one(statement, parameters)

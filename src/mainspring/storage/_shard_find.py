@@ -17,7 +17,7 @@ from mainspring.storage._shard_values import are_plain, decode_values
 
 GROUP = 100  # keys in one look-up; with a hundred parts each, a third of the parameters that SQLite takes
 FIRST = 10  # keys in the first one of several
-ROUND = 10  # look-ups are filled up to a multiple of it: to prepare one takes as long as to run it five times
+ROUND = 5  # look-ups are filled up to a multiple of it: to prepare one takes as long as to run it five times
 
 _EACH = "place, data"
 _JOINED = "group_concat(place), CAST(group_concat(data) AS BLOB)"
@@ -40,9 +40,10 @@ class Lookup:
         self._nothing: list[Part | None] = [None] * layout.keylen  # a key that is found nowhere, at next to no cost
         self._values: list[Any] = [_NOTHING] * len(self._keys)
 
-    def works(self) -> list[tuple[int, Work[None]]]:
-        """Return (number of the shard, what to do there) pairs."""
-        return [(number, partial(self._find, places)) for number, places in self._places_by_shard().items()]
+    def works(self) -> list[tuple[int, Work[None], bool]]:
+        """Return (number of the shard, what to do there, whether one statement does it) triples."""
+        parts = self._places_by_shard().items()
+        return [(number, partial(self._find, places), len(places) <= GROUP) for number, places in parts]
 
     def found(self) -> dict[Key, Any]:
         """Return the values of the keys that are there, in the order of the keys, once all works are done."""

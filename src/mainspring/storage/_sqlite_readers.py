@@ -60,6 +60,16 @@ class Readers:
             self._idle.append(connection)
         return row
 
+    def look_up(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a work of a single statement that is quick by itself, for which no snapshot need be begun."""
+        connection = self._take()
+        try:
+            return work(connection)
+        except sqlite3.Error as exc:
+            raise translated(exc, str(self._path)) from exc
+        finally:
+            self._idle.append(connection)
+
     def close(self) -> None:
         """Close the idle connections."""
         while self._idle:

@@ -154,8 +154,8 @@ class SQLShard(MutableMapping[Key, Any]):
         """Return the values of the keys that are there, in the order of `keys`."""
         files = self._opened()
         lookup = Lookup(self.layout, keys)
-        for number, work in lookup.works():
-            files[number].read(work)
+        for number, work, is_single in lookup.works():
+            (files[number].look_up if is_single else files[number].read)(work)
         return lookup.found()
 
     @contextmanager

@@ -143,7 +143,7 @@ class AsyncSQLShard:
     async def get_many(self, keys: Iterable[Key]) -> dict[Key, Any]:
         """Return the values of the keys that are there, in the order of `keys`."""
         lookup = Lookup(self.layout, keys)
-        await asyncio.gather(*(self._owners[number].read(work) for number, work in lookup.works()))
+        await asyncio.gather(*(self._owners[number].read(work) for number, work, _ in lookup.works()))
         return lookup.found()
 
     async def set(self, key: Key, value: object) -> None:

@@ -30,7 +30,7 @@ def table(values: dict[Key, Any], layout: ShardLayout = LAYOUT) -> sqlite3.Conne
 
 def found(connection: sqlite3.Connection, keys: list[Key], layout: ShardLayout = LAYOUT) -> dict[Key, Any]:
     lookup = Lookup(layout, keys)
-    for _, work in lookup.works():
+    for _, work, _ in lookup.works():
         work(connection)
     return lookup.found()
 
@@ -70,7 +70,9 @@ def test_few_statements_serve_all_numbers_of_keys() -> None:
     for count in range(1, 2 * GROUP):
         lookup = Lookup(LAYOUT, keys[:count])
         connection.set_trace_callback(lambda statement: said.add(re.sub(r"'k'|NULL|[0-9.]+", "", statement)))
-        lookup.works()[0][1](connection)
+        _, work, is_single = lookup.works()[0]
+        assert is_single == (count <= GROUP)
+        work(connection)
         connection.set_trace_callback(None)
         assert count == len(lookup.found())
     connection.close()
@@ -98,9 +100,9 @@ def test_each_shard_is_asked_for_its_own_keys() -> None:
     layout = ShardLayout(Path("store"), 7, 2, 1)
     keys: list[Key] = [("k", part) for part in (1, 1.0, True, "a", b"a", "a", 2.5, "é" * 70)]
     connection = table({key: repr(key[1]) for key in keys}, layout)
-    for number, _ in Lookup(layout, keys).works():
+    for number, *_ in Lookup(layout, keys).works():
         lookup = Lookup(layout, keys)
-        dict(lookup.works())[number](connection)
+        {shard: work for shard, work, _ in lookup.works()}[number](connection)
         assert {key for key in keys if layout.shard_of(key) == number} == set(lookup.found())
     connection.close()
 

@@ -66,6 +66,9 @@ async def test_errors_of_a_look_up_reach_the_reader_and_lose_no_connection(tmp_p
         readers = Readers(tmp_path / "a.db")
         with pytest.raises(sqlite3.OperationalError, match="no such table"):
             readers.fetch_one("SELECT * FROM missing WHERE key = ?", (1,))
+        with pytest.raises(sqlite3.OperationalError, match="missing"):
+            readers.look_up(lambda connection: connection.execute("SELECT * FROM missing"))
+        assert readers.look_up(lambda connection: connection.in_transaction) is False
         assert readers.fetch_one("SELECT 1 WHERE 1 = ?", (2,)) is None
         assert readers.fetch_one("SELECT ?", (3,)) == (3,)
         readers.close()
