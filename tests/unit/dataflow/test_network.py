@@ -60,6 +60,20 @@ async def test_a_bad_message_is_buried_and_its_client_stays() -> None:
     assert ["no JSON"] == [letter.message for letter in letters]
 
 
+async def test_a_callback_that_lets_a_cancellation_out_keeps_its_client() -> None:
+    seen: list[Any] = []
+
+    async def pick(p: Process, blob: str) -> object:
+        if blob == "cut":
+            raise asyncio.CancelledError
+        return blob
+
+    async with border(pick, seen) as flow, connect(url(flow, "0.0"), auth_key=None) as client:
+        for blob in ("cut", "a"):
+            await client.write_text(blob)
+        await eventually(lambda: ["a"] == seen)
+
+
 async def test_a_client_that_is_cut_off_harms_nobody() -> None:
     seen: list[Any] = []
     async with border(take, seen) as flow, connect(url(flow, "0.0"), auth_key=None) as client:
