@@ -60,7 +60,7 @@ class UvicornService(Service):
 
     host: str = "127.0.0.1"
     port: int = 8080
-    """0 for a free one; after the start, the real one."""
+    """0 for a free one; after the start, the real one, or 0 when a Unix socket was given."""
     sock: socket | None = None
     """A bound socket to serve in place of `host` and `port`; it is closed on stop."""
     fd: int | None = None
@@ -90,7 +90,7 @@ class UvicornService(Service):
         await lived.start()
         sockets: list[socket] | None = None
         given = self.sock if self.fd is None else socket(fileno=os.dup(self.fd))
-        place = _Place(self.host, self.port, given)
+        place = _Place(self.host, self.port if given is None else None, given)
         try:
             if self.uds is None:
                 sockets = [await open_socket(place, "https" if server.config.is_ssl else "http")]

@@ -117,6 +117,19 @@ async def test_a_bound_socket_is_served_and_closed() -> None:
     assert -1 == sock.fileno()
 
 
+async def test_a_bound_unix_socket_has_no_port(tmp_path: Path) -> None:
+    from aiohttp import ClientSession, UnixConnector
+
+    path = str(tmp_path / "web.sock")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(path)
+        service = Web(app=without_lifespan(), sock=sock)
+        async with program(service), ClientSession(connector=UnixConnector(path)) as session:
+            assert 0 == service.port
+            async with session.get("http://web/") as response:
+                assert "plain" == await response.text()
+
+
 async def test_a_descriptor_is_served_and_stays_open() -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         service = Web(app=without_lifespan(), fd=sock.fileno())
