@@ -156,9 +156,9 @@ class Leases:
     async def _take(self, name: str, *, wait: bool) -> LeaseRow:
         while True:
             row = await self._ask(name, wait=wait)
-            if row is not None and row.epoch == self._node.epoch:
+            if row is not None and row.epoch == self._node.epoch and not self._node.is_ending:
                 return row
-            if row is not None:  # the node took a new epoch meanwhile
+            if row is not None:  # the node took a new epoch meanwhile, or is about to
                 await self._give_back(name, row.holder)
                 continue
             if not wait:
@@ -167,6 +167,10 @@ class Leases:
 
     async def _ask(self, name: str, *, wait: bool) -> LeaseRow | None:
         """Return the row of this process, None while somebody else has the lease."""
+        if self._node.is_ending:  # who got it now could not be told in time to leave
+            if not wait:
+                raise LeaseLostError(epoch=self._node.epoch)
+            return None
         command = TakeLease(lease=name, holder=new_id(), epoch=self._node.epoch)
         try:
             row = await self._store.take_lease(command)

@@ -106,6 +106,7 @@ class Node:
         self._version = -1
         self._margin = _LEASE_MARGIN
         self.epoch = 0
+        self.is_ending = False  # no beat renews the lease: nothing may begin that another node could do as well
 
     async def start(self, *, guest: bool = False) -> None:
         """Take an epoch, free the runs of dead nodes, begin to claim: a guest only jobs that it was asked for."""
@@ -190,7 +191,7 @@ class Node:
         reply.then(partial(self._enqueued, hot, then))
 
     def _has_slot(self) -> bool:
-        return not self._closing and self._slots.free > 0
+        return not self._closing and not self.is_ending and self._slots.free > 0
 
     def _enqueued(
         self,
@@ -290,7 +291,7 @@ class Node:
     async def _claim_once(self) -> float:
         """Claim one batch and start it; return the seconds until it is worth to try again."""
         free = self._slots.free
-        if free <= 0:
+        if free <= 0 or self.is_ending:
             return self._poll_interval
         limit = min(free, CLAIM_BATCH)
         command = Claim(
@@ -370,13 +371,16 @@ class Node:
         They hand their runs back, as soon as the store takes that.
         """
         left = self._store.lease_end(self.epoch) - self._margin - current_clock().monotonic()
+        was_ending, self.is_ending = self.is_ending, left <= 0
         if left > 0:
+            if was_ending:
+                self._wake.set()
             return min(self._poll_interval, max(left, _LEAST_WAIT))
         self._on_lease_end()
         stopped = [execution for execution in self._running if execution.stop(StopReason.LEASE_ENDING)]
         if stopped:
             log.warning("the lease of epoch %d cannot be renewed: %d handlers are cancelled", self.epoch, len(stopped))
-        return self._poll_interval
+        return min(self._poll_interval, max(self._margin / 3, _LEAST_WAIT))  # for those that were on their way
 
     async def _take_new_epoch(self, lost: int) -> None:
         async with self._renewing:  # both loops may find the lease lost

@@ -202,6 +202,44 @@ async def test_handlers_end_before_a_lease_that_cannot_be_renewed(
         assert (1, 0, epoch) == (record.attempt, record.rescues, (await app.open()).node.epoch)
 
 
+async def test_nothing_begins_while_the_lease_cannot_be_renewed(tmp_path: Path) -> None:
+    """Another node may have it from the lease's end on, and who has just begun would not have ended by then."""
+    app, store = troubled(tmp_path)
+    begun: list[str] = []
+
+    @app.job("work")
+    async def work() -> None:
+        begun.append("run")
+
+    async def wait_for_lease() -> None:
+        async with app.lease("mail"):
+            begun.append("lease")
+
+    async with running(app):
+        node = (await app.open()).node
+        store.known_end = current_clock().monotonic() + 4.0  # that is, as if no beat came through any more
+
+        async def is_ending() -> bool:
+            return node.is_ending
+
+        await eventually(is_ending)
+        with pytest.raises(LeaseLostError):
+            async with app.lease("mail", wait=False):
+                pass
+        waiting = asyncio.create_task(wait_for_lease())
+        result = await app.run_job("work", wait=False)
+        for _ in range(20):
+            await app.run(result.run_id)
+        assert [] == begun
+        store.known_end = None
+        await waiting
+
+        async def both() -> bool:
+            return ["lease", "run"] == sorted(begun)
+
+        await eventually(both)
+
+
 class CutOff(MemoryStore):
     """A store that takes no heartbeat."""
 
