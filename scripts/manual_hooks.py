@@ -16,6 +16,7 @@ from typing import Any, Protocol  # Any: public names are of any type
 
 WIDTH = 88
 LONGEST_DEFAULT = 40
+TITLES = {"Args": "Arguments"}
 SECTION = re.compile(r"^(Args|Attributes|Raises|Yields|Example|Source):\s*(.*)$")
 ITEM = re.compile(r"^([*\w.]+(?:, [*\w.]+)*): (.*)$")
 NOISE = re.compile(r"['\"~]")
@@ -152,7 +153,8 @@ def prose(text: str) -> str:
         elif title == "Example":
             done.append(_code(inspect.cleandoc("\n".join(lines))))
         else:
-            done.append(f"{title}:\n\n" + "\n".join(_items(inspect.cleandoc("\n".join(lines)).splitlines())))
+            items = _items(inspect.cleandoc("\n".join(lines)).splitlines())
+            done.append(f"{TITLES.get(title, title)}:\n\n" + "\n".join(items))
     return "\n\n".join(done)
 
 

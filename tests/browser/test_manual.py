@@ -84,3 +84,14 @@ def test_a_word_is_found(reader: Reader) -> None:
     reader.page.locator("#mkdocs-search-results article").first.wait_for()
     assert "backfill" in reader.page.locator("#mkdocs-search-results").inner_text().lower()
     assert ([], []) == (reader.foreign, reader.errors)
+
+
+def test_tables_fit_the_page(reader: Reader) -> None:
+    reader.page.set_viewport_size({"width": 1100, "height": 900})
+    for place in ("install/", "topics/options/", "how-to/choose-an-executor/"):
+        reader.page.goto(f"{reader.home}/{place}")
+        tables = reader.page.locator(".wy-table-responsive")
+        assert tables.count() > 0
+        too_wide = "boxes => boxes.filter(box => box.scrollWidth > box.clientWidth + 1).map(box => box.innerText)"
+        assert [] == tables.evaluate_all(too_wide), place
+    assert ([], []) == (reader.foreign, reader.errors)

@@ -68,7 +68,7 @@ def test_a_docstring_becomes_lists_and_code() -> None:
         "Do &lt;it&gt;.",
         "",
         "",
-        "Args:",
+        "Arguments:",
         "",
         "- `one`: first, and more.",
         "- `two`: `a < b`.",
