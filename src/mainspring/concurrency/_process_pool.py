@@ -170,7 +170,9 @@ class _Host:
             thread.start()
         except (OSError, RuntimeError) as error:
             _running.discard(self)
-            runner.close()
+            if self._loop is not None:  # nothing ran on it; a Runner would, and can't where a loop runs
+                self._loop.close()
+                self._loop = None
             raise not_started("the thread of a ProcessPoolExecutor", error) from error
         self._thread = thread
         self._is_ready.wait()

@@ -178,6 +178,7 @@ class Worker(asyncio.BufferedProtocol):
         """Give the worker a task; it runs after those in flight."""
         number = next(_numbers)
         at_once = not self.in_flight
+        task.recalled = False  # whatever another worker was asked
         self.in_flight[number] = task
         if self._tasks_left is not None:
             self._tasks_left -= 1

@@ -14,6 +14,7 @@ from functools import wraps
 from inspect import isawaitable, iscoroutinefunction
 from types import CoroutineType, TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar, cast, overload  # Any: signatures of guarded functions
+from weakref import WeakKeyDictionary
 
 from mainspring.base import current_clock, current_random
 from mainspring.errors import CircuitBroken
@@ -112,7 +113,7 @@ class CircuitBreaker:
         self._window = OutcomeWindow(self._passing_time)
         self._last_exception: BaseException | None = None
         self._listeners = Listeners()
-        self._entered: dict[asyncio.Task[Any] | None, list[float]] = {}
+        self._entered: WeakKeyDictionary[asyncio.Task[Any], list[float]] = WeakKeyDictionary()
         self._statistic = CircuitBreakerStatistic(statistic_name)
         self._statistic.error_ratio_threshold = self._error_ratio
 
@@ -192,8 +193,8 @@ class CircuitBreaker:
 
     async def __aenter__(self) -> Self:
         started = self._admit()
-        if started:
-            self._entered.setdefault(asyncio.current_task(), []).append(started)
+        if started and (task := asyncio.current_task()) is not None:
+            self._entered.setdefault(task, []).append(started)
         return self
 
     async def __aexit__(
@@ -204,8 +205,8 @@ class CircuitBreaker:
     def _entered_at(self) -> float:
         """Return when this task entered the block that it leaves, as `_admit` said."""
         task = asyncio.current_task()
-        times = self._entered.get(task)
-        if times is None:
+        times = None if task is None else self._entered.get(task)
+        if task is None or times is None:  # it was entered by another one
             return 0.0
         started = times.pop()
         if not times:

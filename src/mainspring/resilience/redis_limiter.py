@@ -147,7 +147,7 @@ class RedisBucket:
     async def _take(self, costs: Sequence[int]) -> Reply:
         request = self._next_request  # anew for each try: what a lost one did may be given back long after the next
         self._next_request += 1
-        back = [self._returns.popleft() for _ in range(min(len(self._returns), _RETURNS_PER_CALL))]
+        back = self._next_returns()
         known = " ".join(map(self._words_of, back))
         try:
             granted, wait_us, at_us, used, mark = await self._run(self.take_script, str(request), known, _runs(costs))
@@ -159,6 +159,15 @@ class RedisBucket:
             raise
         mark = mark if isinstance(mark, str) else mark.decode()  # a client of the user's may decode
         return Reply(costs, granted, wait_us / 1e6, used, request, at_us, mark)
+
+    def _next_returns(self) -> list[Ticket]:
+        """Take what is owed, the oldest first, as much as the script gives back without keeping others waiting."""
+        back: list[Ticket] = []
+        left = _RETURNS_PER_CALL
+        while self._returns and left > 0:
+            back.append(self._returns.popleft())
+            left -= back[-1].cost
+        return back
 
     def _words_of(self, ticket: Ticket) -> str:
         """Return a ticket as the script reads it."""

@@ -8,16 +8,18 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple  # Any: items have any type
+from typing import Any, Final, NamedTuple  # Any: items have any type
 
 from mainspring.base import Backoff, BatchKernel, Statistic
 from mainspring.errors import ClosedError, MainspringError, SinkWriteError
-from mainspring.resilience import RetryAttempt, retry
+from mainspring.resilience import RetryAttempt, retry, retry_after
 from mainspring.sinks._delivery import Delivery
 from mainspring.sinks._packing import weigh
 from mainspring.sinks._sink import WriteIntent
 
 log = logging.getLogger(__name__)
+
+_LONGEST_RETRY_AFTER: Final = 60.0  # seconds that a sink may ask for; beyond, others would stand behind its batch
 
 
 class SinkStatistic(Statistic):
@@ -261,10 +263,10 @@ class Batcher:
             done, self._current = self._without_withdrawn(self._current), []
             self._settle(done, None)
 
-    def _is_wanted(self, _: Exception) -> bool:
-        """Tell whether anything of the batch that failed is to be tried again."""
+    def _is_wanted(self, error: Exception) -> bool:
+        """Tell whether anything of the batch that failed is to be tried again, and soon: others wait behind it."""
         self._current = self._without_withdrawn(self._current)
-        return bool(self._current)
+        return bool(self._current) and retry_after(error) <= _LONGEST_RETRY_AFTER
 
     def _say(self, failed: RetryAttempt) -> None:
         log.warning("sink %s failed, next attempt in %.1f s: %r", self._label, failed.delay, failed.exception)

@@ -169,7 +169,7 @@ def is_collecting(sink: object) -> TypeGuard[TransactionalSink | CollectingSink]
 
 def _is_blocking(sink: object) -> bool:
     """Tell whether a sink is a `def` that returns nothing, as far as it says: its batch could not be awaited."""
-    if not isinstance(sink, FunctionType | MethodType) or inspect.iscoroutinefunction(sink):
+    if not isinstance(sink, FunctionType | MethodType) or inspect.iscoroutinefunction(inspect.unwrap(sink)):
         return False
     return sink.__name__ != "<lambda>" and sink.__annotations__.get("return") in (None, "None")
 

@@ -47,7 +47,7 @@ def check_how(
         raise InvalidArgumentError(argument="newline", value=newline, expected=r"None, '', '\n', '\r' or '\r\n'")
     for argument, value, look_up in (("encoding", encoding, codecs.lookup), ("errors", errors, codecs.lookup_error)):
         try:
-            if value is not None:
+            if value is not None and (argument, value) != ("encoding", "locale"):
                 look_up(value)
         except (LookupError, TypeError, ValueError):
             expected = f"the name of {'an' if argument == 'encoding' else 'a way to treat'} {argument}"

@@ -68,7 +68,7 @@ def _finish(file: BinaryIO, partial: Path, target: Path) -> None:
 
 async def send_file(link: Link, path: str | PathLike[str], prefix: Bytes) -> int:
     """Write one record, `prefix` and the file; the caller keeps other writers away."""
-    file = await _open_in_thread(lambda: _open(path), undo=BinaryIO.close)
+    file = await _open_in_thread(lambda: _open(path), undo=lambda opened: opened.close())
     try:
         size = len(prefix) + os.fstat(file.fileno()).st_size
         await link.outbox.drain()

@@ -19,15 +19,16 @@ class OwnSocketFile:
         return f"<OwnSocketFile {os.fspath(self._path)}>"
 
     def remove(self) -> None:
-        """Remove the file, unless it is gone, or another's."""
-        if self._identity is not None and self._identity == _identity_of(self._path):
-            with suppress(FileNotFoundError):
+        """Remove the file, unless it is gone, another's, or not ours to remove: a server ends all the same."""
+        identity, self._identity = self._identity, None  # once the socket is closed, a successor's may have its number
+        if identity is not None and identity == _identity_of(self._path):
+            with suppress(OSError):
                 os.unlink(self._path)
 
 
 def _identity_of(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     try:
         status = os.lstat(path)
-    except FileNotFoundError:
+    except OSError:  # gone, or in a folder that we may not look into any more
         return None
     return status.st_dev, status.st_ino

@@ -222,12 +222,13 @@ class WebSocketProxy:
         )
 
     async def _end_tasks(self) -> None:
-        for task in (self._pump, self._teller):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait({task})
-                if not task.cancelled() and (error := task.exception()) is not None:
-                    log.error("the upstream was given up: %s", error)
+        tasks = [task for task in (self._pump, self._teller) if task is not None]
+        for task in tasks:  # all of them first: the waiting may be cancelled
+            task.cancel()
+        for task in tasks:
+            await asyncio.wait({task})
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.error("the upstream was given up: %s", error)
 
     # From the upstream to the clients
 

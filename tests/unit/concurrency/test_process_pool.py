@@ -182,6 +182,18 @@ def test_calls_are_counted() -> None:
     assert (2, 2, 2, 0, 1) == tuple(found[name] for name in ("submitted", "done", "success", "error", "processes"))
 
 
+async def test_a_first_call_of_a_coroutine_that_cannot_be_served_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    pool = ProcessPoolExecutor(1)
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(threading.Thread, "start", no_thread)
+        with pytest.raises(ChildStartError, match="the thread of a ProcessPoolExecutor did not start"):
+            _ = pool.submit(tasks.double, 1)
+    pool.shutdown()
+
+
 @pytest.mark.parametrize("lack", ["descriptors", "threads"])
 def test_a_first_call_that_cannot_be_served_says_so_and_the_next_can(
     monkeypatch: pytest.MonkeyPatch, lack: str

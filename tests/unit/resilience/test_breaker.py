@@ -2,9 +2,10 @@
 
 import asyncio
 import copy
+import gc
 import logging
 import pickle
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import pytest
@@ -443,6 +444,27 @@ def test_needs_no_loop() -> None:
     assert breaker.call(_pass) == "up"
     assert "PASSING" in repr(breaker)
     assert list(CircuitBreakerStates) == [0, 1, 2]
+
+
+async def test_a_block_that_another_task_leaves_keeps_nothing() -> None:
+    """As an async generator that the loop closes, or a stream that its server does."""
+    breaker = CircuitBreaker(0.9, 60.0)
+    with suppress(OSError):
+        async with breaker:
+            raise OSError("makes it note when calls began")
+    held: list[AsyncExitStack] = []
+
+    async def enter() -> None:
+        held.append(AsyncExitStack())
+        await held[-1].enter_async_context(breaker)
+
+    for _ in range(3):
+        await asyncio.create_task(enter())
+    for stack in held:
+        await stack.aclose()
+    await asyncio.sleep(0)  # a task is held by the turn that it woke
+    gc.collect()
+    assert 0 == len(breaker._entered)
 
 
 def test_wrong_arguments_are_refused() -> None:

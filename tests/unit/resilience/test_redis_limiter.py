@@ -251,6 +251,17 @@ def test_returns_are_bounded() -> None:
     assert 10_000 == len(bucket._returns)
 
 
+def test_what_is_given_back_at_once_is_bounded() -> None:
+    """Each ticket may stand for a thousand callers, and the server does nothing else meanwhile."""
+    bucket = RedisBucket(
+        "redis://nowhere", client=None, name="b", algorithm="log", limit=9000, rate=1, period=1.0, timeout=1.0
+    )
+    for number in range(10):
+        bucket.give_back(Ticket(number, 400))
+    assert [0, 1, 2] == [ticket.request for ticket in bucket._next_returns()]
+    assert 7 == len(bucket._returns)
+
+
 def _lose_next_answer(bucket: RedisBucket, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the server do the next call, and the connection break before it answers."""
     call = bucket._call

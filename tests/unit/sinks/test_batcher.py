@@ -93,6 +93,22 @@ async def test_a_sink_says_how_long_to_leave_it_alone(caplog: pytest.LogCaptureF
     await batcher.close()
 
 
+async def test_a_sink_that_wants_to_be_left_alone_for_long_fails_its_batch() -> None:
+    """Other runs wait behind it, and with `on_failure="spool"` the batch is safe on disk."""
+    ticket, calls = _run(), list[int]()
+
+    async def write(entries: Sequence[Entry]) -> None:
+        calls.append(len(entries))
+        raise CircuitBroken(retry_after=86_400)
+
+    batcher = Batcher(write, label="t", delivery=Delivery(retry=_AT_ONCE))
+    await _put(batcher, ticket, 1)
+    with pytest.raises(SinkWriteError, match="CircuitBroken"):
+        await batcher.flush(ticket)
+    assert calls == [1]
+    await batcher.close()
+
+
 async def test_only_the_runs_of_a_failed_batch_are_blamed() -> None:
     target, broken, fine = Target(), _run(), _run()
     target.failures = 3

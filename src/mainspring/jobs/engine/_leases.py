@@ -129,6 +129,7 @@ class Leases:
         """Cancel those who still hold one: the node is gone, and its leases with it."""
         self.lost()
         self._closing.set()
+        self._freed.set()
         await asyncio.gather(*self._tasks)
 
     @asynccontextmanager
@@ -167,6 +168,8 @@ class Leases:
 
     async def _ask(self, name: str, *, wait: bool) -> LeaseRow | None:
         """Return the row of this process, None while somebody else has the lease."""
+        if self._closing.is_set():
+            raise ClosedError(what="the app")
         if self._node.is_ending:  # who got it now could not be told in time to leave
             if not wait:
                 raise LeaseLostError(epoch=self._node.epoch)

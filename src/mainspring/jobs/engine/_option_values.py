@@ -68,7 +68,10 @@ _CHECKS: Final[Mapping[str, Check]] = {
     "stateful": _or_none(_FLAG),
     "config": _or_none((lambda value: isinstance(value, Mapping), "a mapping of names to values")),
     "limiter": _or_none(
-        (lambda value: callable(getattr(value, "acquire", None)), "a limiter, with an acquire() to await")
+        (
+            lambda value: callable(getattr(value, "acquire", None)) and hasattr(value, "__aenter__"),
+            "a limiter, with an acquire() to await and an `async with`",
+        )
     ),
     "resources": _or_none((lambda value: isinstance(value, Mapping), "a mapping of parameter names to providers")),
     "needs": _each((str, Need, FunctionType, MethodType), "a list of job ids, functions of jobs, and Needs"),

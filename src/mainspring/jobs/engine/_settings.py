@@ -130,7 +130,8 @@ class SettingsSource:
 
             self._loader = ConfigLoader.from_file("mainspring.toml", env_prefix="MAINSPRING")
         found = self._loader.load(AppSettings)
-        if found.live_reserve is not None and found.live_reserve >= found.slots:
+        is_given = "slots" in self._given or "live_reserve" in self._given
+        if not is_given and found.live_reserve is not None and found.live_reserve >= found.slots:
             raise _too_large_reserve(self._loader, found)
         self.last = msgspec.structs.replace(found, **self._given)
         self._next = current_clock().monotonic() + self.last.poll_interval

@@ -446,13 +446,16 @@ async def test_a_limiter_admits_the_runs(tmp_path: Path) -> None:
 
 async def test_a_bulkhead_bounds_the_attempts_and_gets_its_places_back(tmp_path: Path) -> None:
     app = make_app(tmp_path)
-    inside, most = 0, 0
+    inside, most, are_two = 0, 0, asyncio.Event()
 
     @app.job("narrow", limiter=Bulkhead(2), retry=Backoff.constant(0.0, max_tries=2))
     async def narrow(ctx: JobContext) -> None:
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
+        if inside == 2:
+            are_two.set()
+        await are_two.wait()
         for _ in range(5):
             await asyncio.sleep(0)
         inside -= 1

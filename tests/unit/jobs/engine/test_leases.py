@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import pytest
 from tests.unit.jobs.engine.support_engine import eventually, make_app, running
 
+from mainspring.base import current_clock
 from mainspring.errors import (
+    ClosedError,
     InvalidArgumentError,
     LeaseLostError,
     LeaseTakenError,
@@ -296,6 +298,29 @@ async def test_a_store_in_trouble_does_not_keep_an_app_from_closing() -> None:
         await eventually(giving_back)
         assert opened.node.epoch > 0
     await holder
+
+
+class Ending(MemoryStore):
+    """A store whose renewals all come too late."""
+
+    def lease_end(self, epoch: int) -> float:
+        return current_clock().monotonic()
+
+
+async def test_who_waits_for_a_lease_hears_that_the_app_closes() -> None:
+    """Also while the node cannot renew its own, and asks the store for none."""
+    app = JobApp("ending", store=Ending(MemoryData()), poll_interval=0.02)
+    async with running(app):
+        node = (await app.open()).node
+
+        async def is_ending() -> bool:
+            return node.is_ending
+
+        await eventually(is_ending)
+        waiting = asyncio.create_task(pass_through(app))
+        await asyncio.sleep(0)
+    with pytest.raises(ClosedError):
+        await waiting
 
 
 async def pass_through(app: JobApp) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from datetime import date
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,6 +40,7 @@ async def handler() -> None: ...
         ("coalesce", "no", "True or False, or None"),
         ("config", [1], "a mapping of names to values"),
         ("limiter", 5, "a limiter"),
+        ("limiter", SimpleNamespace(acquire=handler), "a limiter, with an acquire.. to await and an `async with`"),
         ("resources", [handler], "a mapping of parameter names"),
         ("needs", (5,), "a list of job ids, functions of jobs, and Needs"),
         ("needs", Need("other"), "a list of job ids, functions of jobs, and Needs"),

@@ -174,6 +174,12 @@ async def test_an_app_is_as_its_settings_say_unless_it_is_told(monkeypatch: pyte
         assert (2, 0, 0.5, 0.5) == (node._slots._most, reserve(node), node._poll_interval, node._cancel_grace)
 
 
+async def test_a_reserve_is_compared_with_the_slots_that_count(folder: Path) -> None:
+    write("live_reserve = 12000\n")
+    async with running(JobApp("many", slots=50_000, durability="memory")) as app:
+        assert 12_000 == reserve((await app.open()).node)
+
+
 async def test_a_reserve_of_the_settings_leaves_a_slot_to_backfills_of_an_app_with_few(folder: Path) -> None:
     write("live_reserve = 3\n")
     async with running(JobApp("few", slots=2, durability="memory")) as app:
@@ -192,7 +198,8 @@ async def test_how_long_handlers_are_drained_is_a_setting() -> None:
     await app.open()
     await app.run_job("long", wait=False)
     await begun.wait()
-    await app.close()  # hands it back at once: with the ten seconds of default this would be cut off
+    async with asyncio.timeout(5):  # it is handed back at once, and not after the ten seconds of default
+        await app.close()
     async with app.reading() as reader:
         (record,) = await reader.runs("long")
     assert ("available", 0) == (record.state, record.attempt)
