@@ -90,7 +90,7 @@ def cursor_moved_apart(patch: pytest.MonkeyPatch) -> None:
 
     def torn(data: MemoryData, commands: Sequence[Advance], now: int) -> list[AdvanceAnswer]:
         if current_random().random() < 0.3:
-            commands = [replace(command, runs=()) for command in commands]
+            commands = [structs.replace(command, runs=()) for command in commands]
         return advance(data, commands, now)
 
     patch.setattr(_memory_catalog, "advance", torn)
