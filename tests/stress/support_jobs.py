@@ -11,7 +11,7 @@ from mainspring.jobs.stores import JobStore
 from mainspring.sinks import SqlTable
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
-STEPS = {"grid": 20_000_000, "chain": 30_000_000, "hasty": 10_000_000}
+STEPS = {"grid": 20_000_000, "chain": 10_000_000, "hasty": 10_000_000}
 """Microseconds between the fires of those jobs whose every interval must come to a record."""
 
 
@@ -39,7 +39,7 @@ def make_app(store: JobStore, *, schedule: bool) -> JobApp:
     async def total() -> None:
         await asyncio.sleep(current_random().uniform(0.0, 1.0))
 
-    @app.job("chain", every=30, start_at=START, missed="all", depends_on_past=True, retry=retry)
+    @app.job("chain", every=10, start_at=START, missed="all", depends_on_past=True, retry=retry)
     async def chain() -> None:
         await asyncio.sleep(current_random().uniform(0.0, 4.0))
         if current_random().random() < 0.35:

@@ -12,6 +12,7 @@ from mainspring.jobs.engine._calls import encoded_config
 from mainspring.jobs.engine._definition import JobDefinition
 from mainspring.jobs.model import first_cursor
 from mainspring.jobs.stores import BackfillRow
+from mainspring.resilience import check_count
 
 _WORDS: Final = {
     "reprocess": ("missing", "failed", "all"),
@@ -39,9 +40,7 @@ class BackfillOptions:
             InvalidArgumentError: an option is outside its range, or does not fit the job.
             EncodeError: a value of the config has no JSON form.
         """
-        most = self.max_parallel
-        if isinstance(most, bool) or not isinstance(most, int) or most < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InvalidArgumentError(argument="max_parallel", value=most, expected="an int >= 1")
+        check_count("max_parallel", self.max_parallel)
         for name, words in _WORDS.items():
             if getattr(self, name) not in words:
                 expected = f"one of {', '.join(map(repr, words))}"

@@ -49,16 +49,18 @@ class Backfilling(FollowUps, ABC):
         config: Mapping[str, object] | None = None,
         config_at: Literal["now", "interval"] = "now",
     ) -> "Backfill":
-        """Run the intervals of a job between two instants; durable, and lazily made.
+        """Run the intervals of a job between two instants that have ended; durable, and lazily made.
 
-        Ends are aware datetimes or dates (midnight in the job's zone). With `downstream` the intervals of the jobs
-        that need those which succeeded here are run again afterwards, and so on down the needs: each job is a
-        backfill of its own, listed by `Backfill.downstream()`. Runs get the stored config that is in force when they
-        start, or with `config_at="interval"` the one that was when their interval began. With `dry_run` nothing is
-        stored: the `progress()` of what is returned says how many intervals would run now.
+        Intervals that have not ended yet are left to the schedule: their data is not there. Ends are aware datetimes or
+        dates (midnight in the job's zone). With `downstream` the intervals of the jobs that need those which succeeded
+        here are run again afterwards, and so on down the needs: each job is a backfill of its own, listed by
+        `Backfill.downstream()`. Runs get the stored config that is in force when they start, or with
+        `config_at="interval"` the one that was when their interval began. With `dry_run` nothing is stored: the
+        `progress()` of what is returned says how many intervals would run now.
 
         Raises:
-            InvalidArgumentError: start is not before end, a naive datetime, or a job without intervals.
+            InvalidArgumentError: start is not before end, or not in the past; a naive datetime, or a job without
+                intervals.
         """
         from mainspring.jobs.engine._backfill import Backfill
         from mainspring.jobs.engine._backfill_rows import BackfillOptions, with_downstream

@@ -155,10 +155,11 @@ class Declarations:
     def interval_range(
         self, definition: JobDefinition, start: datetime | date | str, end: datetime | date | str
     ) -> tuple[datetime, datetime]:
-        """Return the two ends of a range of a job's intervals as instants.
+        """Return the two ends of a range of a job's intervals as instants; the end is now at the latest.
 
         Raises:
-            InvalidArgumentError: the job has no intervals, an end is naive, or start is not before end.
+            InvalidArgumentError: the job has no intervals, an end is naive, or start is not before end, or not before
+                now: what has not ended has no data yet.
         """
         if definition.schedule is None or not definition.schedule.has_intervals:
             raise InvalidArgumentError(
@@ -168,4 +169,8 @@ class Declarations:
         high = to_instant(end, definition.timezone, argument="end")
         if low >= high:
             raise InvalidArgumentError(argument="start", value=start, expected=f"an instant before end={end!r}")
-        return low, high
+        now = current_clock().now()
+        if low >= now:
+            expected = "an instant in the past; what has not ended yet is left to the schedule"
+            raise InvalidArgumentError(argument="start", value=start, expected=expected)
+        return low, min(high, now)

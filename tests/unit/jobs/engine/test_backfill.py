@@ -9,8 +9,9 @@ import pytest
 from tests.unit.jobs.engine.support_engine import START, at, eventually, make_app, running
 
 from mainspring.base import current_clock
-from mainspring.errors import ClosedError, UnknownBackfillError
+from mainspring.errors import ClosedError, InvalidArgumentError, UnknownBackfillError
 from mainspring.jobs import BackfillState, DataInterval, JobApp, RunState
+from mainspring.testing import VirtualClock
 
 
 class Recorder:
@@ -275,3 +276,28 @@ async def test_a_dry_run_counts_what_would_run_and_stores_nothing(
         with pytest.raises(UnknownBackfillError):
             await dry.cancel()
     assert job.seen == []
+
+
+def test_what_has_not_ended_is_left_to_the_schedule() -> None:
+    """A backfill of the whole day, at half past five, runs five hours; the others run when their data is there."""
+    app = JobApp("day", store="memory")
+    seen: list[tuple[int, float]] = []
+
+    @app.job("hourly", cron="0 * * * *")
+    async def hourly(data_interval: DataInterval) -> None:
+        seen.append((data_interval.start.hour, (clock.now() - data_interval.end).total_seconds()))
+
+    async def main() -> None:
+        await app.start()
+        counted = await app.backfill("hourly", START, START + timedelta(days=1), dry_run=True)
+        whole = await app.backfill("hourly", START, START + timedelta(days=1))
+        assert ((await counted.progress()).total, (await whole.wait()).succeeded) == (5, 5)
+        with pytest.raises(InvalidArgumentError, match="expected an instant in the past; what has not ended yet"):
+            await app.backfill("hourly", START + timedelta(days=1), START + timedelta(days=2))
+        await asyncio.sleep(5400)
+        await app.stop()
+
+    with VirtualClock(START + timedelta(hours=5, minutes=30)) as clock:
+        clock.run(main())
+    assert sorted(hour for hour, _ in seen) == [0, 1, 2, 3, 4, 5, 6]
+    assert min(late for _, late in seen) >= 0
