@@ -43,7 +43,8 @@ class ReconnectingConnection:
         self._lock = asyncio.Lock()
         self._closed = asyncio.Event()
         self._delays: Iterator[float] | None = None  # of the attempts since a connection that lasted
-        self._connected_at = -math.inf
+        self._connected_at: float | None = None  # until it is known how long that connection lasted
+        self._due_at = -math.inf
         self.connect_count = 0
 
     def __repr__(self) -> str:
@@ -142,26 +143,32 @@ class ReconnectingConnection:
                 self._note_loss(connection, error)
 
     async def _dial_with_backoff(self) -> Connection:
-        if self._delays is None or current_clock().monotonic() - self._connected_at >= _HEALTHY_SECONDS:
+        if self._connected_at is not None:  # the connection that is lost counts once, whoever asks for the next one
+            is_cut = current_clock().monotonic() - self._connected_at < _HEALTHY_SECONDS
+            self._connected_at = None
+            if is_cut:
+                reason = "it was lost as soon as it was made"
+                self._plan(ConnectionClosedError(what=f"the connection to {self.address}", reason=reason))
+            else:
+                self._delays = None
+        if self._delays is None:
             self._delays = self._backoff.delays()
-        else:
-            reason = "it was lost as soon as it was made"
-            await self._pause(ConnectionClosedError(what=f"the connection to {self.address}", reason=reason))
         while True:
+            await self._until_due()
             try:
                 connection = await self._dial()
             except AuthenticationError:
                 raise
             except OSError as error:  # HandshakeError and TimeoutError are among them
-                await self._pause(error)
+                self._plan(error)
                 continue
             if self._closed.is_set():
                 await connection.close()
                 raise ClosedError(what="the client")
             return connection
 
-    async def _pause(self, error: OSError) -> None:
-        """Wait until the next attempt, or until this client is closed.
+    def _plan(self, error: OSError) -> None:
+        """Say when the next attempt is due; it stays so for whoever makes it, if this caller gives up.
 
         Raises:
             OSError: the error, when there is no further attempt.
@@ -171,10 +178,16 @@ class ReconnectingConnection:
             self._delays = None  # who asks again begins anew
             raise error
         log.info("%s: %s; connecting again in %.3g s", self.address, error, delay)
-        with contextlib.suppress(TimeoutError):
-            async with timeout(delay):
-                await self._closed.wait()
-            raise ClosedError(what="the client")
+        self._due_at = current_clock().monotonic() + delay
+
+    async def _until_due(self) -> None:
+        """Wait until the next attempt is due, or until this client is closed."""
+        left = self._due_at - current_clock().monotonic()
+        if left > 0:
+            with contextlib.suppress(TimeoutError):
+                async with timeout(left):
+                    await self._closed.wait()
+                raise ClosedError(what="the client")
 
     def _note_loss(self, connection: Connection, error: Exception) -> None:
         if self._closed.is_set():

@@ -8,7 +8,8 @@ import pytest
 from tests.unit.transport.support_links import KEY, echo
 
 from mainspring.base import Backoff
-from mainspring.errors import AuthenticationError, ClosedError, ConnectionClosedError
+from mainspring.errors import AuthenticationError, ClosedError, ConnectionClosedError, DeadlineExceededError
+from mainspring.resilience import timeout
 from mainspring.testing import VirtualClock, eventually
 from mainspring.transport import Connection, ReconnectingConnection, Server, connect, serve
 from mainspring.transport._records import RecordCodec
@@ -178,6 +179,27 @@ async def test_a_server_that_takes_connections_only_to_cut_them_is_not_called_wi
     await client.close()
     with pytest.raises(ClosedError):
         await reading
+
+
+async def test_readers_that_give_up_use_up_no_attempts(virtual_clock: VirtualClock) -> None:
+    """The connection that was cut counts once, and the pause after it goes on for whoever asks next."""
+    lasting = iter([0.0, 1e6])
+    dials: list[float] = []
+
+    async def dial() -> Connection:
+        dials.append(virtual_clock.monotonic())
+        link = StreamLink(RecordCodec(), kind="tcp", heartbeat=None, idle_timeout=None, unread_bytes=1)
+        asyncio.get_running_loop().call_later(next(lasting), link.connection_lost, None)
+        return Connection(link)
+
+    client = ReconnectingConnection(dial, "here", Backoff(1.0, max_tries=3))
+    for _ in range(30):
+        with pytest.raises(DeadlineExceededError):
+            async with timeout(0.15):
+                await client.read_bytes()
+    first, second = dials
+    assert 1.0 <= second - first < 1.2
+    await client.close()
 
 
 async def test_attempts_end_as_well_when_each_is_cut_at_once(tmp_path: Path) -> None:
