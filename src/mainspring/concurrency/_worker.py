@@ -80,6 +80,7 @@ class Worker(asyncio.BufferedProtocol):
         self._ledger = ledger
         self._slot = slot
         self._tasks_left = max_tasks
+        self._is_retiring = False
         self._shared_memory = shared_memory
         self._blocks: dict[int, list[SharedBlock]] = {}  # of tasks in flight
         self.in_flight = {}
@@ -201,6 +202,7 @@ class Worker(asyncio.BufferedProtocol):
 
     def retire_when_idle(self) -> None:
         """Take no more, and end when nothing is in flight."""
+        self._is_retiring = True
         self._tasks_left = 0
         self._retire_if_spent()
 
@@ -312,9 +314,11 @@ class Worker(asyncio.BufferedProtocol):
                 continue
             self._let_go(number)
             task.recalled = False
-            if self._tasks_left is not None and not self.lost:
+            if self._tasks_left is not None and not self.lost and not self._is_retiring:
                 self._tasks_left += 1
             self._owner.on_dropped(self, task)
+        if self._is_retiring:
+            self._retire_if_spent()
 
     def _order(self, order: Order, number: int) -> None:
         try:

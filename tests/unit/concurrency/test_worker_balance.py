@@ -50,6 +50,24 @@ async def test_tasks_of_a_lone_worker_stay_where_they_are(tmp_path: Path) -> Non
         assert [0, 2, 4] == await asyncio.gather(*waiting)
 
 
+async def test_a_worker_that_is_to_go_goes_although_its_tasks_are_called_back(tmp_path: Path) -> None:
+    async with open_holds(tmp_path) as holds, WorkerPool(1) as pool:
+        (worker,) = pool._crew.alive
+        widen(pool)
+        held = pool.submit(tasks.hold, holds.path, "long")
+        await holds.next()
+        waiting = [pool.submit(tasks.double, n) for n in range(3)]
+        worker.retire_when_idle()
+        worker.keep_only_first()
+        await eventually(lambda: len(pool._queue) == len(waiting), within=20)
+        for task in waiting:
+            task.cancel()
+        holds.release_all()
+        assert "long" == await held
+        await eventually(lambda: worker not in pool._crew.alive, within=20)
+        assert 8 == await pool.create_task(tasks.double, 4)
+
+
 async def test_tasks_called_back_from_a_worker_keep_their_order(tmp_path: Path) -> None:
     async with open_holds(tmp_path) as holds, WorkerPool(2) as pool:
         running = [pool.submit(tasks.hold, holds.path, mark) for mark in "ab"]
