@@ -9,7 +9,8 @@ from mainspring.base import Statistic
 from mainspring.errors import ClosedError
 
 _UNSET: Final = object()
-_contexts: "WeakKeyDictionary[asyncio.AbstractEventLoop, Context]" = WeakKeyDictionary()
+_contexts: "WeakKeyDictionary[asyncio.AbstractEventLoop, list[Context]]" = WeakKeyDictionary()
+"""The open contexts of each loop, the innermost last."""
 
 
 class ContextStatistic(Statistic):
@@ -40,8 +41,7 @@ class Context:
         self._waiting: dict[Hashable, set[asyncio.Future[Any]]] = {}
         self._closed = False
         self._statistic = ContextStatistic()
-        self._outer = _contexts.get(self._loop)
-        _contexts[self._loop] = self
+        _contexts.setdefault(self._loop, []).append(self)
 
     def __getitem__(self, key: Hashable) -> "asyncio.Future[Any]":  # Any: whatever was set
         """Return a future of the value; only on the context's loop.
@@ -88,14 +88,11 @@ class Context:
                 future.cancel()
         self._waiting.clear()
         self._values.clear()
-        if _contexts.get(self._loop) is self:
-            outer = self._outer
-            while outer is not None and outer._closed:
-                outer = outer._outer
-            if outer is None:
+        opened = _contexts.get(self._loop, [])
+        if self in opened:
+            opened.remove(self)
+            if not opened:
                 del _contexts[self._loop]
-            else:
-                _contexts[self._loop] = outer
 
     def __enter__(self) -> "Context":
         return self
@@ -118,4 +115,4 @@ def get_context(loop: asyncio.AbstractEventLoop | None = None) -> Context:
     loop = loop or asyncio.get_running_loop()
     if loop.is_closed():
         raise RuntimeError("event loop is closed")
-    return _contexts[loop]
+    return _contexts[loop][-1]

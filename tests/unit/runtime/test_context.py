@@ -1,6 +1,8 @@
 """Services wait for one another's values."""
 
 import asyncio
+import gc
+import weakref
 from threading import Thread
 
 import pytest
@@ -62,6 +64,19 @@ async def test_the_context_of_the_program_around_comes_back() -> None:
     outer.close()
     with pytest.raises(KeyError):
         get_context()
+
+
+async def test_closed_contexts_are_let_go() -> None:
+    """As of a program that opens the next one and then closes the one before, again and again."""
+    closed: list[weakref.ref[Context]] = []
+    opened = [Context()]
+    for _ in range(3):
+        opened.append(Context())
+        opened[0].close()
+        closed.append(weakref.ref(opened.pop(0)))
+    gc.collect()
+    assert [None] * 3 == [one() for one in closed]
+    opened[0].close()
 
 
 def test_a_closed_loop_has_no_context() -> None:
