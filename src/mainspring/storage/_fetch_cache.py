@@ -72,7 +72,7 @@ class FetchCache:
         max_bytes: int = 256 * MIB,
         max_body_bytes: int = 64 * MIB,
     ) -> None:
-        if not is_name(filename) or len(os.fsencode(filename)) > LONGEST_NAME:
+        if not is_name(filename) or (filepath is None and len(os.fsencode(filename)) > LONGEST_NAME):
             expected = f"a name without slashes, of at most {LONGEST_NAME} bytes"
             raise InvalidArgumentError(argument="filename", value=filename, expected=expected)
         if refresh_minutes is not None:

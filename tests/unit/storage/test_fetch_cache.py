@@ -343,6 +343,12 @@ async def test_a_directory_that_was_removed_is_made_again(place: Place) -> None:
     assert 1 == len(place.files())
 
 
+async def test_a_name_of_any_length_may_stand_beside_a_file_that_is_given(place: Place) -> None:
+    file = place.folder / "page"
+    assert "first" == await place.cache("x" * 200, filepath=file).get()
+    assert file.exists()
+
+
 async def test_an_answer_that_cannot_be_kept_is_returned(place: Place, caplog: pytest.LogCaptureFixture) -> None:
     cache = place.cache(filepath=place.folder / ("x" * 250))  # the file beside it has too long a name
     assert "first" == await cache.get()
