@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final  # Any: OpenAPI documents
 
 from fastapi import APIRouter, Path, Query
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
 from mainspring.base import decode_json
 from mainspring.jobs import JobApp, JobReader, RunRecord, RunState, shown
@@ -30,6 +31,7 @@ class RunRoutes:
 
     async def list_runs(
         self,
+        request: Request,
         job: Annotated[str | None, Query(max_length=200, description="only of this job")] = None,
         state: Annotated[list[RunState] | None, Query(description="only in these states; may be repeated")] = None,
         backfill: Annotated[str | None, Query(max_length=200, description="only of this backfill")] = None,
@@ -46,8 +48,8 @@ class RunRoutes:
         `since` and `until` bound when a run was made. With `text` a page may hold fewer runs than there are, or none,
         and still have a `next`: each request looks at ten thousand runs at most.
         """
-        _check_instant("since", since)
-        _check_instant("until", until)
+        for name, instant in (("since", since), ("until", until)):
+            _check_instant(name, instant, request.query_params.get(name, ""))
         which: dict[str, Any] = {  # Any: keywords of `runs`
             "states": state or (),
             "backfill_id": backfill,
@@ -112,7 +114,9 @@ async def _with_text(
     return found, before
 
 
-def _check_instant(name: str, given: datetime | None) -> None:
+def _check_instant(name: str, given: datetime | None, text: str) -> None:
+    if given is not None and "-" not in text[1:]:  # FastAPI takes a number for seconds: 20130310 for a day in 1970
+        raise HTTPException(422, f"{name}={text} is a number; give an instant, as 2013-03-10T05:00:00Z")
     if given is not None and given.tzinfo is None:
         example = given.replace(tzinfo=None).isoformat() + "Z"  # a + would be a blank in an address
         raise HTTPException(422, f"{name} needs its offset, as {example}")

@@ -268,6 +268,10 @@ async def test_wrong_requests_are_problems_that_say_where(client: Client) -> Non
         answer = await client.get(path)
         assert (422, where) == (answer.status, answer.json["errors"][0]["where"])
         assert "application/problem+json" == answer.headers["content-type"]
+    for number in ("20130310", "-9.5"):
+        answer = await client.get(f"/api/v1/runs?since={number}")
+        said = f"since={number} is a number; give an instant, as 2013-03-10T05:00:00Z"
+        assert (422, said) == (answer.status, answer.json["detail"])
     naive = await client.get("/api/v1/runs?since=2013-01-01T00:00:00")
     assert (422, "since needs its offset, as 2013-01-01T00:00:00Z") == (naive.status, naive.json["detail"])
     assert 404 == (await client.get("/api/v1/nothing")).status
