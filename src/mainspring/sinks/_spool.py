@@ -235,20 +235,22 @@ class Spool:
         if lane not in self._lanes:
             log.warning("the spool holds items for %r, which is no sink of this program; they stay", lane)
             return
-        task = asyncio.create_task(self._drain(self._lanes[lane], waiting, at_once=at_once), name=f"spool-{lane}")
-        self._drains[lane] = task
-        task.add_done_callback(lambda _: self._drains.pop(lane, None))
+        drain = self._drain(self._lanes[lane], waiting, at_once=at_once)
+        self._drains[lane] = asyncio.create_task(drain, name=f"spool-{lane}")
 
     async def _drain(self, lane: Lane, waiting: list[int], *, at_once: bool) -> None:
         """Write a lane's letters, oldest first, until none is left."""
         delays = iter(lane.delivery.spool_retry)
         pause = not at_once
-        while waiting:
-            if pause:
-                await asyncio.sleep(next(delays, lane.delivery.spool_retry.maximum))
-            pause = not await self._deliver(lane, waiting)
-            if not pause:
-                delays = iter(lane.delivery.spool_retry)
+        try:
+            while waiting:
+                if pause:
+                    await asyncio.sleep(next(delays, lane.delivery.spool_retry.maximum))
+                pause = not await self._deliver(lane, waiting)
+                if not pause:
+                    delays = iter(lane.delivery.spool_retry)
+        finally:
+            del self._drains[lane.name]  # in the same step as the last look, so that no letter falls between
 
     async def _deliver(self, lane: Lane, waiting: list[int]) -> bool:
         """Try the oldest letter; tell whether the next may follow at once."""

@@ -47,7 +47,7 @@ if __name__ == "__main__":
         while not app.spool_stats().dead_count:
             await asyncio.sleep(0.01)
         print("dead", flush=True)
-        while app.spool_stats().dead_count:
+        while app.spool_stats().dead_count or app.spool_stats().waiting_count:
             await asyncio.sleep(0.01)
         print("written", flush=True)
         await app.close()

@@ -11,6 +11,7 @@ from tests.unit.sinks.support_targets import Target, Trade, spooling
 from mainspring.base import Backoff
 from mainspring.errors import SinkWriteError
 from mainspring.sinks import Delivery, SinkSet, Spool
+from mainspring.sinks._batcher import Entry, Ticket
 from mainspring.sinks._spool_folder import SpoolFolder
 from mainspring.testing import eventually
 
@@ -123,6 +124,32 @@ async def test_dead_letters_stay_dead_after_a_restart(tmp_path: Path) -> None:
         assert (spool_of(again).stats().dead_count, target.attempts) == (1, 0)
         await spool_of(again).replay()
         await target.until(1)
+
+
+async def test_a_letter_that_comes_as_the_last_one_leaves_is_written_too(tmp_path: Path) -> None:
+    """Both answers of the disk reach the loop in one step, so that the drain has ended but its task is not gone."""
+    target = Target(down=True)
+    async with sinks_with(tmp_path, target, delivery=spooling(spool_tries=1)) as sinks:
+        await sinks.emit({"n": 0})
+        await sinks.flush()
+        spool = spool_of(sinks)
+        await eventually(lambda: spool.stats().dead_count == 1)
+        (dead,) = await spool.dead_letters()
+        late = Entry(Ticket("target"), {"n": 1}, None, 1)
+
+        async def come_late() -> None:
+            keep = asyncio.create_task(spool.keep("target", [late], SinkWriteError(sink="target", items=1, reason="")))
+            await asyncio.sleep(0)
+            while spool.stats([dead.letter_id]).waiting_count or not spool.stats().waiting_count:
+                pass  # holds the loop until the disk has done both
+            await keep
+
+        target.down, target.changed = False, asyncio.Event()
+        await spool.replay()
+        await target.changed.wait()
+        await come_late()
+        await target.until(2)
+    assert target.got == [{"n": 0}, {"n": 1}]
 
 
 async def test_a_run_that_fails_takes_its_spooled_items_back(tmp_path: Path) -> None:
