@@ -109,7 +109,7 @@ async def test_jitter_spreads_calls_but_not_the_grid(virtual_clock: VirtualClock
 async def test_errors_are_logged_and_the_beat_goes_on(
     virtual_clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    errors: list[BaseException] = [ValueError("sync"), KeyError("quiet"), asyncio.CancelledError("own")]
+    errors: list[BaseException] = [ValueError("sync"), KeyError("listed error"), asyncio.CancelledError("own")]
     left = list(errors)
     at_once: list[BaseException] = [*(ValueError("at once") for _ in range(3)), asyncio.CancelledError("of a future")]
     at_once.append(ValueError("at once"))
@@ -129,7 +129,7 @@ async def test_errors_are_logged_and_the_beat_goes_on(
     assert all("calls=5" in repr(one) for one in both)
     for one in both:
         one.stop().cancel()
-    assert "quiet" not in caplog.text
+    assert "listed error" not in caplog.text
     assert 1 == caplog.text.count("ValueError: sync")
     assert 4 == caplog.text.count("ValueError: at once")
     assert "asyncio.exceptions.CancelledError\n" in caplog.text
