@@ -1,7 +1,7 @@
 """The writing side of a SQLite owner: takes the lock fairly, writes groups, keeps them short."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from copy import copy
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from mainspring.errors import ClosedError, MainspringError, StoreBusyError
 from mainspring.storage._sqlite_errors import is_busy, translated
 from mainspring.storage._sqlite_files import MEMORY, Durability, connect, prepare_path
 from mainspring.storage._sqlite_group import Handler, write_group
+from mainspring.storage._sqlite_guard import guard
 from mainspring.storage._sqlite_migrate import Migration, is_current, migrate
 
 BUSY_POLL = 0.0005  # seconds; well below the pause that a polite neighbour makes after each group
@@ -36,6 +37,7 @@ class Writer:
         self._busy_timeout = busy_timeout
         self._pause = pause
         self._connection: sqlite3.Connection | None = None
+        self._guarded: Collection[Path] = ()
         self._handlers: list[Handler] = []
         self.costs: list[float] = []  # by channel: seconds that one of its commands took of late
 
@@ -50,6 +52,7 @@ class Writer:
         in_memory = str(self._path) == MEMORY
         if not in_memory:
             prepare_path(self._path)
+            self._guarded = guard.add(self._path)
         try:
             # Until the file is known, SQLite itself waits: whoever closes the file last locks it for a moment.
             place, wait_ms = MEMORY if in_memory else self._path, int(self._busy_timeout * 1000)
@@ -67,6 +70,8 @@ class Writer:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        guard.remove(self._guarded)
+        self._guarded = ()
 
     def write(self, entries: Sequence[tuple[int, Any]]) -> list[Any]:
         """Write (channel number, command) pairs as one group; return an answer or an exception for each."""
