@@ -130,7 +130,7 @@ async def _throughput(app: JobApp, seconds: float) -> tuple[float, float]:
 
     async def caller() -> None:
         nonlocal done
-        while current_clock().monotonic() - began < seconds:
+        while not done or current_clock().monotonic() - began < seconds:
             await app.run_job("noop")
             done += 1
 
