@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -20,6 +21,7 @@ from mainspring.base import current_random, use_random
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CHECK_EVERY: Final = 100
+MOST_SECONDS: Final = 300.0  # for one round; the last one works through all that the dead have left
 ONCE: Final = (
     "SELECT job_id, interval_start, generation FROM (SELECT * FROM (SELECT job_id, interval_start, generation FROM run)"
     " UNION ALL SELECT job_id, interval_start, generation FROM history) WHERE interval_start IS NOT NULL"
@@ -52,7 +54,13 @@ class Victims:
             self._nursery.stdin.write(f"{number} {trap} {calls}\n")
         self._nursery.stdin.write("wait\n")
         self._nursery.stdin.flush()
-        return [int(word) for word in self._nursery.stdout.readline().split()]
+        guard = threading.Timer(MOST_SECONDS, self._nursery.kill)
+        guard.start()
+        try:
+            return [int(word) for word in self._nursery.stdout.readline().split()]
+        finally:
+            guard.cancel()
+            guard.join()
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.store)) as connection:

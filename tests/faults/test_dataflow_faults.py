@@ -161,7 +161,7 @@ async def test_a_signal_ends_the_program_well(tmp_path: Path, number: int) -> No
 def is_running(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
     return state not in "ZX"
 

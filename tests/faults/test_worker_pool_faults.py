@@ -158,4 +158,4 @@ async def test_a_pool_dies_and_lives_many_times_without_a_trace(mainspring_count
         async with WorkerPool(2) as pool:
             _ = pool.submit(tasks.kill_self)
             _ = pool.submit(tasks.double, 1)
-    assert descriptors == len(os.listdir("/proc/self/fd"))
+    assert descriptors >= len(os.listdir("/proc/self/fd"))

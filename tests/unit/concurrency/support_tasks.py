@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from pickle import PickleBuffer
 from typing import Any, SupportsIndex
@@ -178,5 +179,8 @@ def wait_at_gate(number: int) -> int:
 
 def count_blocks() -> int:
     """How much shared memory this process holds open."""
-    links = (Path("/proc/self/fd", name) for name in os.listdir("/proc/self/fd"))
-    return sum(link.is_symlink() and "mainspring-block" in os.readlink(link) for link in links)
+    count = 0
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # another thread has closed it just now
+            count += "mainspring-block" in os.readlink(f"/proc/self/fd/{name}")
+    return count

@@ -161,10 +161,10 @@ async def test_no_task_of_the_client_is_left_by_whoever_is_cancelled_again_and_a
 async def test_a_server_that_does_not_answer_keeps_no_descriptor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nats, "_ANSWER_TIMEOUT", 0.1)
     with NatsServer(tmp_path) as server:
         session = NatsSession(stream_on(server))
         await session.open()
+        monkeypatch.setattr(nats, "_ANSWER_TIMEOUT", 0.1)
         server.pause()
         transport = session._client._transport._io_writer.transport
         transport.write(bytes(1 << 24))  # more than the system takes
