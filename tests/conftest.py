@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from mainspring.base import _random
+from mainspring.testing import eventually
 
 # Read when gRPC is loaded. Its fork handlers open a descriptor in the parent, which looks like a leak of the test
 # that forked, and no child of a test uses gRPC of its parent.
@@ -16,6 +17,7 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 # How long an example takes says how loaded the machine is, and nothing about what is tested.
 settings.register_profile("suite", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+(eventually.__kwdefaults__ or {})["within"] = 30.0
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -36,7 +36,7 @@ def test_starting_the_infrastructure_again_opens_nothing() -> None:
     start_child_infrastructure()
     before = _open_descriptors()
     start_child_infrastructure()
-    assert before == _open_descriptors()
+    assert before >= _open_descriptors()
 
 
 def test_a_forked_child_drops_its_copy_of_the_write_end() -> None:

@@ -135,7 +135,7 @@ def test_the_descriptor_is_closed_with_the_loop() -> None:
     for _ in range(20):
         run_once()
     gc.collect()
-    assert before == len(list(Path("/proc/self/fd").iterdir()))
+    assert before >= len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_without_a_descriptor_left_results_come_the_other_way(monkeypatch: pytest.MonkeyPatch) -> None:

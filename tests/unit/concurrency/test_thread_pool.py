@@ -80,7 +80,7 @@ async def test_many_calls_in_flight_are_all_answered() -> None:
 async def test_no_thread_starts_before_the_first_call(gate: Gate) -> None:
     before = set(threading.enumerate())
     with ThreadPoolExecutor(3) as pool:
-        assert before == set(threading.enumerate())
+        assert before >= set(threading.enumerate())
         await pool.run(int)
         await pool.run(int)
         assert len(set(threading.enumerate()) - before) <= 2

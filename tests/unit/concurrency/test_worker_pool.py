@@ -407,7 +407,7 @@ async def test_a_pool_in_an_argument_leaves_no_descriptor_behind() -> None:
         before = set(os.listdir("/proc/self/fd"))
         with pytest.raises(TaskNotPicklableError):
             await pool.create_task(tasks.echo, pool._crew._ledger)
-        assert before == set(os.listdir("/proc/self/fd"))
+        assert before >= set(os.listdir("/proc/self/fd"))
 
 
 async def test_who_waits_for_room_gets_it_in_order(tmp_path: Path) -> None:

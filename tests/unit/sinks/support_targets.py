@@ -53,4 +53,4 @@ class Target(ResultSink):
         """Wait until so many items have arrived."""
         while len(self.intents) < count:
             self.changed.clear()
-            await asyncio.wait_for(self.changed.wait(), 10)
+            await asyncio.wait_for(self.changed.wait(), 30)

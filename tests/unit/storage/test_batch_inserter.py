@@ -182,6 +182,6 @@ async def test_blocks_are_written_also_where_tasks_end_at_once() -> None:
     table = Table()
     async with BatchInserter(table.insert, max_rows=1) as inserter:
         for number in range(3):
-            async with asyncio.timeout(5.0):
+            async with asyncio.timeout(30.0):
                 await inserter.add(number)
     assert [[0], [1], [2]] == table.blocks

@@ -116,8 +116,8 @@ async def test_nothing_is_left_after_close(tmp_path: Path) -> None:
     async with SqliteOwner(tmp_path / "a.db", migrations=SCHEMA) as owner:
         await asyncio.gather(*(owner.read(keys) for _ in range(20)))
         assert "mainspring-sqlite-writer" in {thread.name for thread in threading.enumerate()}
-    assert threads == set(threading.enumerate())
-    assert before == descriptors()
+    assert threads >= set(threading.enumerate())
+    assert before >= descriptors()
 
 
 async def test_an_owner_that_cannot_open_leaves_nothing(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ async def test_an_owner_that_cannot_open_leaves_nothing(tmp_path: Path) -> None:
     threads = set(threading.enumerate())
     with pytest.raises(StoreTooNewError, match="schema version 2, this program knows versions up to 1"):
         await SqliteOwner(tmp_path / "a.db", migrations=SCHEMA).open()
-    assert threads == set(threading.enumerate())
+    assert threads >= set(threading.enumerate())
 
 
 async def test_memory_database_reads_what_it_wrote(runner: Runner) -> None:

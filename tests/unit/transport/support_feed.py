@@ -71,7 +71,7 @@ class Client:
 
     async def read(self) -> Any:
         """Return the next message of the feed."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await self.connection.read_json()
 
     async def close(self) -> None:

@@ -407,5 +407,5 @@ async def test_many_connections_leave_nothing(mainspring_count: Callable[[int, i
                 await connection.write_bytes(b"a")
                 assert b"a" == await connection.read_bytes()
         await eventually(lambda: server.connection_count == 0)
-        await eventually(lambda: descriptors() == before)
-        assert 1 == len(asyncio.all_tasks())
+        await eventually(lambda: descriptors() <= before)
+        await eventually(lambda: 1 == len(asyncio.all_tasks()))

@@ -31,7 +31,7 @@ async def running(app: JobApp) -> AsyncGenerator[JobApp]:
         await app.stop()
 
 
-async def eventually(predicate: Callable[[], Awaitable[bool]], *, within: float = 10.0) -> None:
+async def eventually(predicate: Callable[[], Awaitable[bool]], *, within: float = 30.0) -> None:
     async with asyncio.timeout(within):
         while not await predicate():  # noqa: ASYNC110 (what is awaited changes in other processes too)
             await asyncio.sleep(0.005)

@@ -104,7 +104,7 @@ def test_a_bare_loop_gets_store_and_runner_and_is_left_clean(tmp_path: Path) -> 
     assert [asyncio.run(main()) for _ in range(2)] == ["hello", "hello"]
     gc.collect()
     assert not set(threading.enumerate()) - before[0]
-    assert len(os.listdir("/proc/self/fd")) == before[1]
+    assert len(os.listdir("/proc/self/fd")) <= before[1]
 
 
 def test_a_run_that_the_loop_cuts_off_is_handed_back(tmp_path: Path) -> None:
