@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, Self
 
+from mainspring.base import current_random
 from mainspring.concurrency import open_program
 from mainspring.errors import ChildStartError
 
@@ -17,6 +18,8 @@ _START_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.01
 _STOP_SECONDS: Final = 10.0
 _PORTS_TRIED: Final = 5
+_PORTS: Final = (20_000, 32_767)  # Linux gives those above to clients and for port 0, macOS those above 49151
+_MOST_TRIES: Final = 100
 
 
 class LocalServer(ABC):
@@ -57,7 +60,7 @@ class LocalServer(ABC):
         program = self._find_program()
         chosen = self._port
         for _ in range(_PORTS_TRIED):
-            self._port = chosen or _free_port()
+            self._port = chosen or unused_port()
             if self._starts(program):
                 return
         raise ChildStartError(child=program, reason=f"it accepted no connections on port {self._port}")
@@ -115,8 +118,14 @@ class LocalServer(ABC):
         return False
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+def unused_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody uses, and that no system gives to whoever asks for any port.
+
+    Otherwise a client of another program may have it before it is bound, or while a server is started again.
+    """
+    for _ in range(_MOST_TRIES):
+        port = current_random().randint(*_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise ChildStartError(child="a server of a test", reason=f"no port is free of {_MOST_TRIES} that were tried")

@@ -1,6 +1,5 @@
 """Fixtures for those who ask: a program with its services, unused ports, a bad network, a database."""
 
-import socket
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from typing import Any  # Any: options and values of any type
 
@@ -8,6 +7,7 @@ import pytest
 
 from mainspring.runtime import Entrypoint, Service
 from mainspring.testing._clickhouse import ClickHouseServer
+from mainspring.testing._local_server import unused_port as any_unused_port
 from mainspring.testing._nats import NatsServer
 from mainspring.testing._tcp_proxy import TCPProxy
 
@@ -58,7 +58,7 @@ def unused_port_factory() -> Callable[[], int]:
     given: set[int] = set()
 
     def choose() -> int:
-        while (port := _unused_port()) in given:
+        while (port := any_unused_port()) in given:
             pass
         given.add(port)
         return port
@@ -83,13 +83,6 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[NatsServe
 def tcp_proxy() -> type[TCPProxy]:
     """The class of the proxy: `async with tcp_proxy(host, port) as proxy`."""
     return TCPProxy
-
-
-def _unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @pytest.fixture(scope="session")

@@ -186,12 +186,3 @@ async def test_a_server_that_is_not_there_is_tried_again(unused_port: int) -> No
     ):
         await flow.wait()
         await eventually(lambda: list(range(100)) == got, within=20.0)
-
-
-@pytest.fixture
-def unused_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port

@@ -64,11 +64,6 @@ class Listening(RobustTCPClient):
         await reader.read()
 
 
-def refused_port() -> int:
-    with bind_socket(address="127.0.0.1") as sock:
-        return int(sock.getsockname()[1])
-
-
 async def test_a_client_is_ready_when_it_is_connected() -> None:
     server = Echo(address="127.0.0.1", port=0)
     async with program(server):
@@ -88,8 +83,10 @@ async def test_a_failed_conversation_is_logged(error: Exception, said: str, capl
         await eventually(lambda: said in caplog.text)
 
 
-async def test_tries_are_counted_and_the_last_error_is_raised(caplog: pytest.LogCaptureFixture) -> None:
-    client = Asking("127.0.0.1", refused_port(), connect_attempts=3)
+async def test_tries_are_counted_and_the_last_error_is_raised(
+    unused_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Asking("127.0.0.1", unused_port, connect_attempts=3)
     with pytest.raises(ConnectionRefusedError):
         async with program(client):
             raise NotImplementedError
@@ -127,9 +124,10 @@ async def test_a_try_does_not_take_longer_than_its_time() -> None:
             one.close()
 
 
-async def test_a_robust_client_waits_for_its_server_and_comes_again(caplog: pytest.LogCaptureFixture) -> None:
-    port = refused_port()
-    client = Listening("127.0.0.1", port)
+async def test_a_robust_client_waits_for_its_server_and_comes_again(
+    unused_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Listening("127.0.0.1", unused_port)
     async with asyncio.TaskGroup() as group:
         begun = program(client)
         entering = group.create_task(begun.__aenter__())
@@ -137,7 +135,7 @@ async def test_a_robust_client_waits_for_its_server_and_comes_again(caplog: pyte
         assert not client.healthy()
         for _ in range(2):
             before = client.connections
-            async with program(Echo(address="127.0.0.1", port=port)):
+            async with program(Echo(address="127.0.0.1", port=unused_port)):
                 await eventually(lambda: client.healthy() and client.connections > before)  # noqa: B023  # called here
             await eventually(lambda: not client.connected.is_set())
     await entering

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Callable
 
 import pytest
 
@@ -577,14 +576,3 @@ def test_a_program_is_started_for_those_who_ask(house: pytest.Pytester) -> None:
         """
     )
     house.runpytest_inprocess().assert_outcomes(passed=6)
-
-
-def test_an_unused_port_can_be_bound(unused_port: int) -> None:
-    import socket
-
-    with socket.create_server(("127.0.0.1", unused_port)) as server:
-        assert unused_port == server.getsockname()[1]
-
-
-def test_the_factory_gives_no_port_twice(unused_port_factory: Callable[[], int]) -> None:
-    assert 50 == len({unused_port_factory() for _ in range(50)})
