@@ -7,6 +7,7 @@ extras.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.base._abort import abort_transport as abort_transport
     from mainspring.base._backoff import Backoff as Backoff
     from mainspring.base._batch import BatchKernel as BatchKernel
     from mainspring.base._child_finder import ChildFinder as ChildFinder
@@ -60,6 +61,7 @@ else:
             "_statistics": ("Statistic", "StatisticResult", "get_statistics"),
         },
         house={
+            "_abort": ("abort_transport",),
             "_batch": ("BatchKernel",),
             "_child_finder": ("ChildFinder", "child_finders"),
             "_child_talk": ("Flush", "Send", "Speaker", "child_talk"),

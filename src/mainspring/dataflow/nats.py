@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import Any, Final  # Any: nats-py, which may be absent
 
-from mainspring.base import load_extra
+from mainspring.base import abort_transport, load_extra
 from mainspring.dataflow._jetstream import JetStream
 from mainspring.errors import EdgeUnavailableError
 from mainspring.resilience import timeout
@@ -132,7 +132,7 @@ class NatsSession:
         transport = self._client._transport
         writer = None if transport is None else transport._io_writer
         if writer is not None:  # nats-py leaves it open when the server was gone first, or does not answer
-            writer.transport.abort()
+            abort_transport(writer.transport)
         for task in tasks:
             task.cancel()
         if tasks:

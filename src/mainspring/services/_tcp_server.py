@@ -13,6 +13,7 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, Final
 
+from mainspring.base import abort_transport
 from mainspring.errors import BindError, InvalidArgumentError
 from mainspring.resilience import timeout as time_limit
 from mainspring.services._listening import Socket, check_place, given, open_socket, take_name
@@ -208,4 +209,4 @@ async def close_writer(writer: asyncio.StreamWriter, timeout: float) -> None:
     except (OSError, TimeoutError):
         pass
     finally:
-        writer.transport.abort()
+        abort_transport(writer.transport)

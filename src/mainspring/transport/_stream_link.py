@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import cast
 
+from mainspring.base import abort_transport
 from mainspring.errors import ClosedError, ConnectionClosedError, FrameTooLargeError
 from mainspring.transport._inbox import Inbox
 from mainspring.transport._link import Link, unsent_bytes
@@ -104,7 +105,7 @@ class StreamLink(asyncio.BufferedProtocol):
         """Close at once; what is unsent is lost."""
         self._end(error or ClosedError(what="the connection"))
         if self.transport is not None:
-            self.transport.abort()
+            abort_transport(self.transport)
 
     # The protocol, called by the transport.
 

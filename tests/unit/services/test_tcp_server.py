@@ -135,6 +135,17 @@ async def test_a_client_that_does_not_read_is_dropped() -> None:
         writer.close()
 
 
+async def test_a_client_that_reads_late_gets_all_that_was_written() -> None:
+    server = Speechless(address="127.0.0.1", port=0)
+    async with program(server):
+        reader, writer = await asyncio.open_connection(server.address, server.port)
+        await eventually(lambda: server.connection_count == 1)
+        (task,) = server.tasks
+        assert 1 << 24 == len(await reader.read())
+        writer.close()
+        await task
+
+
 async def test_silent_clients_do_not_delay_the_stop() -> None:
     server = Echo(address="127.0.0.1", port=0)
     async with program(server) as running:

@@ -375,6 +375,18 @@ async def test_a_close_gives_up_on_a_reader_that_does_not_read(monkeypatch: pyte
         server.abort()
 
 
+async def test_a_close_waits_for_a_slow_reader_to_take_what_was_written(link: MakeLink) -> None:
+    async with link(heartbeat=None) as (client, server):
+        while client.stats().unsent_bytes < 200_000:  # the buffers of both ends are full
+            client.try_write_bytes(bytes(100_000))
+            await asyncio.sleep(0)
+        closing = asyncio.create_task(client.close())
+        await asyncio.sleep(0)
+        records = [len(record) async for record in server]
+        await closing
+        assert records == [100_000] * client.stats().sent_count
+
+
 async def test_an_aborted_connection_is_gone_at_once(link: MakeLink) -> None:
     async with link() as (client, server):
         client.abort()
