@@ -36,7 +36,7 @@ SUPERVISORS = {
     "mainspring.runtime._entrypoint": 1,
     "mainspring.runtime._health": 1,
     "mainspring.runtime._hosted": 2,
-    "mainspring.runtime._log_buffer": 4,
+    "mainspring.runtime._log_buffer": 5,
     "mainspring.runtime._log_child": 3,
     "mainspring.runtime._services": 1,
     "mainspring.runtime._use": 4,

@@ -216,21 +216,27 @@ class BufferedHandler(logging.Handler):
             batch.append((_report(dropped - self._reported, self._size), copy_context()))
             self._reported = dropped
         try:
-            emit_batch(self.target, batch)
+            self.statistic.errors += emit_batch(self.target, batch)
         except Exception:  # noqa: BLE001  # supervisor: the writer of logs outlives a broken sink
             self.statistic.errors += 1
         self.statistic.flushes += 1
 
 
-def emit_batch(target: logging.Handler, batch: Sequence[Entry]) -> None:
-    """Give records to a handler, each in its own context, and flush it once."""
+def emit_batch(target: logging.Handler, batch: Sequence[Entry]) -> int:
+    """Give records to a handler, each in its own context, flush it once, and return how many it failed on."""
     write_batch = getattr(target, "write_batch", None)
     if write_batch is not None:
         write_batch(batch)
-        return
+        return 0
+    failed = 0
     for record, context in batch:
-        context.run(target.handle, record)
+        try:
+            context.run(target.handle, record)
+        except Exception:  # noqa: BLE001  # supervisor: one record that a sink refuses is reported, and costs no other
+            failed += 1
+            target.handleError(record)
     target.flush()
+    return failed
 
 
 if TYPE_CHECKING:

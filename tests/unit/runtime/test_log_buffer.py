@@ -247,6 +247,24 @@ def test_a_broken_message_filter_or_sink_raises_nothing(sink: Sink, capsys: pyte
     handler.close()
 
 
+def test_a_record_that_a_sink_refuses_costs_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    seen: list[str] = []
+
+    class Choosy(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(record.getMessage())  # raises, as that of rich does
+
+    handler = BufferedHandler(Choosy(), flush_interval=10.0)
+    logger = logger_of(handler)
+    for template in ("%s is written", "%d is not", "%s is, too"):
+        logger.info(template, "this")
+    assert handler.drain(10)
+    assert ["this is written", "this is, too"] == seen
+    assert 1 == handler.statistic.errors
+    assert "%d is not" in capsys.readouterr().err
+    handler.close()
+
+
 def test_a_filter_of_the_buffer_decides_at_the_call(sink: Sink) -> None:
     handler = BufferedHandler(sink, flush_interval=0.0)
     handler.addFilter(lambda record: "no" not in record.msg)
