@@ -1,5 +1,7 @@
 """The older names of storage: aiomisc.io and mutil's dcache."""
 
+import locale
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,19 @@ async def test_arguments_may_stand_in_their_old_places(tmp_path: Path) -> None:
     assert "a".encode("utf-16") == (tmp_path / "a").read_bytes()
     async with io.async_open(tmp_path / "a", "rb", encoding="utf-8") as file:
         assert "a" == (await file.read()).decode("utf-16")
+
+
+@pytest.mark.parametrize("compression", [io.Compression.NONE, io.Compression.GZIP])
+async def test_text_is_utf_8_whatever_the_locale_says(
+    compression: io.Compression, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    request.addfinalizer(partial(locale.setlocale, locale.LC_CTYPE, locale.setlocale(locale.LC_CTYPE)))
+    locale.setlocale(locale.LC_CTYPE, "C")  # says ASCII, unless Python was told to take no notice
+    async with io.async_open(tmp_path / "a", "w", compression=compression) as file:
+        await file.write("\N{SNOWMAN}")
+    async with io.async_open(tmp_path / "a", compression=compression) as file:
+        assert "\N{SNOWMAN}" == await file.read()
+        assert "utf-8" == file.encoding
 
 
 async def test_the_older_cache_asks_any_session(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`aiomisc.io`: asynchronous files. An unknown attribute is an AttributeError, `loop` is not looked at."""
 
 import os
+import sys
 from typing import Any  # Any: executors and loops of any kind
 
 from mainspring.storage import AsyncBinaryIO, AsyncFileIO, AsyncTextIO, Compression
@@ -69,7 +70,7 @@ def async_open(
     fname: _Name,
     mode: str = "r",
     compression: Compression = Compression.NONE,
-    encoding: str | None = None,
+    encoding: str | None = sys.getdefaultencoding(),
     *,
     executor: Any = None,
     loop: object = None,
