@@ -16,7 +16,7 @@ _SECRET_NAME: Final = re.compile(
     r"|(?:^|_)(?:pass|pwd|auth)(?:_|$)"
 )
 _WORD_START: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_NOT_WORD: Final = re.compile(r"[^0-9a-zA-Z]+")
+_NOT_WORD: Final = re.compile(r"[\W_]+")
 _PASSWORD_IN_URL: Final = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]*@")
 
 

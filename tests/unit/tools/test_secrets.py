@@ -20,6 +20,9 @@ from mainspring.tools._secrets import (
         ("foo-bar", "foo_bar"),
         ("S3BUCKET", "s3bucket"),
         ("pool_size", "pool_size"),
+        ("Größe", "größe"),
+        ("СЕРВЕР-имя", "сервер_имя"),
+        ("\udcff", "_"),
     ],
 )
 def test_words_are_joined_by_underscores(name: str, expected: str) -> None:
