@@ -202,10 +202,26 @@ async def test_a_websocket_server_keeps_its_clients() -> None:
     await server.close()
 
 
+@pytest.mark.parametrize("older", [False, True])
+async def test_hosts_of_ipv6_are_written_as_they_are(older: bool) -> None:
+    server = aioserver.ServerTCP(_answer, authKey=KEY, host="::1", olderHandshake=older)
+    await server.listen()
+    place, _, port = str(server.address).rpartition(":")
+    assert "tcp://[::1]" == place
+    client = aioserver.ClientTCP(authKey=KEY, host="::1", port=int(port), olderHandshake=older)
+    await client.connect()
+    await client.writeBytes(b"abc")
+    assert client.cxn is not None
+    assert {"size": 3} == await client.cxn.readObj()
+    await client.close()
+    await server.shutdown()
+
+
 @pytest.mark.extras
-async def test_the_default_answer_of_a_websocket_server() -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_the_default_answer_of_a_websocket_server(host: str) -> None:
     state, answers = _State(), list[Any]()
-    listener = aioserver.ServerWebSocket()
+    listener = aioserver.ServerWebSocket(host)
     server = await listener.server(state)()
     calls = 0
 
@@ -243,7 +259,8 @@ async def test_a_websocket_client_waits_for_its_server(unused_port: int) -> None
 
 
 @pytest.mark.extras
-async def test_a_proxy_under_its_older_names() -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_a_proxy_under_its_older_names(host: str) -> None:
     class Upstream(wproxy.Server):
         async def updateSubscribe(self, currentKeys: Any, newKeys: Any, removedKeys: Any) -> None:  # noqa: N802
             assert self.ws is not None
@@ -256,7 +273,7 @@ async def test_a_proxy_under_its_older_names() -> None:
 
     async with Feed() as feed:
         proxy = wproxy.WProxy(
-            listen=("127.0.0.1", 0), server=Upstream(feed.address), onConnect=greet, routerKeys=wproxy.tplatKeys
+            listen=(host, 0), server=Upstream(feed.address), onConnect=greet, routerKeys=wproxy.tplatKeys
         )
         assert proxy.address is None
         with pytest.raises(MisuseError):

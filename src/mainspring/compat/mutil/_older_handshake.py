@@ -21,6 +21,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from mainspring.compat.mutil._places import place
 from mainspring.errors import AuthenticationError, ClosedError, ConnectionClosedError, HandshakeError
 from mainspring.resilience import timeout
 from mainspring.transport import Connection, adopt_streams
@@ -148,7 +149,7 @@ class OlderServer:
     def address(self) -> str | None:
         """Where it listens; None when it does not."""
         name = self._server.sockets[0].getsockname() if self._server is not None and self._server.sockets else None
-        return f"tcp://{name[0]}:{name[1]}" if isinstance(name, tuple) else name and f"unix://{name}"
+        return place("tcp", *name[:2]) if isinstance(name, tuple) else name and f"unix://{name}"
 
     async def start(self) -> None:
         """Listen."""

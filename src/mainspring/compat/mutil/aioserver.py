@@ -16,6 +16,7 @@ from typing import Any
 
 from mainspring.compat.mutil._older_handshake import CHALLENGE, FAILURE, WELCOME, Accept, OlderServer, connect_older
 from mainspring.compat.mutil._pickle_cxn import PickleCxn
+from mainspring.compat.mutil._places import place
 from mainspring.compat.mutil._sockets import Socket
 from mainspring.errors import ConnectionClosedOK, MisuseError
 from mainspring.runtime import bind_socket_file
@@ -95,7 +96,7 @@ class ServerTCP(_Listener):
     port: int = 0
 
     def _address(self) -> str:
-        return f"tcp://{self.host}:{self.port}"
+        return place("tcp", self.host, self.port)
 
     async def _listen(self, accept: Accept) -> asyncio.Server:
         return await asyncio.start_server(accept, self.host, self.port)
@@ -148,7 +149,7 @@ class ServerWebSocket:
                 clients.pop(socket, None)
 
         async def start() -> Server:
-            server = serve(f"ws://{self.host}:{self.port}", handler, auth_key=None)
+            server = serve(place("ws", self.host, self.port), handler, auth_key=None)
             await server.start()
             self.address = server.address
             return server
@@ -236,7 +237,7 @@ class ClientTCP(_Client):
     port: int = 0
 
     def _address(self) -> str:
-        return f"tcp://{self.host}:{self.port}"
+        return place("tcp", self.host, self.port)
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection(self.host, self.port)

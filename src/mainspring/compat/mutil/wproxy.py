@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mainspring.base import Backoff
+from mainspring.compat.mutil._places import place
 from mainspring.compat.mutil._sockets import Socket
 from mainspring.errors import MisuseError
 from mainspring.transport import Connection, WebSocketProxy
@@ -87,9 +88,8 @@ class WProxy:
 
     async def setup(self) -> None:
         """Listen, and connect to the upstream."""
-        host, port = self.listen
         self._proxy = WebSocketProxy(
-            f"ws://{host}:{port}",
+            place("ws", *self.listen),
             self.server.uri,
             on_connect=self._connected,
             router_keys=self.routerKeys,
