@@ -79,7 +79,8 @@ class Dataflow:
 
     def __repr__(self) -> str:
         widths = "-".join(str(len(places)) for places in self._flow.part.places)
-        return f"<Dataflow {self.name!r} {widths} {'running' if self._supervisor is not None else 'idle'}>"
+        state = "idle" if self._supervisor is None else "over" if self._supervisor.is_over else "running"
+        return f"<Dataflow {self.name!r} {widths} {state}>"
 
     def describe(self, form: str = "text") -> str:
         """Return the topology in words ("text") or as a Mermaid flowchart ("mermaid").
@@ -189,7 +190,7 @@ class Dataflow:
         """Where its network workers listen, by the worker's place as "0.0"."""
         seats = self._supervisor.seats if self._supervisor is not None else []
         pairs = {seat.id: seat.address.rpartition(":") for seat in seats if seat.address}
-        return {place: (host, int(port)) for place, (host, _, port) in pairs.items()}
+        return {place: (host.strip("[]"), int(port)) for place, (host, _, port) in pairs.items()}
 
     def stats(self) -> DataflowStats:
         """Return what has been done so far.

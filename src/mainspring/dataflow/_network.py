@@ -50,7 +50,7 @@ class Network:
         )
         await self._server.start()
         host, _, port = self._server.address.partition("://")[2].rstrip("/").rpartition(":")
-        self._process.address = (host, int(port))
+        self._process.address = (host.strip("[]"), int(port))
         return f"{host}:{port}"
 
     async def close(self) -> None:

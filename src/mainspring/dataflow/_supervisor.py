@@ -109,6 +109,11 @@ class Supervisor:
         finally:
             ready.cancel()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether every worker has ended."""
+        return self._life is not None and self._life.done()
+
     async def wait(self) -> None:
         """Wait until every source has ended and every message is done.
 

@@ -37,12 +37,13 @@ def numbers(lines: list[str]) -> list[int]:
 @every_mode
 async def test_what_a_source_yields_passes_every_stage(mode: Any, collector: Collector) -> None:
     async with Dataflow("f", [Runner(count_to_100), Runner(double, 3), Runner(collector)], mode=mode) as flow:
+        assert "running" in repr(flow)
         await flow.wait()
         stats = flow.stats()
     assert [2 * n for n in range(100)] == numbers(collector.lines())
     assert [(100, 100), (100, 100)] == [(one.sent_count, one.acknowledged_count) for one in stats.edges]
     assert [0, 100, 100] == [one.handled_count for one in stats.stages]
-    assert "running" in repr(flow)
+    assert "over" in repr(flow)
 
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])

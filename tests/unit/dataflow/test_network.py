@@ -47,6 +47,17 @@ async def test_messages_of_clients_go_on_and_clients_are_answered() -> None:
         assert [{"got": "a"}, {"got": "b"}] == [await client.read_json() for _ in range(2)]
 
 
+async def test_a_host_of_ipv6_can_be_listened_on() -> None:
+    told: list[tuple[str, int] | None] = []
+    entry = NetworkRunner([WebSocketCxn("::1", forward_from_client=take, startup=lambda p: told.append(p.address))])
+    async with Dataflow("f", [entry, Runner(lambda p, message: None)], mode="inline") as flow:
+        (place,) = flow.addresses.values()
+        assert [place] == told
+        assert "::1" == place[0]
+        _, writer = await asyncio.open_connection(*place)
+        writer.close()
+
+
 async def test_a_bad_message_is_buried_and_its_client_stays() -> None:
     seen: list[Any] = []
     letters: list[BuriedMessage] = []
