@@ -164,7 +164,7 @@ async def _stop_one(one: Hosted, error: BaseException | None) -> BaseException |
         if task is not None and task.cancelling():
             raise
         return None  # stop() awaited a task that it had cancelled
-    except Exception as caught:  # noqa: BLE001  # supervisor: one failing stop must not keep others from stopping
+    except (Exception, SystemExit) as caught:  # noqa: BLE001  # supervisor: one failing stop keeps no other from stopping
         failure = caught
         if limit is not None and limit.expired():
             failure = ServiceTimeoutError(service=one.name, action="stop", timeout=patience or 0.0)

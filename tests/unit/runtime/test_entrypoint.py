@@ -135,12 +135,13 @@ def test_a_start_that_waits_is_stopped_and_cancelled_when_another_fails() -> Non
     assert ["slow is cancelled"] == log
 
 
-def test_one_failing_stop_does_not_keep_the_others_from_stopping() -> None:
+@pytest.mark.parametrize("error", [OSError("stop"), SystemExit("stop")])
+def test_one_failing_stop_does_not_keep_the_others_from_stopping(error: BaseException) -> None:
     log: list[str] = []
 
     class BadStop(Noted):
         async def stop(self, exception: BaseException | None = None) -> None:
-            raise OSError("stop")
+            raise error
 
     class SlowStop(Noted):
         async def stop(self, exception: BaseException | None = None) -> None:
@@ -148,7 +149,7 @@ def test_one_failing_stop_does_not_keep_the_others_from_stopping() -> None:
                 await asyncio.sleep(0)
             log.append("slow stopped")
 
-    with pytest.raises(OSError, match="stop"), quiet(BadStop(log=log), SlowStop(log=log)):
+    with pytest.raises(type(error), match="stop"), quiet(BadStop(log=log), SlowStop(log=log)):
         pass
     assert "slow stopped" in log
 
