@@ -49,8 +49,12 @@ async def test_messages_of_clients_go_on_and_clients_are_answered() -> None:
 
 async def test_a_host_of_ipv6_can_be_listened_on() -> None:
     told: list[tuple[str, int] | None] = []
-    entry = NetworkRunner([WebSocketCxn("::1", forward_from_client=take, startup=lambda p: told.append(p.address))])
-    async with Dataflow("f", [entry, Runner(lambda p, message: None)], mode="inline") as flow:
+
+    def tell(p: Process) -> None:
+        told.append(p.address)
+
+    entry = NetworkRunner([WebSocketCxn("::1", forward_from_client=take, startup=tell)])
+    async with Dataflow("f", [entry, Runner(take)], mode="inline") as flow:
         (place,) = flow.addresses.values()
         assert [place] == told
         assert "::1" == place[0]

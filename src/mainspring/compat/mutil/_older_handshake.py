@@ -148,8 +148,10 @@ class OlderServer:
     @property
     def address(self) -> str | None:
         """Where it listens; None when it does not."""
-        name = self._server.sockets[0].getsockname() if self._server is not None and self._server.sockets else None
-        return place("tcp", *name[:2]) if isinstance(name, tuple) else name and f"unix://{name}"
+        if self._server is None or not self._server.sockets:
+            return None
+        name: Any = self._server.sockets[0].getsockname()  # Any: its form is the family's
+        return f"unix://{name}" if isinstance(name, str) else place("tcp", name[0], name[1])
 
     async def start(self) -> None:
         """Listen."""
