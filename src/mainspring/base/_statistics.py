@@ -14,7 +14,7 @@ class Statistic:
     Each public annotation of a subclass is a metric that starts at 0. The owner updates it with `=` or `+=`
     and keeps the statistic alive; when the owner goes, so do its counters. An update costs what writing an
     attribute costs; `+=` of a plain number switches no thread on CPython with its lock, so counts from
-    several threads are exact there.
+    several threads are exact there. A public property is a metric too, told from the others when it is read.
 
     Args:
         name: what `get_statistics()` shows beside the kind; None when there is only one.
@@ -33,13 +33,16 @@ class Statistic:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        declared = (name for name, kind in inspect.get_annotations(cls).items() if _is_metric(name, kind))
-        cls.metrics = tuple(dict.fromkeys((*cls.metrics, *declared)))
+        declared = [name for name, kind in inspect.get_annotations(cls).items() if _is_metric(name, kind)]
+        derived = [name for name, value in vars(cls).items() if isinstance(value, property) and name[0] != "_"]
+        cls.metrics = tuple(dict.fromkeys((*cls.metrics, *declared, *derived)))
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name
         for metric in self.metrics:
-            setattr(self, metric, getattr(type(self), metric, 0))
+            start = getattr(type(self), metric, 0)
+            if not isinstance(start, property):
+                setattr(self, metric, start)
         key = id(self)
         # The callback may run in any thread and at any moment: popping from a dict is one step.
         _live[key] = weakref.ref(self, lambda _: _live.pop(key, None))

@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Hashable, Iterable, MutableMapping
 from contextvars import copy_context
 from dataclasses import dataclass
+from threading import get_ident
 from typing import Any, Generic, Protocol, TypeVar  # Any: what coroutines send and receive, results on their way
 
 from mainspring.base import Statistic
@@ -22,6 +23,8 @@ R_co = TypeVar("R_co", covariant=True)
 
 Single = Callable[[V], Coroutine[Any, Any, R]]
 Execute = Callable[[list[V], "list[asyncio.Future[R]]"], Coroutine[Any, Any, None]]
+
+_is_done: Callable[["asyncio.Future[Any]"], bool] = asyncio.Future[Any].done
 
 
 class AggregateStatistic(Statistic):
@@ -125,6 +128,7 @@ class _Batch(Generic[V, R]):
         "_task",
         "futures",
         "loop",
+        "thread",
         "timer",
         "values",
     )
@@ -139,6 +143,7 @@ class _Batch(Generic[V, R]):
         self._run = run
         self._name = name
         self.loop = loop
+        self.thread = get_ident()
         self._context = copy_context()
         self._first_waiting = 0
         self._task: asyncio.Task[None] | None = None
@@ -147,7 +152,7 @@ class _Batch(Generic[V, R]):
         """Start the task, for those who still wait."""
         if self.timer is not None:
             self.timer.cancel()
-        if any(future.done() for future in self.futures):
+        if any(map(_is_done, self.futures)):
             left = [n for n, future in enumerate(self.futures) if not future.done()]
             self.values = [self.values[n] for n in left]
             self.futures = [self.futures[n] for n in left]
@@ -177,9 +182,10 @@ class _Batch(Generic[V, R]):
         self._statistic.done += 1
         self._statistic.success += error is None
         self._statistic.error += error is not None
-        for future in self.futures:
-            if not future.done():
-                future.set_exception(error or ResultNotSetError(function=self._name))
+        if not all(map(_is_done, self.futures)):
+            for future in self.futures:
+                if not future.done():
+                    future.set_exception(error or ResultNotSetError(function=self._name))
 
 
 def _wrap(
@@ -195,15 +201,17 @@ def _wrap(
 
     async def single(arg: V) -> R:
         nonlocal opened
-        loop = asyncio.get_running_loop()
         batch = opened
-        if batch is None or batch.loop is not loop:
+        # get_running_loop() would do, but before Python 3.12 it asks the system for a number: 0.3 us of 5.8.
+        if batch is None or batch.thread != get_ident() or not batch.loop.is_running():
+            loop = asyncio.get_running_loop()
             batch = opened = _Batch(run, name, loop, statistic)
             batch.timer = loop.call_later(leeway, close, batch)
-        future: asyncio.Future[R] = asyncio.Future(loop=loop)
+        future: asyncio.Future[R] = asyncio.Future(loop=batch.loop)
+        futures = batch.futures
+        futures.append(future)
         batch.values.append(arg)
-        batch.futures.append(future)
-        if len(batch.futures) == max_count:
+        if len(futures) == max_count:
             close(batch)
         try:
             return await future

@@ -18,14 +18,22 @@ _CLOSED_CHECK_SECONDS: Final = 0.25  # a loop that is closed tells nobody
 _loop_of_context: ContextVar[asyncio.AbstractEventLoop] = ContextVar("mainspring_loop_of_context")
 
 
-class _Here(threading.local):
-    """What this thread does; a context variable would cost each call of a pool ten times as much."""
+class CallNote:
+    """Which call a thread of a pool makes for a loop; a context variable would cost each call ten times as much."""
 
-    future: "asyncio.Future[Any] | None" = None
+    __slots__ = ("future",)
+
+    def __init__(self) -> None:
+        self.future: asyncio.Future[Any] | None = None
+
+
+class _Here(threading.local):
+    def __init__(self) -> None:
+        self.note = CallNote()
 
 
 here: Final = _Here()
-"""A pool's thread notes here the future of the call that it makes for a loop."""
+"""A pool's thread notes in `here.note` the future of the call that it makes; it looks the note up only once."""
 
 
 def remember_loop(loop: asyncio.AbstractEventLoop) -> None:
@@ -34,7 +42,8 @@ def remember_loop(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _loop_of_thread() -> asyncio.AbstractEventLoop | None:
-    return _loop_of_context.get(None) if here.future is None else here.future.get_loop()
+    future = here.note.future
+    return _loop_of_context.get(None) if future is None else future.get_loop()
 
 
 def sync_wait_coroutine(

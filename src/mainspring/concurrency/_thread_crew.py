@@ -12,7 +12,7 @@ from typing import Any  # Any: jobs of any signature pass through one queue
 from mainspring.base import Statistic, current_clock
 from mainspring.concurrency._loop_call import as_coroutines_raise
 from mainspring.concurrency._loop_inbox import LoopInbox
-from mainspring.concurrency._sync_wait import here
+from mainspring.concurrency._sync_wait import CallNote, here
 from mainspring.errors import ClosedError, WorkQueueFullError
 
 Job = tuple[
@@ -36,13 +36,26 @@ class ThreadPoolStatistic(Statistic):
 
     threads: int
     submitted: int
-    waiting: int
-    running: int
     cancelled: int  # before they began
-    done: int
     success: int
     error: int
     sum_time: float
+    _begun = 0
+
+    @property
+    def waiting(self) -> int:
+        """Calls that no thread has come to."""
+        return self.submitted - self._begun - self.cancelled
+
+    @property
+    def running(self) -> int:
+        """Calls in their functions."""
+        return self._begun - self.done
+
+    @property
+    def done(self) -> int:
+        """Calls that ended, well or not."""
+        return self.success + self.error
 
 
 class ThreadCrew:
@@ -89,7 +102,6 @@ class ThreadCrew:
                 self._start_thread()  # first: when there is none, nothing has been promised
             self._unfinished += 1
             self.statistic.submitted += 1
-            self.statistic.waiting += 1
             self._jobs.put(job)
 
     def close(self) -> None:
@@ -137,33 +149,31 @@ class ThreadCrew:
         self.statistic.threads = len(self.threads)
 
     def _work(self) -> None:
+        note = here.note
         while (job := self._jobs.get()) is not None:
             if self._waiting_for_room:
                 with self._lock:
                     self._room.notify()
-            self._do(job)
+            self._do(job, note)
             del job  # an idle thread must not keep arguments and results alive
         self._jobs.put(None)  # the next thread ends too
         with self._lock:
             self.threads.discard(threading.current_thread())
             self.statistic.threads = len(self.threads)
 
-    def _do(self, job: Job) -> None:
+    def _do(self, job: Job, note: CallNote) -> None:
         inbox, future, context, function, args, kwargs = job
-        self.statistic.waiting -= 1
         if inbox is None:
             if not future.set_running_or_notify_cancel():
-                self._unfinished -= 1
-                self.statistic.cancelled += 1
+                self._pass_over(job)
                 return
         else:
             if future.cancelled():
-                self._unfinished -= 1
-                self.statistic.cancelled += 1
-                inbox.deliver(future, None, None)
+                self._pass_over(job)
                 return
-            here.future = future
-        self.statistic.running += 1
+            note.future = future
+        statistic = self.statistic
+        statistic._begun += 1
         result, error = None, None
         monotonic = current_clock().monotonic
         started = monotonic()
@@ -171,12 +181,16 @@ class ThreadCrew:
             result = context.run(function, *args, **kwargs)
         except BaseException as caught:  # noqa: BLE001  # supervisor: the caller gets it
             error = caught
-        here.future = None
-        self._count(monotonic() - started, error)
+        statistic.sum_time += monotonic() - started
+        if error is None:
+            statistic.success += 1
+        else:
+            statistic.error += 1
         if inbox is not None:
+            note.future = None
             # Before the answer, which may bring the next call at once: this thread is as good as free for it.
             self._unfinished -= 1
-            inbox.deliver(future, result, as_coroutines_raise(error))
+            inbox.deliver(future, result, None if error is None else as_coroutines_raise(error))
         else:
             if error is None:
                 future.set_result(result)
@@ -185,20 +199,17 @@ class ThreadCrew:
             self._unfinished -= 1  # only now: callbacks ran in this thread
         del error  # it refers to this frame, which refers to it
 
-    def _count(self, seconds: float, error: BaseException | None) -> None:
-        statistic = self.statistic
-        statistic.sum_time += seconds
-        statistic.running -= 1
-        statistic.done += 1
-        if error is None:
-            statistic.success += 1
-        else:
-            statistic.error += 1
+    def _pass_over(self, job: Job) -> None:
+        """Count a call that was cancelled before it began, and tell its loop that a thread came to it."""
+        inbox, future = job[0], job[1]
+        self._unfinished -= 1
+        self.statistic.cancelled += 1
+        if inbox is not None:
+            inbox.deliver(future, None, None)
 
     def _cancel(self, job: Job) -> None:
         inbox, future = job[0], job[1]
         self._unfinished -= 1
-        self.statistic.waiting -= 1
         self.statistic.cancelled += 1
         if inbox is not None:
             inbox.deliver(future, None, asyncio.CancelledError())

@@ -58,8 +58,8 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             raise InvalidArgumentError(argument="max_queue", value=max_queue, expected="0 (unbounded) or more")
         super().__init__(max_workers)  # starts nothing; its own queue stays empty
         self._crew = ThreadCrew(max_workers, max_queue, statistic_name)
-        self._inbox: LoopInbox | None = None
-        self._inbox_loop: weakref.ref[asyncio.AbstractEventLoop] | None = None
+        # One value, since calls come from several threads: an inbox and the loop it belongs to, weakly.
+        self._last: tuple[LoopInbox, Callable[[], asyncio.AbstractEventLoop | None]] = (LoopInbox(), lambda: None)
         weakref.finalize(self, self._crew.close).atexit = False
 
     def __repr__(self) -> str:
@@ -142,11 +142,11 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         args: tuple[object, ...],
         kwargs: dict[str, Any],
     ) -> "asyncio.Future[T]":
-        inbox = self._inbox
-        if inbox is None or self._inbox_loop is None or self._inbox_loop() is not loop:
-            inbox = self._inbox = LoopInbox.of(loop)
-            self._inbox_loop = weakref.ref(loop)
-        future: asyncio.Future[T] = loop.create_future()
+        inbox, loop_of_inbox = self._last
+        if loop_of_inbox() is not loop:
+            inbox = LoopInbox.of(loop)
+            self._last = inbox, weakref.ref(loop)
+        future: asyncio.Future[T] = asyncio.Future(loop=loop)
         self._crew.add((inbox, future, context, function, args, kwargs), may_block=False)
         outside_work.count += 1
         return future

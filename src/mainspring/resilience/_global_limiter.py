@@ -227,21 +227,23 @@ class GlobalAsyncLimiter:
     def _join(self, cost: int) -> "asyncio.Future[_Place | None]":
         if cost != 1:
             check_count("cost", cost, at_most=self._limit)
-        self._enter_loop()
+        loop = self._enter_loop()
         line = self._line
-        self._statistic.waited += bool(line.futures)
-        future = line.join(cost)
+        if line.futures:
+            self._statistic.waited += 1
+        future = line.join(loop, cost)
         if self._pump is None or self._sleep is not None:
             self._wake()
         return future
 
-    def _enter_loop(self) -> None:
+    def _enter_loop(self) -> asyncio.AbstractEventLoop:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._loop = loop
             self._asking = asyncio.Lock()
             self._pump = self._sleep = None
             self._bucket.forget_connection()
+        return loop
 
     def _wake(self) -> None:
         """See to it that somebody asks for the first in line."""
@@ -277,7 +279,9 @@ class GlobalAsyncLimiter:
                 places = zip(repeat(reply), range(reply.granted), strict=False)
                 for place in self._line.serve_callers((caller for caller, _ in callers), places):
                     self._give_back(place)
-                if reply.wait and not self._bucket.owes:
+                if not reply.wait:
+                    await asyncio.sleep(0)  # who was served runs first, and may come again: one task for many calls
+                elif not self._bucket.owes:
                     again = max(0.0, self._down_until - current_clock().monotonic()) if self._is_down else math.inf
                     await self._sleep_for(callers[reply.granted][0], min(reply.wait, again))
         except Exception as error:  # noqa: BLE001  # supervisor: whoever waits gets it, none of them can ask himself

@@ -75,15 +75,16 @@ class WaitLine(Generic[T]):
             future, _ = self.futures.popitem(last=False)
             future.set_exception(error())
 
-    def join(self, weight: int = 1) -> "asyncio.Future[T | None]":
-        """Stand in line; the future gets the answer. Who stops waiting for it has to `quit`.
+    def join(self, loop: asyncio.AbstractEventLoop, weight: int = 1) -> "asyncio.Future[T | None]":
+        """Stand in line, on the running loop; the future gets the answer. Who stops waiting for it has to `quit`.
 
         Raises:
             TooManyWaitersError: the line is full.
         """
         if len(self.futures) >= self._limit:
             raise TooManyWaitersError(what=self._what, limit=self._limit)
-        future: asyncio.Future[T | None] = asyncio.get_running_loop().create_future()
+        # Told the loop, since before Python 3.12 asking for it is as much work as all of this.
+        future: asyncio.Future[T | None] = asyncio.Future(loop=loop)
         self.futures[future] = weight
         return future
 
@@ -112,8 +113,9 @@ class WaitLine(Generic[T]):
         Raises:
             TooManyWaitersError: the line is full.
         """
-        future = self.join(weight)
-        timer = None if timeout is None else future.get_loop().call_later(timeout, self._time_out, future, look)
+        loop = asyncio.get_running_loop()
+        future = self.join(loop, weight)
+        timer = None if timeout is None else loop.call_later(timeout, self._time_out, future, look)
         try:
             look()
             answer = await future

@@ -9,7 +9,6 @@ import hashlib
 import math
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from typing import Any, Final, Literal, NamedTuple, TypeVar  # Any: redis-py, which may be absent
@@ -38,8 +37,7 @@ class Ticket(NamedTuple):
     """The pace as it was after the grant; the sliding log does without."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What a bucket said to a list of costs: one record for all of them, since a call may carry a thousand.
 
     Args:
@@ -150,15 +148,16 @@ class RedisBucket:
         back = self._next_returns()
         known = " ".join(map(self._words_of, back))
         try:
-            granted, wait_us, at_us, used, mark = await self._run(self.take_script, str(request), known, _runs(costs))
+            answer = await self._run(self.take_script, str(request), known, _runs(costs))
         except BaseException:
             self._returns.extend(back)
             if costs and not self._paced:  # a pace is taken back by its mark, which was lost
                 # It may have been done all the same, as far as the limit goes.
                 self._returns.append(Ticket(request, min(sum(costs), self._limit)))
             raise
-        mark = mark if isinstance(mark, str) else mark.decode()  # a client of the user's may decode
-        return Reply(costs, granted, wait_us / 1e6, used, request, at_us, mark)
+        words = answer if isinstance(answer, str) else answer.decode()  # a client of the user's may decode
+        granted, wait_us, at_us, used, mark = words.split(" ")
+        return Reply(costs, int(granted), int(wait_us) / 1e6, int(used), request, int(at_us), mark)
 
     def _next_returns(self) -> list[Ticket]:
         """Take what is owed, the oldest first, as much as the script gives back without keeping others waiting."""

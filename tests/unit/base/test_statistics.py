@@ -32,6 +32,23 @@ def test_reading_shows_assignments_and_additions() -> None:
     assert rows == [("writes", "done", 2), ("writes", "sum_time", 0.5)]
 
 
+class _Queue(Statistic):
+    put: int
+    got: int
+
+    @property
+    def size(self) -> int:
+        return self.put - self.got
+
+
+def test_a_public_property_is_told_from_the_others_when_it_is_read() -> None:
+    statistic = _Queue("mail")
+    statistic.put += 3
+    statistic.got += 1
+    assert {"put": 3, "got": 1, "size": 2} == {each.metric: each.value for each in get_statistics(_Queue)}
+    assert "<_Queue name='mail' put=3 got=1 size=2>" == repr(statistic)
+
+
 def test_kinds_select_with_their_subclasses_and_none_selects_all() -> None:
     base, special = _Pool("a"), _NamedPool("b")
     assert {base.name, special.name} == {result.name for result in get_statistics(_Pool)}

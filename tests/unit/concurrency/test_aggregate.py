@@ -202,6 +202,25 @@ def test_each_loop_has_its_own_batches() -> None:
     assert [(2,)] == squares
 
 
+async def test_a_loop_in_another_thread_has_its_own_batches() -> None:
+    squares: list[tuple[int, ...]] = []
+
+    @aggregate(100_000, 2)
+    async def square(*numbers: int) -> list[int]:
+        squares.append(numbers)
+        return [n * n for n in numbers]
+
+    async def two() -> list[int]:
+        return list(await asyncio.gather(square(3), square(4)))
+
+    waiting = asyncio.ensure_future(square(2))
+    await asyncio.sleep(0)
+    assert [9, 16] == await asyncio.to_thread(asyncio.run, two())
+    assert [(3, 4)] == squares
+    waiting.cancel()
+    await collect(waiting)
+
+
 async def test_a_cache_answers_and_joins_equal_calls() -> None:
     cache: dict[int, int] = {}
     squares = Squares()

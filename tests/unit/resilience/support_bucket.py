@@ -17,8 +17,8 @@ class NotedLine(WaitLine[tuple[Reply, int]]):
         super().__init__("a noted line", 10_000)
         self._joined: dict[object, asyncio.Future[tuple[Reply, int] | None]] = {}
 
-    def join(self, weight: int = 1) -> "asyncio.Future[tuple[Reply, int] | None]":
-        future = self._joined[asyncio.current_task()] = super().join(weight)
+    def join(self, loop: asyncio.AbstractEventLoop, weight: int = 1) -> "asyncio.Future[tuple[Reply, int] | None]":
+        future = self._joined[asyncio.current_task()] = super().join(loop, weight)
         return future
 
     def place(self) -> tuple[Reply, int]:

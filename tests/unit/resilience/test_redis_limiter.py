@@ -94,10 +94,12 @@ async def test_calls_of_one_process_have_members_of_their_own(
     assert 3 == await client.zcard(f"GlobalLimiter:{key}|3|60")
 
 
-async def test_costs_in_thousands_are_one_call(valkey_server: ValkeyServer, key: str) -> None:
+async def test_costs_in_thousands_are_one_call(valkey_server: ValkeyServer, client: Any, key: str) -> None:
     limiter = GlobalAsyncLimiter(valkey_server.url, key, 30_000)
     await limiter.acquire(amount=12_345)
     assert 12_345 == limiter.stats().used
+    members = await client.zrange(f"GlobalLimiter:{key}|30000|60", 0, -1)
+    assert {f"0|{item}" for item in range(12_345)} == {member.partition("|")[2] for member in members}
     await limiter.close()
 
 
