@@ -4,8 +4,11 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from mainspring.errors import InvalidArgumentError, StoreOpenError, StoreTooNewError
+
+_ANOTHER: Final = "name another file for this store"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +40,19 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration], *, 
 
     Raises:
         StoreTooNewError: the file knows more steps than we do.
-        StoreOpenError: the file belongs to another application.
+        StoreOpenError: the file belongs to another application, or has tables of one that stand in our way.
     """
     mark = application_id(application)
     found, version = _known(connection, migrations, mark, store)
     if found != mark:
         connection.execute(f"PRAGMA application_id={mark}")
     for migration in migrations[version:]:
-        _apply(connection, migration)
+        try:
+            _apply(connection, migration)
+        except sqlite3.OperationalError as error:
+            if found == mark or not str(error).endswith("already exists"):
+                raise
+            raise StoreOpenError(store=store, reason=f"{error}, made by somebody else", hint=_ANOTHER) from error
         connection.execute(f"PRAGMA user_version={migration.version}")
     return len(migrations) - version
 
@@ -59,18 +67,19 @@ def check_current(
         StoreOpenError: the file belongs to another application, or lacks steps, which only its owner takes.
     """
     found, version = _known(connection, migrations, application_id(application), store)
-    if found == 0 or version < len(migrations):
+    hint = "start the app once, which brings it up to date"
+    if found == 0:
+        raise StoreOpenError(store=store, reason="nothing was ever stored in it", hint=hint)
+    if version < len(migrations):
         reason = f"its schema is of version {version} and not {len(migrations)}"
-        raise StoreOpenError(store=store, reason=reason, hint="start the app once, which brings it up to date")
+        raise StoreOpenError(store=store, reason=reason, hint=hint)
 
 
 def _known(connection: sqlite3.Connection, migrations: Sequence[Migration], mark: int, store: str) -> tuple[int, int]:
     """Return the file's (application, version), if they can be ours."""
     found, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
-    if found not in (0, mark):
-        raise StoreOpenError(
-            store=store, reason="it belongs to another application", hint="name another file for this store"
-        )
+    if found not in (0, mark) or (found == 0 and version > 0):  # a version without our mark is theirs
+        raise StoreOpenError(store=store, reason="it belongs to another application", hint=_ANOTHER)
     if version > len(migrations):
         raise StoreTooNewError(store=store, version=version, known=len(migrations))
     return found, version

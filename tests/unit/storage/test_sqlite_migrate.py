@@ -1,4 +1,5 @@
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,28 @@ async def test_a_file_of_another_application_is_refused(tmp_path: Path) -> None:
     await versions(tmp_path / "a.db", FIRST)
     with pytest.raises(StoreOpenError, match="another application"):
         await versions(tmp_path / "a.db", FIRST, application="other")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "said"),
+    [
+        ("CREATE TABLE a(n INTEGER)", "table a already exists, made by somebody else"),
+        ("PRAGMA user_version=1", "another application"),
+        ("PRAGMA user_version=9", "another application"),
+    ],
+)
+async def test_a_database_that_somebody_else_made_is_refused_and_left_as_it_was(
+    tmp_path: Path, theirs: str, said: str
+) -> None:
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(theirs)
+        before = list(connection.iterdump())
+    with pytest.raises(StoreOpenError, match=said):
+        await versions(path, FIRST, SECOND)
+    with closing(sqlite3.connect(path)) as connection:
+        assert before == list(connection.iterdump())
+        assert (0,) == connection.execute("PRAGMA application_id").fetchone()
 
 
 async def test_without_steps_any_schema_is_left_alone(tmp_path: Path) -> None:

@@ -68,5 +68,5 @@ async def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
         await reader_of(tmp_path / "text.db").open()
     with closing(sqlite3.connect(tmp_path / "empty.db")) as connection:
         connection.execute("CREATE TABLE x(n)")
-    with pytest.raises(StoreOpenError, match="of version 0"):
+    with pytest.raises(StoreOpenError, match="nothing was ever stored in it"):
         await reader_of(tmp_path / "empty.db").open()
