@@ -24,7 +24,7 @@ from mainspring.jobs.engine._configs import JobConfigs, RunConfig
 from mainspring.jobs.engine._context import JobContext
 from mainspring.jobs.engine._definition import HandlerForm, JobDefinition
 from mainspring.jobs.engine._handler import THREAD_LEFT
-from mainspring.jobs.engine._outcome import describe_error, encode_value, sink_failures
+from mainspring.jobs.engine._outcome import describe_error, encode_value, explain, sink_failures
 from mainspring.jobs.engine._places import Places
 from mainspring.jobs.model import DataInterval, RunState
 from mainspring.jobs.stores import EventKind, Finish, JobStore, Progress, RunKind, RunRecord, happened
@@ -337,6 +337,8 @@ class Execution:
     def failed(self, error: BaseException) -> Finish:
         """Return the end of a failed attempt: the next one has a time, or the run has failed for good."""
         retry = self._work.definition.retry
+        asked = "data_interval" in self._work.supplied
+        explain(error, has_interval=not asked or self.record.interval_start is not None)
         finish = replace(
             self._finish(RunState.FAILED),
             **describe_error(error, self._hide),

@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 MESSAGE_LIMIT: Final = 4_096  # characters of an error's message that the record keeps
 DETAIL_LIMIT: Final = 16_384  # characters of a traceback that the record keeps, its end
 VALUE_LIMIT: Final = 65_536  # bytes of a handler's value as JSON that the record keeps
+NO_INTERVAL: Final = "hint: this run has no data interval; scheduled runs and those of a backfill have one"
 
 
 class ErrorFacts(TypedDict):
@@ -39,6 +40,12 @@ def describe_error(error: BaseException, hide: Callable[[str], str] = str) -> Er
         "error_message": hide(_storable(message))[:MESSAGE_LIMIT],
         "error_detail": hide(_storable("".join(told.format())))[-DETAIL_LIMIT:],
     }
+
+
+def explain(error: BaseException, *, has_interval: bool) -> None:
+    """Add to an error what a handler that was given no interval seldom says itself: it took an attribute of None."""
+    if not has_interval and isinstance(error, AttributeError | TypeError):
+        error.add_note(NO_INTERVAL)
 
 
 def sink_failures(error: BaseException) -> tuple[Happened, ...]:

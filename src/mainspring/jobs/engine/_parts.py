@@ -25,6 +25,7 @@ from mainspring.jobs.engine._retention import Pruner
 from mainspring.jobs.engine._scheduler import Scheduler, registration_of
 from mainspring.jobs.engine._settings import SettingsSource
 from mainspring.jobs.engine._strays import Strays
+from mainspring.jobs.engine._troubles import log_trouble
 from mainspring.jobs.engine._waiters import Waiters
 from mainspring.jobs.model import Retention
 from mainspring.jobs.stores import EnqueueAnswer, JobRow, JobStore, NewRun, RunRecord
@@ -255,6 +256,7 @@ class OpenApp:
     def _run_ended(self, record: RunRecord) -> None:
         self._metrics.ended(record)
         self._stream.ended(record)
+        log_trouble(record)
         self.waiters.ended(record)
         self.planner.ended(record)
         self.needs.ended(record)

@@ -45,6 +45,11 @@ class RunResult(Struct, frozen=True):
             value=None if record.value is None else decode_json(record.value),
         )
 
+    def __str__(self) -> str:
+        """What it came to, as people read it."""
+        said = "" if self.error is None else f": {self.error}"
+        return f"run {self.run_id} of {self.job_id} is {self.state}{said}"
+
     @property
     def ok(self) -> bool:
         """True when the run succeeded."""
@@ -95,6 +100,14 @@ class BackfillProgress:
     running: int
     rate: float  # ended runs per second since this handle first looked
     eta: float | None  # seconds to go: 0 once it is done, None while the rate is unknown
+
+    def __str__(self) -> str:
+        """What it came to, as people read it."""
+        total = f"{self.total:,}" if self.exact else f"about {self.total:,}"
+        others = {"failed": self.failed, "cancelled": self.cancelled, "left": self.running}
+        said = "".join(f", {count:,} {name}" for name, count in others.items() if count)
+        came = f"{self.succeeded:,} of {total} runs succeeded{said}" if self.total else "nothing was left to run"
+        return f"backfill of {self.job_id} {self.state}: {came}"
 
     @property
     def ended(self) -> int:
