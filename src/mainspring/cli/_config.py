@@ -31,7 +31,7 @@ From = Annotated[
 ]
 
 
-@config_commands.command("get")
+@config_commands.command("get", short_help="Show what a run of the job gets now.")
 def get(
     app: App,
     job: Job,
@@ -45,7 +45,7 @@ def get(
     run_action(_get(load_app(app), job, version, hide=not show_secrets, as_json=as_json))
 
 
-@config_commands.command("set")
+@config_commands.command("set", short_help="Store the next version of a job's config.")
 def set_(
     app: App,
     job: Job,
@@ -64,7 +64,7 @@ def set_(
     run_action(_set(load_app(app), job, changes, replace=replace, since=since, comment=comment, as_json=as_json))
 
 
-@config_commands.command("history")
+@config_commands.command("history", short_help="List the stored versions.")
 def history(
     app: App,
     job: Job,
@@ -76,7 +76,7 @@ def history(
     run_action(_history(load_app(app), job, limit, hide=not show_secrets, as_json=as_json))
 
 
-@config_commands.command("rollback")
+@config_commands.command("rollback", short_help="Go back to an old version.")
 def rollback(
     app: App,
     job: Job,

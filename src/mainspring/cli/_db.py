@@ -19,19 +19,19 @@ db_commands: Final = typer.Typer(help="Look after the store of an app.", no_args
 _TERMINAL: Final = tuple(str(state) for state in RunState if state.terminal)
 
 
-@db_commands.command()
+@db_commands.command(short_help="Bring the store's schema up to date.")
 def upgrade(app: App, as_json: AsJson = False) -> None:
     """Bring the store's schema up to date; it is created when there is none. Older versions cannot open it then."""
     run_action(_upgrade(load_app(app), as_json=as_json))
 
 
-@db_commands.command()
+@db_commands.command(short_help="Look for damage.")
 def check(app: App, as_json: AsJson = False) -> None:
     """Look for damage and for what contradicts itself; 0 when all is well, else 3."""
     run_action(_check(load_app(app), as_json=as_json))
 
 
-@db_commands.command()
+@db_commands.command(short_help="Remove ended runs from the history.")
 def prune(
     app: App,
     older_than: Annotated[
@@ -54,7 +54,7 @@ def prune(
     run_action(_prune(load_app(app), retention, as_json=as_json))
 
 
-@db_commands.command()
+@db_commands.command(short_help="Copy the store while it is in use.")
 def backup(
     app: App,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="where to; it must not exist")],

@@ -1,7 +1,10 @@
 """How a command ends: its exit code, and one sentence with a hint when something is wrong."""
 
+import errno
+import os
 import sys
 from enum import IntEnum
+from typing import Final
 
 from mainspring.errors import (
     ConfigError,
@@ -28,6 +31,9 @@ _WRONG = (
 )
 
 
+_UNWRITTEN: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE)
+
+
 class ExitCode(IntEnum):
     """What every command ends with."""
 
@@ -46,3 +52,19 @@ def say_error(error: MainspringError) -> ExitCode:
     if isinstance(error, StorageError):
         return ExitCode.STORE_TROUBLE
     return ExitCode.WRONG_INPUT if isinstance(error, _WRONG) else ExitCode.FAILED
+
+
+def say_unwritten(error: OSError) -> ExitCode:
+    """Say that standard output took no more; a reader that left, as `head` does, needs no word.
+
+    Raises:
+        OSError: it is about something else.
+    """
+    if error.errno not in _UNWRITTEN or error.filename is not None:
+        raise error
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())  # what is still buffered would be tried again at the exit
+    os.close(nowhere)
+    if error.errno != errno.EPIPE:
+        sys.stderr.write(f"error: the output cannot be written: {error.strerror}\n")
+    return ExitCode.FAILED

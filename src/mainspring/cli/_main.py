@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from mainspring.base import parse_duration
+from mainspring.base import load_extra, parse_duration
 from mainspring.cli import _actions as actions
 from mainspring.cli import _spool as spools
 from mainspring.cli import _steer as steering
@@ -18,7 +18,7 @@ from mainspring.cli._bench import bench
 from mainspring.cli._config import config_commands
 from mainspring.cli._console import console
 from mainspring.cli._db import db_commands
-from mainspring.cli._errors import ExitCode, say_error
+from mainspring.cli._errors import ExitCode, say_error, say_unwritten
 from mainspring.cli._flow import flow
 from mainspring.cli._load import asked_places, load_app
 from mainspring.cli._options import App, AsJson, Job, State, States, Store, instant_of
@@ -246,12 +246,22 @@ _OF_ALL_COMMANDS: Final = {"--store": ("run", "bench"), "--state": ("run", "runs
 def demo(context: typer.Context) -> None:
     """Load a year of real flights through scheduled jobs (`mainspring demo --help` lists its options)."""
     state = context.find_root().params["state"]
+    load_extra("aiohttp", feature="the demo", extra="demo")
     sys.argv = ["mainspring demo", *([] if state is None else ["--state", str(state)]), *context.args]
     runpy.run_module("mainspring.demo", run_name="__main__", alter_sys=True)
 
 
 def run_command_line(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; says what is wrong on standard error."""
+    try:
+        code = _run_one(argv)
+        sys.stdout.flush()  # here, where it can be said that the disk is full
+    except OSError as error:
+        return say_unwritten(error)
+    return code
+
+
+def _run_one(argv: Sequence[str] | None) -> int:
     try:
         typer.main.get_command(cli).main(args=None if argv is None else list(argv), prog_name="mainspring")
     except SystemExit as ended:

@@ -1,6 +1,7 @@
 """`mainspring run`: schedule and run an app's jobs, show it over HTTP, and let operators at it."""
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -37,7 +38,7 @@ def make_web(app: JobApp, *, host: str, port: int | None, max_rate: float | None
     except MissingExtraError as error:
         if port is not None:
             raise
-        sys.stderr.write(f"note: {error}, so nothing is shown over HTTP\n")
+        sys.stderr.write(f"note: {error}, so nothing is shown over HTTP\nhint: {error.hint}, or say --no-web\n")
         return None
     if port is None:
         port = DEFAULT_PORT if _is_free(host, DEFAULT_PORT) else 0
@@ -78,7 +79,7 @@ async def run_app(
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
-        loop.add_signal_handler(number, stopped.set)
+        loop.add_signal_handler(number, _stop, stopped, number)
     services = (app,) if console is None else (app, console)
     try:
         async with Entrypoint(*services, catch_signals=()) as program:
@@ -90,6 +91,14 @@ async def run_app(
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
     return watch is not None and watch.has_changed and not stopped.is_set()
+
+
+def _stop(stopped: asyncio.Event, number: int) -> None:
+    """Ask the program to stop; whoever asks again wants it to end now, and its runs are left as by a kill."""
+    if stopped.is_set():
+        os._exit(128 + number)
+    sys.stderr.write("stopping: runs that have begun may end; Ctrl-C again ends at once\n")
+    stopped.set()
 
 
 def _say(app: JobApp, web: "WebService | None", console: ConsoleService | None, *, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from mainspring.demo._board_client import AIRPORTS, BoardAsked, watch_board
 from mainspring.demo._program import Asked, run_demo
 from mainspring.demo._settings import load_settings
-from mainspring.errors import ConfigError, InvalidArgumentError, MainspringError, StorageError
+from mainspring.errors import ConfigError, InvalidArgumentError, MainspringError, MissingExtraError, StorageError
 
 _FAILED, _WRONG, _STORE = 1, 2, 3
 _INTERRUPTED = 130
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"error: {error}{hint}\n")
         if isinstance(error, StorageError):
             return _STORE
-        return _WRONG if isinstance(error, ConfigError | InvalidArgumentError) else _FAILED
+        return _WRONG if isinstance(error, ConfigError | InvalidArgumentError | MissingExtraError) else _FAILED
     except KeyboardInterrupt:
         return _INTERRUPTED
     if asked.json:

