@@ -33,7 +33,7 @@ SUPERVISORS = {
     "mainspring.resilience._pool": 2,
     "mainspring.resilience._pool_stock": 2,
     "mainspring.resilience._timeout": 1,
-    "mainspring.runtime._entrypoint": 1,
+    "mainspring.runtime._exit": 1,
     "mainspring.runtime._health": 1,
     "mainspring.runtime._hosted": 2,
     "mainspring.runtime._log_buffer": 5,

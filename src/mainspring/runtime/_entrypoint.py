@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from types import MappingProxyType, TracebackType
 from typing import Any, ClassVar, Final, Self, final
@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Self, final
 from mainspring.errors import ClosedError, InvalidArgumentError, MisuseError, NoEntrypointError
 from mainspring.runtime._container import ResourceContainer
 from mainspring.runtime._context import Context
-from mainspring.runtime._exit import Errors, Exit
+from mainspring.runtime._exit import Errors, Exit, Steps
 from mainspring.runtime._health import HealthReport, health_of
 from mainspring.runtime._log_buffer import DropPolicy
 from mainspring.runtime._log_program import LogSettings, ProgramLogging
@@ -131,12 +131,12 @@ class Entrypoint:
         if not settings.no_plugins:
             load_plugins(settings.plugins if plugins is None else plugins, groups=self._plugin_groups)
         self.resources = ResourceContainer(resources)
-        self.group = ServiceGroup(self.resources)
+        self.exit = Exit(timeout, _signals(catch_signals), remaining=self._remaining_names)
+        self.group = ServiceGroup(self.resources, gives_up=self.exit.gives_up)
         self._state = "new"
         self._context: Context | None = None
         self._outer: Entrypoint | None = None
         self._reloading: asyncio.Task[None] | None = None
-        self.exit = Exit(timeout, _signals(catch_signals), remaining=self._remaining_names)
         self.pre_start = self.PRE_START.copy()
         self.post_start = self.POST_START.copy()
         self.pre_stop = self.PRE_STOP.copy()
@@ -223,7 +223,9 @@ class Entrypoint:
         Raises:
             Exception: what a `stop()` raised; an ExceptionGroup when several failed.
         """
-        raise_together("services failed to stop", await self._stop(services, exc))
+        steps = Steps(gives_up=self.exit.gives_up)
+        await self._stop(steps, services, exc)
+        raise_together("services failed to stop", steps.end())
 
     def __enter__(self) -> asyncio.AbstractEventLoop:
         self._open()
@@ -305,22 +307,23 @@ class Entrypoint:
     async def _shutdown(self, error: BaseException | None, *, owner: bool) -> Errors:
         return await self.exit.within_time(self._stop_all(error, asyncio.current_task() if owner else None))
 
-    async def _stop(self, services: Sequence[Service], error: BaseException | None) -> Errors:
-        errors = await _errors_of(self.pre_stop.call(entrypoint=self, services=services))
-        errors += await self.group.stop(services, error)
-        return errors + await _errors_of(self.post_stop.call(entrypoint=self, services=services))
+    async def _stop(self, steps: Steps, services: Sequence[Service], error: BaseException | None) -> None:
+        await steps.do(self.pre_stop.call(entrypoint=self, services=services))
+        await steps.do(self.group.stop(services, error))
+        await steps.do(self.post_stop.call(entrypoint=self, services=services))
 
     async def _stop_all(self, error: BaseException | None, owner: "asyncio.Task[Any] | None") -> Errors:
         """Stop services, then (only on a loop of our own) all other tasks, then what they shared."""
-        errors = await self._stop(self.services, self.exit.reason or error)
+        steps = Steps(gives_up=self.exit.gives_up)
+        await self._stop(steps, self.services, self.exit.reason or error)
         if self._reloading is not None:
             self._reloading.cancel()
         if owner is not None:
-            await cancel_rest(keep={owner, *self.resources.tasks()})
-        errors += await _errors_of(self.resources.close())
+            await steps.do(cancel_rest(keep={owner, *self.resources.tasks()}))
+        await steps.do(self.resources.close())
         if owner is not None:
-            await self.loop.shutdown_asyncgens()
-        return errors
+            await steps.do(self.loop.shutdown_asyncgens())
+        return steps.end()
 
     def _close(self) -> None:
         if self._context is not None:
@@ -339,7 +342,9 @@ class Entrypoint:
             self._reloading = self.loop.create_task(self._reload(), name="reload")
 
     async def _reload(self) -> None:
-        for error in await _errors_of(self.reload.call(entrypoint=self)):
+        steps = Steps(gives_up=self.exit.gives_up)
+        await steps.do(self.reload.call(entrypoint=self))
+        for error in steps.end():
             log.error("reload failed", exc_info=error)
 
     def _remaining_names(self) -> list[str]:
@@ -369,11 +374,3 @@ def _signals(wanted: Sequence[int] | None) -> Sequence[int]:
         return wanted
     in_main = threading.current_thread() is threading.main_thread()
     return (signal.SIGINT, signal.SIGTERM) if in_main else ()
-
-
-async def _errors_of(work: Awaitable[None]) -> Errors:
-    try:
-        await work
-    except Exception as error:  # noqa: BLE001  # supervisor: the rest of the program is stopped all the same
-        return [error]
-    return []

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from mainspring.errors import ShutdownTimeoutError, SignalReceivedError
@@ -14,6 +14,37 @@ log: Final = logging.getLogger(__name__)
 
 FORCED_EXIT_CODE: Final = 70  # EX_SOFTWARE: the program could not stop in time
 Errors = list[BaseException]
+
+
+class Steps:
+    """Stopping, one step after the other, whatever becomes of each.
+
+    A cancellation ends the step that runs, as that of a nested `async with`; the steps after it are done all the
+    same, unless `gives_up()` says that there is no time left.
+    """
+
+    def __init__(self, *, gives_up: Callable[[], bool]) -> None:
+        self._gives_up = gives_up
+        self._errors: Errors = []
+        self._cancellation: asyncio.CancelledError | None = None
+
+    async def do(self, step: Awaitable[Sequence[BaseException] | None]) -> None:
+        """Do a step, and keep what it returns or raises."""
+        try:
+            self._errors += await step or ()
+        except asyncio.CancelledError as error:
+            self._cancellation = error
+            if self._gives_up():
+                raise
+        except Exception as error:  # noqa: BLE001  # supervisor: the rest of the program is stopped all the same
+            self._errors.append(error)
+
+    def end(self) -> Errors:
+        """Return what went wrong; after a cancellation log that, and raise the cancellation."""
+        if self._cancellation is None:
+            return self._errors
+        _log_errors(self._errors)
+        raise self._cancellation
 
 
 class Exit:
@@ -32,6 +63,7 @@ class Exit:
         self._main: asyncio.Task[Any] | None = None
         self._force: asyncio.TimerHandle | None = None
         self._deadline = 0.0
+        self._is_late = False
         self._forget_main_task: Callable[[], None] = lambda: None
 
     def watch(self, loop: asyncio.AbstractEventLoop, main: "asyncio.Task[Any] | None") -> None:
@@ -73,20 +105,36 @@ class Exit:
             self.closing.set()
 
     async def within_time(self, work: Coroutine[Any, Any, Errors]) -> Errors:
-        """Do the work of stopping and return its errors; when time is up, abandon it and return that."""
+        """Do the work of stopping and return its errors; when time is up, abandon it and return that.
+
+        A cancellation is passed on to the step that runs, and raised when the others are done.
+        """
         self.begin()
         if self._force is not None:
             self._force.cancel()
         task = asyncio.create_task(work, name="stop the program")
-        try:
-            done, _ = await asyncio.wait([task], timeout=self.seconds_left)
-        except asyncio.CancelledError:
+        cancellation: asyncio.CancelledError | None = None
+        while True:
+            try:
+                done, _ = await asyncio.wait([task], timeout=self.seconds_left)
+                break
+            except asyncio.CancelledError as error:
+                cancellation = error
+                task.cancel()
+        if not done:
+            self._is_late = True
             task.cancel()
-            raise
-        if done:
-            return task.result()
-        task.cancel()
-        return [ShutdownTimeoutError(timeout=self.timeout, services=self._remaining_names())]
+            errors: Errors = [ShutdownTimeoutError(timeout=self.timeout, services=self._remaining_names())]
+        else:
+            errors = [] if task.cancelled() else task.result()
+        if cancellation is not None:
+            _log_errors(errors)
+            raise cancellation
+        return errors
+
+    def gives_up(self) -> bool:
+        """Say whether the time for stopping is over."""
+        return self._is_late
 
     def conclude(self, error: BaseException | None, errors: Errors) -> None:
         """Raise what the program ends with.
@@ -101,13 +149,11 @@ class Exit:
         """
         number = self.os_signals.received
         if number is not None and not isinstance(error, Exception):
-            for one in errors:
-                log.error("while stopping: %s", one, exc_info=one)
+            _log_errors(errors)
             late = any(isinstance(one, ShutdownTimeoutError) for one in errors)
             raise SystemExit(FORCED_EXIT_CODE if late else 128 + number) from None
         if errors and error is not None and not isinstance(error, Exception):
-            for one in errors:
-                log.error("while stopping: %s", one, exc_info=one)
+            _log_errors(errors)
         elif len(errors) == 1 and error is None:
             raise errors[0]
         elif errors:
@@ -143,3 +189,8 @@ class Exit:
     def _give_up(self) -> None:
         log.critical("the main task did not end within %g s", self.timeout)
         raise SystemExit(FORCED_EXIT_CODE)
+
+
+def _log_errors(errors: Sequence[BaseException]) -> None:
+    for one in errors:
+        log.error("while stopping: %s", one, exc_info=one)

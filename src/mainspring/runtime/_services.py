@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from mainspring.errors import CycleError, MisuseError, ServiceTimeoutError
 from mainspring.runtime._container import ResourceContainer
+from mainspring.runtime._exit import Steps
 from mainspring.runtime._hosted import Hosted
 from mainspring.runtime._service import Service
 
@@ -16,8 +17,9 @@ log: Final = logging.getLogger(__name__)
 class ServiceGroup:
     """Starts and stops services, all or some, in the order that `requires` asks for."""
 
-    def __init__(self, resources: ResourceContainer) -> None:
+    def __init__(self, resources: ResourceContainer, *, gives_up: Callable[[], bool]) -> None:
         self._resources = resources
+        self._gives_up = gives_up
         self._hosted: dict[int, Hosted] = {}  # by id(): a service may define equality
 
     @property
@@ -65,17 +67,17 @@ class ServiceGroup:
         """Stop services: those that require others first, the rest side by side. Return what went wrong.
 
         `stop(error)` of every one runs to its end whatever the others do; then a `start()` that still runs is
-        cancelled and awaited.
+        cancelled and awaited. A cancellation cancels the calls that run; the rest is stopped before it is raised.
         """
         wanted = {id(one) for one in services}
         leaving = [one for key, one in self._hosted.items() if key in wanted]
-        errors: list[BaseException] = []
+        steps = Steps(gives_up=self._gives_up)
         for layer in _layers(leaving):
-            errors += await _stop_layer(layer, error)
+            await steps.do(_stop_layer(layer, error))
             for one in layer:
                 one.take_back()
                 self._hosted.pop(id(one.service), None)
-        return errors
+        return steps.end()
 
 
 def _needs_of(one: Hosted, known: Iterable[Hosted]) -> list[Hosted]:
@@ -135,10 +137,12 @@ async def _stop_layer(layer: Sequence[Hosted], error: BaseException | None) -> l
         for one in layer
         if one.begun and not one.failed and _stops(one.service)
     ]
-    await _wait_or_cancel(stops)
-    for one in layer:
-        one.release()
-    await _wait_or_cancel([one.task for one in layer if one.task is not None and not one.task.done()])
+    try:
+        await _wait_or_cancel(stops)
+    finally:
+        for one in layer:
+            one.release()
+        await _wait_or_cancel([one.task for one in layer if one.task is not None and not one.task.done()])
     errors = [failure for stop in stops if (failure := stop.result()) is not None]
     return errors + [one.end_error for one in layer if one.end_error is not None]
 
@@ -182,6 +186,7 @@ async def _wait_or_cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
     except asyncio.CancelledError:
         for task in tasks:
             task.cancel()
+        await asyncio.wait(tasks)
         raise
 
 

@@ -3,13 +3,13 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any
 
 import pytest
 
 from mainspring.errors import ShutdownTimeoutError
-from mainspring.runtime import Service, entrypoint
+from mainspring.runtime import Service, entrypoint, resource
 
 
 class Noted(Service):
@@ -184,6 +184,93 @@ async def test_a_cancelled_shutdown_gives_up_at_once() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+class Lowest(Noted):
+    """Is stopped last."""
+
+
+class Hanging(Noted):
+    """Does not stop before it is cancelled; then it says so, or goes on."""
+
+    requires = (BadStop, Lowest)
+    hangs: asyncio.Event
+    is_stubborn = False
+
+    async def stop(self, exception: BaseException | None = None) -> None:
+        self.hangs.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.log.append("cancelled")
+            if not self.is_stubborn:
+                raise
+            await asyncio.Event().wait()
+
+
+async def test_a_cancelled_exit_gives_up_one_step_and_does_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    log, hangs = list[str](), asyncio.Event()
+
+    @resource
+    async def connection() -> AsyncIterator[str]:
+        yield "open"
+        log.append("closed")
+
+    class Using(Lowest):
+        link: Annotated[str, connection]
+
+    async def note(services: object) -> None:
+        log.append("post_stop")
+
+    async def program() -> None:
+        ep = quiet(Using(log=log), BadStop(log=log), Hanging(log=log, hangs=hangs))
+        ep.post_stop.connect(note)
+        async with ep:
+            pass
+
+    before = asyncio.all_tasks()
+    task = asyncio.create_task(program())
+    await hangs.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ["cancelled", "None", "post_stop", "closed"] == log
+    assert "while stopping: stop" in caplog.text
+    assert before == asyncio.all_tasks()
+
+
+async def test_a_cancelled_stop_of_some_services_is_a_stop_of_all_of_them() -> None:
+    log, hangs = list[str](), asyncio.Event()
+    services = Lowest(log=log), BadStop(log=log), Hanging(log=log, hangs=hangs)
+    async with quiet(*services) as ep:
+        task = asyncio.create_task(ep.stop_services(*services))
+        await hangs.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert () == ep.services
+    assert ["cancelled", "None"] == log
+
+
+async def test_a_cancelled_exit_is_bounded_too(caplog: pytest.LogCaptureFixture) -> None:
+    log, hangs = list[str](), asyncio.Event()
+    services = Lowest(log=log), BadStop(log=log), Hanging(log=log, hangs=hangs, is_stubborn=True)
+
+    async def program() -> None:
+        async with quiet(*services, shutdown_timeout=0.05):
+            pass
+
+    task = asyncio.create_task(program())
+    await hangs.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ["cancelled"] == log
+    assert "still there: " in caplog.text
+    left = [one for one in asyncio.all_tasks() if one.get_name() == "stop Hanging"]
+    assert 1 == len(left)
+    left[0].cancel()
+    await asyncio.wait(left)
 
 
 def test_a_timeout_of_the_whole_is_an_error_of_its_own() -> None:
