@@ -39,9 +39,7 @@ def _mutate(stream: bytearray, chance: random.Random, kept: list[bytes]) -> None
         case 4:
             del stream[where : where + chance.randint(1, 16)]
         case _:
-            stream[where : where + 4] = chance.choice(
-                (b"\xff\xff\xff\xff", b"\0\0\0\0", b"\xff\xff\xff\x7f", b"\0\0\x10\0")
-            )
+            stream[where : where + 4] = chance.choice(_LENGTHS)
 
 
 def cuts(stream: bytes, chance: random.Random) -> Iterator[bytes]:

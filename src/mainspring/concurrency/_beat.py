@@ -20,7 +20,6 @@ from mainspring.errors import CallbackNotStartedError, CallbackRunningError, Inv
 
 log = logging.getLogger(__name__)
 
-Suppressed = tuple[type[BaseException], ...]
 _NO_KWARGS: Final[dict[str, Any]] = {}
 _in_progress: "set[asyncio.Future[Any]]" = set()
 

@@ -135,10 +135,6 @@ class ChildProcess:
         if self.is_running:
             _send_signal(self.pid, self._pid_fd, number)
 
-    def terminate(self) -> None:
-        """Ask it to end (SIGTERM)."""
-        self.send_signal(signal.SIGTERM)
-
     def kill(self) -> None:
         """End it (SIGKILL)."""
         self.send_signal(signal.SIGKILL)

@@ -152,9 +152,6 @@ class ThreadedIterable(_Wrapped[P, Iterable[T]], Generic[P, T]):
         return self._bind(instance, owner)
 
 
-Decorator = Callable[[Callable[P, T]], Threaded[P, T]]
-
-
 class _IterableDecorator:
     """`threaded_iterable(max_size=...)`, waiting for its function."""
 

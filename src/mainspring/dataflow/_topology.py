@@ -258,11 +258,6 @@ class Topology:
                 raise _refusal(level, stage, "a Runner or a NetworkRunner")
         self._check_streams()
 
-    def filter_of(self, level: int, index: int) -> Callable[[Any], object] | None:
-        """Return what senders ask before a message travels to this worker."""
-        stage = self.stages[level]
-        return stage.filter if isinstance(stage, Runner) else stage.networks[index].filter
-
     def is_last(self, level: int) -> bool:
         """Whether nothing comes after this stage."""
         return level == len(self.stages) - 1

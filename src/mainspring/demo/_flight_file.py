@@ -57,7 +57,6 @@ class FlightFile:
 
     def __init__(self, path: Path) -> None:
         self._offsets: dict[str, array[int]] = {}
-        self.row_count = 0
         self._file = path.open("rb", buffering=0)
         with path.open("rb") as lines:
             header = lines.readline()
@@ -67,7 +66,6 @@ class FlightFile:
                 hour = line[line.rindex(b",") + 1 :].strip().decode()
                 self._offsets.setdefault(hour, array("Q")).append(offset)
                 offset += len(line)
-                self.row_count += 1
 
     def rows(self, hour: datetime) -> list[dict[str, object]]:
         """Read the flights that were to leave within the hour that starts at `hour` (aware), in the file's order."""

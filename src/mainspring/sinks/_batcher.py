@@ -106,7 +106,7 @@ class Batcher:
     ) -> None:
         self._write = write
         self._label = label
-        self._delivery = delivery = Delivery() if delivery is None else delivery
+        delivery = Delivery() if delivery is None else delivery
         self._max_queue, self._max_queue_bytes = delivery.max_queue, delivery.max_queue_bytes
         self._rescue = rescue
         self._persistently = retry(on=self._is_wanted, backoff=delivery.retry, on_retry=self._say)(self._attempt)

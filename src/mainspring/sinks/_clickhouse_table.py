@@ -62,7 +62,6 @@ class ClickHouseTable(ResultSink):
         self.delivery = DELIVERY
         self._querier = querier
         self._item_key = item_key
-        self._keys = keys
         self._table = f"{table}_rows" if keys else table
         self._schema = ClickHouseSchema(
             querier,

@@ -15,7 +15,6 @@ from mainspring.web._views import AttemptLogView, EventView, Limit, Page, RunDet
 _SCANNED: Final = 10_000  # runs that one request for a text looks at; the page then says where to go on
 _STEP: Final = 500
 
-_TEXT: Final = "part of the job's id, the run's id or the error"
 Instant = Annotated[datetime | None, Query(description="an instant with its offset", examples=["2013-03-10T05:00:00Z"])]
 
 

@@ -57,7 +57,7 @@ async def test_a_signal_is_told_by_its_name(start_method: str) -> None:
     with channel() as (ours, theirs):
         child = await start_child(support.tell_pid_and_wait, (theirs,), start_method=start_method)
         assert await line(ours) == str(child.pid)
-        child.terminate()
+        child.send_signal(signal.SIGTERM)
         assert await child.wait() == -signal.SIGTERM
     assert child.signal_name == "SIGTERM"
     child.kill()  # too late: nothing happens

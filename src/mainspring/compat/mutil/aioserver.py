@@ -41,9 +41,6 @@ log = logging.getLogger(__name__)
 _RETRY_SECONDS = 0.1
 
 _Starting = Coroutine[Any, Any, Server]
-_Running = Coroutine[Any, Any, None]
-
-
 _Callback = Callable[[PickleCxn], Any]
 
 

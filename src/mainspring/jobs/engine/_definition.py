@@ -17,7 +17,7 @@ from mainspring.runtime import Provider
 if TYPE_CHECKING:
     from mainspring.concurrency import AnyPool
 
-type_of_handler = Callable[..., Any]
+HandlerFunction: TypeAlias = Callable[..., Any]
 
 Place = Literal["loop", "thread", "process"]
 Executor: TypeAlias = "Place | AnyPool"
@@ -42,7 +42,7 @@ class JobDefinition:
     """One job. Durations are seconds."""
 
     job_id: str
-    function: type_of_handler
+    function: HandlerFunction
     form: HandlerForm
     place: str  # file:line of the handler
     schedule: Schedule | None = None
@@ -192,7 +192,7 @@ def retry_policy(retry: Backoff | int | None, *, job_id: str, place: str) -> Bac
 
 
 def need_list(
-    needs: Sequence[str | Need | type_of_handler], id_of: Callable[[type_of_handler], str]
+    needs: Sequence[str | Need | HandlerFunction], id_of: Callable[[HandlerFunction], str]
 ) -> tuple[Need, ...]:
     """Return `needs=` with plain job ids, and jobs named by their functions, made into `Need`."""
     named = (id_of(need) if callable(need) else need for need in needs)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from mainspring.base import Backoff
 from mainspring.errors import InvalidArgumentError, WorkQueueFullError
 from mainspring.jobs.engine._context import JobContext, RunInfo
-from mainspring.jobs.engine._definition import HandlerForm, JobDefinition, type_of_handler
+from mainspring.jobs.engine._definition import HandlerForm, HandlerFunction, JobDefinition
 from mainspring.sinks import SinkSession
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ async def _drain(definition: JobDefinition, arguments: Mapping[str, object], ctx
 
 
 def _drain_in_thread(
-    function: type_of_handler,
+    function: HandlerFunction,
     arguments: Mapping[str, object],
     session: SinkSession,
     loop: asyncio.AbstractEventLoop,
@@ -135,6 +135,6 @@ async def _in_worker(
     return result
 
 
-def _run_in_worker(function: type_of_handler, arguments: Mapping[str, object]) -> object:
+def _run_in_worker(function: HandlerFunction, arguments: Mapping[str, object]) -> object:
     result: object = function(**arguments)
     return list(cast("Iterator[object]", result)) if isinstance(result, Generator) else result  # cast: any item

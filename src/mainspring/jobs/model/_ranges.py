@@ -1,6 +1,6 @@
 """Sets of time as disjoint, sorted, half-open ranges of integers: the algebra of done-sets."""
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
 
@@ -26,39 +26,6 @@ class RangeSet:
                 self._starts.append(start)
                 self._ends.append(end)
 
-    def add(self, start: int, end: int) -> None:
-        """Add [start, end); an empty range adds nothing."""
-        if start >= end:
-            return
-        low = bisect_left(self._ends, start)
-        high = bisect_right(self._starts, end)
-        if low < high:
-            start, end = min(start, self._starts[low]), max(end, self._ends[high - 1])
-        self._starts[low:high] = [start]
-        self._ends[low:high] = [end]
-
-    def remove(self, start: int, end: int) -> None:
-        """Take [start, end) out."""
-        if start >= end:
-            return
-        low = bisect_right(self._ends, start)
-        high = bisect_left(self._starts, end)
-        if low >= high:
-            return
-        left = [(self._starts[low], start)] if self._starts[low] < start else []
-        right = [(end, self._ends[high - 1])] if self._ends[high - 1] > end else []
-        self._starts[low:high] = [one for one, _ in (*left, *right)]
-        self._ends[low:high] = [one for _, one in (*left, *right)]
-
-    def union(self, other: "RangeSet") -> "RangeSet":
-        """Return a new set that holds what either holds."""
-        return RangeSet([*self, *other])
-
-    def prefix_end(self, start: int) -> int:
-        """Return how far the set reaches from `start` on without a gap; `start` itself when it is not in."""
-        index = bisect_right(self._ends, start)
-        return self._ends[index] if index < len(self._starts) and self._starts[index] <= start else start
-
     def covers(self, start: int, end: int) -> bool:
         """True when all of [start, end) is in the set."""
         return next(self.gaps(start, end), None) is None
@@ -78,13 +45,5 @@ class RangeSet:
     def __iter__(self) -> Iterator[tuple[int, int]]:
         return zip(self._starts, self._ends, strict=True)
 
-    def __len__(self) -> int:
-        return len(self._starts)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, RangeSet) and list(self) == list(other)
-
     def __repr__(self) -> str:
         return f"RangeSet({list(self)!r})"
-
-    __hash__ = None  # type: ignore[assignment]  # a mutable set has no hash

@@ -15,7 +15,6 @@ from mainspring.jobs.stores._sqlite_rows import LIVE, backfill_row, ended_record
 from mainspring.jobs.stores._sqlite_sql import statements
 
 MINIMUM_PREFIX = 6
-ID_LENGTH = 36
 _BEFORE_ALL = -(2**63)
 BEHIND = "\U0010ffff"  # sorts after every character of an id
 
