@@ -1,6 +1,7 @@
 """Instants as whole microseconds since 1970-01-01T00:00Z, the form in which stores keep them."""
 
 from datetime import UTC, datetime, timedelta
+from typing import overload
 
 from mainspring.errors import InvalidArgumentError
 
@@ -19,12 +20,18 @@ def to_us(instant: datetime) -> int:
     return (instant - EPOCH) // _MICROSECOND
 
 
-def from_us(microseconds: int) -> datetime:
-    """Return the aware UTC datetime of `microseconds` since 1970-01-01T00:00Z.
+@overload
+def from_us(microseconds: int) -> datetime: ...
+@overload
+def from_us(microseconds: int | None) -> datetime | None: ...
+def from_us(microseconds: int | None) -> datetime | None:
+    """Return the aware UTC datetime of `microseconds` since 1970-01-01T00:00Z; None for None.
 
     Raises:
         InvalidArgumentError: the instant lies outside the years 1 to 9999.
     """
+    if microseconds is None:
+        return None
     try:
         return EPOCH + timedelta(microseconds=microseconds)
     except OverflowError as error:

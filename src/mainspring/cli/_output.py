@@ -115,18 +115,18 @@ def run_row(record: RunRecord) -> Row:
         "job": record.job_id,
         "state": str(record.state),
         "kind": str(record.kind),
-        "interval_start": _instant(record.interval_start),
-        "interval_end": _instant(record.interval_end),
-        "scheduled_at": _instant(record.scheduled_at),
+        "interval_start": from_us(record.interval_start),
+        "interval_end": from_us(record.interval_end),
+        "scheduled_at": from_us(record.scheduled_at),
         "attempt": record.attempt,
         "config_version": record.config_version,
-        "created_at": _instant(record.created_at),
-        "started_at": _instant(record.started_at),
-        "finished_at": _instant(record.finished_at),
+        "created_at": from_us(record.created_at),
+        "started_at": from_us(record.started_at),
+        "finished_at": from_us(record.finished_at),
         "progress": None if record.progress is None else _progress(record.progress),
         "items": record.item_count,
         "blocked_by": record.blocked_by,
-        "error": None if record.error_type is None else f"{record.error_type}: {record.error_message}",
+        "error": None if record.error_type is None else record.error,
         "note": record.error_message if record.error_type is None else None,
         "generation": record.generation,
         "previous_run": record.previous_run,
@@ -159,8 +159,7 @@ def why_of(record: RunRecord, strays: Collection[tuple[str, str]] = ()) -> str |
         return "no node that runs knows the job and takes from its queue"
     if record.blocked_by is not None and not record.state.terminal:
         return record.blocked_by
-    said = (record.error_type, record.error_message)
-    return ": ".join(part for part in said if part) or None
+    return record.error
 
 
 def run_facts(record: RunRecord) -> Row:
@@ -245,10 +244,6 @@ def about_total(facts: Mapping[str, Any]) -> dict[str, Any]:  # Any: as in Row
     """Return the facts of a backfill as people read them: a total that is estimated with a mark."""
     total = facts["total"] if facts["exact"] else f"~{facts['total']}"
     return {name: total if name == "total" else value for name, value in facts.items() if name != "exact"}
-
-
-def _instant(us: int | None) -> datetime | None:
-    return None if us is None else from_us(us)
 
 
 def _cell(value: str | int | datetime | list[str] | None) -> str:

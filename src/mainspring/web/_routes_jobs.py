@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final  # Any: OpenAPI documents
 
 from fastapi import APIRouter, Path, Query
 
+from mainspring.base import from_us
 from mainspring.errors import UnknownBackfillError, UnknownJobError
 from mainspring.jobs import JobApp, JobDefinition, shown
 from mainspring.web._plain import plain
@@ -20,7 +21,6 @@ from mainspring.web._views import (
     RangeView,
     ScheduleVersionView,
     ScheduleView,
-    instant,
 )
 
 _FIRES: Final = 5
@@ -113,8 +113,8 @@ class JobRoutes:
                     schedule=schedule.describe(),
                     timezone=schedule.timezone,
                     version=None if row is None else row.version,
-                    cursor=None if row is None else instant(row.cursor),
-                    next_fire_at=None if row is None else instant(row.next_fire_at),
+                    cursor=None if row is None else from_us(row.cursor),
+                    next_fire_at=None if row is None else from_us(row.next_fire_at),
                     overridden=row is not None and row.override is not None,
                     paused=row is not None and row.paused,
                 )

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from mainspring.base import decode_json
 from mainspring.jobs import JobApp, JobReader, RunRecord, RunState, shown
-from mainspring.web._views import AttemptLogView, EventView, Limit, Page, RunDetailView, RunView, error_of, json_of
+from mainspring.web._views import AttemptLogView, EventView, Limit, Page, RunDetailView, RunView, json_of
 
 _SCANNED: Final = 10_000  # runs that one request for a text looks at; the page then says where to go on
 _STEP: Final = 500
@@ -104,7 +104,7 @@ async def _with_text(
         page: Sequence[RunRecord] = await reader.runs(job, **which, before=before, limit=_STEP)
         for one in page:
             before = one.run_id
-            if text in f"{one.run_id}\n{one.job_id}\n{error_of(one) or ''}".lower():
+            if text in f"{one.run_id}\n{one.job_id}\n{one.error or ''}".lower():
                 found.append(one)
                 if len(found) == limit:
                     return found, before

@@ -77,7 +77,7 @@ class JobView:
             timeout=one.timeout,
             overridden=row is not None and row.override is not None,
             paused=row is not None and row.paused,
-            next_fire_at=None if row is None else instant(row.next_fire_at),
+            next_fire_at=None if row is None else from_us(row.next_fire_at),
             watermark=watermark,
             runs=dict(counts),
             place=one.place,
@@ -231,13 +231,13 @@ class RunView:
             generation=one.generation,
             attempt=one.attempt,
             rescues=one.rescues,
-            interval_start=instant(one.interval_start),
-            interval_end=instant(one.interval_end),
-            scheduled_at=instant(one.scheduled_at),
+            interval_start=from_us(one.interval_start),
+            interval_end=from_us(one.interval_end),
+            scheduled_at=from_us(one.scheduled_at),
             created_at=from_us(one.created_at),
             available_at=from_us(one.available_at),
-            started_at=instant(one.started_at),
-            finished_at=instant(one.finished_at),
+            started_at=from_us(one.started_at),
+            finished_at=from_us(one.finished_at),
             items=one.item_count,
             backfill_id=one.backfill_id,
             previous_run=one.previous_run,
@@ -245,7 +245,7 @@ class RunView:
             blocked_by=one.blocked_by,
             cancel_requested=one.cancel_requested,
             config_version=one.config_version,
-            error=error_of(one),
+            error=one.error,
             progress=None if told is None else ProgressView(done=told.done, total=told.total, at=from_us(told.at)),
         )
 
@@ -350,18 +350,8 @@ class BackfillView:
             cancelled=progress.cancelled,
             running=progress.running,
             created_at=from_us(row.created_at),
-            finished_at=instant(row.finished_at),
+            finished_at=from_us(row.finished_at),
         )
-
-
-def instant(us: int | None) -> datetime | None:
-    """Return an instant of the store."""
-    return None if us is None else from_us(us)
-
-
-def error_of(one: RunRecord) -> str | None:
-    """Return a record's error in one text."""
-    return one.error_message if one.error_type is None else f"{one.error_type}: {one.error_message}"
 
 
 def json_of(data: bytes | None) -> Any:

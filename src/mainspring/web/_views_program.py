@@ -7,7 +7,6 @@ from typing import Any, Self  # Any: items hold any JSON
 
 from mainspring.base import from_us
 from mainspring.jobs import NodeRow, QueueRow
-from mainspring.web._views import instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +30,7 @@ class NodeView:
             alive=row.alive,
             here=row.epoch == here,
             started_at=from_us(row.started_at),
-            ended_at=instant(row.ended_at),
+            ended_at=from_us(row.ended_at),
             running=row.running_count,
         )
 

@@ -12,6 +12,10 @@ def test_microseconds_come_back_exactly(microseconds: int) -> None:
     assert UTC is from_us(microseconds).tzinfo
 
 
+def test_no_microseconds_are_no_instant() -> None:
+    assert from_us(None) is None
+
+
 def test_every_zone_means_the_same_instant() -> None:
     zone = timezone(timedelta(hours=2))
     assert to_us(datetime(2013, 1, 1, tzinfo=UTC)) == to_us(datetime(2013, 1, 1, 2, tzinfo=zone))

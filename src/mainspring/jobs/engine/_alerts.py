@@ -181,15 +181,14 @@ def _alert_of(definition: JobDefinition, kind: Literal["failed", "late"], record
     interval = None
     if record.interval_start is not None and record.interval_end is not None:
         interval = DataInterval(from_us(record.interval_start), from_us(record.interval_end), definition.timezone)
-    error = ": ".join(part for part in (record.error_type, record.error_message) if part) or None
     return Alert(
         kind=kind,
         job_id=record.job_id,
         run_id=record.run_id,
         state=record.state,
         attempt=record.attempt,
-        scheduled_at=None if record.scheduled_at is None else from_us(record.scheduled_at),
+        scheduled_at=from_us(record.scheduled_at),
         data_interval=interval,
-        error=error,
+        error=record.error,
         sla=definition.sla,
     )

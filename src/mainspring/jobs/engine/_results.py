@@ -29,19 +29,14 @@ class RunResult(Struct, frozen=True):
     @classmethod
     def of(cls, record: RunRecord) -> Self:
         """Make it from the store's record."""
-        error = None
-        if record.error_type is not None:
-            error = f"{record.error_type}: {record.error_message}"
-        elif record.error_message is not None:
-            error = record.error_message
         return cls(
             run_id=record.run_id,
             job_id=record.job_id,
             state=record.state,
             attempt=record.attempt,
-            started_at=None if record.started_at is None else from_us(record.started_at),
-            finished_at=None if record.finished_at is None else from_us(record.finished_at),
-            error=error,
+            started_at=from_us(record.started_at),
+            finished_at=from_us(record.finished_at),
+            error=record.error,
             value=None if record.value is None else decode_json(record.value),
         )
 

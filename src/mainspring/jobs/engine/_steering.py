@@ -256,7 +256,7 @@ def schedule_version(row: ScheduleRow) -> ScheduleVersion:
     return ScheduleVersion(
         version=row.version,
         schedule=schedule,
-        since=None if row.since is None else from_us(row.since),
+        since=from_us(row.since),
         created_at=from_us(row.created_at),
         origin=row.origin,
         problem=problem,

@@ -116,6 +116,11 @@ class RunRecord(Struct, frozen=True, gc=False):
     item_count: int = 0
     progress: Progress | None = None  # of the latest attempt; only `ReadStore.run` and `runs` tell it
 
+    @property
+    def error(self) -> str | None:
+        """The error's type and message in one text, or why the run was skipped or cancelled."""
+        return ": ".join(part for part in (self.error_type, self.error_message) if part) or None
+
 
 class Enqueue(Struct, frozen=True, kw_only=True, gc=False):
     """Create one run; with `claim_epoch` it may come back already claimed (the hot claim).
