@@ -11,12 +11,13 @@ from mainspring.jobs import JobApp, JobDefinition, shown
 from mainspring.web._plain import plain
 from mainspring.web._views import (
     BackfillView,
-    BeforeNumber,
     ConfigVersionView,
     FireView,
     JobDetailView,
     JobView,
     Limit,
+    Mark,
+    NumberMark,
     Page,
     RangeView,
     ScheduleVersionView,
@@ -27,7 +28,6 @@ _FIRES: Final = 5
 _GAPS: Final = 100
 
 JobId = Annotated[str, Path(description="the job's id", examples=["load_flights"])]
-Before = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
 
 
 class JobRoutes:
@@ -49,7 +49,7 @@ class JobRoutes:
         self,
         text: Annotated[str | None, Query(max_length=200, description="part of the id or of the description")] = None,
         tag: Annotated[str | None, Query(max_length=200, description="only with this tag")] = None,
-        after: Annotated[str | None, Query(max_length=200, description="`next` of the page before")] = None,
+        after: Mark = None,
         limit: Limit = 100,
     ) -> Page[JobView]:
         """List the jobs that the code declares, with what the store knows of them."""
@@ -93,7 +93,7 @@ class JobRoutes:
 
     async def list_schedules(
         self,
-        after: Annotated[str | None, Query(max_length=200, description="`next` of the page before")] = None,
+        after: Mark = None,
         limit: Limit = 100,
     ) -> Page[ScheduleView]:
         """List the schedules of the jobs that have one."""
@@ -124,7 +124,7 @@ class JobRoutes:
     async def list_schedule_versions(
         self,
         job: Annotated[str, Query(max_length=200, description="the job's id")],
-        before: BeforeNumber = None,
+        before: NumberMark = None,
         limit: Limit = 50,
     ) -> Page[ScheduleVersionView]:
         """List what a job's schedule was and is, and where each of them began."""
@@ -136,7 +136,7 @@ class JobRoutes:
     async def list_config_versions(
         self,
         job: Annotated[str, Query(max_length=200, description="the job's id")],
-        before: BeforeNumber = None,
+        before: NumberMark = None,
         limit: Limit = 50,
     ) -> Page[ConfigVersionView]:
         """List the versions of a job's stored config, secrets as stars."""
@@ -149,7 +149,7 @@ class JobRoutes:
     async def list_backfills(
         self,
         job: Annotated[str | None, Query(max_length=200, description="only of this job")] = None,
-        before: Before = None,
+        before: Mark = None,
         limit: Limit = 50,
     ) -> Page[BackfillView]:
         """List backfills with how far they are."""

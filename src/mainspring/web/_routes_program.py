@@ -8,7 +8,7 @@ from mainspring.base import get_statistics
 from mainspring.jobs import JobApp
 from mainspring.web._plain import finite, plain
 from mainspring.web._program import Health, package_version
-from mainspring.web._views import BeforeNumber, Limit, Page
+from mainspring.web._views import Limit, NumberMark, Page
 from mainspring.web._views_program import (
     AppView,
     DeadLetterView,
@@ -54,7 +54,7 @@ class ProgramRoutes:
             queues=[QueueView.of(one) for one in queues],
         )
 
-    async def list_nodes(self, before: BeforeNumber = None, limit: Limit = 100) -> Page[NodeView]:
+    async def list_nodes(self, before: NumberMark = None, limit: Limit = 100) -> Page[NodeView]:
         """List the nodes, those that ended a while ago included; one that died is alive until its runs are rescued."""
         async with self._app.reading() as reader:
             rows = await reader.nodes(before=before, limit=limit + 1)

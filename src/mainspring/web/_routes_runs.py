@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from mainspring.base import decode_json
 from mainspring.jobs import JobApp, JobReader, RunRecord, RunState, shown
-from mainspring.web._views import AttemptLogView, EventView, Limit, Page, RunDetailView, RunView, json_of
+from mainspring.web._views import AttemptLogView, EventView, Limit, Mark, Page, RunDetailView, RunView, json_of
 
 _SCANNED: Final = 10_000  # runs that one request for a text looks at; the page then says where to go on
 _STEP: Final = 500
@@ -39,7 +39,7 @@ class RunRoutes:
         text: Annotated[
             str | None, Query(max_length=200, description="part of the job's id, the run's id or the error")
         ] = None,
-        before: Annotated[str | None, Query(max_length=200, description="`next` of the page before")] = None,
+        before: Mark = None,
         limit: Limit = 50,
     ) -> Page[RunView]:
         """List runs, newest first, live and ended.

@@ -29,7 +29,8 @@ from mainspring.jobs import (
 T = TypeVar("T")
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="how many at most")]
-BeforeNumber = Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the page before")]
+Mark = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
+NumberMark = Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the page before")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
