@@ -1,30 +1,26 @@
 """The link below a connection over a byte stream: TCP, Unix sockets, TLS."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import cast
 
 from mainspring.base import abort_transport
-from mainspring.errors import ClosedError, ConnectionClosedError, FrameTooLargeError
-from mainspring.transport._inbox import Inbox
-from mainspring.transport._link import Link, unsent_bytes
-from mainspring.transport._outbox import HIGH_WATER, Outbox, join_small
-from mainspring.transport._pulse import Pulse
-from mainspring.transport._records import PIECE_BYTES, Bytes, Item, RecordCodec, small_headers
+from mainspring.errors import ClosedError, FrameTooLargeError
+from mainspring.transport._link import Link
+from mainspring.transport._outbox import Outbox, join_small
+from mainspring.transport._records import PIECE_BYTES, Bytes, RecordCodec, small_headers
 
 
-class StreamLink(asyncio.BufferedProtocol):
+class StreamLink(Link, asyncio.BufferedProtocol):
     """One stream. A BufferedProtocol: bytes are received where they will be read.
 
     Args:
         codec: how the stream is cut.
         kind: "tcp", "tcp+tls" or "unix".
-        heartbeat, idle_timeout: see `Pulse`.
-        unread_bytes: what may wait to be read before receiving stops.
+        heartbeat, idle_timeout, unread_bytes: see `Link`.
 
     Attributes:
-        on_connected: called once with the link, when its transport is there.
         keep: what has to live as long as the link.
     """
 
@@ -37,25 +33,19 @@ class StreamLink(asyncio.BufferedProtocol):
         idle_timeout: float | None,
         unread_bytes: int,
     ) -> None:
-        self.codec = codec
-        self.kind = self.encoding = f"{kind}/{codec.header_bytes}"
-        self.small_headers: Sequence[bytes] = small_headers(codec.header_bytes)
-        self.peer = kind
-        self.inbox: Inbox[Item] = Inbox("the connection", pause=self._pause, resume=self._resume, limit=unread_bytes)
-        self.outbox = Outbox(self._send, header_bytes=codec.header_bytes)
-        self.deliver: Callable[[list[Item]], None] = self.inbox.put_many
-        self.transport: asyncio.Transport | None = None
-        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.on_connected: Callable[[StreamLink], None] | None = None
-        self.keep: object = None
-        self.pulse = Pulse(
-            heartbeat,
-            idle_timeout,
-            is_deaf=lambda: self.inbox.is_paused,
-            unsent=lambda: unsent_bytes(self.transport),
-            ask=self._ask,
-            lost=self._give_up,
+        name = f"{kind}/{codec.header_bytes}"
+        super().__init__(
+            kind=name,
+            encoding=name,
+            small_headers=small_headers(codec.header_bytes),
+            outbox=Outbox(self._send, header_bytes=codec.header_bytes),
+            heartbeat=heartbeat,
+            idle_timeout=idle_timeout,
+            unread_bytes=unread_bytes,
         )
+        self.codec = codec
+        self.peer = kind
+        self.keep: object = None
         self._is_in_record = False  # a file is being sent: signs of life wait, they would land inside of it
         self._owes_pong = False
 
@@ -66,16 +56,6 @@ class StreamLink(asyncio.BufferedProtocol):
     def combine(self, records: Sequence[Sequence[Bytes]]) -> Sequence[Bytes]:
         """Return encoded records as the buffers to write: the small ones are one, good for every link of this kind."""
         return records[0] if len(records) == 1 else list(join_small(list(chain.from_iterable(records))))
-
-    def sender(self, links: Sequence[Link]) -> Callable[[Sequence[Bytes]], None]:
-        """Return what gives the same buffers to links of this encoding."""
-        sends = [link.outbox.send for link in links]
-
-        def send(parts: Sequence[Bytes]) -> None:
-            for one in sends:
-                one(parts)
-
-        return send
 
     def limit(self, nbytes: int) -> None:
         """Refuse longer records from now on, and those that would come in pieces."""
@@ -110,14 +90,7 @@ class StreamLink(asyncio.BufferedProtocol):
     # The protocol, called by the transport.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # a stream socket gives one
-        self.transport.set_write_buffer_limits(HIGH_WATER)
-        name = transport.get_extra_info("peername")
-        if isinstance(name, tuple):
-            self.peer = f"{name[0]}:{name[1]}"
-        self.pulse.start()
-        if self.on_connected is not None:
-            self.on_connected(self)
+        self._begin(cast(asyncio.Transport, transport))  # a stream socket gives one
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self.codec.get_buffer()
@@ -135,21 +108,15 @@ class StreamLink(asyncio.BufferedProtocol):
             self.abort(self.codec.refusal)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.pulse.stop()
         is_clean = exc is None and self.codec.is_between_records
         if exc is not None:
             reason = f"the link broke ({exc})"
         else:
             reason = "the other end has closed it" if is_clean else "the other end went away inside a record"
-        self._end(ConnectionClosedError(what=f"the connection to {self.peer}", reason=reason, is_clean=is_clean))
-        self.closed.set_result(None)
+        self._finish(self._broken(reason, is_clean=is_clean))
 
     def pause_writing(self) -> None:
         self.outbox.pause()
-
-    def resume_writing(self) -> None:
-        self.pulse.was_heard = True  # the other end has taken what it was sent
-        self.outbox.resume()
 
     # The rest is this file's own.
 
@@ -161,23 +128,6 @@ class StreamLink(asyncio.BufferedProtocol):
             return
         for part in join_small(parts):  # before 3.12 `writelines` would copy the large ones too
             self.transport.write(part)
-
-    def _end(self, error: Exception) -> None:
-        """Nothing is written or received any more; the first reason counts."""
-        self.outbox.end(error)
-        self.inbox.end(error)
-
-    def _give_up(self, reason: str) -> None:
-        self.abort(ConnectionClosedError(what=f"the connection to {self.peer}", reason=reason))
-
-    def _pause(self) -> None:
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.pause_reading()
-
-    def _resume(self) -> None:
-        self.pulse.was_heard = True
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.resume_reading()
 
     def _ask(self) -> None:
         if not self._is_in_record and self.outbox.error is None:

@@ -8,14 +8,13 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, cast  # Any: picows' enums are compiled
 
 from mainspring.base import load_extra
-from mainspring.errors import ClosedError, ConnectionClosedError, FrameTooLargeError, HandshakeError
+from mainspring.errors import ClosedError, FrameTooLargeError, HandshakeError
 from mainspring.transport._address import Address
-from mainspring.transport._inbox import DEFAULT_UNREAD_BYTES, Inbox
-from mainspring.transport._link import Link, unsent_bytes
+from mainspring.transport._inbox import DEFAULT_UNREAD_BYTES
+from mainspring.transport._link import Link
 from mainspring.transport._options import LinkOptions
-from mainspring.transport._outbox import HIGH_WATER, Outbox, join_small
-from mainspring.transport._pulse import Pulse
-from mainspring.transport._records import Bytes, Item, TextPayload
+from mainspring.transport._outbox import Outbox, join_small
+from mainspring.transport._records import Bytes, TextPayload
 
 if TYPE_CHECKING:
     import picows
@@ -35,30 +34,24 @@ class _Frame(bytes):
     kind: Any
 
 
-class WebSocketLink:
+class WebSocketLink(Link):
     """One WebSocket.
 
     Args:
         is_client: this end has connected, so what it sends is masked.
         options: how links are made.
-
-    Attributes:
-        on_connected: called once with the link, when the upgrade is done.
     """
 
     def __init__(self, *, is_client: bool, options: LinkOptions) -> None:
-        self.kind = "ws" if options.ssl is None else "wss"
-        self.encoding = "ws/client" if is_client else "ws/server"
-        self.small_headers: Sequence[bytes] = ()
-        self.peer = self.kind
-        self.inbox: Inbox[Item] = Inbox(
-            "the connection", pause=self._pause, resume=self._resume, limit=DEFAULT_UNREAD_BYTES
+        super().__init__(
+            kind="ws" if options.ssl is None else "wss",
+            encoding="ws/client" if is_client else "ws/server",
+            small_headers=(),
+            outbox=Outbox(self._send_masked if is_client else self._send_frames),
+            heartbeat=options.heartbeat,
+            idle_timeout=options.idle_timeout,
+            unread_bytes=DEFAULT_UNREAD_BYTES,
         )
-        self.outbox = Outbox(self._send_masked if is_client else self._send_frames)
-        self.deliver: Callable[[list[Item]], None] = self.inbox.put_many
-        self.transport: asyncio.Transport | None = None
-        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.on_connected: Callable[[WebSocketLink], None] | None = None
         self._is_client = is_client
         self._max_bytes = options.max_bytes
         self._websocket: picows.WSTransport | None = None
@@ -66,14 +59,6 @@ class WebSocketLink:
         self._fragment_bytes = 0
         self._is_in_message = False
         self._is_text = False
-        self.pulse = Pulse(
-            options.heartbeat,
-            options.idle_timeout,
-            is_deaf=lambda: self.inbox.is_paused,
-            unsent=lambda: unsent_bytes(self.transport),
-            ask=self._ask,
-            lost=self._give_up,
-        )
 
     def encode(self, payload: Bytes, *, is_text: bool = False) -> Sequence[Bytes]:
         """Return a message: for a server as one frame, complete; for a client as picows takes it."""
@@ -132,14 +117,7 @@ class WebSocketLink:
     def on_open(self, websocket: "picows.WSTransport") -> None:
         """The upgrade is done."""
         self._websocket = websocket
-        self.transport = websocket.underlying_transport
-        self.transport.set_write_buffer_limits(HIGH_WATER)
-        name = self.transport.get_extra_info("peername")
-        if isinstance(name, tuple):
-            self.peer = f"{name[0]}:{name[1]}"
-        self.pulse.start()
-        if self.on_connected is not None:
-            self.on_connected(self)
+        self._begin(websocket.underlying_transport)
 
     def on_frame(self, frame: "picows.WSFrame") -> None:
         """A frame came: a message, a part of one, or a sign."""
@@ -152,33 +130,19 @@ class WebSocketLink:
             self._on_data(frame, is_first=kind != types.CONTINUATION)
         elif kind == types.CLOSE:
             code: Any = frame.get_close_code()
-            reason = ConnectionClosedError(
-                what=f"the connection to {self.peer}",
-                reason=f"the other end has closed it ({int(code)})",
-                is_clean=not self._is_in_message,
-            )
-            self._hang_up(code, reason)
-
-    def on_room(self) -> None:
-        """The transport takes more again: the other end has taken what it was sent."""
-        self.pulse.was_heard = True
-        self.outbox.resume()
+            reason = f"the other end has closed it ({int(code)})"
+            self._hang_up(code, self._broken(reason, is_clean=not self._is_in_message))
 
     def on_lost(self) -> None:
         """The connection is gone."""
-        self.pulse.stop()
-        reason = "it was cut without a close"
-        self._end(ConnectionClosedError(what=f"the connection to {self.peer}", reason=reason))
-        self.closed.set_result(None)
+        self._finish(self._broken("it was cut without a close"))
 
     # The rest is this file's own.
 
     def _on_data(self, frame: "picows.WSFrame", *, is_first: bool) -> None:
         if is_first == self._is_in_message or frame.rsv1 or frame.rsv2 or frame.rsv3:
             problem = "its fragments are out of order, or use an extension"
-            self._hang_up(
-                _codes().PROTOCOL_ERROR, ConnectionClosedError(what=f"the connection to {self.peer}", reason=problem)
-            )
+            self._hang_up(_codes().PROTOCOL_ERROR, self._broken(problem))
             return
         payload = frame.get_payload_as_bytes()
         if is_first:
@@ -209,10 +173,6 @@ class WebSocketLink:
                 websocket.send_close(code)
             websocket.disconnect()
 
-    def _end(self, error: Exception) -> None:
-        self.outbox.end(error)
-        self.inbox.end(error)
-
     def _send_frames(self, parts: Sequence[Bytes]) -> None:
         websocket, transport = self._websocket, self.transport
         if websocket is None or transport is None:
@@ -236,23 +196,11 @@ class WebSocketLink:
         if self._websocket is not None and self.outbox.error is None:
             self._websocket.send_ping()
 
-    def _give_up(self, reason: str) -> None:
-        self.abort(ConnectionClosedError(what=f"the connection to {self.peer}", reason=reason))
-
-    def _pause(self) -> None:
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.pause_reading()
-
-    def _resume(self) -> None:
-        self.pulse.was_heard = True
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.resume_reading()
-
 
 async def listen(
     address: Address,
     options: LinkOptions,
-    on_connected: Callable[[WebSocketLink], None],
+    on_connected: Callable[[Link], None],
     *,
     origins: Collection[str],
 ) -> asyncio.Server:
@@ -328,7 +276,7 @@ def _listener_type() -> Callable[[WebSocketLink], "picows.WSListener"]:
         def __init__(self, link: WebSocketLink) -> None:
             self._link = link
             self.pause_writing = link.outbox.pause
-            self.resume_writing = link.on_room
+            self.resume_writing = link.resume_writing
 
         def on_ws_connected(self, transport: "picows.WSTransport") -> None:
             self._link.on_open(transport)
