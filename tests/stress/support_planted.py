@@ -74,14 +74,14 @@ def heartbeat_skipped(patch: pytest.MonkeyPatch) -> None:
 
 def claimed_twice(patch: pytest.MonkeyPatch) -> None:
     """A claimed run stays among those that are ready."""
-    mark = _memory_claim._Taking._mark
+    claimed = _memory_claim._Taking._claimed
 
     def forgetful(self: _memory_claim._Taking, run: LiveRun, fence: int) -> RunRecord:
-        record = mark(self, run, fence)
+        record = claimed(self, run, fence)
         self._data.move(run, Place.READY)
         return record
 
-    patch.setattr(_memory_claim._Taking, "_mark", forgetful)
+    patch.setattr(_memory_claim._Taking, "_claimed", forgetful)
 
 
 def cursor_moved_apart(patch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,9 @@ from mainspring.jobs.stores._catalog_records import (
     JobRegistration,
     JobRow,
 )
+from mainspring.jobs.stores._claiming import Turns
 from mainspring.jobs.stores._instants import monotonic_us, now_us
-from mainspring.jobs.stores._memory_claim import Turns, claim
+from mainspring.jobs.stores._memory_claim import claim
 from mainspring.jobs.stores._memory_configs import put_config
 from mainspring.jobs.stores._memory_data import LiveNode, MemoryData
 from mainspring.jobs.stores._memory_ends import cancel, finish

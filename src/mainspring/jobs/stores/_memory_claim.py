@@ -1,27 +1,20 @@
-"""Claims in memory: highest priority first, then the heads of the jobs' queues in turn, under the limits.
-
-As in the SQLite store, a run whose limit is reached is parked under the counter's key, so that no claim walks over
-runs that cannot go.
-"""
+"""Claims in memory."""
 
 from collections.abc import Sequence
-from itertools import islice, product
+from functools import partial
+from itertools import islice
 
 from msgspec import structs
 
 from mainspring.errors import LeaseLostError
 from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._claiming import Taking, Turns, take_in_order
 from mainspring.jobs.stores._ends import Change, skipped
 from mainspring.jobs.stores._limits import admit
 from mainspring.jobs.stores._memory_configs import config_version_of
 from mainspring.jobs.stores._memory_data import LiveRun, MemoryData, Place
 from mainspring.jobs.stores._memory_ends import lower_counters, settle
 from mainspring.jobs.stores._records import Claim, ClaimAnswer, Part, RunKind, RunRecord
-
-MAX_PASSES = 16  # over one priority of one queue, so that a claim that only parks does not hold the loop
-
-Turns = dict[tuple[str, int, Part], str]
-"""The job that was served last, by queue, rank and part; the next claim goes on behind it."""
 
 
 def claim(data: MemoryData, command: Claim, now: int, turns: Turns) -> ClaimAnswer:
@@ -33,63 +26,21 @@ def claim(data: MemoryData, command: Claim, now: int, turns: Turns) -> ClaimAnsw
     if command.epoch not in data.nodes:
         raise LeaseLostError(epoch=command.epoch)
     next_available_at = data.promote(now)
-    taken: list[RunRecord] = []
-    left_out: list[RunRecord] = []
-    if command.limit > 0 and command.jobs:
-        share = command.limit if command.backfills is None else command.backfills
-        for (rank, queue), part in product(data.ready.ranks(command.queues), command.parts):
-            wanted = command.limit - len(taken)
-            taking = _Taking(data, command, now, queue, rank, turns, part)
-            runs = taking.take(min(wanted, share) if part == "backfill" else wanted)
-            share -= len(runs) if part == "backfill" else 0
-            taken += runs
-            left_out += taking.skipped
-            if taking.more:
-                next_available_at = now
-            if len(taken) >= command.limit:
-                break
-    return ClaimAnswer(runs=tuple(taken), next_available_at=next_available_at, skipped=tuple(left_out))
+    begin = partial(_Taking, data, command, now, turns)
+    return take_in_order(command, data.ready.ranks, begin, now=now, next_available_at=next_available_at)
 
 
-class _Taking:
-    """Takes ready runs of one queue and priority."""
-
+class _Taking(Taking[LiveRun]):
     def __init__(
-        self, data: MemoryData, command: Claim, now: int, queue: str, rank: int, turns: Turns, part: Part
+        self, data: MemoryData, command: Claim, now: int, turns: Turns, rank: int, queue: str, part: Part
     ) -> None:
+        super().__init__(command, now, turns, rank, queue, part)
         self._data = data
-        self._command = command
-        self._now = now
-        self._queue = queue
-        self._rank = rank
-        self._turns = turns
-        self._part: Part = part
-        self.skipped: list[RunRecord] = []
-        self.more = False  # ready runs are left that were not looked at
-
-    def take(self, wanted: int) -> list[RunRecord]:
-        taken: list[RunRecord] = []
-        if wanted <= 0:
-            return taken
-        for _ in range(MAX_PASSES):
-            runs = self._heads(wanted - len(taken))
-            if not runs:
-                return taken
-            allowed = self._within_limits(runs)
-            if allowed:
-                self._turns[self._queue, self._rank, self._part] = allowed[-1].record.job_id
-                fence = self._data.next_fence()
-                taken += [self._mark(run, fence) for run in allowed]
-            if len(taken) >= wanted:
-                return taken
-        self.more = True
-        return taken
 
     def _heads(self, wanted: int) -> list[LiveRun]:
-        """Take the first runs of the known jobs out of the queue, beginning behind the job served last."""
         data = self._data
-        turn = self._turns.get((self._queue, self._rank, self._part), "")
-        known = (job for job in data.ready.jobs_behind(self._queue, self._rank, turn) if job in self._command.jobs)
+        behind = data.ready.jobs_behind(self._queue, self._rank, self._turn)
+        known = (job for job in behind if job in self._command.jobs)
         if self._part is None:
             return data.take_ready(self._queue, self._rank, list(islice(known, wanted)), wanted)
         return data.take_ready(self._queue, self._rank, list(known), wanted, self._belongs)
@@ -98,7 +49,6 @@ class _Taking:
         return (self._data.live[run_id].record.kind is RunKind.BACKFILL) == (self._part == "backfill")
 
     def _within_limits(self, runs: Sequence[LiveRun]) -> Sequence[LiveRun]:
-        """Return the runs that may start, having raised their counters; park the others."""
         if not any(run.limits for run in runs):
             return runs
         data = self._data
@@ -115,7 +65,14 @@ class _Taking:
             lower_counters(data, admission.passed_over, self._now)
         return admission.allowed
 
-    def _mark(self, run: LiveRun, fence: int) -> RunRecord:
+    def _job_of(self, run: LiveRun) -> str:
+        return run.record.job_id
+
+    def _mark(self, runs: Sequence[LiveRun]) -> list[RunRecord]:
+        fence = self._data.next_fence()
+        return [self._claimed(run, fence) for run in runs]
+
+    def _claimed(self, run: LiveRun, fence: int) -> RunRecord:
         record = structs.replace(
             run.record,
             config_version=config_version_of(self._data, run.record, run.config_as_of, self._now),

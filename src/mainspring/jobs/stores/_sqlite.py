@@ -19,6 +19,7 @@ from mainspring.jobs.stores._catalog_records import (
     JobRegistration,
     JobRow,
 )
+from mainspring.jobs.stores._claiming import Turns
 from mainspring.jobs.stores._instants import now_us
 from mainspring.jobs.stores._records import (
     Claim,
@@ -34,7 +35,7 @@ from mainspring.jobs.stores._records import (
 from mainspring.jobs.stores._sqlite_backfills import create_backfills, set_backfill_state, step_backfill
 from mainspring.jobs.stores._sqlite_cancel import cancel
 from mainspring.jobs.stores._sqlite_catalog import advance, register, settle_waiting
-from mainspring.jobs.stores._sqlite_claim import Turns, claim
+from mainspring.jobs.stores._sqlite_claim import claim
 from mainspring.jobs.stores._sqlite_configs import put_config
 from mainspring.jobs.stores._sqlite_enqueue import Intake
 from mainspring.jobs.stores._sqlite_events import note_late

@@ -1,17 +1,12 @@
-"""Claims in SQLite: highest priority first, then the heads of the jobs' queues in turn, under the limits.
-
-A run whose limit is reached is parked under the counter's key: it leaves the index of ready runs and comes
-back when a slot of that key is given back. A claim so never walks over runs that cannot go, whatever their
-number.
-"""
+"""Claims in SQLite."""
 
 import sqlite3
 from collections.abc import Sequence
-from functools import cache
-from itertools import product
+from functools import cache, partial
 
 from mainspring.errors import LeaseLostError
 from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._claiming import Taking, Turns, take_in_order
 from mainspring.jobs.stores._ends import skipped
 from mainspring.jobs.stores._limits import admit
 from mainspring.jobs.stores._records import Claim, ClaimAnswer, Part, RunRecord
@@ -39,10 +34,6 @@ from mainspring.jobs.stores._sqlite_rows import (
 from mainspring.jobs.stores._sqlite_sql import statements
 
 HEADS_AT_ONCE = 256
-MAX_PASSES = 16  # over one priority of one queue, so that a claim that only parks does not hold the group
-
-Turns = dict[tuple[str, int, Part], str]
-"""The job that was served last, by queue, rank and part; the next claim goes on behind it."""
 
 
 def claim(connection: sqlite3.Connection, command: Claim, now: int, turns: Turns) -> ClaimAnswer | LeaseLostError:
@@ -50,22 +41,8 @@ def claim(connection: sqlite3.Connection, command: Claim, now: int, turns: Turns
     if not epoch_alive(connection, command.epoch):
         return LeaseLostError(epoch=command.epoch)
     next_available_at = promote(connection, now)
-    taken: list[RunRecord] = []
-    left_out: list[RunRecord] = []
-    if command.limit > 0 and command.jobs:
-        share = command.limit if command.backfills is None else command.backfills
-        for (rank, queue), part in product(_ranks(connection, command.queues), command.parts):
-            wanted = command.limit - len(taken)
-            taking = _Taking(connection, command, now, queue, rank, turns, part)
-            runs = taking.take(min(wanted, share) if part == "backfill" else wanted)
-            share -= len(runs) if part == "backfill" else 0
-            taken += runs
-            left_out += taking.skipped
-            if taking.more:
-                next_available_at = now
-            if len(taken) >= command.limit:
-                break
-    return ClaimAnswer(runs=tuple(taken), next_available_at=next_available_at, skipped=tuple(left_out))
+    ranks, begin = partial(_ranks, connection), partial(_Taking, connection, command, now, turns)
+    return take_in_order(command, ranks, begin, now=now, next_available_at=next_available_at)
 
 
 @cache
@@ -92,54 +69,30 @@ def _of_queue(row: Row) -> tuple[int, str]:
     return row[AVAILABLE_AT], row[0]
 
 
-class _Taking:
-    """Takes ready runs of one queue and priority."""
-
+class _Taking(Taking[Row]):
     def __init__(
         self,
         connection: sqlite3.Connection,
         command: Claim,
         now: int,
-        queue: str,
-        rank: int,
         turns: Turns,
+        rank: int,
+        queue: str,
         part: Part,
     ) -> None:
+        super().__init__(command, now, turns, rank, queue, part)
         self._connection = connection
-        self._command = command
-        self._now = now
-        self._queue = queue
-        self._rank = rank
-        self._turns = turns
-        self._part: Part = part
         self._sql = statements("runs")
         self._fence = 0
         self._configs = ConfigsInForce(connection, now)
-        self.skipped: list[RunRecord] = []
-        self.more = False  # ready runs are left that were not looked at
 
-    def take(self, wanted: int) -> list[RunRecord]:
-        taken: list[RunRecord] = []
-        if wanted <= 0:
-            return taken
-        for _ in range(MAX_PASSES):
-            jobs = self._ready_jobs(wanted - len(taken))
-            rows = self._heads(jobs, wanted - len(taken))
-            if not rows:
-                break
-            allowed = self._within_limits(rows)
-            taken += self._mark(allowed)
-            if allowed:
-                self._turns[self._queue, self._rank, self._part] = allowed[-1][1]
-            if len(taken) >= wanted:
-                return taken
-        else:
-            self.more = True
-        return taken
+    def _job_of(self, run: Row) -> str:
+        job: str = run[JOB]
+        return job
 
     def _ready_jobs(self, wanted: int) -> list[str]:
         """Return known jobs with ready runs, beginning behind the one that was served last."""
-        turn = self._turns.get((self._queue, self._rank, self._part), "")
+        turn = self._turn
         jobs = self._jobs_after(turn, "", wanted)
         if turn and len(jobs) < wanted:
             jobs += self._jobs_after("", turn, wanted - len(jobs))
@@ -156,8 +109,8 @@ class _Taking:
             after = chunk[-1]
         return jobs[:wanted]
 
-    def _heads(self, jobs: Sequence[str], wanted: int) -> list[Row]:
-        """Return the first runs of each job, in turn."""
+    def _heads(self, wanted: int) -> list[Row]:
+        jobs = self._ready_jobs(wanted)
         if not jobs:
             return []
         each = -(-wanted // len(jobs))
@@ -170,14 +123,13 @@ class _Taking:
         in_turn: list[Row] = [rows[place] for place in range(each) for rows in heads.values() if place < len(rows)]
         return in_turn[:wanted]
 
-    def _within_limits(self, rows: list[Row]) -> list[Row]:
-        """Return the runs that may start, having raised their counters; park the others."""
-        limits = {row[0]: decode_limits(row[LIMITS]) for row in rows if row[LIMITS] is not None}
+    def _within_limits(self, runs: Sequence[Row]) -> Sequence[Row]:
+        limits = {row[0]: decode_limits(row[LIMITS]) for row in runs if row[LIMITS] is not None}
         if not limits:
-            return rows
+            return runs
         keys = sorted({key for pairs in limits.values() for key, _ in pairs})
         held = dict(self._connection.execute(self._sql["counters"], (id_list(keys),)).fetchall())
-        admission = admit([(row, limits.get(row[0], [])) for row in rows], held)
+        admission = admit([(row, limits.get(row[0], [])) for row in runs], held)
         self._connection.executemany(self._sql["raise_counter"], [(k, n) for k, n in admission.raised.items() if n])
         ends: list[Change] = []
         parked: list[tuple[str, str]] = []
@@ -192,16 +144,14 @@ class _Taking:
             lower_counters(self._connection, admission.passed_over, self._now)
         return admission.allowed
 
-    def _mark(self, rows: Sequence[Row]) -> list[RunRecord]:
-        if not rows:
-            return []
+    def _mark(self, runs: Sequence[Row]) -> list[RunRecord]:
         if not self._fence:
             self._fence = self._connection.execute(self._sql["next_fence"]).fetchone()[0]
         epoch = self._command.epoch
-        ids = id_list([row[0] for row in rows])
+        ids = id_list([row[0] for row in runs])
         self._connection.execute(self._sql["mark_claimed"], (epoch, self._fence, self._now, ids))
-        configs = self._configs.fix(rows)
-        return [self._claimed(row, configs.get(row[0], row[CONFIG_VERSION])) for row in rows]
+        configs = self._configs.fix(runs)
+        return [self._claimed(row, configs.get(row[0], row[CONFIG_VERSION])) for row in runs]
 
     def _claimed(self, row: Row, config_version: int | None) -> RunRecord:
         changed = list(row[:LIMITS])
