@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mainspring.base._cron import CronExpression as CronExpression
     from mainspring.base._door import door as door
     from mainspring.base._extras import load_extra as load_extra
+    from mainspring.base._folders import make_private_folder as make_private_folder
+    from mainspring.base._folders import sync_path as sync_path
     from mainspring.base._frames import DEFAULT_MAX_FRAME_BYTES as DEFAULT_MAX_FRAME_BYTES
     from mainspring.base._frames import FrameDecoder as FrameDecoder
     from mainspring.base._frames import encode_frame as encode_frame
@@ -35,11 +37,11 @@ if TYPE_CHECKING:
     from mainspring.base._frames import longest_payload as longest_payload
     from mainspring.base._instant import from_us as from_us
     from mainspring.base._instant import to_us as to_us
+    from mainspring.base._loopback import is_loopback as is_loopback
     from mainspring.base._outside_work import outside_work as outside_work
     from mainspring.base._parsing import parse_bool as parse_bool
     from mainspring.base._parsing import parse_duration as parse_duration
     from mainspring.base._parsing import seconds_hint as seconds_hint
-    from mainspring.base._private_folder import make_private_folder as make_private_folder
     from mainspring.base._random import current_random as current_random
     from mainspring.base._random import first_id_at as first_id_at
     from mainspring.base._random import new_id as new_id
@@ -68,9 +70,10 @@ else:
             "_codecs": ("decode_json_each",),
             "_door": ("door",),
             "_extras": ("load_extra",),
+            "_folders": ("make_private_folder", "sync_path"),
             "_frames": ("DEFAULT_MAX_FRAME_BYTES", "FrameDecoder", "encode_frame", "length_reader", "longest_payload"),
+            "_loopback": ("is_loopback",),
             "_outside_work": ("outside_work",),
-            "_private_folder": ("make_private_folder",),
             "_random": ("first_id_at",),
             "_parsing": ("parse_bool", "parse_duration", "seconds_hint"),
             "_instant": ("from_us", "to_us"),

@@ -1,13 +1,12 @@
 """DaskExecutor: functions on a Dask cluster, awaited as those of a WorkerPool."""
 
 import asyncio
-import ipaddress
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, ParamSpec, Self, TypeVar  # Any: objects of Dask, which comes without types
 from urllib.parse import urlsplit
 
-from mainspring.base import load_extra, outside_work
+from mainspring.base import is_loopback, load_extra, outside_work
 from mainspring.concurrency._room_line import RoomLine
 from mainspring.errors import InvalidArgumentError, MisuseError, UnsafeAddressError, WorkQueueFullError
 
@@ -183,10 +182,5 @@ def _check_address(address: str, insecure: bool) -> None:
     parts = urlsplit(address if "://" in address else f"tcp://{address}")
     if insecure or parts.scheme in ("tls", "wss", "inproc"):
         return
-    host = parts.hostname or ""
-    try:
-        is_here = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_here = host == "localhost"
-    if not is_here:
+    if not is_loopback(parts.hostname or ""):
         raise UnsafeAddressError(address=address)

@@ -1,7 +1,6 @@
 """Checks of arguments that topologies share. Pure."""
 
 import inspect
-import ipaddress
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -57,11 +56,3 @@ def _is_pipe(fd: object) -> bool:
     except OSError:
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine, seen from itself."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

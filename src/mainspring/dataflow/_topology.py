@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Literal, TypeAlias, get_args  # Any: messages are what a program makes them
 
-from mainspring.dataflow._checks import accepts, check_callable, check_choice, check_int, check_pipes, is_loopback
+from mainspring.base import is_loopback
+from mainspring.dataflow._checks import accepts, check_callable, check_choice, check_int, check_pipes
 from mainspring.dataflow._jetstream import JetStream
 from mainspring.errors import InvalidArgumentError
 from mainspring.transport import Connection

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mainspring.base import decode_json, encode_json, to_us
+from mainspring.base import decode_json, encode_json, sync_path, to_us
 from mainspring.errors import DecodeError, SinkWriteError, StaleFenceError
-from mainspring.sinks._segments import sync_folder
 from mainspring.sinks._transaction import SinkRun
 
 _PART: Final = re.compile(r"-(\d+)\.part$")
@@ -35,7 +34,7 @@ def move_under_fence(part: Path, target: Path, run: SinkRun) -> None:
     """
     if run.interval_start is None:
         part.replace(target)
-        sync_folder(target.parent)
+        sync_path(target.parent)
         return
     mark = _Mark(run.job_id, to_us(run.interval_start), run.fence)
     lock = os.open(target.with_name(f".{target.name}.fence"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -45,7 +44,7 @@ def move_under_fence(part: Path, target: Path, run: SinkRun) -> None:
         os.pwrite(lock, encode_json(mark).ljust(os.fstat(lock).st_size), 0)
         os.fsync(lock)
         part.replace(target)
-        sync_folder(target.parent)
+        sync_path(target.parent)
         _sweep(target, run.fence)
     finally:
         os.close(lock)

@@ -24,7 +24,7 @@ from pathlib import Path
 from struct import Struct
 from typing import Any, Final  # Any: records are lists of mixed parts
 
-from mainspring.base import decode_msgpack, encode_msgpack
+from mainspring.base import decode_msgpack, encode_msgpack, sync_path
 from mainspring.errors import DecodeError, SpoolFullError
 
 log = logging.getLogger(__name__)
@@ -196,7 +196,7 @@ class SegmentLog:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._file = os.open(self._path(number), flags, 0o600)
         self._number, self._sizes[number] = number, 0
-        sync_folder(self.folder)
+        sync_path(self.folder)
         return self._file
 
     def _scan(self, number: int, data: bytes) -> None:
@@ -268,12 +268,3 @@ def _write(file: int, data: bytes, offset: int) -> None:
     while data:
         written = os.pwrite(file, data, offset)
         data, offset = data[written:], offset + written
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,6 +12,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mainspring.base import sync_path
 from mainspring.errors import InvalidArgumentError
 from mainspring.storage._shard_file import GROUP, Change, ShardFile
 from mainspring.storage._shard_keys import check_key
@@ -60,7 +61,7 @@ def reshard(
         shutil.rmtree(path / OLD, ignore_errors=True)
         os.rename(path / FOLDER, path / OLD)
         os.rename(path / NEW, path / FOLDER)
-        _sync_directory(path)
+        sync_path(path)
         shutil.rmtree(path / OLD, ignore_errors=True)
     finally:
         lock.release()
@@ -112,11 +113,3 @@ def _copy(sources: list[Path], layout: ShardLayout, durability: Durability) -> i
         for file in files:
             file.close()
     return count
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

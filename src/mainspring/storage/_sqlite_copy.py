@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from mainspring.base import new_id
+from mainspring.base import new_id, sync_path
 from mainspring.errors import InvalidArgumentError, StoreCorruptError, StoreMissingError, StoreOpenError
 from mainspring.storage._sqlite_errors import primary_code, translated
 from mainspring.storage._sqlite_files import connect_reader
@@ -32,7 +32,7 @@ def copy_database(source: Path, target: Path) -> int:
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         _copy(source, part)
         part.rename(target)
-        _sync(target.parent)
+        sync_path(target.parent)
         return target.stat().st_size
     except sqlite3.Error as exc:
         full = primary_code(exc) == sqlite3.SQLITE_FULL
@@ -49,12 +49,4 @@ def _copy(source: Path, part: Path) -> None:
         (found,) = writer.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         raise StoreCorruptError(store=str(source), detail=str(found))
-    _sync(part)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_path(part)

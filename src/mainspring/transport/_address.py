@@ -1,11 +1,11 @@
 """Where to listen or connect, and what may not be listened on or connected to."""
 
-import ipaddress
 import ssl as ssl_module
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
+from mainspring.base import is_loopback
 from mainspring.errors import InsecureTransportError, InvalidArgumentError
 
 Scheme: TypeAlias = Literal["tcp", "unix", "ws", "wss"]
@@ -70,14 +70,6 @@ def parse_address(address: str) -> Address:
     if scheme == "tcp" and resource:
         raise _not_an_address(address)
     return Address(scheme, parts.hostname, port, resource)
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine and nobody else can reach it; names other than localhost are not."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def check_safety(

@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from mainspring.base import new_id
+from mainspring.base import new_id, sync_path
 from mainspring.errors import ConnectionClosedError, FrameTooLargeError
 from mainspring.transport._link import Link
 from mainspring.transport._outbox import HIGH_WATER
@@ -59,11 +59,7 @@ def _finish(file: BinaryIO, partial: Path, target: Path) -> None:
     os.fsync(file.fileno())
     file.close()
     partial.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the name as well
-    finally:
-        os.close(folder)
+    sync_path(target.parent)  # the name as well
 
 
 async def send_file(link: Link, path: str | PathLike[str], prefix: Bytes) -> int:

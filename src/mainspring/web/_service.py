@@ -3,11 +3,10 @@
 import logging
 import math
 from collections.abc import Collection
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, ClassVar, Final  # Any: keywords become attributes
 
-from mainspring.base import load_extra
+from mainspring.base import is_loopback, load_extra
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs import JobApp
 from mainspring.services import UvicornApplication, UvicornService
@@ -60,7 +59,7 @@ class WebService(UvicornService):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        outside = self.uds is None and not _is_loopback(self.host)
+        outside = self.uds is None and not is_loopback(self.host)
         if outside and not (self.behind_proxy or self._has_tls):
             raise InvalidArgumentError(
                 argument="host",
@@ -128,12 +127,3 @@ class WebService(UvicornService):
         """Listen; the log says where, not the token."""
         await super().start()
         log.info("the app %r is shown on %s", self.app.label, self.address)
-
-
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

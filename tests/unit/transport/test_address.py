@@ -8,7 +8,7 @@ from tests.unit.transport.support_links import KEY, echo
 
 from mainspring.errors import InsecureTransportError, InvalidArgumentError
 from mainspring.transport import connect, serve
-from mainspring.transport._address import Address, is_loopback, parse_address
+from mainspring.transport._address import Address, parse_address
 
 CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -37,15 +37,6 @@ def test_addresses_are_read(text: str, address: Address) -> None:
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgumentError, match="address"):
         parse_address(text)
-
-
-@pytest.mark.parametrize(
-    ("host", "answer"),
-    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False),
-     ("10.0.0.1", False), ("example.org", False), ("::", False), ("localhost.example.org", False)],
-)  # fmt: skip
-def test_only_this_machine_is_loopback(host: str, answer: bool) -> None:
-    assert answer is is_loopback(host)
 
 
 @pytest.mark.parametrize("address", ["tcp://0.0.0.0:0", "tcp://example.org:1", "ws://0.0.0.0:0"])

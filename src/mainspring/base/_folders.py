@@ -1,5 +1,6 @@
-"""Folders that nobody else can read, at every level that had to be made."""
+"""Folders that nobody else can read, and names that outlive a power cut."""
 
+import os
 from pathlib import Path
 
 
@@ -20,3 +21,12 @@ def make_private_folder(folder: Path) -> None:
     except FileExistsError:
         if not folder.is_dir():
             raise NotADirectoryError(20, "Not a directory", str(folder)) from None
+
+
+def sync_path(path: Path) -> None:
+    """Make a file's bytes, or the names in a folder, durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

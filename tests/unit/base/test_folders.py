@@ -5,7 +5,7 @@ from pathlib import Path, PosixPath
 
 import pytest
 
-from mainspring.base import make_private_folder
+from mainspring.base import make_private_folder, sync_path
 
 
 def mode(path: Path) -> int:
@@ -40,3 +40,11 @@ class Raced(PosixPath):
 def test_who_comes_second_takes_the_folder_of_the_first(tmp_path: Path) -> None:
     make_private_folder(Raced(tmp_path / "a" / "b"))
     assert 0o700 == mode(tmp_path / "a" / "b")
+
+
+def test_files_and_folders_are_made_durable(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    sync_path(tmp_path / "file")
+    sync_path(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        sync_path(tmp_path / "nothing")
