@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -30,12 +31,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
-    """Undo what a test did to the root logger and to the names of levels, both global."""
-    handlers, level = list(logging.root.handlers), logging.root.level
+    """Undo what a test did to the root logger, to the names of levels and to the hook for errors, all global."""
+    handlers, level, hook = list(logging.root.handlers), logging.root.level, sys.excepthook
     names, numbers = dict(logging._levelToName), dict(logging._nameToLevel)
     yield
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
+    sys.excepthook = hook
     logging._levelToName.clear()
     logging._levelToName.update(names)
     logging._nameToLevel.clear()

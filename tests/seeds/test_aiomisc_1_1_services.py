@@ -10,12 +10,6 @@ from mainspring.compat import aiomisc
 from mainspring.compat.aiomisc import entrypoint
 
 
-@pytest.fixture(autouse=True)
-def _asyncio_loops(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first loop of libuv leaves a pipe open in the process."""
-    monkeypatch.setenv("AIOMISC_USE_UVLOOP", "0")
-
-
 class InfinityService(aiomisc.Service):
     async def start(self):
         self.start_event.set()

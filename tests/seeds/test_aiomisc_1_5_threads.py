@@ -8,12 +8,6 @@ import pytest
 from mainspring.compat import aiomisc
 
 
-@pytest.fixture(autouse=True)
-def _asyncio_loops(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first loop of libuv leaves a pipe open in the process."""
-    monkeypatch.setenv("AIOMISC_USE_UVLOOP", "0")
-
-
 def test_1_5_1_without_the_library() -> None:
     def blocking_io():
         with open("/dev/urandom", "rb") as f:

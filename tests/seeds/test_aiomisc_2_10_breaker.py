@@ -15,12 +15,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _asyncio_loops(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first loop of libuv leaves a pipe open in the process."""
-    monkeypatch.setenv("AIOMISC_USE_UVLOOP", "0")
-
-
 class Gists:
     """Stands in for the host that lists public gists; it can be told to hang up."""
 

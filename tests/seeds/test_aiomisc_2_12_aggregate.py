@@ -8,12 +8,7 @@ import pytest
 from mainspring.compat.aiomisc import aggregate, aggregate_async, entrypoint
 from mainspring.compat.aiomisc.aggregate import Arg
 
-
-@pytest.fixture(autouse=True)
-def _asyncio_loops(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first loop of libuv leaves a pipe open in the process."""
-    monkeypatch.setenv("AIOMISC_USE_UVLOOP", "0")
-    monkeypatch.setenv("AIOMISC_LOG_CONFIG", "0")
+pytestmark = pytest.mark.usefixtures("no_logging")
 
 
 def test_2_12_aggregate() -> None:

@@ -12,12 +12,7 @@ from mainspring.compat.aiomisc import entrypoint, run
 from mainspring.compat.aiomisc.io import Compression, async_open
 from mainspring.concurrency import threaded
 
-
-@pytest.fixture(autouse=True)
-def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first loop of libuv leaves a pipe open in the process."""
-    monkeypatch.setenv("AIOMISC_USE_UVLOOP", "0")
-    monkeypatch.setenv("AIOMISC_LOG_CONFIG", "0")
+pytestmark = pytest.mark.usefixtures("no_logging")
 
 
 def test_2_13_a_file_is_written_and_read(capsys: pytest.CaptureFixture[str]) -> None:

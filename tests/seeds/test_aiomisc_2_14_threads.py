@@ -19,11 +19,7 @@ from mainspring.compat.aiomisc import ThreadPoolExecutor, new_event_loop, thread
 FACTOR = 0.01
 
 
-@pytest.fixture(autouse=True)
-def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first loop of libuv leaves a pipe open in the process."""
-    monkeypatch.setenv("AIOMISC_USE_UVLOOP", "0")
-    monkeypatch.setenv("AIOMISC_LOG_CONFIG", "0")
+pytestmark = pytest.mark.usefixtures("no_logging")
 
 
 class Sink:

@@ -15,12 +15,6 @@ from mainspring.testing import eventually
 log = logging.getLogger(__name__)
 
 
-@pytest.fixture(autouse=True)
-def _asyncio_loops(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first loop of libuv leaves a pipe open in the process."""
-    monkeypatch.setenv("AIOMISC_USE_UVLOOP", "0")
-
-
 class MyPeriodicService(PeriodicService):
     async def callback(self):
         log.info("Running periodic callback")

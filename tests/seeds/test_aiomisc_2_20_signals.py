@@ -12,12 +12,6 @@ from mainspring.compat import aiomisc
 from mainspring.compat.aiomisc import entrypoint, receiver
 
 
-@pytest.fixture(autouse=True)
-def _asyncio_loops(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first loop of libuv leaves a pipe open in the process."""
-    monkeypatch.setenv("AIOMISC_USE_UVLOOP", "0")
-
-
 def test_2_20_receivers_of_all_signals() -> None:
     seen: list[tuple[str, int]] = []
 

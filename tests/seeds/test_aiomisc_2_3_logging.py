@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from gzip import GzipFile
 from logging.handlers import RotatingFileHandler
@@ -21,18 +20,12 @@ from mainspring.compat.aiomisc.utils import new_event_loop
 
 
 @pytest.fixture(autouse=True)
-def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Use loops of asyncio (the first one of libuv leaves a pipe open); put the root logger back afterwards."""
-    monkeypatch.setenv("AIOMISC_USE_UVLOOP", "0")
-    logger, hook = logging.getLogger(), sys.excepthook
-    handlers, level = list(logger.handlers), logger.level
+def _nowhere() -> Iterator[None]:
+    """Log nowhere afterwards."""
     yield
     basic_config(log_format="disabled", buffered=False)
-    for handler in logger.handlers:
+    for handler in logging.root.handlers:
         handler.close()
-    logger.handlers[:] = handlers
-    logger.setLevel(level)
-    sys.excepthook = hook
 
 
 def test_2_3_without_a_loop(capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,12 +37,6 @@ from mainspring.testing import PythonChild, VirtualClock, eventually
 log = logging.getLogger(__name__)
 
 
-@pytest.fixture(autouse=True)
-def _asyncio_loops(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first loop of libuv leaves a pipe open in the process."""
-    monkeypatch.setenv("AIOMISC_USE_UVLOOP", "0")
-
-
 @pytest.fixture
 def certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The files of the examples, in the working directory."""

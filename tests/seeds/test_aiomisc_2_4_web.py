@@ -29,12 +29,6 @@ message HelloReply {
 """
 
 
-@pytest.fixture(autouse=True)
-def _asyncio_loops(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first loop of libuv leaves a pipe open in the process."""
-    monkeypatch.setenv("AIOMISC_USE_UVLOOP", "0")
-
-
 @pytest.fixture
 def arguments(monkeypatch: pytest.MonkeyPatch) -> Any:
     """What a user writes after the name of the program."""

@@ -12,12 +12,6 @@ from mainspring.compat.aiomisc import Service, entrypoint
 log = logging.getLogger(__name__)
 
 
-@pytest.fixture(autouse=True)
-def _asyncio_loops(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first loop of libuv leaves a pipe open in the process."""
-    monkeypatch.setenv("AIOMISC_USE_UVLOOP", "0")
-
-
 def _close(loop: asyncio.AbstractEventLoop) -> None:
     loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()

@@ -37,11 +37,6 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(path)
 
 
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Command:
-    return Command(capsys)
-
-
 def test_backfills_are_listed_newest_first(app: str, command: Command) -> None:
     first, second = (command.json("backfill", app, job, *DAY)["backfill"] for job in ("hourly", "daily"))
     assert [second, first] == [row["backfill"] for row in command.json("backfills", app)]

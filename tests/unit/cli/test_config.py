@@ -44,11 +44,6 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(path)
 
 
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Command:
-    return Command(capsys)
-
-
 def edit(app: str, statement: str) -> None:
     with closing(sqlite3.connect(Path(app).with_name("state.db"))) as connection, connection:
         connection.execute(statement)

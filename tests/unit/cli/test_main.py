@@ -1,7 +1,6 @@
 """The commands, on an app in a file: what they write, and the code they end with."""
 
 import importlib.metadata
-import json
 import os
 import re
 import runpy
@@ -11,11 +10,12 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 pytest.importorskip("typer")
+
+from tests.unit.cli.support_commands import Command
 
 from mainspring.cli import run_command_line
 
@@ -60,28 +60,6 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     path = tmp_path / "cli_shop.py"
     path.write_text(APP)
     return str(path)
-
-
-class Command:
-    """Runs commands and keeps what they wrote."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-        self.out = self.err = ""
-
-    def __call__(self, *argv: str) -> int:
-        code = run_command_line(argv)
-        self.out, self.err = self._capsys.readouterr()
-        return code
-
-    def json(self, *argv: str) -> Any:
-        self(*argv, "--json")
-        return json.loads(self.out)
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Command:
-    return Command(capsys)
 
 
 def test_jobs_are_listed(app: str, command: Command) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("typer")
 
-from tests.unit.cli.test_main import Command
+from tests.unit.cli.support_commands import Command
 
 from mainspring.jobs import JobApp
 
@@ -43,11 +43,6 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "runs_shop.py"
     path.write_text(APP)
     return path
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Command:
-    return Command(capsys)
 
 
 def test_a_failed_run_is_done_again(app: Path, command: Command) -> None:

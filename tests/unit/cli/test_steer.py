@@ -34,11 +34,6 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(path)
 
 
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Command:
-    return Command(capsys)
-
-
 def test_a_job_is_paused_and_resumed(app: str, command: Command) -> None:
     assert {"job": "hourly", "paused": True} == command.json("pause", app, "hourly")
     (row,) = command.json("jobs", app)

@@ -4,7 +4,6 @@ import asyncio
 import contextvars
 import importlib
 import logging
-import sys
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
@@ -65,15 +64,10 @@ NAMES = {
 
 @pytest.fixture(autouse=True)
 def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Use loops of asyncio (the first one of libuv leaves a pipe open); put the root logger back afterwards."""
+    """Use loops of asyncio (the first one of libuv leaves a pipe open); log nowhere afterwards."""
     monkeypatch.setenv("AIOMISC_USE_UVLOOP", "0")
-    logger, hook = logging.getLogger(), sys.excepthook
-    handlers, level = list(logger.handlers), logger.level
     yield
     runtime.basic_config(log_format="disabled", buffered=False)
-    logger.handlers[:] = handlers
-    logger.setLevel(level)
-    sys.excepthook = hook
 
 
 @pytest.mark.parametrize("module", NAMES)

@@ -6,9 +6,7 @@ import logging
 import math
 import os
 import signal
-import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -356,18 +354,6 @@ def test_a_loop_is_closed_when_its_services_did_not_start() -> None:
     assert program.loop.is_closed()
 
 
-@pytest.fixture
-def _root() -> Iterator[None]:
-    """Put the root logger and the hook back afterwards."""
-    logger, hook = logging.getLogger(), sys.excepthook
-    handlers, level = list(logger.handlers), logger.level
-    yield
-    logger.handlers[:] = handlers
-    logger.setLevel(level)
-    sys.excepthook = hook
-
-
-@pytest.mark.usefixtures("_root")
 def test_every_variable_has_its_effect_and_arguments_win(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -413,7 +399,6 @@ def test_every_variable_has_its_effect_and_arguments_win(
         assert before == logging.getLogger().handlers
 
 
-@pytest.mark.usefixtures("_root")
 def test_what_a_full_log_buffer_does_may_be_chosen() -> None:
     gate, seen = threading.Event(), list[str]()
 

@@ -1,7 +1,6 @@
 """Installed plugins are set up once per process, when the first program is made, and listed by a command."""
 
 import importlib
-import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -51,17 +50,6 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     yield
     for name in ("plugged_good", "plugged_empty"):
         sys.modules.pop(name, None)
-
-
-@pytest.fixture
-def root() -> Iterator[None]:
-    """Put the root logger and the hook back afterwards."""
-    logger, hook = logging.getLogger(), sys.excepthook
-    handlers, level = list(logger.handlers), logger.level
-    yield
-    logger.handlers[:] = handlers
-    logger.setLevel(level)
-    sys.excepthook = hook
 
 
 def test_plugins_are_set_up_once_and_broken_ones_left_out(caplog: pytest.LogCaptureFixture) -> None:
@@ -136,7 +124,7 @@ def test_those_that_can_be_used_are_given_by_name() -> None:
 
 @pytest.mark.parametrize(("flags", "logged", "listed"), [("", 1, 1), ("-n", 1, 0), ("-s", 0, 1), ("-l error", 0, 1)])
 def test_the_command_lists_names_and_logs_what_they_say(
-    flags: str, logged: int, listed: int, root: None, capsys: pytest.CaptureFixture[str]
+    flags: str, logged: int, listed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     list_plugins([*flags.split(), "-F", LogFormat.plain.name], groups=GROUPS)
     output, errors = capsys.readouterr()
