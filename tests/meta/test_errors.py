@@ -94,6 +94,12 @@ def class_complaints(error: type[MainspringError], tree: str) -> list[str]:
     return complaints
 
 
+def undeclared_facts(error: MainspringError) -> list[str]:
+    """Return the attributes of an instance that no type checker knows."""
+    declared = {name for one in type(error).__mro__ for name in inspect.get_annotations(one)}
+    return [f"{type(error).__name__} does not declare {fact}" for fact in vars(error)["_facts"] if fact not in declared]
+
+
 def _copied(error: object) -> object:
     return copy.copy(error)
 
@@ -122,6 +128,8 @@ def travel_complaints(error: MainspringError) -> list[str]:
 @pytest.mark.parametrize("error", classes())
 def test_the_class_is_in_order(error: type[MainspringError]) -> None:
     assert [] == class_complaints(error, mainspring.errors.__doc__ or "")
+    if error.__init__ is not MainspringError.__init__:
+        assert [] == undeclared_facts(make(error))
 
 
 @pytest.mark.parametrize("error", classes())
@@ -156,13 +164,17 @@ class Careless(MainspringError):
 
 
 def test_the_rules_of_errors_can_fail() -> None:
-    said = "\n".join([*class_complaints(Careless, "the tree"), *travel_complaints(make(Careless))])
+    careless = make(Careless)
+    said = "\n".join(
+        [*class_complaints(Careless, "the tree"), *undeclared_facts(careless), *travel_complaints(careless)]
+    )
     for part in (
         "no docstring",
         "does not end in Error",
         "inherits no standard class",
         "absent from the tree",
         "Careless shows itself as",
+        "Careless does not declare limit",
         "pickle 5 makes a ValueError",
         "copy loses extra",
     ):

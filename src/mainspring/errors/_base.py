@@ -31,12 +31,18 @@ class InvalidArgumentError(MainspringError, ValueError):
 class ClosedError(MainspringError, RuntimeError):
     """The object was closed, before the call or while it waited."""
 
+    what: str
+
     def __init__(self, *, what: str, hint: str | None = None) -> None:
         super().__init__(f"{what} is closed", hint=hint, what=what)
 
 
 class MissingExtraError(MainspringError, ImportError):
     """A feature needs an optional dependency that is not installed."""
+
+    feature: str
+    module: str
+    extra: str
 
     def __init__(self, *, feature: str, module: str, extra: str, hint: str | None = None) -> None:
         super().__init__(

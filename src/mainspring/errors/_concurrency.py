@@ -9,12 +9,17 @@ from mainspring.errors._root import MainspringError
 class WorkQueueFullError(MainspringError, RuntimeError):
     """As much work waits in a pool as it may hold."""
 
+    what: str
+    limit: int
+
     def __init__(self, *, what: str, limit: int, hint: str | None = None) -> None:
         super().__init__(f"{limit} calls wait in {what}, which is its limit", hint=hint, what=what, limit=limit)
 
 
 class CoroutineFunctionError(MainspringError, TypeError):
     """A decorator for blocking functions was given a coroutine function."""
+
+    function: str
 
     def __init__(self, *, function: str) -> None:
         super().__init__(
@@ -34,12 +39,17 @@ class ChannelClosed(MainspringError, RuntimeError):
 class ChannelTimeout(MainspringError, TimeoutError):
     """A channel had no room, or no item, in time."""
 
+    action: str
+    seconds: float
+
     def __init__(self, *, action: str, seconds: float) -> None:
         super().__init__(f"{action}() on the channel took longer than {seconds:g} s", action=action, seconds=seconds)
 
 
 class ResultNotSetError(MainspringError, RuntimeError):
     """An aggregated function ended without a result for this call."""
+
+    function: str
 
     def __init__(self, *, function: str) -> None:
         super().__init__(
@@ -79,6 +89,8 @@ class CallbackNotStartedError(MainspringError, RuntimeError):
 class CallbackRunningError(MainspringError, asyncio.InvalidStateError, RuntimeError):
     """A recurring callback was started that runs already."""
 
+    callback: str
+
     def __init__(self, *, callback: str) -> None:
         super().__init__(f"{callback} runs already", hint="await stop() first, or make another", callback=callback)
 
@@ -92,6 +104,8 @@ class TaskManagerClosedError(ClosedError):
 
 class UnknownRunnerError(MainspringError, KeyError):
     """A task is none of a ForeverLoop's."""
+
+    task: str
 
     def __init__(self, *, task: str) -> None:
         super().__init__(f"{task} belongs to no runner of this ForeverLoop", task=task)
@@ -113,6 +127,9 @@ class UnsafeAddressError(MainspringError, ValueError):
 class ChildStartError(MainspringError, RuntimeError):
     """A child process could not be started, or ended before it was ready."""
 
+    child: str
+    reason: str
+
     def __init__(self, *, child: str, reason: str, hint: str | None = None) -> None:
         super().__init__(f"{child} did not start: {reason}", hint=hint, child=child, reason=reason)
 
@@ -126,6 +143,7 @@ class WorkerCrashedError(MainspringError, RuntimeError):
         signal: the name of the signal that ended it, as "SIGKILL"; None when none did.
     """
 
+    task: str
     pid: int
     exit_code: int | None
     signal: str | None
@@ -154,6 +172,9 @@ class WorkerPoolClosedError(ClosedError):
 
 class TaskNotPicklableError(MainspringError, TypeError):
     """A function or one of its arguments cannot travel to another process; nothing was sent."""
+
+    what: str
+    reason: str
 
     def __init__(self, *, what: str, reason: str) -> None:
         super().__init__(
@@ -190,6 +211,10 @@ class MainImportError(MainspringError, RuntimeError):
 class ResultNotPicklableError(MainspringError, TypeError):
     """A task was done, but its result cannot travel back; the work has happened."""
 
+    task: str
+    kind: str
+    reason: str
+
     def __init__(self, *, task: str, kind: str, reason: str) -> None:
         super().__init__(
             f"{task} returned a {kind} that cannot be sent back: {reason}",
@@ -204,6 +229,10 @@ class ResultNotPicklableError(MainspringError, TypeError):
 
 class RemoteTaskError(MainspringError, RuntimeError):
     """A task failed in another process with an exception that cannot be raised here as itself."""
+
+    task: str
+    kind: str
+    reason: str
 
     def __init__(self, *, task: str, kind: str, reason: str) -> None:
         super().__init__(f"{task} raised {kind}: {reason}", task=task, kind=kind, reason=reason)

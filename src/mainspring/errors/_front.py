@@ -25,6 +25,7 @@ class NeverHappenedError(MainspringError, AssertionError):
 class LeakError(MainspringError, AssertionError):
     """A test left something behind: tasks, threads, descriptors or child processes."""
 
+    test: str
     leaks: Sequence[str]
 
     def __init__(self, *, test: str, leaks: Sequence[str]) -> None:

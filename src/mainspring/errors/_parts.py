@@ -110,6 +110,8 @@ class NotifyError(MainspringError, ConnectionError):
 class FetchError(MainspringError, ConnectionError):
     """A page could not be fetched; `status` is the server's answer, None when there was none."""
 
+    url: str
+    reason: str
     status: int | None
 
     def __init__(self, *, url: str, reason: str, status: int | None = None) -> None:
@@ -124,6 +126,8 @@ class StorageError(MainspringError):
 
 class StoreOpenError(StorageError, OSError):
     """The path cannot hold a store: a directory, a network file system, no permission, a foreign file."""
+
+    reason: str
 
     def __init__(self, *, store: str, reason: str, hint: str | None = None) -> None:
         super().__init__(f"cannot open the store {store}: {reason}", hint=hint, store=store, reason=reason)
@@ -155,6 +159,8 @@ class StoreReadOnlyError(StorageError, PermissionError):
 class StoreCorruptError(StorageError, ValueError):
     """The file is damaged, or is no database."""
 
+    detail: str
+
     def __init__(self, *, store: str, detail: str) -> None:
         super().__init__(
             f"the store {store} is damaged or is no SQLite database ({detail})",
@@ -178,6 +184,10 @@ class StoreFullError(StorageError, OSError):
 class StoreMismatchError(StorageError, ValueError):
     """The store was made with other numbers than those it is opened with; nothing was changed."""
 
+    field: str
+    found: str
+    wanted: str
+
     def __init__(self, *, store: str, field: str, found: str, wanted: str) -> None:
         super().__init__(
             f"the store {store} was made with {field}={found}, not {wanted}",
@@ -192,6 +202,9 @@ class StoreMismatchError(StorageError, ValueError):
 class StoreTooNewError(StorageError, RuntimeError):
     """The file was written by a newer version of the program."""
 
+    version: int
+    known: int
+
     def __init__(self, *, store: str, version: int, known: int) -> None:
         super().__init__(
             f"the store {store} has schema version {version}, this program knows versions up to {known}",
@@ -205,12 +218,16 @@ class StoreTooNewError(StorageError, RuntimeError):
 class StoreBusyError(StorageError, TimeoutError):
     """Another process held the store for too long, or too many writes wait already."""
 
+    reason: str
+
     def __init__(self, *, store: str, reason: str, hint: str | None = None) -> None:
         super().__init__(f"the store {store} is busy: {reason}", hint=hint, store=store, reason=reason)
 
 
 class StoreReadTimeoutError(StorageError, TimeoutError):
     """A read was ended because it held its snapshot for too long."""
+
+    limit: float
 
     def __init__(self, *, store: str, limit: float) -> None:
         super().__init__(
@@ -270,6 +287,8 @@ class ClickHouseUnavailableError(ClickHouseError, ConnectionError):
 
 class ClickHouseTimeoutError(ClickHouseError, TimeoutError):
     """There was no answer in time; the database may still be at work on the statement."""
+
+    limit: float
 
     def __init__(self, *, store: str, limit: float) -> None:
         super().__init__(f"{store} gave no answer in {limit:g} s", store=store, limit=limit)

@@ -30,6 +30,10 @@ class SinkWriteError(SinkError, RuntimeError):
 class ResourceError(MainspringError, RuntimeError):
     """A resource could not be made, acquired, left or closed; the cause says why."""
 
+    resource: str
+    action: str
+    reason: str
+
     def __init__(self, *, resource: str, action: str, reason: str, hint: str | None = None) -> None:
         super().__init__(
             f"resource {resource!r} could not be {action}: {reason}",
@@ -60,6 +64,9 @@ class UnknownResourceError(MainspringError, LookupError):
 
 class CycleError(MainspringError, ValueError):
     """Things that need one another form a circle, so that none of them can be first."""
+
+    what: str
+    cycle: Sequence[str]
 
     def __init__(self, *, what: str, cycle: Sequence[str]) -> None:
         super().__init__(
@@ -144,6 +151,10 @@ _NOT_READY: Final = {"start": "; a start() that is the work itself calls self.st
 class ServiceTimeoutError(MainspringError, TimeoutError):
     """A service did not start or stop within its own time limit."""
 
+    service: str
+    action: str
+    timeout: float
+
     def __init__(self, *, service: str, action: str, timeout: float) -> None:
         super().__init__(
             f"service {service} did not {action} within {timeout:g} s",
@@ -156,6 +167,9 @@ class ServiceTimeoutError(MainspringError, TimeoutError):
 
 class ShutdownTimeoutError(MainspringError, TimeoutError):
     """The program did not stop within `shutdown_timeout`; what still ran was abandoned."""
+
+    timeout: float
+    services: Sequence[str]
 
     def __init__(self, *, timeout: float, services: Sequence[str]) -> None:
         waited = ", ".join(services) or "tasks that ignore their cancellation"
@@ -170,6 +184,9 @@ class ShutdownTimeoutError(MainspringError, TimeoutError):
 class UnreachableProgramError(MainspringError, ConnectionError):
     """No program answered at the socket where it is asked for its health, or operated."""
 
+    socket: str
+    reason: str
+
     def __init__(
         self, *, socket: str, reason: str, hint: str = "is it running, with the service HealthSocket(path=...)?"
     ) -> None:
@@ -183,6 +200,8 @@ class UnreachableProgramError(MainspringError, ConnectionError):
 
 class SignalReceivedError(MainspringError, RuntimeError):
     """Why services stop when the program got a signal; passed to their `stop()`."""
+
+    signal: str
 
     def __init__(self, *, signal: str) -> None:
         super().__init__("Interrupt signal received", signal=signal)

@@ -16,6 +16,9 @@ class JobError(MainspringError):
 class UnknownJobError(JobError, KeyError):
     """No job of this id is registered."""
 
+    job_id: str
+    known: tuple[str, ...]
+
     def __init__(self, *, job_id: str, known: tuple[str, ...] = ()) -> None:
         super().__init__(
             f"there is no job {job_id!r}",
@@ -37,12 +40,16 @@ def _hint_of(job_id: str, known: Sequence[str]) -> str:
 class UnknownBackfillError(JobError, KeyError):
     """No backfill of this id is stored."""
 
+    backfill_id: str
+
     def __init__(self, *, backfill_id: str) -> None:
         super().__init__(f"there is no backfill {backfill_id!r}", backfill_id=backfill_id)
 
 
 class LeaseLostError(JobError, RuntimeError):
     """The node's epoch is dead: other nodes may have taken its runs."""
+
+    epoch: int
 
     def __init__(self, *, epoch: int) -> None:
         super().__init__(
@@ -54,6 +61,9 @@ class LeaseLostError(JobError, RuntimeError):
 
 class LeaseTakenError(JobError, RuntimeError):
     """Another holder has a lease that was wanted at once."""
+
+    lease: str
+    node: str
 
     def __init__(self, *, lease: str, node: str) -> None:
         super().__init__(
@@ -67,12 +77,18 @@ class LeaseTakenError(JobError, RuntimeError):
 class StaleFenceError(JobError, RuntimeError):
     """A newer claim holds the run; the late write was refused and nothing of it was kept."""
 
+    run_id: str
+    fence: int
+
     def __init__(self, *, run_id: str, fence: int) -> None:
         super().__init__(f"run {run_id} is no longer held under fence {fence}", run_id=run_id, fence=fence)
 
 
 class IdempotencyError(JobError, ValueError):
     """An idempotency key was used again with other arguments."""
+
+    key: str
+    run_id: str
 
     def __init__(self, *, key: str, run_id: str) -> None:
         super().__init__(

@@ -187,7 +187,7 @@ async def test_an_old_answer_stands_in_for_a_failing_server(
     clock.ahead = 1700
     with pytest.raises(FetchError, match=str(status)) as told:
         await cache.get()
-    assert (status, cache.url) == (told.value.status, told.value.url)  # type: ignore[attr-defined]  # a fact
+    assert (status, cache.url) == (told.value.status, told.value.url)
     place.server.status = 200
     assert "first" == await cache.get()
 

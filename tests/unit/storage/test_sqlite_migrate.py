@@ -46,7 +46,7 @@ async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     await versions(tmp_path / "a.db", FIRST, SECOND)
     with pytest.raises(StoreTooNewError) as caught:
         await versions(tmp_path / "a.db", FIRST)
-    assert (caught.value.version, caught.value.known) == (2, 1)  # type: ignore[attr-defined]  # pyright: ignore
+    assert (caught.value.version, caught.value.known) == (2, 1)
 
 
 async def test_a_file_of_another_application_is_refused(tmp_path: Path) -> None:
