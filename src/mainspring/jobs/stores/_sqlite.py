@@ -33,10 +33,10 @@ from mainspring.jobs.stores._records import (
     RunRecord,
 )
 from mainspring.jobs.stores._sqlite_backfills import create_backfills, set_backfill_state, step_backfill
-from mainspring.jobs.stores._sqlite_cancel import cancel
 from mainspring.jobs.stores._sqlite_catalog import advance, register, settle_waiting
 from mainspring.jobs.stores._sqlite_claim import claim
 from mainspring.jobs.stores._sqlite_configs import put_config
+from mainspring.jobs.stores._sqlite_ends import cancel
 from mainspring.jobs.stores._sqlite_enqueue import Intake
 from mainspring.jobs.stores._sqlite_events import note_late
 from mainspring.jobs.stores._sqlite_finish import finish

@@ -23,6 +23,7 @@ from mainspring.jobs.stores._sqlite_rows import (
     JOB,
     LIMITS,
     RESCUES,
+    RUN,
     SKIPS,
     STARTED_AT,
     STATE,
@@ -66,7 +67,7 @@ def _ranks(connection: sqlite3.Connection, queues: Sequence[str]) -> list[tuple[
 
 def _of_queue(row: Row) -> tuple[int, str]:
     """Return what a job's queue is ordered by."""
-    return row[AVAILABLE_AT], row[0]
+    return row[AVAILABLE_AT], row[RUN]
 
 
 class _Taking(Taking[Row]):
@@ -124,20 +125,20 @@ class _Taking(Taking[Row]):
         return in_turn[:wanted]
 
     def _within_limits(self, runs: Sequence[Row]) -> Sequence[Row]:
-        limits = {row[0]: decode_limits(row[LIMITS]) for row in runs if row[LIMITS] is not None}
+        limits = {row[RUN]: decode_limits(row[LIMITS]) for row in runs if row[LIMITS] is not None}
         if not limits:
             return runs
         keys = sorted({key for pairs in limits.values() for key, _ in pairs})
         held = dict(self._connection.execute(self._sql["counters"], (id_list(keys),)).fetchall())
-        admission = admit([(row, limits.get(row[0], [])) for row in runs], held)
+        admission = admit([(row, limits.get(row[RUN], [])) for row in runs], held)
         self._connection.executemany(self._sql["raise_counter"], [(k, n) for k, n in admission.raised.items() if n])
         ends: list[Change] = []
         parked: list[tuple[str, str]] = []
         for key, row in admission.parked:
             if row[SKIPS] and row[STARTED_AT] is None:
-                ends.append(skipped(row, limits=limits[row[0]], key=key, rescues=row[RESCUES], now=self._now))
+                ends.append(skipped(row, limits=limits[row[RUN]], key=key, rescues=row[RESCUES], now=self._now))
             else:
-                parked.append((key, row[0]))
+                parked.append((key, row[RUN]))
         self._connection.executemany(self._sql["park"], parked)
         self.skipped += settle(self._connection, ends, self._now)
         if admission.passed_over:  # the slot that woke a run now parked elsewhere goes to the next in line
@@ -148,10 +149,10 @@ class _Taking(Taking[Row]):
         if not self._fence:
             self._fence = self._connection.execute(self._sql["next_fence"]).fetchone()[0]
         epoch = self._command.epoch
-        ids = id_list([row[0] for row in runs])
+        ids = id_list([row[RUN] for row in runs])
         self._connection.execute(self._sql["mark_claimed"], (epoch, self._fence, self._now, ids))
         configs = self._configs.fix(runs)
-        return [self._claimed(row, configs.get(row[0], row[CONFIG_VERSION])) for row in runs]
+        return [self._claimed(row, configs.get(row[RUN], row[CONFIG_VERSION])) for row in runs]
 
     def _claimed(self, row: Row, config_version: int | None) -> RunRecord:
         changed = list(row[:LIMITS])

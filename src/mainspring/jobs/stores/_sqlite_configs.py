@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from mainspring.jobs.stores._records import NewRun
-from mainspring.jobs.stores._sqlite_rows import CONFIG_VERSION, LIMITS, STARTED_AT, Row
+from mainspring.jobs.stores._sqlite_rows import CONFIG_VERSION, JOB, LIMITS, RUN, STARTED_AT, Row
 from mainspring.jobs.stores._sqlite_sql import statements
 from mainspring.jobs.stores._steering_records import ConfigRow
 
@@ -33,9 +33,9 @@ class ConfigsInForce:
         fixed: dict[str, int] = {}
         for row in rows:
             if row[STARTED_AT] is None and row[CONFIG_VERSION] is None:
-                version = self._at(row[1], row[_CONFIG_AS_OF])
+                version = self._at(row[JOB], row[_CONFIG_AS_OF])
                 if version is not None:
-                    fixed[row[0]] = version
+                    fixed[row[RUN]] = version
         pairs = [(version, run_id) for run_id, version in fixed.items()]
         self._connection.executemany(statements("configs")["fix"], pairs)
         return fixed

@@ -16,10 +16,15 @@ from mainspring.jobs.stores._sqlite_rows import (
     ATTEMPT,
     AVAILABLE_AT,
     BACKFILL,
+    CANCEL_REQUESTED,
     ERROR,
+    INTERVAL_END,
+    INTERVAL_START,
+    JOB,
     LIMITS,
     LIVE,
     RESCUES,
+    RUN,
     STATE,
     Row,
     backfill_row,
@@ -39,6 +44,21 @@ def cancellation(row: Row, now: int, why: str = ON_REQUEST) -> Change:
     return cancelled(row, attempt=row[ATTEMPT], rescues=row[RESCUES], now=now, why=why)
 
 
+def cancel(connection: sqlite3.Connection, run_id: str, now: int) -> RunRecord | None:
+    """Cancel a run at once when nobody holds it, else ask its node to; return it as it then stands, None for none."""
+    sql = statements("runs")
+    row = connection.execute(sql["live_runs"], (id_list([run_id]),)).fetchone()
+    if row is None:
+        ended = connection.execute(sql["ended_run"], (run_id,)).fetchone()
+        return None if ended is None else ended_record(ended)
+    if row[STATE] == "running":
+        connection.execute(sql["request_cancel"], (run_id,))
+        asked = list(row[:LIMITS])
+        asked[CANCEL_REQUESTED] = 1
+        return live_record(asked)
+    return settle(connection, [cancellation(row, now)], now)[0]
+
+
 def settle(connection: sqlite3.Connection, changes: Sequence[Change], now: int) -> list[RunRecord]:
     """End runs, or free them for another attempt; return them as they then stand, in order."""
     if not changes:
@@ -46,34 +66,34 @@ def settle(connection: sqlite3.Connection, changes: Sequence[Change], now: int) 
     sql = statements("runs")
     ended = [change for change in changes if change.state.terminal]
     if ended:
-        _end(connection, ended, now)
+        _end(connection, ended)
     if len(ended) < len(changes):
         freed = [change for change in changes if not change.state.terminal]
         connection.executemany(sql["release"], [_release_values(c, now) for c in freed])
     if connection.execute(sql["any_stage"]).fetchone():
-        connection.execute(sql["drop_stage"], (id_list([change.run[0] for change in changes]),))
+        connection.execute(sql["drop_stage"], (id_list([change.run[RUN] for change in changes]),))
     _give_back(connection, changes, now)
     if ended:
         _count_backfills(connection, ended, now)
-    events = [(c.finished_at, c.run[1], c.run[0], event) for c in changes if c.events for event in c.events]
+    events = [(c.finished_at, c.run[JOB], c.run[RUN], event) for c in changes if c.events for event in c.events]
     keep_events(connection, events)
     return [_record(change) for change in changes]
 
 
-def _end(connection: sqlite3.Connection, changes: Sequence[Change], now: int) -> None:
+def _end(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
     sql = statements("runs")
     _move(connection, changes)
-    ids = id_list([change.run[0] for change in changes])
+    ids = id_list([change.run[RUN] for change in changes])
     connection.execute(sql["delete_live"], (ids,))
-    tally = Counter([(change.run[1], change.state.value) for change in changes])
-    tally.subtract((change.run[1], LIVE) for change in changes)
+    tally = Counter([(change.run[JOB], change.state.value) for change in changes])
+    tally.subtract((change.run[JOB], LIVE) for change in changes)
     connection.executemany(sql["add_tally"], [(job, state, count) for (job, state), count in tally.items()])
     paint_all(
         connection,
         [
-            (change.run[1], change.run[14], change.run[15], change.state.value)
+            (change.run[JOB], change.run[INTERVAL_START], change.run[INTERVAL_END], change.state.value)
             for change in changes
-            if change.run[14] is not None and change.state in REMEMBERED
+            if change.run[INTERVAL_START] is not None and change.state in REMEMBERED
         ],
     )
 
@@ -85,7 +105,7 @@ def _move(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
     others: list[tuple[object, ...]] = []
     for change in changes:
         if change.says_nothing and change.attempt == change.run[ATTEMPT] and change.rescues == change.run[RESCUES]:
-            alike.setdefault(change.state, {})[change.run[0]] = change.finished_at
+            alike.setdefault(change.state, {})[change.run[RUN]] = change.finished_at
         else:
             others.append(_history_values(change))
     for state, ends in alike.items():
@@ -100,7 +120,7 @@ def _give_back(connection: sqlite3.Connection, changes: Sequence[Change], now: i
     for change in changes:
         limits = change.run[LIMITS]
         if limits is not None:
-            held.update({key: int(change.run[3] == "running") for key, _ in decode_limits(limits)})
+            held.update({key: int(change.run[STATE] == "running") for key, _ in decode_limits(limits)})
     if held:
         lower_counters(connection, held, now)
 
@@ -124,7 +144,7 @@ def _count_backfills(connection: sqlite3.Connection, changes: Sequence[Change], 
     ended: dict[str, list[Change]] = {}
     for change in changes:
         owner = change.run[BACKFILL]
-        for backfill_id in (*joined.get(change.run[0], ()), *(() if owner is None else (owner,))):
+        for backfill_id in (*joined.get(change.run[RUN], ()), *(() if owner is None else (owner,))):
             ended.setdefault(backfill_id, []).append(change)
     for backfill_id, of_backfill in ended.items():
         ends = Counter(change.state for change in of_backfill)
@@ -149,7 +169,7 @@ def _joined_by(connection: sqlite3.Connection, changes: Sequence[Change]) -> dic
     sql = statements("catalog")
     if connection.execute(sql["any_joined"]).fetchone() is None:
         return {}
-    ids = id_list([change.run[0] for change in changes])
+    ids = id_list([change.run[RUN] for change in changes])
     joined: dict[str, list[str]] = {}
     for run_id, backfill_id in connection.execute(sql["joined_by"], (ids,)).fetchall():
         joined.setdefault(run_id, []).append(backfill_id)
@@ -203,7 +223,7 @@ def _is_awaited(connection: sqlite3.Connection, backfill_id: str) -> bool:
 
 def _history_values(change: Change) -> tuple[object, ...]:
     return (
-        change.run[0],
+        change.run[RUN],
         change.state.value,
         change.attempt,
         change.rescues,
@@ -218,7 +238,7 @@ def _history_values(change: Change) -> tuple[object, ...]:
 
 def _release_values(change: Change, now: int) -> dict[str, object]:
     return {
-        "run_id": change.run[0],
+        "run_id": change.run[RUN],
         "state": change.state.value,
         "attempt": change.attempt,
         "rescues": change.rescues,
@@ -231,7 +251,7 @@ def _release_values(change: Change, now: int) -> dict[str, object]:
 
 
 def _available_at(change: Change) -> int:
-    return int(change.run[12]) if change.available_at is None else change.available_at
+    return int(change.run[AVAILABLE_AT]) if change.available_at is None else change.available_at
 
 
 def _record(change: Change) -> RunRecord:

@@ -7,13 +7,16 @@ from mainspring.errors import StaleFenceError
 from mainspring.jobs.stores._ends import finished, finished_again
 from mainspring.jobs.stores._records import Finish, RunRecord
 from mainspring.jobs.stores._sqlite_ends import Change, settle
-from mainspring.jobs.stores._sqlite_logs import keep_logs
-from mainspring.jobs.stores._sqlite_reports import keep_last_progress
+from mainspring.jobs.stores._sqlite_reports import keep_last_progress, keep_logs
 from mainspring.jobs.stores._sqlite_rows import (
     ATTEMPT,
     CANCEL_REQUESTED,
+    EPOCH,
+    FENCE,
     LIMITS,
     RESCUES,
+    RUN,
+    STATE,
     Row,
     ended_record,
     id_list,
@@ -26,7 +29,7 @@ from mainspring.jobs.stores._sqlite_writes import write_items
 def finish(connection: sqlite3.Connection, commands: Sequence[Finish], now: int) -> list[RunRecord | BaseException]:
     """Return for each command the run as it then stands, or the error that refused it."""
     ids = id_list([command.run_id for command in commands])
-    rows = {row[0]: row for row in connection.execute(statements("runs")["live_runs"], (ids,))}
+    rows = {row[RUN]: row for row in connection.execute(statements("runs")["live_runs"], (ids,))}
     alive = {epoch: epoch_alive(connection, epoch) for epoch in {command.epoch for command in commands}}
     answers: dict[int, RunRecord | BaseException] = {}
     changes: dict[int, Change] = {}
@@ -58,7 +61,8 @@ def epoch_alive(connection: sqlite3.Connection, epoch: int) -> bool:
 
 
 def _holds(row: Row, command: Finish) -> bool:
-    return (row[3], row[10], row[9], row[7]) == ("running", command.epoch, command.fence, command.attempt)
+    mine = ("running", command.epoch, command.fence, command.attempt)
+    return (row[STATE], row[EPOCH], row[FENCE], row[ATTEMPT]) == mine
 
 
 def _change(row: Row, command: Finish) -> Change:

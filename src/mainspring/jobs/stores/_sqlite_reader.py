@@ -24,7 +24,7 @@ from mainspring.jobs.stores._records import (
 from mainspring.jobs.stores._sqlite_configs import list_configs
 from mainspring.jobs.stores._sqlite_events import events_of
 from mainspring.jobs.stores._sqlite_leases import list_leases
-from mainspring.jobs.stores._sqlite_logs import logs_of
+from mainspring.jobs.stores._sqlite_reports import logs_of
 from mainspring.jobs.stores._sqlite_schedules import list_schedules
 from mainspring.jobs.stores._sqlite_sql import script
 from mainspring.jobs.stores._sqlite_upkeep import find_problems, look

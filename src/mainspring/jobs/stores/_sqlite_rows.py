@@ -15,8 +15,8 @@ KINDS = {kind.value: kind for kind in RunKind}
 STATES = {state.value: state for state in RunState}
 
 # places in LIVE_COLUMNS, and behind them where a statement asks for more
-JOB, KIND, STATE, RANK, ATTEMPT, RESCUES, FENCE, EPOCH, AVAILABLE_AT = 1, 2, 3, 5, 7, 8, 9, 10, 12
-STARTED_AT, BACKFILL, CANCEL_REQUESTED = 16, 18, 22
+RUN, JOB, KIND, STATE, RANK, ATTEMPT, RESCUES, FENCE, EPOCH, AVAILABLE_AT = 0, 1, 2, 3, 5, 7, 8, 9, 10, 12
+INTERVAL_START, INTERVAL_END, STARTED_AT, BACKFILL, CANCEL_REQUESTED = 14, 15, 16, 18, 22
 ERROR = slice(23, 26)
 CONFIG_VERSION = 26
 LIMITS, SKIPS = 27, 29
