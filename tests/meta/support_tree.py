@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -29,14 +30,18 @@ FLOORS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Module:
-    """One source file, parsed."""
+    """One source file."""
 
     name: str
     path: Path
     text: str
-    tree: ast.Module
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The file, parsed when it is asked for: to parse all of them takes more than a second."""
+        return ast.parse(self.text, str(self.path))
 
     @property
     def is_package(self) -> bool:
@@ -65,8 +70,7 @@ def read_modules(src: Path = SRC) -> list[Module]:
     for path in sorted((src / "mainspring").rglob("*.py")):
         parts = path.relative_to(src).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        text = path.read_text()
-        modules.append(Module(name, path, text, ast.parse(text, str(path))))
+        modules.append(Module(name, path, path.read_text()))
     return modules
 
 

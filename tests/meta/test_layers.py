@@ -35,7 +35,8 @@ def layer_complaints(modules: Sequence[Module]) -> list[str]:
     ]
     for module in modules:
         used = [one for one in read_imports(module) if one.target.split(".")[0] == "mainspring"]
-        used += [Import(target, name, 1) for name, target in read_door(module).public if module.is_package]
+        if module.is_package:
+            used += [Import(target, name, 1) for name, target in read_door(module).public]
         for one in used:
             said = _judge(module, one, doors, known)
             if said:

@@ -57,7 +57,7 @@ def program_complaints(modules: Sequence[Module]) -> list[str]:
         f"{module.path}:{node.lineno}: {found} starts a process: use open_program or start_program of concurrency"
         for module in modules
         if module.room not in STARTS_PROGRAMS
-        for node in ast.walk(ast.parse(module.text))
+        for node in ast.walk(module.tree)
         if isinstance(node, ast.Call) and (found := _starter(node.func)) is not None
     ]
 
