@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from mainspring.base._random import first_id_at as first_id_at
     from mainspring.base._random import new_id as new_id
     from mainspring.base._random import use_random as use_random
+    from mainspring.base._running_loop import runs_here as runs_here
     from mainspring.base._statistics import Statistic as Statistic
     from mainspring.base._statistics import StatisticResult as StatisticResult
     from mainspring.base._statistics import get_statistics as get_statistics
@@ -77,5 +78,6 @@ else:
             "_random": ("first_id_at",),
             "_parsing": ("parse_bool", "parse_duration", "seconds_hint"),
             "_instant": ("from_us", "to_us"),
+            "_running_loop": ("runs_here",),
         },
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any, ParamSpec, TypeVar, cast  # Any: keyword arguments of any signature
 
-from mainspring.base import current_clock, outside_work
+from mainspring.base import current_clock, outside_work, runs_here
 from mainspring.concurrency._loop_call import LoopCall, LoopJob
 from mainspring.concurrency._loop_inbox import LoopInbox
 from mainspring.concurrency._sync_wait import remember_loop
@@ -86,10 +86,9 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             ClosedError: after `shutdown()`.
             RuntimeError: no loop runs in this thread.
         """
-        loop = asyncio.get_running_loop()
         if not callable(fn):
             raise _not_callable(fn)
-        return self._run(loop, copy_context(), fn, args, kwargs)
+        return self._run(copy_context(), fn, args, kwargs)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "concurrent.futures.Future[T]":
         """Call `fn` in a thread; return a `concurrent.futures.Future`. Safe from any thread.
@@ -104,7 +103,7 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
             if type(fn) is LoopCall:
                 # `run_in_executor` hands it on as it is
                 call = cast("LoopCall[T]", fn)
-                future = self._run(loop, call.context, call.function, call.args, call.kwargs)
+                future = self._run(call.context, call.function, call.args, call.kwargs)
                 return cast("concurrent.futures.Future[T]", future)
             if isinstance(fn, LoopJob):
                 return cast("concurrent.futures.Future[T]", self._run_job(loop, fn))
@@ -135,17 +134,16 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
                 thread.join(None if deadline is None else max(0.0, deadline - clock.monotonic()))
 
     def _run(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        context: Context,
-        function: Callable[..., T],
-        args: tuple[object, ...],
-        kwargs: dict[str, Any],
+        self, context: Context, function: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, Any]
     ) -> "asyncio.Future[T]":
         inbox, loop_of_inbox = self._last
-        if loop_of_inbox() is not loop:
-            inbox = LoopInbox.of(loop)
-            self._last = inbox, weakref.ref(loop)
+        loop = loop_of_inbox()
+        if not runs_here(loop):
+            running = asyncio.get_running_loop()
+            if running is not loop:
+                inbox = LoopInbox.of(running)
+                self._last = inbox, weakref.ref(running)
+            loop = running
         future: asyncio.Future[T] = asyncio.Future(loop=loop)
         self._crew.add((inbox, future, context, function, args, kwargs), may_block=False)
         outside_work.count += 1

@@ -1,0 +1,28 @@
+"""A loop is known to run here, or it is asked for."""
+
+import asyncio
+
+from mainspring.base import runs_here
+
+
+async def _alone(other: asyncio.AbstractEventLoop) -> tuple[bool, bool]:
+    return runs_here(other), runs_here(asyncio.get_running_loop())
+
+
+async def test_the_loop_of_this_thread_runs_here() -> None:
+    assert runs_here(asyncio.get_running_loop())
+    assert not runs_here(None)
+
+
+def test_a_loop_that_has_stopped_runs_nowhere() -> None:
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        assert (True, True) == runner.run(_alone(loop))
+        assert not runs_here(loop)
+    assert not runs_here(loop)
+
+
+async def test_the_loop_of_another_thread_does_not_run_here() -> None:
+    here = asyncio.get_running_loop()
+    assert (False, True) == await asyncio.to_thread(asyncio.run, _alone(here))
+    assert not await asyncio.to_thread(runs_here, here)
