@@ -16,7 +16,7 @@ from itertools import repeat
 from types import TracebackType
 from typing import Any, Final, Literal, Self  # Any: a client of redis-py, which may be absent
 
-from mainspring.base import current_clock
+from mainspring.base import current_clock, runs_here
 from mainspring.errors import ClosedError, InvalidArgumentError, LimiterUnavailableError, LimitTimeoutError
 from mainspring.resilience._checks import check_count, check_seconds
 from mainspring.resilience._limit_kernels import Kernel, PacedKernel, SlidingLog, seconds_until
@@ -227,7 +227,7 @@ class GlobalAsyncLimiter:
     def _join(self, cost: int) -> "asyncio.Future[_Place | None]":
         if cost != 1:
             check_count("cost", cost, at_most=self._limit)
-        loop = self._enter_loop()
+        loop = self._loop if runs_here(self._loop) else self._enter_loop()
         line = self._line
         if line.futures:
             self._statistic.waited += 1
@@ -273,17 +273,17 @@ class GlobalAsyncLimiter:
         try:
             while self._line.head() or (self._bucket.owes and not self._knows_it_is_down()):
                 async with self._asking:
-                    callers = self._line.callers(_MAX_COSTS_PER_CALL)
-                    reply = await self._ask([cost for _, cost in callers])
+                    callers, costs = self._line.callers(_MAX_COSTS_PER_CALL)
+                    reply = await self._ask(costs)
                 self._statistic.granted += sum(reply.costs[: reply.granted])
                 places = zip(repeat(reply), range(reply.granted), strict=False)
-                for place in self._line.serve_callers((caller for caller, _ in callers), places):
+                for place in self._line.serve_callers(callers, places):
                     self._give_back(place)
                 if not reply.wait:
                     await asyncio.sleep(0)  # who was served runs first, and may come again: one task for many calls
                 elif not self._bucket.owes:
                     again = max(0.0, self._down_until - current_clock().monotonic()) if self._is_down else math.inf
-                    await self._sleep_for(callers[reply.granted][0], min(reply.wait, again))
+                    await self._sleep_for(callers[reply.granted], min(reply.wait, again))
         except Exception as error:  # noqa: BLE001  # supervisor: whoever waits gets it, none of them can ask himself
             self._line.fail(partial(_twin, error))
         finally:

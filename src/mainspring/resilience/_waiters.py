@@ -4,11 +4,13 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar  # Any: futures of any answer
 
 from mainspring.errors import TooManyWaitersError
 
 T = TypeVar("T")
+
+_is_done: Callable[["asyncio.Future[Any]"], bool] = asyncio.Future[Any].done
 
 SHORTEST_WAIT: Final = 2e-6
 """Seconds. A timer may fire early by the resolution of its clock; none may fire again at the same instant."""
@@ -36,9 +38,13 @@ class WaitLine(Generic[T]):
         """Return what each caller asks for, first come first."""
         return [weight for future, weight in self.futures.items() if not future.done()]
 
-    def callers(self, count: int) -> "list[tuple[asyncio.Future[T | None], int]]":
-        """Return the first `count` callers, each with what it asks for."""
-        return [each for each in islice(self.futures.items(), count) if not each[0].done()]
+    def callers(self, count: int) -> "tuple[list[asyncio.Future[T | None]], list[int]]":
+        """Return the first `count` callers, and what each asks for."""
+        callers = list(islice(self.futures, count))
+        if any(map(_is_done, callers)):  # seldom: cancelled, and did not run since
+            callers = [caller for caller in callers if not caller.done()]
+            return callers, [self.futures[caller] for caller in callers]
+        return callers, list(islice(self.futures.values(), count))
 
     def serve_callers(self, callers: "Iterable[asyncio.Future[T | None]]", answers: Iterable[T]) -> list[T]:
         """Wake callers, each with its answer; return the answers of those who are gone."""

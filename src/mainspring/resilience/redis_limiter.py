@@ -15,8 +15,8 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar  # Any: redis-py, wh
 
 from mainspring.base import load_extra, new_id
 from mainspring.errors import LimiterUnavailableError
+from mainspring.resilience._call_watch import CallWatch
 from mainspring.resilience._limiter_scripts import LOG_PLAN, LOG_TAKE, PACE_PLAN, PACE_TAKE
-from mainspring.resilience._timeout import timeout as time_limit
 
 Algorithm = Literal["log", "gcra"]
 T = TypeVar("T")
@@ -100,6 +100,7 @@ class RedisBucket:
         self._own: Any = None
         self._keeper: AsyncGenerator[None] | None = None
         self._timeout = timeout
+        self._watch = CallWatch("the call of the server", timeout)
         self._limit = limit
         self._head = (limit, rate, math.ceil(period * 1_000_000), new_id())
         self._next_request = 0
@@ -139,8 +140,9 @@ class RedisBucket:
             await keeper.aclose()
 
     def forget_connection(self) -> None:
-        """Drop a connection whose loop is gone."""
+        """Drop what belongs to a loop that is gone."""
         self._own = self._keeper = None
+        self._watch = CallWatch("the call of the server", self._timeout)
 
     async def _take(self, costs: Sequence[int]) -> Reply:
         request = self._next_request  # anew for each try: what a lost one did may be given back long after the next
@@ -175,7 +177,7 @@ class RedisBucket:
     async def _run(self, script: str, *words: str) -> Any:
         exceptions = _library("redis.exceptions")
         try:
-            async with time_limit(self._timeout):
+            with self._watch:
                 try:
                     return await self._call("EVALSHA", _sha(script), words)
                 except exceptions.NoScriptError:  # a new server, or its scripts were flushed
