@@ -13,6 +13,7 @@ from mainspring.sinks import SqlTable
 START = datetime(2024, 1, 1, tzinfo=UTC)
 STEPS = {"grid": 20_000_000, "chain": 10_000_000, "hasty": 10_000_000}
 """Microseconds between the fires of those jobs whose every interval must come to a record."""
+DELAY = 12.0  # of the job "grid"
 
 
 def make_app(store: JobStore, *, schedule: bool) -> JobApp:
@@ -23,6 +24,7 @@ def make_app(store: JobStore, *, schedule: bool) -> JobApp:
         "grid",
         every=20,
         start_at=START,
+        delay=DELAY,
         missed="all",
         retry=retry,
         max_instances=2,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tests.stress.support_jobs import START
+from tests.stress.support_jobs import DELAY, START
 
 from mainspring.base import to_us
 from mainspring.jobs.model import RunState
@@ -24,6 +24,16 @@ def judge_past(records: list[RunRecord]) -> list[str]:
         for record in chain
         if record.started_at is not None and (record.interval_start or 0) > to_us(START)
         if done_at.get(record.interval_start or 0, record.started_at + 1) > record.started_at
+    ]
+
+
+def judge_delay(records: list[RunRecord]) -> list[str]:
+    """No run began before its late data could have come, whoever made it."""
+    return [
+        f"{record.run_id} of grid began before it was due"
+        for record in records
+        if record.job_id == "grid" and record.started_at is not None
+        if record.started_at < (record.interval_end or 0) + int(DELAY * 1e6)
     ]
 
 

@@ -3,11 +3,14 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date, datetime
 
 import pytest
 from msgspec import structs
 
 from mainspring.base import current_random
+from mainspring.jobs.engine._declarations import Declarations
+from mainspring.jobs.engine._definition import JobDefinition
 from mainspring.jobs.engine._node import Node
 from mainspring.jobs.engine._past import PastGuard
 from mainspring.jobs.engine._planner import BackfillPlanner
@@ -196,6 +199,18 @@ def past_ignored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(PastGuard, "blocked", free)
 
 
+def delay_ignored(patch: pytest.MonkeyPatch) -> None:
+    """A backfill takes what has ended, and does not ask whether it is due."""
+    bounds = Declarations.interval_range
+
+    def hasty(
+        self: Declarations, definition: JobDefinition, start: datetime | date | str, end: datetime | date | str
+    ) -> tuple[datetime, datetime]:
+        return bounds(self, replace(definition, delay=0.0), start, end)
+
+    patch.setattr(Declarations, "interval_range", hasty)
+
+
 def newest_config_at_each_attempt(patch: pytest.MonkeyPatch) -> None:
     """A run that is tried again gets the config of the day."""
     version_of = _memory_configs.config_version_of
@@ -209,6 +224,7 @@ def newest_config_at_each_attempt(patch: pytest.MonkeyPatch) -> None:
 PLANTS: tuple[Plant, ...] = (
     newest_config_at_each_attempt,
     past_ignored,
+    delay_ignored,
     downstream_too_early,
     fence_ignored,
     lost_reply_retried_blindly,

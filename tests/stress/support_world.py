@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.stress.support_faults import LEASE, Audit, FaultyStore
 from tests.stress.support_jobs import START, STEPS, make_app
-from tests.stress.support_judges import judge_backfills, judge_past
+from tests.stress.support_judges import judge_backfills, judge_delay, judge_past
 
 from mainspring.base import current_clock, current_random, decode_json, encode_json, new_id, to_us, use_random
 from mainspring.errors import MainspringError
@@ -229,7 +229,8 @@ class World:
             records = list(await store.runs(RunFilter(limit=100_000)))
             problems = [*self.audit.problems]
             problems += [f"{one} did not come to its end" for one in await self.unfinished(store)]
-            problems += self.judge_occurrences(records) + self.judge_calls(records) + judge_past(records)
+            problems += self.judge_occurrences(records) + self.judge_calls(records)
+            problems += judge_past(records) + judge_delay(records)
             problems += await self.judge_cursors(store, records)
             problems += await self.judge_done(store, records) + await self.judge_rows(store, records)
             problems += self.judge_configs(records) + list(await store.check())

@@ -49,24 +49,24 @@ class Backfilling(FollowUps, ABC):
         config: Mapping[str, object] | None = None,
         config_at: Literal["now", "interval"] = "now",
     ) -> "Backfill":
-        """Run the intervals of a job between two instants that have ended; durable, and lazily made.
+        """Run the intervals of a job between two instants that are due; durable, and lazily made.
 
-        Intervals that have not ended yet are left to the schedule: their data is not there. Ends are aware datetimes or
-        dates (midnight in the job's zone). With `downstream` the intervals of the jobs that need those which succeeded
-        here are run again afterwards, and so on down the needs: each job is a backfill of its own, listed by
-        `Backfill.downstream()`. Runs get the stored config that is in force when they start, or with
-        `config_at="interval"` the one that was when their interval began. With `dry_run` nothing is stored: the
-        `progress()` of what is returned says how many intervals would run now.
+        Intervals that have not ended yet, or ended less than the job's `delay` ago, are left to the schedule: their
+        data is not there, or not all of it. Ends are aware datetimes or dates (midnight in the job's zone). With
+        `downstream` the intervals of the jobs that need those which succeeded here are run again afterwards, and so on
+        down the needs: each job is a backfill of its own, listed by `Backfill.downstream()`. Runs get the stored config
+        that is in force when they start, or with `config_at="interval"` the one that was when their interval began.
+        With `dry_run` nothing is stored: the `progress()` of what is returned says how many intervals would run now.
 
         Raises:
-            InvalidArgumentError: start is not before end, or not in the past; a naive datetime, or a job without
-                intervals.
+            InvalidArgumentError: start is not before end, or nothing from start on is due yet; a naive datetime, or a
+                job without intervals.
         """
         from mainspring.jobs.engine._backfill import Backfill
         from mainspring.jobs.engine._backfill_rows import BackfillOptions, with_downstream
 
         definition = self._registry[job]
-        low, high = self.interval_range(definition, start, end)
+        self.interval_range(definition, start, end)
         options = BackfillOptions(
             reprocess=reprocess,
             order=order,
@@ -77,6 +77,7 @@ class Backfilling(FollowUps, ABC):
         )
         options.check(definition)
         opened = await self.open()
+        low, high = self.interval_range(definition, start, end)  # again: what opening the app left to it is due now
         row = options.row(definition, low, high, opened.store.now())
         if dry_run:
             total = await opened.planner.count(row)

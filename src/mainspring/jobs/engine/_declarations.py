@@ -1,7 +1,7 @@
 """What a program declares of its jobs, and what follows from it without any store: fire times and intervals."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack  # Any: handlers have any signature
 
 from mainspring.base import current_clock, to_us
@@ -155,11 +155,11 @@ class Declarations:
     def interval_range(
         self, definition: JobDefinition, start: datetime | date | str, end: datetime | date | str
     ) -> tuple[datetime, datetime]:
-        """Return the two ends of a range of a job's intervals as instants; the end is now at the latest.
+        """Return the two ends of a range of a job's intervals as instants; what ends there at the latest is due.
 
         Raises:
-            InvalidArgumentError: the job has no intervals, an end is naive, or start is not before end, or not before
-                now: what has not ended has no data yet.
+            InvalidArgumentError: the job has no intervals, an end is naive, or start is not before end, or nothing
+                from start on is due yet: what is not due may lack data.
         """
         if definition.schedule is None or not definition.schedule.has_intervals:
             raise InvalidArgumentError(
@@ -169,8 +169,9 @@ class Declarations:
         high = to_instant(end, definition.timezone, argument="end")
         if low >= high:
             raise InvalidArgumentError(argument="start", value=start, expected=f"an instant before end={end!r}")
-        now = current_clock().now()
-        if low >= now:
-            expected = "an instant in the past; what has not ended yet is left to the schedule"
+        due = current_clock().now() - timedelta(seconds=definition.delay)
+        if low >= due:
+            ago = f"longer ago than the delay of {definition.delay:g} s" if definition.delay else "in the past"
+            expected = f"an instant {ago}; what is not due yet is left to the schedule"
             raise InvalidArgumentError(argument="start", value=start, expected=expected)
-        return low, min(high, now)
+        return low, min(high, due)

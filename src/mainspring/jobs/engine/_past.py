@@ -6,7 +6,7 @@ from typing import Final
 
 from mainspring.base import from_us, to_us
 from mainspring.jobs.engine._definition import JobDefinition
-from mainspring.jobs.model import RangeSet, RunState, first_cursor
+from mainspring.jobs.model import RangeSet, RunState
 from mainspring.jobs.stores import BackfillRow, JobStore, RunFilter, RunRecord
 
 _AT_WORK: Final = frozenset({RunState.SCHEDULED, RunState.AVAILABLE, RunState.RUNNING, RunState.RETRYING})
@@ -78,13 +78,12 @@ class PastGuard:
 
     async def _beginning(self, definition: JobDefinition) -> int:
         """Return where the intervals of a job began; asked of the store once."""
-        if definition.job_id not in self._beginnings:
-            for row in await self._store.jobs():
-                one = self._jobs.get(row.job_id)
-                if one is not None and one.schedule is not None:
-                    began = first_cursor(one.schedule, from_us(row.registered_at), start_at=one.start_at)
-                    self._beginnings[row.job_id] = to_us(began)
-        return self._beginnings.get(definition.job_id, 0)
+        job_id = definition.job_id
+        if job_id not in self._beginnings:
+            versions = await self._store.schedules(job_id, limit=_MOST_LISTED)
+            first = versions[-1].created_at if versions else 0  # old files do not say where a version began
+            self._beginnings[job_id] = next((one.since for one in reversed(versions) if one.since is not None), first)
+        return self._beginnings[job_id]
 
 
 def _interval_start_before(definition: JobDefinition, start: int) -> int:

@@ -17,7 +17,7 @@ from mainspring.base import encode_json, from_us, new_id, to_us
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.engine._definition import JobDefinition
 from mainspring.jobs.engine._steady import keep_doing
-from mainspring.jobs.model import MissedPlan, RunState, first_cursor, jitter_of, plan_missed
+from mainspring.jobs.model import MissedPlan, RunState, Schedule, first_cursor, jitter_of, plan_missed
 from mainspring.jobs.stores import (
     Advance,
     AdvanceAnswer,
@@ -211,6 +211,8 @@ class Scheduler:
             max_lookback=definition.max_lookback,
             grace=definition.grace,
             limit=_PER_JOB,
+        if cursor is None:
+            return MissedPlan((), (), beginning_of(definition, schedule, from_us(now)))
         )
 
     def _runs_of(self, definition: JobDefinition, plan: MissedPlan, now: int) -> Iterable[NewRun]:
@@ -261,7 +263,12 @@ def registration_of(definition: JobDefinition, now: int) -> JobRegistration:
         return JobRegistration(
             job_id=definition.job_id, schedule=None, cursor=None, next_fire_at=None, was=definition.was
         )
-    cursor = to_us(first_cursor(schedule, from_us(now), start_at=definition.start_at))
+    cursor = to_us(beginning_of(definition, schedule, from_us(now)))
+def beginning_of(definition: JobDefinition, schedule: Schedule, now: datetime) -> datetime:
+    """Return where the cursor starts of a job that gets its first schedule now."""
+    return first_cursor(schedule, now, start_at=definition.start_at, delay=definition.delay)
+
+
     return JobRegistration(
         job_id=definition.job_id,
         schedule=encode_json(schedule.spec()),

@@ -14,7 +14,7 @@ from mainspring.jobs.engine._declarations import Declarations, Job
 from mainspring.jobs.engine._overrides import read_schedule
 from mainspring.jobs.engine._registry import make_schedule
 from mainspring.jobs.engine._results import ScheduleVersion
-from mainspring.jobs.engine._scheduler import starts_of
+from mainspring.jobs.engine._scheduler import beginning_of, starts_of
 from mainspring.jobs.engine._settings import OF_SETTINGS, AppSettings, SettingsSource
 from mainspring.jobs.model import (
     ABSENT,
@@ -187,7 +187,7 @@ class Steering(Declarations, ABC):
         jobs = {**self.jobs, definition.job_id: changed}
         check_needs({one.job_id: (one.schedule, one.needs) for one in jobs.values()}, starts=starts_of(jobs))
         now = from_us(opened.store.now())
-        cursor = first_cursor(schedule, now, start_at=definition.start_at)
+        cursor = beginning_of(changed, schedule, now)
         command = SetSchedule(job_id=definition.job_id, override=encode_json(schedule.spec()), cursor=to_us(cursor))
         await self._steer(opened, partial(opened.store.set_schedule, command))
 

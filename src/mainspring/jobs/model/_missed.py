@@ -153,14 +153,17 @@ def missed_lookback(max_lookback: float | None, misfire_grace_time: float | None
     )
 
 
-def first_cursor(schedule: Schedule, now: datetime, *, start_at: datetime | None = None) -> datetime:
+def first_cursor(
+    schedule: Schedule, now: datetime, *, start_at: datetime | None = None, delay: float = 0.0
+) -> datetime:
     """Return where the cursor of a new job starts.
 
-    Without `start_at` the interval that holds `now` is the first to run, at its end, and nothing before it ever
-    runs. With it, the first is the first whole interval that starts at `start_at` or later.
+    Without `start_at` the first interval to run is the first that is not due yet (`delay` seconds after its end), and
+    nothing before it ever runs. With it, the first is the first whole interval that starts at `start_at` or later.
     """
     if start_at is None:
-        return schedule.previous_fire(now) or now
+        due = now - timedelta(seconds=delay)
+        return schedule.previous_fire(due) or due
     if not schedule.has_intervals:
         return start_at - timedelta(microseconds=1)  # so that a fire at start_at itself runs
     bound = schedule.next_fire(start_at - timedelta(microseconds=1))

@@ -292,7 +292,7 @@ def test_what_has_not_ended_is_left_to_the_schedule() -> None:
         counted = await app.backfill("hourly", START, START + timedelta(days=1), dry_run=True)
         whole = await app.backfill("hourly", START, START + timedelta(days=1))
         assert ((await counted.progress()).total, (await whole.wait()).succeeded) == (5, 5)
-        with pytest.raises(InvalidArgumentError, match="expected an instant in the past; what has not ended yet"):
+        with pytest.raises(InvalidArgumentError, match="expected an instant in the past; what is not due yet"):
             await app.backfill("hourly", START + timedelta(days=1), START + timedelta(days=2))
         await asyncio.sleep(5400)
         await app.stop()
@@ -301,3 +301,26 @@ def test_what_has_not_ended_is_left_to_the_schedule() -> None:
         clock.run(main())
     assert sorted(hour for hour, _ in seen) == [0, 1, 2, 3, 4, 5, 6]
     assert min(late for _, late in seen) >= 0
+
+
+def test_what_is_not_due_yet_is_left_to_the_schedule() -> None:
+    """A new job with a delay of 90 minutes, at 05:10: the hours to 03:00 are due, later ones wait for their data."""
+    app = JobApp("day", store="memory")
+    seen: list[tuple[datetime, timedelta]] = []
+
+    @app.job("hourly", cron="0 * * * *", delay=5400)
+    async def hourly(data_interval: DataInterval) -> None:
+        seen.append((data_interval.start, clock.now() - data_interval.end))
+
+    async def main() -> None:
+        with pytest.raises(InvalidArgumentError, match="longer ago than the delay of 5400 s; what is not due yet"):
+            await app.backfill("hourly", at(4), at(5))
+        assert (await (await app.backfill("hourly", at(0), at(5))).wait()).succeeded == 3
+        await app.start()
+        await asyncio.sleep(3600)
+        await app.stop()
+
+    with VirtualClock(at(5) + timedelta(minutes=10)) as clock:
+        clock.run(main())
+    assert [at(hour) for hour in range(4)] == [start for start, _ in seen]
+    assert min(late for _, late in seen) >= timedelta(minutes=90)

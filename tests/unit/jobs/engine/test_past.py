@@ -12,6 +12,7 @@ from tests.unit.jobs.engine.support_engine import START, at, eventually, make_ap
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs import DataInterval, JobApp, RunState
 from mainspring.jobs.engine import _needs
+from mainspring.jobs.stores import MemoryData, MemoryStore
 from mainspring.testing import VirtualClock
 
 
@@ -92,6 +93,24 @@ def test_a_backfill_goes_in_order_and_so_does_doing_it_again() -> None:
 
     assert simulate(300, main()) < 30
     assert chain.most == 1
+
+
+def test_a_chain_began_where_it_began_whatever_its_options_are_now() -> None:
+    """By a later delay its first interval would have had another before it, which nobody ever ran."""
+    data = MemoryData()
+    ran: list[datetime] = []
+
+    async def live(delay: float) -> None:
+        chain = Chain(JobApp("t", store=MemoryStore(data)), missed="all", delay=delay)
+        async with running(chain.app) as app:
+            await asyncio.sleep(7200)
+            if delay:
+                await (await app.backfill("chain", at(1), at(2), reprocess="all")).wait()
+            ran.extend(chain.ran)
+
+    simulate(1.5, live(0))
+    simulate(4, live(5400))
+    assert [at(1), at(2), at(3), at(1)] == [start for start in ran if start < at(4)]
 
 
 def test_a_backfill_behind_a_failure_waits_for_it() -> None:

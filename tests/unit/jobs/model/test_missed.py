@@ -160,6 +160,13 @@ def test_a_new_job_starts_with_the_interval_that_holds_now() -> None:
     assert _at(1) == first_cursor(At(_at(1)), _at(5))  # it has passed: never run
 
 
+def test_a_new_job_with_a_delay_starts_with_what_is_not_due_yet() -> None:
+    assert _at(1) == first_cursor(_HOURLY, _at(2.5), delay=1800 + 1)
+    assert _at(2) == first_cursor(_HOURLY, _at(2.5), delay=1800)  # due right now: nobody was there to run it
+    assert _at(1) > first_cursor(At(_at(1)), _at(1.1), delay=600)
+    assert _at(2) == first_cursor(_HOURLY, _at(9), start_at=_at(2), delay=1800)
+
+
 def test_a_new_job_with_a_start_begins_with_its_first_whole_interval() -> None:
     assert _at(2) == first_cursor(_HOURLY, _at(9), start_at=_at(2))
     assert _at(3) == first_cursor(_HOURLY, _at(9), start_at=_at(2.5))
