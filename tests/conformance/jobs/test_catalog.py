@@ -275,6 +275,14 @@ async def test_a_renamed_job_keeps_its_schedules(stores: StoreFactory) -> None:
 async def test_pausing_again_changes_nothing(stores: StoreFactory) -> None:
     async with stores() as store:
         epoch = await store.open_node("a")
+async def test_a_job_begins_where_the_code_gives_it_its_first_schedule(stores: StoreFactory) -> None:
+    async with stores() as store:
+        await store.register([registration(schedule=None, cursor=None, next_fire_at=None)])
+        (row,) = await store.register([registration(cursor=HOUR)])
+        assert (row.version, row.cursor, row.next_fire_at) == (2, HOUR, None)
+        assert [HOUR, None] == [one.since for one in await store.schedules("job")]
+
+
         await store.register([registration()])
         await store.set_paused("job", True)
         before = (await store.heartbeat(epoch)).version

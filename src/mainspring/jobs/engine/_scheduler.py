@@ -117,9 +117,12 @@ class Scheduler:
             self._due_at.pop(row.job_id, None)
             return
         self._rows[row.job_id] = row
-        # of our own: the stored one may be that of other code, with another delay
-        due = None if row.cursor is None or row.paused else due_after(definition, row.cursor)
-        self._set_due(row.job_id, due)
+        if row.paused:
+            self._set_due(row.job_id, None)
+        elif row.cursor is None:  # somebody's own SQL gave it its first schedule: it begins now
+            self._set_due(row.job_id, self._store.now())
+        else:  # of our own: the stored one may be that of other code, with another delay
+            self._set_due(row.job_id, due_after(definition, row.cursor))
 
     def _moved(self, command: Advance, answer: AdvanceAnswer) -> None:
         if answer.applied and not answer.row.paused:
@@ -201,18 +204,18 @@ class Scheduler:
 
     def _plan(self, definition: JobDefinition, row: JobRow, now: int) -> MissedPlan:
         schedule, cursor = definition.schedule, row.cursor
-        if schedule is None or cursor is None:  # such rows are never due
+        if schedule is None:  # such rows are never due
             raise InvalidArgumentError(argument="job", value=row.job_id, expected="a job with a schedule")
         return plan_missed(
             schedule,
             cursor=from_us(cursor),
             now=from_us(now - int(definition.delay * 1e6)),
             policy=definition.missed,
+        if cursor is None:
+            return MissedPlan((), (), beginning_of(definition, schedule, from_us(now)))
             max_lookback=definition.max_lookback,
             grace=definition.grace,
             limit=_PER_JOB,
-        if cursor is None:
-            return MissedPlan((), (), beginning_of(definition, schedule, from_us(now)))
         )
 
     def _runs_of(self, definition: JobDefinition, plan: MissedPlan, now: int) -> Iterable[NewRun]:

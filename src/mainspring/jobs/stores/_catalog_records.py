@@ -29,8 +29,8 @@ class JobRow(Struct, frozen=True, kw_only=True, gc=False):
 class JobRegistration:
     """A job as the code declares it; `was` are its earlier ids.
 
-    A new job starts at `cursor`. A changed schedule becomes the next version and keeps the stored cursor;
-    `next_fire_at` is then set to None until the next `Advance`.
+    A new job starts at `cursor`, and so does one that gets its first schedule. A changed schedule becomes the next
+    version and keeps the stored cursor; `next_fire_at` is then set to None until the next `Advance`.
     """
 
     job_id: str

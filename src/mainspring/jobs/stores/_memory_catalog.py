@@ -56,7 +56,10 @@ def _register(data: MemoryData, job: JobRegistration, now: int) -> None:
     elif known.schedule != job.schedule and known.override is not None:
         data.jobs[job.job_id] = structs.replace(known, schedule=job.schedule)
     elif known.schedule != job.schedule:
-        changed = structs.replace(known, schedule=job.schedule, version=known.version + 1, next_fire_at=None)
+        cursor = job.cursor if known.cursor is None else known.cursor  # a first schedule begins now
+        changed = structs.replace(
+            known, schedule=job.schedule, version=known.version + 1, cursor=cursor, next_fire_at=None
+        )
         data.jobs[job.job_id] = changed
         remember_schedule(data, changed, "code", now)
 

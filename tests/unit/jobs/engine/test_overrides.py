@@ -1,5 +1,6 @@
 """Schedules put over those of the code, pauses, and what nodes make of them."""
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
@@ -8,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from tests.unit.jobs.engine.support_engine import at, eventually, make_app, running
 
+from mainspring.base import encode_json
 from mainspring.errors import ConfigError, InvalidArgumentError, NeedsError
 from mainspring.jobs import At, Cron, DataInterval, Every, JobApp, JobContext
 from mainspring.jobs.engine._overrides import read_schedule
@@ -145,6 +148,31 @@ async def test_a_node_that_schedules_nothing_follows_edits_by_hand(
         assert "the stored schedule of job 'load': no 'instant' is given" == newest.problem
         write(None)
         await eventually(is_declared)
+
+
+@pytest.mark.parametrize(("options", "edited"), [({"every": 3600}, None), ({}, encode_json(Every(3600).spec()))])
+def test_the_first_schedule_of_a_job_counts_from_then_on(options: dict[str, Any], edited: bytes | None) -> None:
+    """Whether the next version of the program brings it, or somebody's own SQL."""
+    data = MemoryData()
+    seen: list[DataInterval | None] = []
+
+    async def live(*, override: bytes | None = None, **options: Any) -> None:
+        app = JobApp("grown", store=MemoryStore(data))
+
+        @app.job("load", **options)
+        async def load(ctx: JobContext) -> None:
+            seen.append(ctx.data_interval)
+
+        async with running(app):
+            data.jobs["load"] = structs.replace(data.jobs["load"], override=override)
+            data.version += 1
+            await asyncio.sleep(2.25 * 3600)
+
+    with VirtualClock(at(0)) as clock:
+        clock.run(live())
+    with VirtualClock(at(3.5)) as clock:
+        clock.run(live(override=edited, **options))
+    assert [at(4), at(5)] == [one.end for one in seen if one is not None]
 
 
 async def test_what_cannot_be_a_schedule_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ SELECT {job} FROM job WHERE job_id IN (SELECT value FROM json_each(?))
 INSERT INTO job(job_id, schedule, version, cursor, next_fire_at, registered_at) VALUES (?, ?, 1, ?, ?, ?)
 
 -- name: change_schedule
-UPDATE job SET schedule = ?, version = version + ?, next_fire_at = iif(?, next_fire_at, NULL) WHERE job_id = ?
+UPDATE job SET schedule = ?, version = version + ?, cursor = coalesce(cursor, ?),
+    next_fire_at = iif(?, next_fire_at, NULL) WHERE job_id = ?
 
 -- name: set_cursor
 UPDATE job SET cursor = ?, next_fire_at = ? WHERE job_id = ?
