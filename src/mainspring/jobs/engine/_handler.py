@@ -1,7 +1,7 @@
 """Calls a handler in whatever form it has and brings its items to their sinks."""
 
 import asyncio
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -117,7 +117,7 @@ def _drain_in_thread(
         items.close()
 
 
-async def _emit_all(session: SinkSession, items: list[object]) -> None:
+async def _emit_all(session: SinkSession, items: Iterable[object]) -> None:
     for item in items:
         pending = session.accept(item)
         if pending is not None:
@@ -129,12 +129,22 @@ async def _in_worker(
 ) -> object:
     sent = {name: RunInfo(ctx) if value is ctx else value for name, value in arguments.items()}
     result = await workers.create_task(_run_in_worker, definition.function, sent)
-    if definition.form is HandlerForm.GENERATOR:
-        await _emit_all(ctx.session, cast("list[object]", result))  # cast: what _run_in_worker made of a generator
+    if definition.form is HandlerForm.GENERATOR or definition.sink is not None:
+        await _emit_all(ctx.session, _returned_items(result))
         return None
     return result
 
 
 def _run_in_worker(function: HandlerFunction, arguments: Mapping[str, object]) -> object:
     result: object = function(**arguments)
-    return list(cast("Iterator[object]", result)) if isinstance(result, Generator) else result  # cast: any item
+    return list(cast("Iterator[object]", result)) if isinstance(result, Iterator) else result  # cast: any item
+
+
+def _returned_items(result: object) -> Iterable[object]:
+    """Return the items that a worker process brought back for the job's sink; None are none."""
+    if result is None:
+        return ()
+    if isinstance(result, str | bytes) or not isinstance(result, Sequence | Set):
+        expected = "a list of the items for its sink, from a handler in a worker process"
+        raise InvalidArgumentError(argument="returned value", value=type(result).__name__, expected=expected)
+    return cast("Iterable[object]", result)  # cast: any item

@@ -40,7 +40,10 @@ def refuse_mixtures(definition: JobDefinition, given: Mapping[str, Any]) -> None
         expected = "'queue' beside missed='all': intervals that are caught up overlap, and would be skipped"
         raise InvalidArgumentError(argument="overlap", value="skip", expected=expected)
     if definition.sink is not None and not _can_emit(definition):
-        expected = "a handler that yields its items, or takes ctx to emit them; this one does neither"
+        expected = (
+            "a handler that yields its items, takes ctx to emit them, or returns them from a worker process "
+            "(executor='process'); this one does none of these"
+        )
         raise InvalidArgumentError(argument="sink", value=definition.sink, expected=expected, hint="yield each item")
     if definition.job_id in definition.was:
         expected = "earlier ids, without the one that the job has now"
@@ -48,8 +51,11 @@ def refuse_mixtures(definition: JobDefinition, given: Mapping[str, Any]) -> None
 
 
 def _can_emit(definition: JobDefinition) -> bool:
-    """Tell whether a handler has a way to its sink: `yield`, `ctx`, or a resource that may have been given `ctx`."""
-    if definition.form in (HandlerForm.GENERATOR, HandlerForm.ASYNC_GENERATOR):
+    """Tell whether a handler has a way to its sink.
+
+    That is `yield`, `ctx`, a resource that may have been given `ctx`, or in a worker process what it returns.
+    """
+    if definition.form in (HandlerForm.GENERATOR, HandlerForm.ASYNC_GENERATOR) or definition.runs_in == "process":
         return True
     return bool(inspect.signature(definition.function).parameters.keys() - (SUPPLIED - {"ctx"}))
 

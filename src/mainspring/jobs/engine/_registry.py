@@ -99,7 +99,8 @@ class JobKeywords(TypedDict, total=False):
         misfire_grace_time is how late a fire may be and still run, 60 s when it is not given.
     config: the job's own configuration. schema: its type (a msgspec Struct, a dataclass, a pydantic model): no config
         that does not fit is stored or run with, and a handler that annotates its `config` with it gets an instance.
-    sink: where its items go. resources: providers by parameter name.
+    sink: where its items go: what it yields, emits through ctx, or returns as a list from a worker process.
+    resources: providers by parameter name.
     needs: jobs (their ids, their functions, or a `Need`) whose intervals must cover a run's interval before it starts.
     retry: a Backoff, or N retries after the first failure. timeout: of one attempt. limiter: admits attempts.
     depends_on_past: a run waits until the interval before its own has succeeded or was skipped.

@@ -305,6 +305,23 @@ def rows_in_process(config: dict[str, int]) -> Iterator[dict[str, int]]:
         yield {"n": n}
 
 
+def list_in_process(config: dict[str, int]) -> object:
+    return "no list" if config["n"] < 0 else [{"n": n} for n in range(config["n"])] or None
+
+
+async def test_what_a_worker_process_returns_goes_to_the_sink(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    app.job("away", executor="process", sink=SqlTable("away"))(list_in_process)
+    async with running(app):
+        assert (await app.run_job("away", {"n": 3})).check().value is None
+        (await app.run_job("away", {"n": 0})).check()
+        with pytest.raises(
+            RunFailedError, match="returned value='str' is not accepted: expected a list of the items for its sink"
+        ):
+            (await app.run_job("away", {"n": -1})).check()
+    assert [(0,), (1,), (2,)] == rows_of(tmp_path, "away")
+
+
 async def test_cpu_work_runs_in_worker_processes(tmp_path: Path) -> None:
     app = make_app(tmp_path)
     app.job("away", executor="process")(in_process)

@@ -49,7 +49,7 @@ def plain() -> None: ...
         ({"crom": "0 * * * *"}, "option='crom' is not accepted"),
         ({"every": 1, "start_at": date(2013, 1, 1)}, "start_at=2013-01-01 is not accepted: expected an aware datetime"),
         ({"every": 1, "needs": [plain]}, "there is no job 'plain'"),
-        ({"sink": print}, "yields its items, or takes ctx"),
+        ({"sink": print}, "yields its items, takes ctx"),
         ({"cancel_grace": -1}, "cancel_grace"),
         ({"timezone": "UTC"}, "timezone"),
         ({"start_at": datetime(2013, 1, 1, tzinfo=UTC)}, "start_at"),
@@ -123,7 +123,7 @@ def test_whoever_takes_ctx_or_a_resource_may_have_a_sink() -> None:
 
     for function in (emits, borrows):
         app.job(sink=print)(function)
-    with pytest.raises(JobDefinitionError, match="this one does neither"):
+    with pytest.raises(JobDefinitionError, match="this one does none of these"):
         app.job(sink=print)(silent)
 
 
