@@ -56,7 +56,7 @@ def set_(
     comment: Comment = "",
     as_json: AsJson = False,
 ) -> None:
-    """Store the next version of a job's config: the newest one with these changes."""
+    """Store the next version of a job's config: the one in force (at --from, if given) with these changes."""
     changes: dict[str, object] = dict.fromkeys(unset or []) | parse_config(pairs or [], argument="KEY=VALUE")
     if not changes and not replace:
         raise InvalidArgumentError(argument="KEY=VALUE", value="", expected="what to change, as rows=500")

@@ -27,7 +27,6 @@ from mainspring.jobs.model import (
     config_at,
     diff_config,
     effective_config,
-    first_cursor,
     next_config,
     rollback_config,
     shown,
@@ -69,7 +68,8 @@ class Steering(Declarations, ABC):
         Runs that start from then on use it, on every node; those that have started keep theirs, also for retries.
 
         Args:
-            values: all that the version holds, or with `merge` what differs from the newest one: None removes a key.
+            values: all that the version holds, or with `merge` what differs from the one that would be in force when
+                this one begins to count: None removes a key.
             effective_from: the instant from which it counts, aware; now unless given.
 
         Raises:
@@ -79,15 +79,11 @@ class Steering(Declarations, ABC):
         """
         definition = self._registry[job]
         opened = await self.open()
-        now = from_us(opened.store.now())
 
         def make(history: Sequence[ConfigVersion]) -> ConfigVersion:
-            wanted = dict(values)
-            if merge:
-                newest = next((one for one in history if one.problem is None), None)
-                wanted = {**({} if newest is None else newest.values), **wanted}
-                wanted = {key: value for key, value in wanted.items() if value is not None}
-            return next_config(history, wanted, now=now, effective_from=effective_from, comment=comment)
+            now = from_us(opened.store.now())  # again when another version came first: that one is in force by now
+            version = next_config(history, values, now=now, effective_from=effective_from, comment=comment)
+            return _merged(history, version) if merge else version
 
         return await opened.configs.put(definition, make, look_back=_WHOLE_HISTORY if merge else 1)
 
@@ -282,6 +278,13 @@ def _shown_change(change: ConfigChange, schema: ConfigSchema | None) -> ConfigCh
         return MASK if hidden else shown({key: value}, schema, above=above)[key]
 
     return ConfigChange(change.key, side(change.before), side(change.after))
+
+
+def _merged(history: Sequence[ConfigVersion], changes: ConfigVersion) -> ConfigVersion:
+    """Return a version with what would be in force without it, and its own values over that; None removes a key."""
+    before = config_at([one for one in history if one.problem is None], changes.effective_from)
+    values = {**({} if before is None else before.values), **changes.values}
+    return replace(changes, values={key: value for key, value in values.items() if value is not None})
 
 
 def _rolled_back(history: Sequence[ConfigVersion], *, version: int, now: datetime, comment: str) -> ConfigVersion:

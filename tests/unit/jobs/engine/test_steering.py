@@ -1,5 +1,6 @@
 """Steering the jobs of an app: their stored configs as people put, look at and bring them back."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import msgspec
 import pytest
 from tests.unit.jobs.engine.support_engine import at, make_app, running
 
+from mainspring.base import current_clock
 from mainspring.errors import ConfigError, InvalidArgumentError, UnknownJobError
 from mainspring.jobs import SECRET, ConfigChange, JobApp
 from mainspring.jobs.model import ABSENT
@@ -48,6 +50,19 @@ async def test_merging_changes_keys_of_the_newest_version(app: JobApp) -> None:
         assert {"mode": "fast", "depth": 1} == merged.values
         replaced = await app.put_config("load", {"depth": 2})
         assert {"depth": 2} == replaced.values
+
+
+async def test_merging_leaves_out_what_is_planned_for_later(app: JobApp) -> None:
+    """A change of today must not bring what somebody planned for tomorrow; one of tomorrow builds on it."""
+    tomorrow = current_clock().now() + timedelta(days=1)
+    async with running(app):
+        await app.put_config("load", {"rows": 2})
+        await app.put_config("load", {"rows": 3, "depth": 7}, effective_from=tomorrow)
+        later = await app.put_config("load", {"mode": "fast"}, merge=True, effective_from=tomorrow)
+        assert {"rows": 3, "depth": 7, "mode": "fast"} == later.values
+        assert {"rows": 2, "mode": "slow"} == (await app.put_config("load", {"mode": "slow"}, merge=True)).values
+        with pytest.raises(InvalidArgumentError, match="an aware datetime"):
+            await app.put_config("load", {}, merge=True, effective_from=tomorrow.replace(tzinfo=None))
 
 
 async def test_differences_show_no_secrets(app: JobApp) -> None:
