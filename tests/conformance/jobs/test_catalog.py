@@ -138,12 +138,27 @@ async def test_advance_moves_the_cursor_with_its_runs(stores: StoreFactory) -> N
         )
         (answer,) = await store.advance([step])
         assert (answer.applied, answer.created_count) == (True, 2)
-        assert (answer.row.cursor, answer.row.next_fire_at) == (4 * HOUR, 5 * HOUR)
+        row = await only(store)
+        assert (answer.row, row.cursor, row.next_fire_at) == (row, 4 * HOUR, 5 * HOUR)
         assert await store.done("job", 0, HOUR) == [DoneRange(state="skipped", start=0, end=2 * HOUR)]
         assert sorted(await store.job_counts()) == [("job", "available", 2), ("job", "skipped", 1)]
         (late,) = await store.advance([replace(step, runs=(interval_run(store, 7 * HOUR),))])
         assert (late.applied, late.row) == (False, answer.row)
         assert len((await claim(store, epoch)).runs) == 2
+
+
+async def test_advance_goes_on_without_a_job_that_was_deleted(stores: StoreFactory) -> None:
+    async with stores() as store:
+        await store.register([registration()])
+        steps = [
+            Advance(job_id=job, version=1, cursor_from=0, cursor_to=HOUR, next_fire_at=None, runs=(run,))
+            for job in ("gone", "job")
+            for run in (interval_run(store, 0, job),)
+        ]
+        lost, moved = await store.advance(steps)
+        assert (lost.applied, lost.row, moved.applied, moved.created_count) == (False, None, True, 1)
+        assert (await only(store)).cursor == HOUR
+        assert await store.job_counts() == [("job", "available", 1)]
 
 
 async def test_advance_leaves_out_what_is_there(stores: StoreFactory) -> None:
@@ -261,6 +276,14 @@ async def test_a_job_without_a_schedule_begins_where_it_is_given_one(stores: Sto
             assert gone.cursor is None
 
 
+async def test_a_job_begins_where_the_code_gives_it_its_first_schedule(stores: StoreFactory) -> None:
+    async with stores() as store:
+        await store.register([registration(schedule=None, cursor=None, next_fire_at=None)])
+        (row,) = await store.register([registration(cursor=HOUR)])
+        assert (row.version, row.cursor, row.next_fire_at) == (2, HOUR, None)
+        assert [HOUR, None] == [one.since for one in await store.schedules("job")]
+
+
 async def test_a_renamed_job_keeps_its_schedules(stores: StoreFactory) -> None:
     async with stores() as store:
         await store.register([registration("old")])
@@ -275,14 +298,6 @@ async def test_a_renamed_job_keeps_its_schedules(stores: StoreFactory) -> None:
 async def test_pausing_again_changes_nothing(stores: StoreFactory) -> None:
     async with stores() as store:
         epoch = await store.open_node("a")
-async def test_a_job_begins_where_the_code_gives_it_its_first_schedule(stores: StoreFactory) -> None:
-    async with stores() as store:
-        await store.register([registration(schedule=None, cursor=None, next_fire_at=None)])
-        (row,) = await store.register([registration(cursor=HOUR)])
-        assert (row.version, row.cursor, row.next_fire_at) == (2, HOUR, None)
-        assert [HOUR, None] == [one.since for one in await store.schedules("job")]
-
-
         await store.register([registration()])
         await store.set_paused("job", True)
         before = (await store.heartbeat(epoch)).version

@@ -9,6 +9,7 @@ cursor is held where it is. So the store keeps what is being worked on, and not 
 
 import asyncio
 import heapq
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final
@@ -29,6 +30,8 @@ from mainspring.jobs.stores import (
     RunKind,
     RunRecord,
 )
+
+log = logging.getLogger(__name__)
 
 _BATCH = 500  # jobs in one transaction
 _UNASKED = 3600.0  # seconds between two reads of rows that nobody said to have changed
@@ -125,7 +128,9 @@ class Scheduler:
             self._set_due(row.job_id, due_after(definition, row.cursor))
 
     def _moved(self, command: Advance, answer: AdvanceAnswer) -> None:
-        if answer.applied and not answer.row.paused:
+        if answer.row is None:
+            log.error("job %s is gone from the store: its schedule rests until it is registered again", command.job_id)
+        elif answer.applied and not answer.row.paused:
             self._rows[command.job_id] = answer.row
             self._set_due(command.job_id, command.next_fire_at)
         else:
@@ -206,13 +211,13 @@ class Scheduler:
         schedule, cursor = definition.schedule, row.cursor
         if schedule is None:  # such rows are never due
             raise InvalidArgumentError(argument="job", value=row.job_id, expected="a job with a schedule")
+        if cursor is None:
+            return MissedPlan((), (), beginning_of(definition, schedule, from_us(now)))
         return plan_missed(
             schedule,
             cursor=from_us(cursor),
             now=from_us(now - int(definition.delay * 1e6)),
             policy=definition.missed,
-        if cursor is None:
-            return MissedPlan((), (), beginning_of(definition, schedule, from_us(now)))
             max_lookback=definition.max_lookback,
             grace=definition.grace,
             limit=_PER_JOB,
@@ -259,6 +264,11 @@ def starts_of(definitions: Mapping[str, JobDefinition]) -> dict[str, datetime]:
     }
 
 
+def beginning_of(definition: JobDefinition, schedule: Schedule, now: datetime) -> datetime:
+    """Return where the cursor starts of a job that gets its first schedule now."""
+    return first_cursor(schedule, now, start_at=definition.start_at, delay=definition.delay)
+
+
 def registration_of(definition: JobDefinition, now: int) -> JobRegistration:
     """Return a job as the store registers it: a new one starts at `start_at`, or now."""
     schedule = definition.schedule
@@ -267,11 +277,6 @@ def registration_of(definition: JobDefinition, now: int) -> JobRegistration:
             job_id=definition.job_id, schedule=None, cursor=None, next_fire_at=None, was=definition.was
         )
     cursor = to_us(beginning_of(definition, schedule, from_us(now)))
-def beginning_of(definition: JobDefinition, schedule: Schedule, now: datetime) -> datetime:
-    """Return where the cursor starts of a job that gets its first schedule now."""
-    return first_cursor(schedule, now, start_at=definition.start_at, delay=definition.delay)
-
-
     return JobRegistration(
         job_id=definition.job_id,
         schedule=encode_json(schedule.spec()),

@@ -58,10 +58,10 @@ class Advance(Struct, frozen=True, kw_only=True):
 
 
 class AdvanceAnswer(Struct, frozen=True, kw_only=True):
-    """`row` is the job after (or, when it was not applied, as another node left it)."""
+    """`row` is the job after (or, when it was not applied, as another node left it); None when somebody deleted it."""
 
     applied: bool
-    row: JobRow
+    row: JobRow | None
     created_count: int = 0
 
 

@@ -95,8 +95,8 @@ def advance(data: MemoryData, commands: Sequence[Advance], now: int) -> list[Adv
 
 
 def _advance(data: MemoryData, command: Advance, now: int) -> AdvanceAnswer:
-    row = data.jobs[command.job_id]
-    if (row.version, row.cursor) != (command.version, command.cursor_from):
+    row = data.jobs.get(command.job_id)
+    if row is None or (row.version, row.cursor) != (command.version, command.cursor_from):
         return AdvanceAnswer(applied=False, row=row)
     row = structs.replace(row, cursor=command.cursor_to, next_fire_at=command.next_fire_at)
     data.jobs[command.job_id] = row

@@ -78,8 +78,8 @@ def advance(
     intake.expect(run for command in commands for run in command.runs)
     answers: list[AdvanceAnswer] = []
     for command, ids_of_skipped in zip(commands, skip_ids, strict=True):
-        row = rows[command.job_id]
-        if (row.version, row.cursor) != (command.version, command.cursor_from):
+        row = rows.get(command.job_id)
+        if row is None or (row.version, row.cursor) != (command.version, command.cursor_from):
             answers.append(AdvanceAnswer(applied=False, row=row))
             continue
         row = rows[command.job_id] = replace(row, cursor=command.cursor_to, next_fire_at=command.next_fire_at)
@@ -87,7 +87,11 @@ def advance(
         _record_skipped(connection, command, ids_of_skipped, now)
         answers.append(AdvanceAnswer(applied=True, row=row, created_count=created))
     intake.flush()
-    moved = [(one.row.cursor, one.row.next_fire_at, one.row.job_id) for one in answers if one.applied]
+    moved = [
+        (one.cursor_to, one.next_fire_at, one.job_id)
+        for one, answer in zip(commands, answers, strict=True)
+        if answer.applied
+    ]
     connection.executemany(sql["set_cursor"], moved)
     return answers
 

@@ -1,17 +1,20 @@
 """Schedules become runs: at their time, once, also after the program was away."""
 
 import asyncio
+import logging
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from tests.unit.jobs.engine.support_engine import eventually, make_app, running
+from tests.unit.jobs.engine.support_engine import START, eventually, make_app, running
 
 from mainspring.base import current_clock
 from mainspring.jobs import DataInterval, JobApp, RunState
 from mainspring.jobs.engine._scheduler import MOST_AHEAD, due_after
+from mainspring.jobs.stores import MemoryData, MemoryStore
+from mainspring.testing import VirtualClock
 
 LIVE = [state for state in RunState if not state.terminal]
 
@@ -104,6 +107,32 @@ async def test_an_instant_fires_once_and_is_not_fired_again(tmp_path: Path) -> N
     async with running(app_with(tmp_path, seen, **options)):
         pass
     assert [instant] == seen
+
+
+def test_a_job_whose_row_was_deleted_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    data = MemoryData()
+    app = JobApp("t", store=MemoryStore(data))
+    ran: list[str] = []
+
+    @app.job("lost", every=60)
+    async def lost() -> None:
+        ran.append("lost")
+
+    @app.job("kept", every=60)
+    async def kept() -> None:
+        ran.append("kept")
+
+    async def main() -> None:
+        async with running(app):
+            del data.jobs["lost"]
+            await asyncio.sleep(190)
+
+    with VirtualClock(START) as clock:
+        clock.run(main())
+    assert ["kept"] * 3 == ran
+    assert ["job lost is gone from the store: its schedule rests until it is registered again"] == [
+        one.message for one in caplog.records if one.levelno == logging.ERROR
+    ]
 
 
 async def test_two_nodes_on_one_file_fire_once(tmp_path: Path) -> None:
