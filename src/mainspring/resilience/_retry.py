@@ -122,13 +122,14 @@ class _Policy:
 
     async def pause(self, attempt: RetryAttempt) -> bool:
         """Wait out the delay of a failed attempt; return False when no attempt is to follow."""
-        end = own_deadline()
-        if self._is_over or (end is not None and current_clock().monotonic() + attempt.delay >= end):
+        if self._comes_too_late(attempt.delay):
             return False
         if self.on_retry is not None:
             told = self.on_retry(attempt)
             if inspect.isawaitable(told):
                 await told
+            if self._comes_too_late(attempt.delay):
+                return False
         if self.until is None or not attempt.delay:
             await asyncio.sleep(attempt.delay)
         else:
@@ -136,6 +137,11 @@ class _Policy:
                 async with time_limit(attempt.delay):
                     await self.until.wait()
         return not self._is_over
+
+    def _comes_too_late(self, delay: float) -> bool:
+        """Tell whether an attempt after a pause is unwanted, or could only start after the deadline."""
+        end = own_deadline()
+        return self._is_over or (end is not None and current_clock().monotonic() + delay >= end)
 
     @property
     def _is_over(self) -> bool:

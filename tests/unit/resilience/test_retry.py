@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from tests.unit.resilience.support_time import now, virtual
+from tests.unit.resilience.support_time import VirtualTime, now, virtual
 
-from mainspring.base import Backoff
+from mainspring.base import Backoff, current_clock
 from mainspring.errors import CircuitBroken, InvalidArgumentError, NotCoroutineFunctionError
 from mainspring.resilience import RetryAttempt, retry, timeout
 
@@ -125,6 +125,21 @@ async def test_attempt_that_would_start_after_the_deadline_is_not_waited_for() -
         await timeout(2.0)(retry(on=OSError, backoff=THREE)(flaky))()
     assert flaky.calls == [1000.0, 1001.0]
     assert now() == 1001.0
+
+
+@virtual
+@pytest.mark.parametrize("delay", [0.0, 1.0])
+async def test_no_attempt_follows_an_on_retry_that_used_up_the_time(delay: float) -> None:
+    flaky = Flaky(OSError(1), OSError(2))
+    clock = current_clock()
+    assert isinstance(clock, VirtualTime)
+
+    def block(_: RetryAttempt) -> None:
+        clock.seconds += 1.5 if delay else 3.0
+
+    with pytest.raises(OSError, match="1"):
+        await timeout(2.0)(retry(on=OSError, backoff=Backoff.constant(delay, max_tries=3), on_retry=block)(flaky))()
+    assert flaky.calls == [1000.0]
 
 
 @virtual
