@@ -1,5 +1,6 @@
 """Alerts that repeat: which to send, which to count."""
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
@@ -37,6 +38,9 @@ class Repeats:
             self._seen.popitem(last=False)
         return 0 if seen is None else seen.count
 
-    def forget(self, alert: object) -> None:
-        """Let the alert be sent again at once: this time it did not get through."""
-        self._seen.pop(alert, None)
+    def forget(self, alert: object, held_back: int) -> None:
+        """Let the alert be sent again at once: this time it did not get through, nor the count that went with it."""
+        seen = self._seen.get(alert)
+        if seen is not None:
+            seen.at = -math.inf
+            seen.count += held_back

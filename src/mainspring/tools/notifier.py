@@ -1,8 +1,9 @@
 """`Notifier`: messages to people, through a gateway or straight to Lark and Slack (extra `aiohttp`)."""
 
 import os
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self  # Any: messages and answers are whatever the services take
 from urllib.parse import urlsplit
@@ -236,7 +237,8 @@ class Notifier:
             params: passed on to the gateway.
 
         Returns:
-            Whether it was sent: False for a repetition that was held back.
+            Whether it was sent: False for a repetition that was held back. Each bot has the repetitions that it took
+            held back, so that one which failed gets the next.
 
         Raises:
             InvalidArgumentError: the message or another argument is of another type, or the channel is unknown here.
@@ -250,43 +252,38 @@ class Notifier:
         if self._bots is not None and channel not in self._bots:
             raise InvalidArgumentError(argument="channel", value=channel, expected=f"one of {sorted(self._bots)}")
         alert = (channel, encode_json([msg, people, msg_type]))
-        held_back = self._repeats.admit(alert, current_clock().monotonic())
-        if held_back is None:
+        bots = enumerate((None,) if self._bots is None else self._bots[channel])  # None stands for the gateway
+        found = {bot: self._repeats.admit((bot, *alert), current_clock().monotonic()) for bot in bots}
+        due = {bot: held_back for bot, held_back in found.items() if held_back is not None}
+        if not due:
             return False
-        if held_back and isinstance(msg, str):
-            msg = f"{msg}\n(held back {held_back} times before)"
+        send = partial(self._send, channel, at=people, timeout=timeout, msg_type=msg_type, params=params)
         try:
-            await self._send(channel, msg, people, timeout, msg_type, params)
-        except BaseException:
-            self._repeats.forget(alert)
-            raise
+            await self._limits.setdefault(channel, RateLimit(self._per_minute)).acquire(timeout=self._max_wait)
+            await _send_to_each(due, msg, send)
+        finally:
+            for bot, held_back in due.items():
+                self._repeats.forget((bot, *alert), held_back)
         return True
 
     async def _send(
         self,
         channel: str,
         msg: Message,
+        bot: Bot | None,
+        *,
         at: list[str],
         timeout: float,
         msg_type: str | None,
         params: dict[str, Any],
     ) -> None:
-        limit = self._limits.setdefault(channel, RateLimit(self._per_minute))
-        await limit.acquire(timeout=self._max_wait)
-        if self._bots is None:
+        if bot is None:
             sent = {"channel": channel, "at": at, "params": params, **gateway_message(msg, msg_type)}
             await self._ask("POST", "/api/notify/", sent, timeout=timeout)
             return
-        failure: NotifyError | None = None
-        for bot in self._bots[channel]:
-            body = bot.payload(msg, at, now=current_clock().time())
-            try:
-                status, text = await self._post("POST", bot.url, body, new_id(), timeout)
-                bot.check(status, text)
-            except NotifyError as error:
-                failure = failure or error
-        if failure is not None:
-            raise failure
+        body = bot.payload(msg, at, now=current_clock().time())
+        status, text = await self._post("POST", bot.url, body, new_id(), timeout)
+        bot.check(status, text)
 
     async def _ask(
         self, method: str, path: str, fields: Mapping[str, Any], *, timeout: float | None = None
@@ -363,6 +360,23 @@ async def _beginning(response: "ClientResponse") -> bytes:
         if len(body) >= _MOST_BYTES:
             break
     return bytes(body[:_MOST_BYTES])
+
+
+async def _send_to_each(
+    due: dict[tuple[int, Bot | None], int], msg: Message, send: Callable[[Message, Bot | None], Awaitable[None]]
+) -> None:
+    """Send a message to bots and take those that got it out of `due`, which says how often each had it held back."""
+    failure: NotifyError | None = None
+    for bot, held_back in list(due.items()):
+        counted = f"{msg}\n(held back {held_back} times before)" if held_back and isinstance(msg, str) else msg
+        try:
+            await send(counted, bot[1])
+        except NotifyError as error:
+            failure = failure or error
+        else:
+            del due[bot]
+    if failure is not None:
+        raise failure
 
 
 def _bot_of(name: str, table: object) -> Bot:

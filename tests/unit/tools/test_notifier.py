@@ -175,6 +175,18 @@ async def test_repetitions_are_held_back() -> None:
         assert ["down", "down", "up"] == [body["text"] for body in bodies]
 
 
+async def test_a_repetition_goes_only_to_the_bot_that_failed() -> None:
+    async with served(OK) as (good, got), served({"status": 500}, {"status": 500}, OK) as (bad, got_later):
+        notifier = Notifier.direct(
+            {"ops": [SlackBot(bad), SlackBot(good)]}, repeat_after=3600.0, backoff=Backoff(0.0, max_tries=1)
+        )
+        for _ in range(2):
+            with pytest.raises(NotifyError):
+                await notifier.notify("ops", "down")
+        assert [True, False] == [await notifier.notify("ops", "down") for _ in range(2)]
+        assert (["down"], ["down"] * 3) == ([one["text"] for one in got], [one["text"] for one in got_later])
+
+
 async def test_a_repetition_says_how_many_were_held_back() -> None:
     async with served(OK) as (url, bodies):
         notifier = Notifier.direct({"ops": SlackBot(url)}, repeat_after=0.05)

@@ -16,8 +16,13 @@ def test_nothing_is_held_back_without_a_time() -> None:
 def test_what_did_not_get_through_is_sent_again() -> None:
     repeats = Repeats(10.0)
     repeats.admit("a", 0.0)
-    repeats.forget("a")
+    repeats.forget("a", 0)
     assert 0 == repeats.admit("a", 1.0)
+    assert [None, 1] == [repeats.admit("a", now) for now in (2.0, 11.0)]
+    assert None is repeats.admit("a", 12.0)
+    repeats.forget("a", 1)
+    assert 2 == repeats.admit("a", 13.0)
+    repeats.forget("never seen", 1)
 
 
 def test_the_memory_is_bounded() -> None:
