@@ -98,11 +98,12 @@ class AccountCredentialManager:
     Args:
         redis_acc_url: the address of Redis; the variable REDIS_ACC_URL when left out.
         stores: where to look instead, in this order.
-        ttl: seconds for which an answer is kept in memory; 0 keeps none.
+        ttl: finite seconds for which an answer is kept in memory, 0 keeps none: keys are changed one day, and a program
+            that kept them for ever would not find the new ones.
 
     Raises:
         InvalidArgumentError: (a ValueError) neither an address nor stores are given, or one is none; `ttl` is
-            negative.
+            negative or not finite.
 
     Example:
         >>> manager = AccountCredentialManager(stores=[TomlCredentials(Path("keys"))])

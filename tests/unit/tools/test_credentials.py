@@ -1,6 +1,7 @@
 """AccountCredentialManager: what is asked, where, in which order; nothing of it is ever shown."""
 
 import json
+import math
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -155,8 +156,9 @@ def test_an_address_or_stores_must_be_given(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("REDIS_ACC_URL", raising=False)
     with pytest.raises(ValueError, match="REDIS_ACC_URL"):
         AccountCredentialManager()
-    with pytest.raises(InvalidArgumentError, match="ttl"):
-        AccountCredentialManager("redis://x", ttl=-1)
+    for ttl in (-1, math.inf):  # keys that are kept for ever are not found again when they were changed
+        with pytest.raises(InvalidArgumentError, match=r"ttl=.*finite seconds >= 0"):
+            AccountCredentialManager("redis://x", ttl=ttl)
     monkeypatch.setenv("REDIS_ACC_URL", "redis://:hunter2@localhost:1/0")
     manager = AccountCredentialManager()
     assert "<AccountCredentialManager RedisCredentials, TomlCredentials>" == repr(manager)
