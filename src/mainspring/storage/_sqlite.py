@@ -293,6 +293,8 @@ class SqliteOwner:
     def _next_group(self) -> list[_Entry]:
         """Take from the line what fits in one group, judged by what such commands took of late; at least one."""
         inbox, costs, left, entries = self._inbox, self._writer.costs, self._max_group_seconds, list[_Entry]()
+        if self.yield_between_groups > 0:  # others wait for the lock, which is held until the disk has answered
+            left -= min(self._writer.commit_cost, left / 2)
         while inbox and len(entries) < self._max_group:
             left -= costs[inbox[0][0]]
             if left < 0 and entries:

@@ -22,6 +22,7 @@ def write_group(
     batches: Sequence[Batch],
     *,
     begin: Callable[[sqlite3.Connection], None],
+    commit: Callable[[sqlite3.Connection], None],
 ) -> list[Sequence[Any]]:
     """Run the batches in one transaction; return their answers, an exception where a command failed.
 
@@ -31,7 +32,7 @@ def write_group(
     begin(connection)
     try:
         answers = [_run_batch(connection, handler, commands) for handler, commands in batches]
-        connection.execute("COMMIT")
+        commit(connection)
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

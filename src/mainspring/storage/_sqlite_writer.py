@@ -40,6 +40,7 @@ class Writer:
         self._guarded: Collection[Path] = ()
         self._handlers: list[Handler] = []
         self.costs: list[float] = []  # by channel: seconds that one of its commands took of late
+        self.commit_cost = 0.0  # seconds that a commit took of late
 
     def add_handler(self, handler: Handler) -> int:
         """Take on the handler of a channel; return its number, which is also its place in a group."""
@@ -83,7 +84,7 @@ class Writer:
         try:
             if self._connection is None:
                 raise ClosedError(what=f"the store {self._path}")
-            answers = write_group(self._connection, batches, begin=self._begin)
+            answers = write_group(self._connection, batches, begin=self._begin, commit=self._commit)
         except Exception as error:  # noqa: BLE001  # supervisor: the group's error is everybody's answer
             return _for_everyone(translated(error, str(self._path)), len(entries))
         placed: list[Any] = [None] * len(entries)
@@ -118,6 +119,12 @@ class Writer:
                 poll = min(poll * 1.2, MAX_BUSY_POLL)
             else:
                 return
+
+    def _commit(self, connection: sqlite3.Connection) -> None:
+        """Commit, and note what that cost: the lock is held until the disk has answered."""
+        started = current_clock().monotonic()
+        connection.execute("COMMIT")
+        self.commit_cost += (current_clock().monotonic() - started - self.commit_cost) / 4
 
     def _held_too_long(self) -> StoreBusyError:
         return StoreBusyError(

@@ -19,6 +19,10 @@ def begin(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
 
 
+def commit(connection: sqlite3.Connection) -> None:
+    connection.execute("COMMIT")
+
+
 def insert(connection: sqlite3.Connection, keys: Sequence[str]) -> list[str]:
     connection.executemany("INSERT INTO item VALUES (?)", [(key,) for key in keys])
     return [key.upper() for key in keys]
@@ -29,20 +33,20 @@ def items(connection: sqlite3.Connection) -> list[str]:
 
 
 def test_batches_share_one_transaction(connection: sqlite3.Connection) -> None:
-    answers = write_group(connection, [(insert, ["a"]), (insert, ["b", "c"])], begin=begin)
+    answers = write_group(connection, [(insert, ["a"]), (insert, ["b", "c"])], begin=begin, commit=commit)
     assert answers == [["A"], ["B", "C"]]
     assert not connection.in_transaction
 
 
 def test_only_the_bad_command_of_a_batch_fails(connection: sqlite3.Connection) -> None:
-    answers = write_group(connection, [(insert, ["a", "b", "a"]), (insert, ["c"])], begin=begin)
+    answers = write_group(connection, [(insert, ["a", "b", "a"]), (insert, ["c"])], begin=begin, commit=commit)
     assert list(answers[0][:2]) == ["A", "B"]
     assert isinstance(answers[0][2], sqlite3.IntegrityError)
     assert items(connection) == ["a", "b", "c"]
 
 
 def test_a_missing_answer_is_an_error(connection: sqlite3.Connection) -> None:
-    (answers,) = write_group(connection, [(lambda _, keys: [], ["a"])], begin=begin)
+    (answers,) = write_group(connection, [(lambda _, keys: [], ["a"])], begin=begin, commit=commit)
     assert isinstance(answers[0], InvalidArgumentError)
 
 
@@ -53,7 +57,7 @@ def test_a_lost_transaction_keeps_nothing(connection: sqlite3.Connection) -> Non
         raise sqlite3.OperationalError("the engine rolled back")
 
     with pytest.raises(sqlite3.OperationalError):
-        write_group(connection, [(insert, ["a"]), (lose, ["b"])], begin=begin)
+        write_group(connection, [(insert, ["a"]), (lose, ["b"])], begin=begin, commit=commit)
     assert items(connection) == []
 
 
@@ -66,7 +70,7 @@ def test_a_commit_that_fails_rolls_back(connection: sqlite3.Connection) -> None:
         return list(keys)
 
     with pytest.raises(sqlite3.IntegrityError):
-        write_group(connection, [(insert, ["a"]), (orphan, ["b"])], begin=begin)
+        write_group(connection, [(insert, ["a"]), (orphan, ["b"])], begin=begin, commit=commit)
     assert not connection.in_transaction
     assert items(connection) == []
 
@@ -76,5 +80,5 @@ def test_interrupts_pass_through(connection: sqlite3.Connection) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_group(connection, [(insert, ["a"]), (interrupted, ["b"])], begin=begin)
+        write_group(connection, [(insert, ["a"]), (interrupted, ["b"])], begin=begin, commit=commit)
     assert items(connection) == []

@@ -102,6 +102,20 @@ async def test_groups_shrink_when_commands_are_slow(tmp_path: Path) -> None:
         assert owner.stats().largest_group < 32
 
 
+async def test_beside_others_groups_leave_room_for_a_slow_commit(tmp_path: Path) -> None:
+    """The lock is held until the disk has answered; nobody waits for it where no other process writes."""
+    groups: list[int] = []
+    for pause in (0.0, 1e-6):
+        async with SqliteOwner(tmp_path / "a.db", runner=InlineRunner(), max_group_seconds=2.0) as owner:
+            owner.yield_between_groups = pause
+            with use_clock(Slow()):
+                for _ in range(8):
+                    await owner.write(lambda _: None)
+                await asyncio.gather(*(owner.write(lambda _: None) for _ in range(32)))
+            groups.append(owner.stats().group_count)
+    assert groups[0] < groups[1]
+
+
 async def test_slow_commands_of_one_channel_leave_groups_of_another_large(tmp_path: Path) -> None:
     owner = SqliteOwner(tmp_path / "a.db", runner=InlineRunner(), max_group_seconds=2.0)
     quick: WriteChannel[int, int] = owner.channel(lambda _, commands: list(commands), name="quick")
