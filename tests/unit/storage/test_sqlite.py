@@ -18,6 +18,7 @@ from mainspring.errors import (
 )
 from mainspring.storage import InlineRunner, Migration, Runner, SqliteOwner, ThreadRunner, WriteChannel
 from mainspring.storage._sqlite import _this
+from mainspring.testing import eventually
 
 SCHEMA = (Migration(1, "CREATE TABLE item(key TEXT PRIMARY KEY, value INTEGER);"),)
 
@@ -39,19 +40,32 @@ def keys(connection: sqlite3.Connection) -> list[str]:
 
 async def test_what_waits_together_is_written_in_one_group(tmp_path: Path, runner: Runner) -> None:
     groups: list[int] = []
+    entered, free = threading.Event(), threading.Event()
+
+    def hold(connection: sqlite3.Connection, commands: Sequence[str]) -> list[str]:
+        entered.set()
+        free.wait(30)
+        return list(commands)
 
     def handler(connection: sqlite3.Connection, commands: Sequence[str]) -> list[str | BaseException]:
         groups.append(len(commands))
         return insert(connection, commands)
 
     async with SqliteOwner(tmp_path / "a.db", migrations=SCHEMA, runner=runner) as owner:
+        if isinstance(runner, InlineRunner):
+            free.set()  # it writes in the thread of this test
+        holding: WriteChannel[str, str] = owner.channel(hold, name="hold")
         channel: WriteChannel[str, str] = owner.channel(handler, name="insert")
+        first = holding.submit("")
+        await eventually(entered.is_set)
         futures = [channel.submit(f"{number:03}") for number in range(100)]
+        free.set()
         assert [f"{number:03}" for number in range(100)] == await asyncio.gather(*futures)
-        assert 100 == sum(groups) == len(await owner.read(keys))
-        assert len(groups) <= 3
+        assert "" == await first
+        assert 100 == len(await owner.read(keys))
+        assert [100] == groups
         stats = owner.stats()
-    assert (len(groups), 100, 0, 0) == (
+    assert (2, 101, 0, 0) == (
         stats.group_count,
         stats.command_count,
         stats.failed_count,

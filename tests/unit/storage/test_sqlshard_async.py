@@ -2,7 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from mainspring.errors import (
     StoreMismatchError,
     StoreReadOnlyError,
 )
-from mainspring.storage import AsyncSQLShard, SQLShard
+from mainspring.storage import AsyncSQLShard, SQLShard, WriteChannel
+from mainspring.testing import eventually
 
 
 @pytest.fixture
@@ -41,10 +43,23 @@ async def test_pairs_are_stored_and_read(shard: AsyncSQLShard) -> None:
 
 
 async def test_writes_that_come_together_share_commits(shard: AsyncSQLShard) -> None:
-    await asyncio.gather(*(shard.set(("a", number, 0), number) for number in range(300)))
-    stats = [owner.stats() for owner in shard._owners]
-    assert 300 == sum(one.command_count for one in stats)
-    assert sum(one.group_count for one in stats) < 150
+    entered, free = threading.Event(), threading.Event()
+
+    def hold(connection: sqlite3.Connection, commands: Sequence[None]) -> list[None]:
+        entered.set()
+        free.wait(30)
+        return list(commands)
+
+    owner = shard._owners[shard.layout.shard_of(("a", 0, 0))]
+    before = owner.stats().group_count
+    holding: WriteChannel[None, None] = owner.channel(hold, name="hold")
+    first = holding.submit(None)
+    await eventually(entered.is_set)
+    writes = [asyncio.create_task(shard.set(("a", number, 0), number)) for number in range(300)]
+    await asyncio.sleep(0)  # each has handed in its write, and waits
+    free.set()
+    await asyncio.gather(first, *writes)
+    assert before + 2 == owner.stats().group_count
     assert list(range(300)) == [value async for _, value in shard.range(("a",))]
 
 
