@@ -100,6 +100,20 @@ async def test_the_codec_may_be_chosen() -> None:
             assert {"1": 2} == await server.readObj()
 
 
+async def test_a_buffer_may_be_used_again() -> None:
+    async with _pair() as (client, server):
+        buffer = bytearray(8)
+        buffer[:] = b"first..."
+        await client.writeBytes(buffer)
+        buffer[:] = b"second.."
+        await client.tryWriteBytes(memoryview(buffer))
+        buffer[:] = b"\x04\0\0\0none"
+        await client.writeEncodedBytes(buffer)
+        buffer[:] = b"at last!"
+        read = [await server.readBytes() for _ in range(3)]
+        assert [b"first...", b"second..", b"none"] == [bytes(one or b"") for one in read]
+
+
 async def _write_all(cxn: PickleCxn, payloads: tuple[bytes, ...]) -> None:
     for payload in payloads:
         await cxn.writeBytes(payload)

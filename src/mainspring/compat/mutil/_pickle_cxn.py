@@ -102,26 +102,26 @@ class PickleCxn:
         """Send an object as JSON."""
         await self.writeBytes(self._dumps(obj))
 
-    async def writeBytes(self, b: bytes) -> None:
-        """See `write_bytes`."""
+    async def writeBytes(self, b: bytes | bytearray | memoryview) -> None:
+        """See `write_bytes`; a buffer may be used again."""
         async with self._lock:
-            await (await self._live()).write_bytes(b)
+            await (await self._live()).write_bytes(_kept(b))
 
     def preparePickleWithHeader(self, obj: Any) -> bytes:
         """Return an object as one record, for `writeEncodedBytes` of any connection with the same `headerBytes`."""
         payload = self._dumps(obj)
         return len(payload).to_bytes(self.headerBytes, "little") + payload
 
-    async def writeEncodedBytes(self, frame: bytes | memoryview) -> None:
+    async def writeEncodedBytes(self, frame: bytes | bytearray | memoryview) -> None:
         """Send what is a record already, or a part of one."""
         async with self._lock:
-            await self._write_part(frame)
+            await self._write_part(_kept(frame))
 
-    async def tryWriteBytes(self, b: bytes) -> None:
+    async def tryWriteBytes(self, b: bytes | bytearray | memoryview) -> None:
         """Send bytes if that needs no wait."""
         connection = await self._live()
         if not self._lock.locked():
-            connection.try_write_bytes(b)
+            connection.try_write_bytes(_kept(b))
 
     def isWriteLocked(self) -> bool:
         """Tell whether a write would wait."""
@@ -153,7 +153,7 @@ class PickleCxn:
                 position += len(piece)
         return position - start
 
-    async def _write_part(self, frame: bytes | memoryview) -> None:
+    async def _write_part(self, frame: bytes) -> None:
         connection = await self._live()
         await connection.flush()
         connection.link.outbox.write([frame])
@@ -226,3 +226,8 @@ class PickleCxn:
         if self._connection is None and self._streams is not None:
             self._connection = await adopt_streams(*self._streams, header_bytes=self.headerBytes)
         return self.connection
+
+
+def _kept(buffer: bytes | bytearray | memoryview) -> bytes:
+    """Return what stays as it is until it is sent: the older library's callers fill their buffers anew."""
+    return buffer if isinstance(buffer, bytes) else bytes(buffer)

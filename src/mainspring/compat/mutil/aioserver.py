@@ -205,11 +205,11 @@ class _Client:
         """See `PickleCxn`."""
         await self._connected().writeObj(obj)
 
-    async def writeBytes(self, b: bytes) -> None:
+    async def writeBytes(self, b: bytes | bytearray | memoryview) -> None:
         """See `PickleCxn`."""
         await self._connected().writeBytes(b)
 
-    async def tryWriteBytes(self, b: bytes) -> None:
+    async def tryWriteBytes(self, b: bytes | bytearray | memoryview) -> None:
         """See `PickleCxn`."""
         await self._connected().tryWriteBytes(b)
 
