@@ -138,11 +138,19 @@ class GlobalAsyncLimiter:
         if timeout is not None:
             await self._acquire_within(cost, check_seconds("timeout", timeout, zero=True))
             return
-        future = self._join(cost)
+        if cost != 1:
+            check_count("cost", cost, at_most=self._limit)
+        line = self._line
+        loop = self._loop if runs_here(self._loop) else self._enter_loop()
+        if line.futures:
+            self._statistic.waited += 1
+        future = line.join(loop, cost)
+        if self._pump is None or self._sleep is not None:
+            self._wake()
         try:  # not by `WaitLine.wait`, which is a coroutine more for each caller
             await future
         except asyncio.CancelledError:
-            self._leave(self._line.quit(future))
+            self._leave(line.quit(future))
             raise
 
     async def try_acquire(self, cost: int = 1) -> float | None:
@@ -223,18 +231,6 @@ class GlobalAsyncLimiter:
         if not served:
             self._statistic.timeouts += 1
             raise LimitTimeoutError(waited=timeout, waiting=len(self._line))
-
-    def _join(self, cost: int) -> "asyncio.Future[_Place | None]":
-        if cost != 1:
-            check_count("cost", cost, at_most=self._limit)
-        loop = self._loop if runs_here(self._loop) else self._enter_loop()
-        line = self._line
-        if line.futures:
-            self._statistic.waited += 1
-        future = line.join(loop, cost)
-        if self._pump is None or self._sleep is not None:
-            self._wake()
-        return future
 
     def _enter_loop(self) -> asyncio.AbstractEventLoop:
         loop = asyncio.get_running_loop()
