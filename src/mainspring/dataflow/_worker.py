@@ -2,9 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from typing import Final
 
+from mainspring.base import current_clock
 from mainspring.dataflow._callbacks import Callback, MessageCallback, send_all
 from mainspring.dataflow._control import Control, Note, NoteKind
 from mainspring.dataflow._handler import Handler
@@ -24,6 +25,8 @@ _REPORT_SECONDS: Final = 0.5
 _FROM_STREAM: Final = -1
 _PROGRESS_SECONDS: Final = 0.005
 _TURN_MESSAGES: Final = 256
+_BLOCKED_SECONDS: Final = 0.001
+_AFTER_BLOCK: Final = 8  # more would cost those dear that were only kept off the processor
 _COUNTED: Final = ("sent_count", "sent_bytes", "acknowledged_count", "dropped_count", "lost_count", "redelivered_count")
 
 
@@ -140,7 +143,11 @@ class Worker:
 
     async def _produce(self, target: Callback) -> None:
         ledger, process, send_result = Ledger(self._note_progress), self._handler.process, self._handler.send_result
-        countdown = _TURN_MESSAGES
+        monotonic = current_clock().monotonic
+        result = target(process)
+        blocks = isinstance(result, Iterator)  # what waits in plain code has the loop for itself meanwhile
+        singly = _AFTER_BLOCK if blocks else 0  # messages after each of which the loop gets its turn
+        countdown, resumed_at = _TURN_MESSAGES, monotonic()
 
         def send(message: object) -> None:
             token = ledger.open()
@@ -149,15 +156,21 @@ class Worker:
             token.release()
 
         async def pause() -> None:
-            nonlocal countdown
+            nonlocal countdown, resumed_at, singly
             countdown -= 1
-            if not countdown:
+            if blocks and (singly or not countdown % _AFTER_BLOCK):
+                now = monotonic()
+                singly = _AFTER_BLOCK if now - resumed_at > _BLOCKED_SECONDS else max(0, singly - 1)
+                resumed_at = now
+            if singly or not countdown:
                 countdown = _TURN_MESSAGES
                 await asyncio.sleep(0)
+                resumed_at = monotonic()
             if process.is_congested:
                 await process.drain()
+                resumed_at = monotonic()
 
-        await send_all(target(process), send, pause)
+        await send_all(result, send, pause)
 
     async def _listen(self) -> None:
         while (received := await self._control.receive()) is not None:

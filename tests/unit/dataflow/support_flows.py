@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,23 @@ async def count_forever(p: Process) -> AsyncIterator[int]:
         yield number
         number += 1
         await asyncio.sleep(0)
+
+
+class Ticker:
+    """A source that blocks between messages, until the last stage has written one of them."""
+
+    def __init__(self, collector: "Collector") -> None:
+        self._collector = collector
+
+    def __call__(self, p: Process) -> Iterator[int]:
+        """Yield a message each tenth of a second, fewer than are sent in one batch."""
+        pause = threading.Event()
+        for number in range(250):
+            yield number
+            if self._collector.lines():
+                return
+            pause.wait(0.1)
+        raise TimeoutError("nothing arrives while the source goes on")
 
 
 def double(p: Process, number: int) -> int:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.dataflow.support_flows import Collector, count_to_100, double
+from tests.unit.dataflow.support_flows import Collector, Ticker, count_to_100, double
 
+from mainspring.base import Backoff
 from mainspring.dataflow import BuriedMessage, Dataflow, Edge, Process, Runner
 from mainspring.dataflow import _dataflow as dataflow
 from mainspring.errors import (
@@ -22,6 +23,7 @@ from mainspring.errors import (
 from mainspring.testing import eventually
 from mainspring.transport import AsyncPipe
 
+ONCE = Backoff.constant(0.01, max_tries=1)
 every_mode = pytest.mark.parametrize("mode", ["inline", "process"])
 
 
@@ -44,6 +46,12 @@ async def test_what_a_source_yields_passes_every_stage(mode: Any, collector: Col
     assert [(100, 100), (100, 100)] == [(one.sent_count, one.acknowledged_count) for one in stats.edges]
     assert [0, 100, 100] == [one.handled_count for one in stats.stages]
     assert "over" in repr(flow)
+
+
+async def test_messages_of_a_source_that_blocks_are_sent_while_it_goes_on(collector: Collector) -> None:
+    async with Dataflow("f", [Runner(Ticker(collector)), Runner(collector)], restart=ONCE) as flow:
+        await flow.wait()
+    assert "0" in collector.lines()
 
 
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
