@@ -197,15 +197,5 @@ async def test_market_data_from_pipes(unused_ports):
 
 
 @pytest.fixture
-def unused_ports():
-    import socket
-
-    def find(count):
-        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-        try:
-            return [one.getsockname()[1] for one in sockets]
-        finally:
-            for one in sockets:
-                one.close()
-
-    return find
+def unused_ports(unused_port_factory):
+    return lambda count: [unused_port_factory() for _ in range(count)]

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from mainspring.testing import eventually
+from mainspring.testing._local_server import unused_port
 from mainspring.tools import UNSIGNED_PAYLOAD, SignatureV4
 
 pytestmark = pytest.mark.extras
@@ -22,9 +22,7 @@ KEY = "/bucket/a dir/ä+b & c=%.txt"
 def port() -> Iterator[int]:
     """A server in a process of its own; it checks signatures after the first three calls, which make a user."""
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number = probe.getsockname()[1]
+    number = unused_port()
     command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(number)]
     environment = {**os.environ, "INITIAL_NO_AUTH_ACTION_COUNT": "3"}
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
