@@ -72,17 +72,22 @@ def pending_tasks(loop: asyncio.AbstractEventLoop, before: Holdings) -> list[str
 def wait_for_leaks(before: Holdings, *, ignore: Collection[LeakKind] = (), patience: float) -> list[str]:
     """Return what was left behind since `before`, tasks aside, in words; nothing is the usual answer.
 
-    What seems left is given `patience` real seconds to end, after one garbage collection.
+    What seems left is given `patience` real seconds to end. Garbage is collected before each look, with pauses that
+    become longer: what a thread still holds that is about to end is garbage only when it has ended.
     """
     ignored: set[LeakKind] = {"tasks", *ignore}
     leaks = Holdings.take().grown_since(before, ignore=ignored)
     if not leaks:
         return leaks
-    gc.collect()
-    deadline, pause = _clock.monotonic() + patience, threading.Event()
-    while (leaks := Holdings.take().grown_since(before, ignore=ignored)) and _clock.monotonic() < deadline:
-        pause.wait(_PAUSE)
-    return leaks
+    deadline, pause, never = _clock.monotonic() + patience, _PAUSE, threading.Event()
+    while True:
+        left = deadline - _clock.monotonic()
+        gc.collect()
+        leaks = Holdings.take().grown_since(before, ignore=ignored)
+        if not leaks or left <= 0:
+            return leaks
+        never.wait(min(pause, left))
+        pause *= 2
 
 
 def _is_dummy(thread: threading.Thread) -> bool:

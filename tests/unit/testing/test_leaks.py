@@ -1,10 +1,12 @@
 """Holdings name what a process has, and what came since; the plugin's tests show how tests fail by it."""
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
 import threading
+import weakref
 
 import pytest
 
@@ -46,6 +48,33 @@ def test_kinds_may_be_ignored() -> None:
     assert 1 == len(wait_for_leaks(before, patience=0.01))
     assert [] == wait_for_leaks(before, ignore=_DESCRIPTORS, patience=0.01)
     os.close(descriptor)
+
+
+class _Owner:
+    """Garbage that only a collection finds."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_a_thread_held_to_its_end_is_collected_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    collect, held, collected = gc.collect, threading.Event(), threading.Event()
+
+    def hold() -> None:
+        owner = _Owner()
+        weakref.finalize(owner, os.close, os.dup(0))
+        held.set()
+        collected.wait(60)
+
+    def collect_and_tell() -> None:
+        collect()
+        collected.set()
+
+    before = Holdings.take()
+    threading.Thread(target=hold).start()
+    assert held.wait(60)
+    monkeypatch.setattr(gc, "collect", collect_and_tell)
+    assert [] == wait_for_leaks(before, patience=60.0)
 
 
 async def test_pending_tasks_are_those_that_were_not_there_before() -> None:
