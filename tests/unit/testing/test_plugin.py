@@ -7,6 +7,8 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
+pytestmark = pytest.mark.timeout(300)  # a test starts an interpreter with all plugins, some several times
+
 _FIXTURES = """
 import asyncio
 import contextvars

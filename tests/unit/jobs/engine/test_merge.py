@@ -13,6 +13,8 @@ from tests.unit.jobs.engine.support_engine import START, at, running
 from mainspring.jobs import DataInterval, JobApp, RunRecord, RunState
 from mainspring.testing import VirtualClock
 
+pytestmark = pytest.mark.timeout(300)  # many transactions, each of which waits for the disk
+
 
 class Merging:
     """An hourly job on a store that outlives its program, and what its runs were given."""

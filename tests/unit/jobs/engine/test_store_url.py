@@ -51,6 +51,7 @@ def test_memory_lasts_as_long_as_the_app(tmp_path: Path, monkeypatch: pytest.Mon
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.timeout(300)  # hundreds of runs, whose transactions wait for the disk
 def test_a_year_of_days_under_a_virtual_clock() -> None:
     app = JobApp("shop", store="memory", poll_interval=86_400)
     seen: list[DataInterval] = []
