@@ -10,6 +10,7 @@ from mainspring.base import Backoff
 from mainspring.errors import CircuitBroken, ClosedError, InvalidArgumentError, SinkWriteError
 from mainspring.sinks import Delivery
 from mainspring.sinks._batcher import Batcher, Entry, Ticket
+from mainspring.testing import VirtualClock
 
 _AT_ONCE = Backoff.constant(0.0, max_tries=3)
 
@@ -246,7 +247,7 @@ async def test_a_sink_that_hangs_at_the_end_is_blamed_on_the_runs() -> None:
         await batcher.put(ticket, 3)
 
 
-async def test_items_of_no_run_are_tried_until_they_are_written() -> None:
+async def test_items_of_no_run_are_tried_until_they_are_written(virtual_clock: VirtualClock) -> None:
     target, nobody = Target(), Ticket("t")
     target.failures = 7
     batcher = _batcher(target, retry=_AT_ONCE)

@@ -193,11 +193,11 @@ def test_a_bare_loop_that_ends_at_once_still_tells(tmp_path: Path) -> None:
 class Nightly:
     """A job that fires each hour and takes as long as it is told; notes when it was said to be late."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self) -> None:
         self.seconds = 0.0
         self.late: list[tuple[float, RunState]] = []
-        self.app = JobApp("t", store="memory", **options)
-        self.app.job("nightly", every=3600, sla=600, alert=self._tell, **options)(self._handle)
+        self.app = JobApp("t", store="memory", poll_interval=60.0)
+        self.app.job("nightly", every=3600, sla=600, alert=self._tell)(self._handle)
 
     async def _handle(self) -> None:
         await asyncio.sleep(self.seconds)

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any  # Any: options of a job
 
 import pytest
-from tests.unit.jobs.engine.support_engine import START, at, running
+from tests.unit.jobs.engine.support_engine import START, running
 
 from mainspring.jobs import DataInterval, JobApp, RunRecord, RunState
 from mainspring.testing import VirtualClock
@@ -16,19 +16,23 @@ from mainspring.testing import VirtualClock
 pytestmark = pytest.mark.timeout(300)  # many transactions, each of which waits for the disk
 
 
+def at(minutes: float) -> datetime:
+    return START + timedelta(minutes=minutes)
+
+
 class Merging:
-    """An hourly job on a store that outlives its program, and what its runs were given."""
+    """A job of each minute on a store that outlives its program, and what its runs were given."""
 
     def __init__(self, path: Path, kind: str, *, with_after: bool = False, **options: Any) -> None:
         self._with_after = with_after
         self._store = "memory" if kind == "memory" else path / "state.db"
-        self._options: dict[str, Any] = {"cron": "0 * * * *", "missed": "merge", "start_at": START, **options}
+        self._options: dict[str, Any] = {"cron": "* * * * *", "missed": "merge", "start_at": START, **options}
         self.seen: list[DataInterval] = []
         self.fails = False
         self.app = self._make()
 
     def _make(self) -> JobApp:
-        app = JobApp("t", store=self._store, durability="process", poll_interval=20.0)
+        app = JobApp("t", store=self._store, durability="process", poll_interval=1.0)
 
         @app.job("tick", **self._options)
         async def tick(data_interval: DataInterval) -> None:
@@ -38,14 +42,14 @@ class Merging:
 
         if self._with_after:
 
-            @app.job("after", cron="0 * * * *", start_at=START, missed="merge", needs=("tick",))
+            @app.job("after", cron="* * * * *", start_at=START, missed="merge", needs=("tick",))
             async def after(data_interval: DataInterval) -> None:
                 assert (at(0), at(6)) == (data_interval.start, data_interval.end)
 
         return app
 
     def live(
-        self, when: datetime, hours: float = 0.1, *, end: Callable[[JobApp], Awaitable[object]] | None = None
+        self, when: datetime, minutes: float = 0.1, *, end: Callable[[JobApp], Awaitable[object]] | None = None
     ) -> list[RunRecord]:
         """Be there from `when` on, in a program of its own; return the records of the job, oldest first."""
         if self._store != "memory":
@@ -53,7 +57,7 @@ class Merging:
 
         async def main() -> list[RunRecord]:
             async with running(self.app) as app:
-                await asyncio.sleep(hours * 3600)
+                await asyncio.sleep(minutes * 60)
                 if end is not None:
                     await end(app)
                 return list(await app.runs("tick", limit=1000))[::-1]
@@ -73,8 +77,8 @@ def spans(intervals: list[DataInterval]) -> list[tuple[datetime, datetime]]:
 
 def test_each_absence_is_one_run_and_nothing_is_skipped_or_doubled(tmp_path: Path, kind: str) -> None:
     merging = Merging(tmp_path, kind)
-    merging.live(at(10.5), hours=2)
-    records = merging.live(at(200.5), hours=1)
+    merging.live(at(10.5), minutes=2)
+    records = merging.live(at(200.5), minutes=1)
     assert [(at(0), at(10)), (at(10), at(11)), (at(11), at(12)), (at(12), at(200)), (at(200), at(201))] == spans(
         merging.seen
     )
@@ -91,11 +95,11 @@ def test_each_absence_is_one_run_and_nothing_is_skipped_or_doubled(tmp_path: Pat
 
 def test_a_program_that_is_always_there_has_nothing_to_merge(tmp_path: Path, kind: str) -> None:
     merging = Merging(tmp_path, kind)
-    merging.live(at(0), hours=3.5)
+    merging.live(at(0), minutes=3.5)
     assert [(at(n), at(n + 1)) for n in range(3)] == spans(merging.seen)
 
 
-def test_a_merged_run_that_failed_is_one_gap_that_a_backfill_fills_hour_by_hour(tmp_path: Path, kind: str) -> None:
+def test_a_merged_run_that_failed_is_one_gap_that_a_backfill_fills_minute_by_minute(tmp_path: Path, kind: str) -> None:
     merging = Merging(tmp_path, kind)
     merging.fails = True
     (failed,) = merging.live(at(6.5))
@@ -120,14 +124,14 @@ def test_a_merged_run_that_failed_is_retried_as_a_whole(tmp_path: Path, kind: st
     async def again(app: JobApp) -> None:
         merging.fails = False
         await app.retry(failed.run_id)
-        await asyncio.sleep(60)
+        await asyncio.sleep(10)
 
     merging.live(at(6.6), end=again)
     assert [(at(0), at(6))] == spans(merging.seen)
 
 
 def test_beyond_the_lookback_is_skipped_and_the_rest_is_one_run(tmp_path: Path, kind: str) -> None:
-    merging = Merging(tmp_path, kind, max_lookback=4 * 3600)
+    merging = Merging(tmp_path, kind, max_lookback=4 * 60)
     records = merging.live(at(100.5))
     assert [(at(96), at(100))] == spans(merging.seen)
     (skipped,) = [one for one in records if one.state is RunState.SKIPPED]
@@ -142,11 +146,11 @@ def test_what_passed_in_a_pause_is_one_run(tmp_path: Path, kind: str) -> None:
 
     async def pause(app: JobApp) -> None:
         await app.pause("tick")
-        await asyncio.sleep(4 * 3600)
+        await asyncio.sleep(4 * 60)
         await app.resume("tick")
-        await asyncio.sleep(600)
+        await asyncio.sleep(10)
 
-    merging.live(at(1.5), hours=1, end=pause)
+    merging.live(at(1.5), minutes=1, end=pause)
     assert [(at(0), at(1)), (at(1), at(2)), (at(2), at(6))] == spans(merging.seen)
 
 
@@ -161,7 +165,7 @@ def test_a_job_that_needs_it_waits_for_the_whole_merged_interval(tmp_path: Path,
         await (await app.backfill("tick", START, at(3), reprocess="failed")).wait()
         assert (await app.runs("after"))[0].state is RunState.WAITING
         await (await app.backfill("tick", at(3), at(6), reprocess="failed")).wait()
-        await asyncio.sleep(60)
+        await asyncio.sleep(10)
         (record,) = await app.runs("after")
         assert record.state is RunState.SUCCEEDED
 

@@ -142,7 +142,7 @@ class Connections(PoolBase[object]):
         return True
 
 
-async def test_thousands_of_runs_over_a_pool_never_hold_more_than_it_has() -> None:
+async def test_a_thousand_runs_over_a_pool_never_hold_more_than_it_has() -> None:
     app, pool = JobApp("many", store="memory"), Connections()
 
     @app.job("use", resources={"connection": pool})
@@ -153,7 +153,7 @@ async def test_thousands_of_runs_over_a_pool_never_hold_more_than_it_has() -> No
         pool.in_use -= 1
 
     async with running(app):
-        results = await asyncio.gather(*(app.run_job(use) for _ in range(5000)))
+        results = await asyncio.gather(*(app.run_job(use) for _ in range(1000)))
     assert all(result.ok for result in results)
     assert 50 == pool.most
     await pool.close()
