@@ -280,7 +280,7 @@ async def test_a_dry_run_counts_what_would_run_and_stores_nothing(
 
 def test_what_has_not_ended_is_left_to_the_schedule() -> None:
     """A backfill of the whole day, at half past five, runs five hours; the others run when their data is there."""
-    app = JobApp("day", store="memory")
+    app = JobApp("day", store="memory", poll_interval=60.0)
     seen: list[tuple[int, float]] = []
 
     @app.job("hourly", cron="0 * * * *")

@@ -48,7 +48,7 @@ def hours(first: int, last: int) -> list[datetime]:
 
 
 def test_intervals_run_one_after_the_other_and_stop_behind_a_failure() -> None:
-    chain = Chain(JobApp("t", store="memory"), start_at=START, missed="all")
+    chain = Chain(JobApp("t", store="memory", poll_interval=60.0), start_at=START, missed="all")
     chain.failing = {at(4)}
 
     async def main() -> None:
@@ -70,7 +70,7 @@ def test_intervals_run_one_after_the_other_and_stop_behind_a_failure() -> None:
 
 
 def test_what_was_skipped_blocks_nothing() -> None:
-    chain = Chain(JobApp("t", store="memory"), start_at=START)
+    chain = Chain(JobApp("t", store="memory", poll_interval=60.0), start_at=START)
 
     async def main() -> None:
         async with running(chain.app):
