@@ -1,13 +1,24 @@
 """A slow and obvious cron: it looks at every minute of a stretch of a zone's life."""
 
+import zoneinfo
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 MINUTE = timedelta(minutes=1)
 _HIGH = (59, 23, 31, 12, 6)
 _LOW = (0, 0, 1, 1, 0)
+
+
+def file_of(name: str) -> bytes:
+    """Return the file of a zone in the tzdata package; the system's may be of another release."""
+    return files("tzdata.zoneinfo").joinpath(*name.split("/")).read_bytes()
+
+
+ZONES = sorted({file_of(name): name for name in sorted(zoneinfo.available_timezones() - {"localtime"})}.values())
+"""One name of each zone; most names are links to one of these."""
 
 
 @dataclass(frozen=True)

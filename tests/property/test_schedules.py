@@ -1,6 +1,5 @@
 """Intervals tile the time line in every zone, and missed time is accounted for to the last microsecond."""
 
-import zoneinfo
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
@@ -9,11 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.property.support_cron_oracle import utc
+from tests.property.support_cron_oracle import ZONES, utc
 
 from mainspring.jobs.model import Cron, DataInterval, Every, Missed, Schedule, plan_missed, to_instant
-
-ZONES = sorted(zoneinfo.available_timezones() - {"localtime"})
 
 
 def tiles(schedule: Schedule, start: datetime, end: datetime) -> list[DataInterval]:
