@@ -48,8 +48,8 @@ class TransactionalSink(Protocol):
 
     @property
     def label(self) -> str:
-        """The name of the sink."""
-        ...
+        """The name of the sink; that of its class unless it says another."""
+        return type(self).__qualname__
 
     def write(self, tx: SqlTransaction, batch: TransactionalBatch) -> int:
         """Write a batch and return how many rows that were; blocks, and runs in the writer's thread."""
@@ -73,8 +73,8 @@ class CollectingSink(Protocol):
 
     @property
     def label(self) -> str:
-        """The name of the sink."""
-        ...
+        """The name of the sink; that of its class unless it says another."""
+        return type(self).__qualname__
 
     def collect(self, run: SinkRun, threads: ThreadPoolExecutor) -> Collector:
         """Return what takes the items of one run; blocking work is for `threads`."""

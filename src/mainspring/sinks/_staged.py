@@ -176,7 +176,8 @@ class RowsWrite:
         items = unpack(payload, self._types)
         if not items and not first:
             return 0
-        return self._sink.write(tx, TransactionalBatch(self.run, items, first=first))
+        # one that returns nothing has written all the same
+        return self._sink.write(tx, TransactionalBatch(self.run, items, first=first)) or 0
 
     def __repr__(self) -> str:
         return f"<RowsWrite of {self.count} for {self.sink_name}>"

@@ -11,7 +11,15 @@ import pytest
 from tests.unit.sinks.support_tables import Database, run_of
 
 from mainspring.errors import ClosedError, InvalidItemError, SinkWriteError
-from mainspring.sinks import SinkRun, SinkSession, SinkSet, SqlTable, SqlTransaction, TransactionalBatch
+from mainspring.sinks import (
+    SinkRun,
+    SinkSession,
+    SinkSet,
+    SqlTable,
+    SqlTransaction,
+    TransactionalBatch,
+    TransactionalSink,
+)
 from mainspring.sinks._staged import CHUNK_BYTES, SMALL_CHUNK_BYTES, MemoryBudget, RowsWrite, RunRows
 
 
@@ -42,6 +50,34 @@ async def test_accept_takes_what_emit_takes_and_waits_for_as_little(database: Da
     assert late is not None
     with pytest.raises(ClosedError):
         await late
+
+
+class Numbers(TransactionalSink):
+    """All that a sink has to say: how it writes."""
+
+    def write(self, tx: SqlTransaction, batch: TransactionalBatch) -> int:
+        tx.executemany("INSERT INTO numbers VALUES (?)", [(item["n"],) for item in batch])
+        return len(batch)
+
+
+class Forgetful(Numbers):
+    def write(self, tx: SqlTransaction, batch: TransactionalBatch) -> Any:  # Any: it returns nothing
+        super().write(tx, batch)
+
+
+@pytest.mark.parametrize(("kind", "counted"), [(Numbers, 5_001), (Forgetful, 0)])
+async def test_a_transactional_sink_only_says_how_it_writes(
+    database: Database, kind: type[Numbers], counted: int
+) -> None:
+    database.execute("CREATE TABLE numbers(n)")
+    sinks = SinkSet()
+    await sinks.open(database)
+    session = sinks.session(run_of(), default=kind())
+    for n in range(5_001):
+        await session.emit({"n": n})
+    (write,) = await session.finish()
+    assert (kind.__name__, counted) == (write.sink_name, write.apply(database))
+    assert [(5_001,)] == database.execute("SELECT count(*) FROM numbers")
 
 
 async def test_a_staged_chunk_that_is_gone_fails_the_write(database: Database) -> None:
