@@ -309,23 +309,11 @@ def list_in_process(config: dict[str, int]) -> object:
     return "no list" if config["n"] < 0 else [{"n": n} for n in range(config["n"])] or None
 
 
-async def test_what_a_worker_process_returns_goes_to_the_sink(tmp_path: Path) -> None:
-    app = make_app(tmp_path)
-    app.job("away", executor="process", sink=SqlTable("away"))(list_in_process)
-    async with running(app):
-        assert (await app.run_job("away", {"n": 3})).check().value is None
-        (await app.run_job("away", {"n": 0})).check()
-        with pytest.raises(
-            RunFailedError, match="returned value='str' is not accepted: expected a list of the items for its sink"
-        ):
-            (await app.run_job("away", {"n": -1})).check()
-    assert [(0,), (1,), (2,)] == rows_of(tmp_path, "away")
-
-
 async def test_cpu_work_runs_in_worker_processes(tmp_path: Path) -> None:
     app = make_app(tmp_path)
     app.job("away", executor="process")(in_process)
     app.job("rows", executor="process", sink=SqlTable("away"))(rows_in_process)
+    app.job("list", executor="process", sink=SqlTable("listed"))(list_in_process)
 
     @app.job("step")
     async def step(ctx: JobContext) -> int:
@@ -337,7 +325,12 @@ async def test_cpu_work_runs_in_worker_processes(tmp_path: Path) -> None:
         assert pid != os.getpid()
         (await app.run_job("rows", {"n": 3})).check()
         assert (await app.run_job("step")).check().value == 1024
-    assert [(0,), (1,), (2,)] == rows_of(tmp_path, "away")
+        for n in (3, 0):
+            assert (await app.run_job("list", {"n": n})).check().value is None
+        refused = "returned value='str' is not accepted: expected a list of the items for its sink"
+        with pytest.raises(RunFailedError, match=refused):
+            (await app.run_job("list", {"n": -1})).check()
+    assert [(0,), (1,), (2,)] == rows_of(tmp_path, "away") == rows_of(tmp_path, "listed")
 
 
 async def test_rows_of_a_failed_attempt_are_not_written(tmp_path: Path) -> None:
