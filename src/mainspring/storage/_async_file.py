@@ -54,6 +54,7 @@ class AsyncFileIO(Generic[AnyStr]):
         self._executor = executor
         self._lock = asyncio.Lock()
         self._kernel: FileKernel[AnyStr] | None = None
+        self._is_given_up = False  # who wanted it opened has left
         self._open = partial(
             open_file,
             self._fname,
@@ -105,6 +106,8 @@ class AsyncFileIO(Generic[AnyStr]):
 
     async def open(self) -> None:
         """Open the file, if it is not open."""
+        if self._is_given_up:
+            self._is_given_up, self._kernel = False, None
         if self._kernel is None:
             await self._in_turn(self._open_once)
 
@@ -168,8 +171,7 @@ class AsyncFileIO(Generic[AnyStr]):
         return bool(self.fp.seekable())
 
     async def __aenter__(self) -> Self:
-        await self.open()
-        return self
+        return await self._open_or_give_up()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -177,8 +179,7 @@ class AsyncFileIO(Generic[AnyStr]):
         await self.close()
 
     def __await__(self) -> Generator[Any, Any, Self]:
-        yield from self.open().__await__()
-        return self
+        return self._open_or_give_up().__await__()
 
     def __aiter__(self) -> AsyncIterator[AnyStr]:
         return self._lines()
@@ -203,9 +204,22 @@ class AsyncFileIO(Generic[AnyStr]):
             raise RuntimeError("the file is not opened")
         return self._kernel
 
+    async def _open_or_give_up(self) -> Self:
+        try:
+            await self.open()
+        except asyncio.CancelledError:
+            # The thread looks at the flag after it has opened the file: one of the two closes it.
+            self._is_given_up = True
+            if self._kernel is not None:
+                self._kernel.fp.close()
+            raise
+        return self
+
     def _open_once(self) -> None:
         if self._kernel is None:
             self._kernel = FileKernel(self._open(), newline=self._newline)
+            if self._is_given_up:
+                self._kernel.fp.close()
 
     async def _in_turn(self, call: Callable[[], T]) -> T:
         """Run a call in a thread when those before it are done."""

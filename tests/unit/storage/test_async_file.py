@@ -5,7 +5,8 @@ import gc
 import io
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any  # Any: what may be no option
 
@@ -126,6 +127,53 @@ async def test_writes_side_by_side_keep_their_order(tmp_path: Path) -> None:
     async with async_open(tmp_path / "a", "w") as file:
         await asyncio.gather(*(file.write(f"{number}," * 2000) for number in range(100)))
     assert "".join(f"{number}," * 2000 for number in range(100)) == (tmp_path / "a").read_text()
+
+
+class AtOnce(Executor):
+    """Does a call before it returns, and then something else, which finds it done and not yet told."""
+
+    def __init__(self) -> None:
+        self.then: Callable[[], object] = list
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        self.then()
+        return done
+
+
+async def _enter(file: AsyncTextIO) -> None:
+    async with file:
+        pass
+
+
+async def _wait(file: AsyncTextIO) -> None:
+    await file
+
+
+@pytest.mark.parametrize("wait", [_enter, _wait])
+@pytest.mark.parametrize("is_done", [False, True])
+async def test_a_file_whose_opening_was_cancelled_is_closed(
+    wait: Callable[[AsyncTextIO], Coroutine[Any, Any, None]], is_done: bool, tmp_path: Path
+) -> None:
+    free = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(free.wait, 30)
+        at_once = AtOnce()
+        file = async_open(tmp_path / "a", "w", executor=at_once if is_done else threads)
+        task = asyncio.create_task(wait(file))
+        at_once.then = task.cancel
+        await asyncio.sleep(0)
+        if not is_done:
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        free.set()
+        await asyncio.get_running_loop().run_in_executor(threads, int)  # comes after it
+        assert file.closed()
+        await file.open()  # another try
+        assert not file.closed()
+        await file.close()
 
 
 async def test_a_cancelled_read_loses_nothing(tmp_path: Path) -> None:
