@@ -1,8 +1,10 @@
 """Links over WebSocket, by picows: the extra `ws`. A record is a message."""
 
 import asyncio
+import contextlib
 import functools
 import logging
+import socket
 from collections.abc import Callable, Collection, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, cast  # Any: picows' enums are compiled
@@ -244,6 +246,11 @@ async def dial(address: Address, options: LinkOptions) -> WebSocketLink:
     library = _picows()
     link = WebSocketLink(is_client=True, options=options)
     url = f"{address.scheme if options.ssl is None else 'wss'}://{str(address).split('://', 1)[1]}"
+    stream = await _connected(address)
+
+    def give_stream(_: object) -> socket.socket:
+        return stream
+
     try:
         await library.ws_connect(
             lambda: _listener_type()(link),
@@ -252,10 +259,35 @@ async def dial(address: Address, options: LinkOptions) -> WebSocketLink:
             websocket_handshake_timeout=options.handshake_timeout,
             max_frame_size=options.max_bytes,
             max_redirects=0,
+            socket_factory=give_stream,
         )
     except library.WSError as error:
         raise HandshakeError(peer=str(address), reason=f"it did not take the upgrade ({error})") from error
+    except BaseException:
+        with contextlib.suppress(OSError):
+            stream.shutdown(socket.SHUT_RDWR)  # picows, when it is cancelled here, leaves its transport open
+        raise
     return link
+
+
+async def _connected(address: Address) -> socket.socket:
+    """Return a socket that is connected to the first place of the name that takes it."""
+    loop = asyncio.get_running_loop()
+    failures: list[OSError] = []
+    for family, kind, protocol, _, place in await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM):
+        stream = socket.socket(family, kind, protocol)
+        try:
+            stream.setblocking(False)
+            await loop.sock_connect(stream, place)
+        except OSError as error:
+            stream.close()
+            failures.append(error)
+        except BaseException:
+            stream.close()
+            raise
+        else:
+            return stream
+    raise failures[0]
 
 
 def _frame_header(size: int, opcode: int) -> bytes:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import os
+import socket
 import sys
 
 import pytest
@@ -254,6 +255,46 @@ async def test_an_end_without_a_goodbye_is_no_clean_end() -> None:
         await arrived
         writer.transport.abort()
         await eventually(lambda: server.connection_count == 0)
+
+
+async def test_who_gives_up_an_upgrade_leaves_no_open_stream() -> None:
+    asked, gone = asyncio.Event(), asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        assert b"" == await reader.read()
+        writer.close()
+        gone.set()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    task = asyncio.ensure_future(connect(f"ws://127.0.0.1:{port}", auth_key=None, handshake_timeout=60).dial())
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await eventually(gone.is_set)
+    server.close()
+    await server.wait_closed()
+
+
+async def test_the_next_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serve(LOCAL, echo, auth_key=KEY) as server:
+        port = int(server.address.split(":")[2].split("/")[0])
+        nobody = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", port))
+        places = [nobody, (*nobody[:4], ("127.0.0.1", port))]
+
+        async def resolve(*_: object, **__: object) -> list[object]:
+            return list(places)
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+        async with connect(server.address, auth_key=KEY) as connection:
+            await connection.write_bytes(b"x")
+            assert b"x" == await connection.read_bytes()
+        del places[1]
+        with pytest.raises(ConnectionRefusedError):
+            await connect(server.address, auth_key=KEY)
 
 
 async def test_a_message_for_another_key_is_refused_here_too() -> None:
