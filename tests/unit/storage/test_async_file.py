@@ -148,7 +148,7 @@ async def _enter(file: AsyncTextIO) -> None:
 
 
 async def _wait(file: AsyncTextIO) -> None:
-    await file
+    assert file is await file
 
 
 @pytest.mark.parametrize("wait", [_enter, _wait])
