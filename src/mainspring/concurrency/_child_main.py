@@ -142,6 +142,7 @@ def run_child(lifeline: Descriptor, surroundings: Surroundings | None, call: Pac
     else:
         _drop_signal_handling()
     function, args, kwargs = call.unpack()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))  # which its fork server has blocked
     function(*args, **kwargs)
 
 
