@@ -238,6 +238,8 @@ class JobApp(Steering, Backfilling, Sight, Service):
         await store.open()
         try:
             await (opened.start_runner(guest=guest) if runner else opened.look())
+            if runner and not guest:
+                self._settings.say_misspelt({row.job_id for row in await store.jobs()})
         except BaseException:
             await opened.close(drain_timeout=0.0)
             raise

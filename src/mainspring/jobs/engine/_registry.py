@@ -175,6 +175,17 @@ _TAKEN_AS_THEY_ARE: Final = (
 )
 
 
+_OTHER_WORDS: Final = {
+    "interval": "write every=, in seconds",
+    "seconds": "write every=, in seconds",
+    "schedule": "write cron= or every=",
+    "tz": "write timezone=",
+    "name": "the id of a job is the first argument",
+    "id": "the id of a job is the first argument",
+}
+"""What others call it."""
+
+
 def _own_name(function: Callable[..., Any]) -> str:
     return str(getattr(function, "__qualname__", repr(function)))
 
@@ -199,7 +210,13 @@ class JobOptions:
         unknown = sorted(given.keys() - JobKeywords.__annotations__.keys())
         if unknown:
             known = sorted(JobKeywords.__annotations__)
-            raise InvalidArgumentError(argument="option", value=unknown[0], expected="one of @job", known=known)
+            raise InvalidArgumentError(
+                argument="option",
+                value=unknown[0],
+                expected="an option of @job",
+                known=known,
+                hint=_OTHER_WORDS.get(unknown[0]),
+            )
         if not isinstance(job_id, str) or not 0 < len(job_id) <= 200:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidArgumentError(argument="job_id", value=job_id, expected="1 to 200 characters")
         form = form_of(function, job_id=job_id)

@@ -5,7 +5,7 @@ What the app is given when it is made, or by the command that runs it, goes over
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, get_args  # Any: a config holds plain JSON
 
 import msgspec
@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from mainspring.base import current_clock, seconds_hint
 from mainspring.errors import ConfigError, InvalidArgumentError
+from mainspring.jobs.engine._misspelt import say_misspelt
 from mainspring.jobs.model import Keep, Retention
 
 if TYPE_CHECKING:
@@ -136,6 +137,16 @@ class SettingsSource:
         self.last = msgspec.structs.replace(found, **self._given)
         self._next = current_clock().monotonic() + self.last.poll_interval
         return self.last
+
+    def say_misspelt(self, jobs: Collection[str]) -> None:
+        """Warn about names that are most likely misspelt.
+
+        Args:
+            jobs: the ids that the store knows.
+        """
+        if self._loader is not None:
+            say_misspelt("key", self._loader.load_config(), AppSettings.__struct_fields__)
+            say_misspelt("job", self.last.jobs, jobs)
 
     def now(self) -> AppSettings:
         """Return the last good ones."""

@@ -80,6 +80,7 @@ def test_a_wrong_option_is_refused_with_file_and_line(options: dict[str, Any], s
     ("options", "hint"),
     [
         ({"corn": "0 * * * *"}, "did you mean 'cron'?"),
+        ({"interval": 60}, "write every=, in seconds"),
         ({"every": "10m"}, "write 600, a number of seconds"),
         ({"every": timedelta(minutes=1.5)}, "write 90, a number of seconds"),
         ({"timeout": "60"}, "write 60, a number of seconds"),

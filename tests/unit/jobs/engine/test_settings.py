@@ -91,6 +91,29 @@ async def test_settings_that_cannot_be_read_stop_the_start() -> None:
         await app.open()
 
 
+async def test_what_is_misspelt_is_told_and_what_is_not_ours_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
+    write(
+        "slotz = 4\n[notifier]\nurl = 'x'\n[jobs.laod]\nrows = 2\n[jobs.load]\nrows = 3\n[jobs.quite_another]\nn = 4\n"
+    )
+    async with running(make_app()[0]):
+        said = [one.getMessage() for one in caplog.records if one.name.endswith("_misspelt")]
+    assert [
+        "the settings name a key 'slotz' that nobody knows; is 'slots' meant?",
+        "the settings name a job 'laod' that nobody knows; is 'load' meant?",
+    ] == said
+
+
+async def test_a_job_of_another_app_on_the_store_is_known(caplog: pytest.LogCaptureFixture) -> None:
+    write("store = 'sqlite:///both.db'\n[jobs.loads]\nrows = 2\n")
+    other = JobApp("other")
+
+    @other.job("loads")
+    async def loads() -> None: ...
+
+    async with running(other), running(make_app()[0]):
+        assert "nobody knows" not in caplog.text
+
+
 async def test_a_change_counts_for_the_next_run_and_a_bad_one_for_none(caplog: pytest.LogCaptureFixture) -> None:
     app, seen = make_app(poll_interval=0.01)
     async with running(app):
