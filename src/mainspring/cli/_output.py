@@ -61,7 +61,12 @@ def _write_table(rows: Sequence[Row], columns: list[str], console: Console) -> N
         table = _table(rows, columns)
     width = _width(table, console)
     console.width = max(console.width, width.minimum if console.is_terminal else width.maximum)
-    console.print(table)
+    if console.is_terminal:
+        console.print(table)
+    else:
+        with console.capture() as lines:
+            console.print(table)
+        console.file.write("\n".join(line.rstrip(" ") for line in lines.get().split("\n")))
     if left_out:
         sys.stderr.write(f"note: the terminal is too narrow for {', '.join(left_out)}; --json has all\n")
 

@@ -27,6 +27,7 @@ def table(console: Console, *columns: str) -> str:
 def test_a_pipe_gets_each_row_in_one_whole_line() -> None:
     written = table(Console(file=io.StringIO(), width=80), "run", "state", "job", "error")
     assert 2 == len(written.splitlines())
+    assert [line.rstrip() for line in written.splitlines()] == written.splitlines()
     assert ROW["error"].strip() in written
 
 
