@@ -11,9 +11,9 @@ from msgspec import structs
 from mainspring.base import current_random
 from mainspring.jobs.engine._declarations import Declarations
 from mainspring.jobs.engine._definition import JobDefinition
-from mainspring.jobs.engine._node import Node
 from mainspring.jobs.engine._past import PastGuard
 from mainspring.jobs.engine._planner import BackfillPlanner
+from mainspring.jobs.engine._tenure import Tenure
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import (
     Advance,
@@ -66,13 +66,13 @@ def lost_reply_retried_blindly(patch: pytest.MonkeyPatch) -> None:
 
 def heartbeat_skipped(patch: pytest.MonkeyPatch) -> None:
     """A node that is well renews its lease only now and then."""
-    beat = Node._beat
+    beat = Tenure.beat
 
-    async def lazy(self: Node) -> None:
+    async def lazy(self: Tenure) -> None:
         if current_random().random() < 0.1:
             await beat(self)
 
-    patch.setattr(Node, "_beat", lazy)
+    patch.setattr(Tenure, "beat", lazy)
 
 
 def claimed_twice(patch: pytest.MonkeyPatch) -> None:

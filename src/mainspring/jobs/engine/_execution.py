@@ -1,4 +1,4 @@
-"""One claimed run on this node: resources, handler, sinks, and the record of how it ended.
+"""One claimed run on this node: its handler's life, and the record of how it ended.
 
 The handler runs in the execution's own task. Whoever wants it to stop sets a reason and cancels the task; a
 cancellation without a reason comes from the loop that is shutting down, and hands the run back.
@@ -6,37 +6,24 @@ cancellation without a reason comes from the loop that is shutting down, and han
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from msgspec.structs import replace
 
-from mainspring.base import from_us
-from mainspring.errors import (
-    JobTimeoutError,
-)
+from mainspring.jobs.engine._calling import HandlerCall, Outcome
 from mainspring.jobs.engine._capture import LogTail
-from mainspring.jobs.engine._configs import JobConfigs, RunConfig
 from mainspring.jobs.engine._context import JobContext
-from mainspring.jobs.engine._definition import HandlerForm, JobDefinition
 from mainspring.jobs.engine._handler import THREAD_LEFT
 from mainspring.jobs.engine._outcome import describe_error, encode_value, explain, sink_failures
-from mainspring.jobs.engine._places import Places
-from mainspring.jobs.model import DataInterval, RunState
-from mainspring.jobs.stores import EventKind, Finish, JobStore, Progress, RunKind, RunRecord, happened
+from mainspring.jobs.engine._work import Work
+from mainspring.jobs.model import RunState
+from mainspring.jobs.stores import EventKind, Finish, JobStore, Progress, RunRecord, happened
 from mainspring.resilience import retry_after
-from mainspring.resilience import timeout as time_limit
-from mainspring.runtime import ResourceBinding
-from mainspring.sinks import SinkRun, SinkSession, SinkSet, TransactionalWrite
+from mainspring.sinks import TransactionalWrite
 from mainspring.storage import reply_of
 from mainspring.tools import is_secret, secret_texts, without_secrets
-
-if TYPE_CHECKING:
-    from mainspring.jobs.engine._app import JobApp
 
 log = logging.getLogger(__name__)
 
@@ -56,32 +43,6 @@ class StopReason(Enum):
     def hands_back(self) -> bool:
         """The run still belongs to this node, which gives it to the next claim."""
         return self in (StopReason.DRAIN, StopReason.LEASE_ENDING)
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A job with all that its runs on this node share."""
-
-    definition: JobDefinition
-    binding: ResourceBinding
-    supplied: tuple[str, ...]  # the parameters that the engine fills, in the handler's signature
-    app: "JobApp"
-    store: JobStore
-    sinks: SinkSet
-    configs: JobConfigs
-    places: Places
-    takes_instance: bool = False  # of its config's schema, where other handlers take the dict
-    on_loop: bool = field(init=False)  # a coroutine function without resources
-    wants_nothing: bool = field(init=False)  # such a one that is called without anything: it needs no context
-
-    def __post_init__(self) -> None:
-        """Find out once how the handler is called: each run asks."""
-        definition = self.definition
-        on_loop = definition.form is HandlerForm.COROUTINE and definition.executor == "loop"
-        on_loop = on_loop and not self.binding.parameters
-        is_bare = (definition.timeout, definition.limiter, definition.sink, definition.schema) == (None,) * 4
-        object.__setattr__(self, "on_loop", on_loop)
-        object.__setattr__(self, "wants_nothing", on_loop and is_bare and not self.supplied)
 
 
 class Execution:
@@ -116,7 +77,7 @@ class Execution:
     @property
     def name(self) -> str:
         """The name of its task."""
-        return f"job-{self.record.job_id}"
+        return self._work.task_name
 
     @property
     def _is_bare(self) -> bool:
@@ -193,114 +154,16 @@ class Execution:
         if self._phase == "handling":
             log.warning("run %s of %s does not stop: %s", self.record.run_id, self.record.job_id, why)
 
-    async def _handle(self) -> tuple[bytes | None, tuple[TransactionalWrite, ...], int]:
+    async def _handle(self) -> Outcome:
         work, definition = self._work, self._work.definition
         if self._is_bare:
             return encode_value(definition.job_id, await definition.function()), (), 0
         config = await work.configs.of_run(definition, self.record)
-        ctx = self._context = self._make_context(config)
-        async with nullcontext() if definition.limiter is None else definition.limiter:
-            return await self._handle_admitted(ctx)
-
-    async def _handle_admitted(self, ctx: JobContext) -> tuple[bytes | None, tuple[TransactionalWrite, ...], int]:
-        definition = self._work.definition
-        session: SinkSession | None = None
-        try:
-            value = await self._call(ctx)
-            # A job's own sink takes part though nothing was emitted: it may have an interval's old rows to delete.
-            session = ctx.used_session if definition.sink is None else ctx.session
-            if session is None:
-                return encode_value(definition.job_id, value), (), 0
-            writes = await session.finish()
-            return encode_value(definition.job_id, value), writes, sum(session.counts.values())
-        except BaseException:
-            if ctx.used_session is not None:
-                await ctx.used_session.discard()
-            raise
-
-    async def _call(self, ctx: JobContext) -> object:
-        """Call the handler inside its resources and its time limit."""
-        job_id, timeout = self._work.definition.job_id, self._work.definition.timeout
-        if timeout is None:
-            return await self._call_with_resources(ctx)
-        scope = time_limit(timeout)  # the handler can read it with deadline(), and a retry in it gives up in time
-        said = f"it had {timeout:g} s"
-        stuck = asyncio.get_running_loop().call_later(timeout + self._cancel_grace, self._say_stuck, said)
-        try:
-            async with scope:
-                value = await self._call_with_resources(ctx)
-        except TimeoutError as error:
-            if scope.expired:
-                raise self._with_thread(JobTimeoutError(job_id=job_id, timeout=timeout)) from error
-            raise
-        finally:
-            stuck.cancel()
-        if scope.expired:  # the handler swallowed the cancellation
-            raise JobTimeoutError(job_id=job_id, timeout=timeout)
-        return value
-
-    def _with_thread(self, error: JobTimeoutError) -> JobTimeoutError:
-        if self._context is not None and self._context.thread_left:
-            error.add_note(THREAD_LEFT)
-        return error
-
-    async def _call_with_resources(self, ctx: JobContext) -> object:
-        work = self._work
-        arguments: dict[str, object] = {name: SUPPLY[name](ctx) for name in work.supplied}
-        if work.on_loop:
-            return await work.definition.function(**arguments)
-        if not work.binding.parameters:
-            return await self._invoke(arguments, ctx)
-        async with work.binding.enter(ctx) as resources:
-            arguments.update(resources)
-            return await self._invoke(arguments, ctx)
-
-    async def _invoke(self, arguments: Mapping[str, object], ctx: JobContext) -> object:
-        return await self._work.places.call(
-            self._work.definition,
-            arguments,
-            ctx,
-            cancel_grace=self._cancel_grace,
-            is_backfill=self.record.kind is RunKind.BACKFILL,
+        call = HandlerCall(
+            work, self.record, config, self._tail, cancel_grace=self._cancel_grace, on_stuck=self._say_stuck
         )
-
-    def _make_context(self, config: RunConfig) -> JobContext:
-        record, definition = self.record, self._work.definition
-        interval = interval_of(record, definition.timezone)
-        scheduled_at = from_us(record.created_at if record.scheduled_at is None else record.scheduled_at)
-        deadline = None
-        if definition.timeout is not None:
-            deadline = from_us(self._work.store.now() + int(definition.timeout * 1e6))
-        return JobContext(
-            app=self._work.app,
-            run_id=record.run_id,
-            job_id=record.job_id,
-            scheduled_at=scheduled_at,
-            data_interval=interval,
-            attempt=record.attempt,
-            config=config.values,
-            instance=config.instance,
-            takes_instance=self._work.takes_instance,
-            fence=record.fence,
-            deadline_at=deadline,
-            open_session=self._open_session,
-            loop=asyncio.get_running_loop(),
-            tail=self._tail,
-        )
-
-    def _open_session(self) -> SinkSession:
-        record = self.record
-        run = SinkRun(
-            run_id=record.run_id,
-            job_id=record.job_id,
-            fence=record.fence,
-            attempt=record.attempt,
-            scheduled_at=None if record.scheduled_at is None else from_us(record.scheduled_at),
-            interval_start=None if record.interval_start is None else from_us(record.interval_start),
-            interval_end=None if record.interval_end is None else from_us(record.interval_end),
-        )
-        definition = self._work.definition
-        return self._work.sinks.session(run, default=definition.sink, deterministic=definition.deterministic)
+        self._context = call.context
+        return await call.outcome()
 
     def _finish(
         self,
@@ -374,21 +237,6 @@ class Execution:
 
 CURRENT: ContextVar[Execution | None] = ContextVar("mainspring_current_run", default=None)
 """The execution in whose handler the code runs."""
-
-
-def interval_of(record: RunRecord, zone: str) -> DataInterval | None:
-    """Return the record's data interval in the job's zone."""
-    if record.interval_start is None or record.interval_end is None:
-        return None
-    return DataInterval(from_us(record.interval_start), from_us(record.interval_end), zone)
-
-
-SUPPLY: Final[Mapping[str, Callable[[JobContext], object]]] = {
-    "ctx": lambda ctx: ctx,
-    "scheduled_time": lambda ctx: ctx.scheduled_at,
-    "data_interval": lambda ctx: ctx.data_interval,
-    "config": lambda ctx: ctx.instance if ctx.takes_instance else ctx.config,
-}
 
 
 def _is_cancelled() -> bool:

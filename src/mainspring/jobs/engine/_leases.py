@@ -157,7 +157,7 @@ class Leases:
     async def _take(self, name: str, *, wait: bool) -> LeaseRow:
         while True:
             row = await self._ask(name, wait=wait)
-            if row is not None and row.epoch == self._node.epoch and not self._node.is_ending:
+            if row is not None and row.epoch == self._node.epoch and not self._node.tenure.is_ending:
                 return row
             if row is not None:  # the node took a new epoch meanwhile, or is about to
                 await self._give_back(name, row.holder)
@@ -170,7 +170,7 @@ class Leases:
         """Return the row of this process, None while somebody else has the lease."""
         if self._closing.is_set():
             raise ClosedError(what="the app")
-        if self._node.is_ending:  # who got it now could not be told in time to leave
+        if self._node.tenure.is_ending:  # who got it now could not be told in time to leave
             if not wait:
                 raise LeaseLostError(epoch=self._node.epoch)
             return None

@@ -1,29 +1,25 @@
-"""A node: takes runs from the store under its epoch, runs them, and keeps its lease.
+"""A node: takes runs from the store under its epoch, and runs them as far as it has slots.
 
-One task claims, one beats, one looks at how long the lease still holds. A run's own task is owned here until it
-has ended. When no beat came through and the lease is about to end, the handlers are cancelled and their runs handed
-back. When the epoch turns out to be dead, they are cancelled without a record (another node has the runs) and the
-node takes a new epoch.
+One task claims; those of the node's tenure keep its epoch alive. A run's own task is owned here until it has ended.
 """
 
 import asyncio
 import logging
-import os
-import socket
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Final, TypeVar
 
-from mainspring.base import current_clock, current_random
-from mainspring.errors import ClosedError, LeaseLostError, MisuseError, StorageError
-from mainspring.jobs.engine._execution import CURRENT, Execution, StopReason, Work
+from mainspring.base import current_clock
+from mainspring.errors import ClosedError, LeaseLostError, MisuseError
+from mainspring.jobs.engine._execution import CURRENT, Execution, StopReason
 from mainspring.jobs.engine._metrics import RunMetrics
 from mainspring.jobs.engine._recording import record_end
 from mainspring.jobs.engine._reports import Reporter
 from mainspring.jobs.engine._slots import Slots
 from mainspring.jobs.engine._steady import keep_doing
+from mainspring.jobs.engine._tenure import Tenure
+from mainspring.jobs.engine._work import Work
 from mainspring.jobs.stores import (
     Claim,
     Enqueue,
@@ -43,8 +39,6 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 CLAIM_BATCH: Final = 1000
-_LEASE_MARGIN: Final = 5.0  # seconds before its lease ends at which a node stops its handlers
-_LEAST_WAIT: Final = 0.001  # seconds: a shorter one may be lost in the rounding of the clock, again and again
 _MARGIN: Final = 0.5  # seconds beyond a grace: executions use up the whole of it for their threads
 
 
@@ -92,59 +86,45 @@ class Node:
         self._metrics = metrics
         self._on_start = on_start
         self._on_end = on_end
-        self._on_change = on_change
-        self._on_lease_end = on_lease_end
         self._running: dict[Execution, None] = {}  # invariant: the holders of the slots, oldest first
         self._latest: dict[str, Execution] = {}  # by run: one that lost its lease may run beside the next
         self._wake = asyncio.Event()
-        self._renewing = asyncio.Lock()
         self._idle = asyncio.Event()
         self._idle.set()
         self._asked: set[str] | None = None  # the jobs of a guest
-        self._closing = False
-        self._tasks: list[asyncio.Task[None]] = []
-        self._version = -1
-        self._margin = _LEASE_MARGIN
-        self.epoch = 0
-        self.is_ending = False  # no beat renews the lease: nothing may begin that another node could do as well
+        self._claiming: asyncio.Task[None] | None = None
+        self.tenure = Tenure(
+            store,
+            self,
+            poll_interval=poll_interval,
+            metrics=metrics,
+            on_rescue=on_end,
+            on_change=on_change,
+            on_lease_end=on_lease_end,
+        )
 
     async def start(self, *, guest: bool = False) -> None:
         """Take an epoch, free the runs of dead nodes, begin to claim: a guest only jobs that it was asked for."""
         self._asked = set() if guest else None
-        await self._open_epoch()
-        await self._rescue()
+        await self.tenure.start()
         claiming = keep_doing(self._claim, self._wake, what="claim runs")
-        beating = keep_doing(self._beat_and_rescue, asyncio.Event(), what="renew the lease")
-        watching = keep_doing(self._watch_lease, asyncio.Event(), what="watch the lease")
-        self._tasks = [
-            asyncio.create_task(claiming, name="mainspring-claim"),
-            asyncio.create_task(beating, name="mainspring-heartbeat"),
-            asyncio.create_task(watching, name="mainspring-lease"),
-        ]
-        if 0.0 < self._store.look_interval < self._poll_interval:  # else every heartbeat finds out as fast
-            looking = keep_doing(self._look_for_deaths, asyncio.Event(), what="rescue runs of dead nodes")
-            self._tasks.append(asyncio.create_task(looking, name="mainspring-neighbours"))
+        self._claiming = asyncio.create_task(claiming, name="mainspring-claim")
 
     async def close(self, *, drain_timeout: float) -> None:
         """Stop claiming, let handlers end for `drain_timeout` seconds, then hand their runs back."""
-        self._closing = True
-        for task in self._tasks[:1]:
-            task.cancel()
+        self.tenure.is_closing = True
+        if self._claiming is not None:
+            self._claiming.cancel()
         if self._running:
             await self._until_idle(drain_timeout)
-        for execution in list(self._running):
-            execution.stop(StopReason.DRAIN)
+        self.stop_all(StopReason.DRAIN)
         if self._running:
             await self._until_idle(self._cancel_grace + _MARGIN)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         for execution in self._running:
             log.error("run %s of %s does not stop; left behind", execution.record.run_id, execution.record.job_id)
-        try:
-            await self._store.close_node(self.epoch)
-        except StorageError as error:  # those who wait for its runs must still be told that the app is closed
-            log.warning("cannot end epoch %d, its runs are free when its lease ends: %s", self.epoch, error)
+        if self._claiming is not None:
+            await asyncio.gather(self._claiming, return_exceptions=True)
+        await self.tenure.close()
 
     def wake(self) -> None:
         """Look for runs now: something was enqueued or released."""
@@ -155,6 +135,17 @@ class Node:
         if self._asked is not None and job_id not in self._asked:
             self._asked.add(job_id)
             self.wake()
+
+    @property
+    def epoch(self) -> int:
+        """The epoch under which runs are claimed; 0 before `start`."""
+        return self.tenure.epoch
+
+    @property
+    def takes(self) -> NodeTakes:
+        """What the other nodes are told that this one runs."""
+        jobs = frozenset(self._works if self._asked is None else ())
+        return NodeTakes(jobs=jobs, queues=frozenset(self._queues))
 
     @property
     def running_count(self) -> int:
@@ -191,7 +182,7 @@ class Node:
         reply.then(partial(self._enqueued, hot, then))
 
     def _has_slot(self) -> bool:
-        return not self._closing and not self.is_ending and self._slots.free > 0
+        return not self.tenure.is_closing and not self.tenure.is_ending and self._slots.free > 0
 
     def _enqueued(
         self,
@@ -208,7 +199,7 @@ class Node:
         if answer.claimed is None:
             self._slots.settle()
             self._wake.set()
-        elif not self._closing:  # else it is freed with the epoch
+        elif not self.tenure.is_closing:  # else it is freed with the epoch
             self._metrics.claim_count += 1
             self.begin(answer.claimed)
         then(answer)
@@ -248,6 +239,14 @@ class Node:
         if execution is not None:
             execution.stop(StopReason.CANCEL)
 
+    def stop_all(self, reason: StopReason) -> int:
+        """Ask all handlers that run here to stop; return how many had not been asked before."""
+        return sum(execution.stop(reason) for execution in list(self._running))
+
+    async def report(self) -> None:
+        """Tell the store what the handlers have said so far."""
+        await self._reporter.report(self._running)
+
     def _handled(self, execution: Execution, task: "asyncio.Task[Finish | None]") -> None:
         if task.cancelled():
             self._ended(execution, None)
@@ -285,13 +284,13 @@ class Node:
         try:
             return await self._claim_once()
         except LeaseLostError:
-            await self._take_new_epoch(epoch)
+            await self.tenure.replace(epoch)
             return 0.0
 
     async def _claim_once(self) -> float:
         """Claim one batch and start it; return the seconds until it is worth to try again."""
         free = self._slots.free
-        if free <= 0 or self.is_ending:
+        if free <= 0 or self.tenure.is_ending:
             return self._poll_interval
         limit = min(free, CLAIM_BATCH)
         command = Claim(
@@ -320,78 +319,6 @@ class Node:
             return self._poll_interval
         return min(self._poll_interval, max((answer.next_available_at - self._store.now()) / 1e6, 0.001))
 
-    async def _beat_and_rescue(self) -> float:
-        epoch = self.epoch
-        try:
-            await self._beat()
-            if not self._closing:
-                await self._rescue()
-            await self._reporter.report(self._running)
-        except LeaseLostError:
-            await self._take_new_epoch(epoch)
-        return self._poll_interval * current_random().uniform(0.9, 1.1)
-
-    async def _beat(self) -> None:
-        sent = current_clock().monotonic()
-        answer = await self._store.heartbeat(self.epoch)
-        self._metrics.stored("heartbeat", current_clock().monotonic() - sent)
-        if not answer.alive:
-            raise LeaseLostError(epoch=self.epoch)
-        for run_id in answer.cancelled:
-            self.stop_run(run_id)
-        if answer.version != self._version:
-            self._version = answer.version
-            self._on_change()
-
-    async def _rescue(self) -> None:
-        rescued = await self._store.rescue()
-        if rescued:
-            counts = Counter((record.job_id, record.state) for record in rescued)
-            said = ", ".join(f"{count} of {job_id} now {state}" for (job_id, state), count in counts.items())
-            log.warning("runs were left by a dead node: %s", said)
-        for record in rescued:
-            log.debug("run %s was left by a dead node", record.run_id)
-            self._on_end(record)
-            self._wake.set()
-
-    async def _look_for_deaths(self) -> float:
-        if self._store.somebody_died() and not self._closing:
-            await self._rescue()
-        return self._store.look_interval
-
-    async def _open_epoch(self) -> None:
-        jobs = frozenset(self._works if self._asked is None else ())
-        takes = NodeTakes(jobs=jobs, queues=frozenset(self._queues))
-        self.epoch = await self._store.open_node(node_name(), takes=takes)
-        self._margin = min(_LEASE_MARGIN, (self._store.lease_end(self.epoch) - current_clock().monotonic()) / 3)
-
-    async def _watch_lease(self) -> float:
-        """Stop the handlers while the lease still holds if no beat renews it: another node may then have their runs.
-
-        They hand their runs back, as soon as the store takes that.
-        """
-        left = self._store.lease_end(self.epoch) - self._margin - current_clock().monotonic()
-        was_ending, self.is_ending = self.is_ending, left <= 0
-        if left > 0:
-            if was_ending:
-                self._wake.set()
-            return min(self._poll_interval, max(left, _LEAST_WAIT))
-        self._on_lease_end()
-        stopped = [execution for execution in self._running if execution.stop(StopReason.LEASE_ENDING)]
-        if stopped:
-            log.warning("the lease of epoch %d cannot be renewed: %d handlers are cancelled", self.epoch, len(stopped))
-        return min(self._poll_interval, max(self._margin / 3, _LEAST_WAIT))  # for those that were on their way
-
-    async def _take_new_epoch(self, lost: int) -> None:
-        async with self._renewing:  # both loops may find the lease lost
-            if self.epoch != lost or self._closing:
-                return
-            self._on_lease_end()
-            for execution in list(self._running):
-                execution.stop(StopReason.LEASE_LOST)
-            await self._open_epoch()
-        log.warning("the lease of epoch %d ended, its handlers were cancelled; now epoch %d", lost, self.epoch)
-
 
 def _resolve(waiter: "asyncio.Future[EnqueueAnswer]", answer: EnqueueAnswer | BaseException) -> None:
     if waiter.done():
@@ -400,8 +327,3 @@ def _resolve(waiter: "asyncio.Future[EnqueueAnswer]", answer: EnqueueAnswer | Ba
         waiter.set_exception(answer)
     else:
         waiter.set_result(answer)
-
-
-def node_name() -> str:
-    """Return host:pid, as people look for it."""
-    return f"{socket.gethostname()}:{os.getpid()}"

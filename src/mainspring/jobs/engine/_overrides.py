@@ -13,7 +13,7 @@ from mainspring.jobs.model import Schedule
 from mainspring.jobs.stores import JobRegistration, JobRow
 
 if TYPE_CHECKING:
-    from mainspring.jobs.engine._execution import Work
+    from mainspring.jobs.engine._work import Work
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ from mainspring.jobs.engine._alerts import Alerts
 from mainspring.jobs.engine._capture import install_capture, remove_capture
 from mainspring.jobs.engine._configs import JobConfigs
 from mainspring.jobs.engine._definition import SUPPLIED, JobDefinition
-from mainspring.jobs.engine._execution import Work
 from mainspring.jobs.engine._leases import Leases
 from mainspring.jobs.engine._needs import NeedsKeeper
 from mainspring.jobs.engine._node import Node
@@ -27,6 +26,7 @@ from mainspring.jobs.engine._settings import SettingsSource
 from mainspring.jobs.engine._strays import Strays
 from mainspring.jobs.engine._troubles import log_trouble
 from mainspring.jobs.engine._waiters import Waiters
+from mainspring.jobs.engine._work import Work
 from mainspring.jobs.model import Retention
 from mainspring.jobs.stores import EnqueueAnswer, JobRow, JobStore, NewRun, RunRecord
 from mainspring.runtime import Provider, ResourceContainer

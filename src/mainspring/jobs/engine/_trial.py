@@ -19,13 +19,13 @@ from mainspring.base import current_clock, new_id
 from mainspring.concurrency import ThreadPoolExecutor
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.engine._app import JobApp
+from mainspring.jobs.engine._calling import SUPPLY
 from mainspring.jobs.engine._capture import LogTail, install_capture, remove_capture
 from mainspring.jobs.engine._configs import check_config
 from mainspring.jobs.engine._context import JobContext
 from mainspring.jobs.engine._declarations import Job
 from mainspring.jobs.engine._default import job_runner
 from mainspring.jobs.engine._definition import SUPPLIED, JobDefinition, place_of
-from mainspring.jobs.engine._execution import SUPPLY
 from mainspring.jobs.engine._handler import HandlerThreads, call_handler
 from mainspring.jobs.engine._parts import supplied_names
 from mainspring.jobs.engine._registry import JobOptions

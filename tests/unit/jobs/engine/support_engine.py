@@ -35,3 +35,12 @@ async def eventually(predicate: Callable[[], Awaitable[bool]], *, within: float 
     async with asyncio.timeout(within):
         while not await predicate():  # noqa: ASYNC110 (what is awaited changes in other processes too)
             await asyncio.sleep(0.005)
+
+
+def ran_by(name: str) -> Callable[[], Awaitable[str]]:
+    """Return a handler that returns the name of its node."""
+
+    async def handler() -> str:
+        return name
+
+    return handler

@@ -314,7 +314,7 @@ async def test_who_waits_for_a_lease_hears_that_the_app_closes() -> None:
         node = (await app.open()).node
 
         async def is_ending() -> bool:
-            return node.is_ending
+            return node.tenure.is_ending
 
         await eventually(is_ending)
         waiting = asyncio.create_task(pass_through(app))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit.jobs.engine.support_engine import eventually, make_app, running
-from tests.unit.jobs.engine.test_node import troubled
+from tests.unit.jobs.engine.support_trouble import troubled
 
 from mainspring.errors import StoreBusyError
 from mainspring.jobs import RunState

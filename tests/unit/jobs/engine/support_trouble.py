@@ -1,0 +1,74 @@
+"""A SQLite store whose calls fail as a test wants it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mainspring.errors import StoreBusyError
+from mainspring.jobs import JobApp
+from mainspring.jobs.stores import (
+    Claim,
+    ClaimAnswer,
+    Finish,
+    NodeTakes,
+    RunRecord,
+    SqliteStore,
+)
+
+
+class Trouble(SqliteStore):
+    """A store whose next calls fail as they are told to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, durability="memory")
+        self.failures: dict[str, list[Exception]] = {}
+        self.known_end: float | None = None
+
+    def _fail(self, call: str) -> None:
+        waiting = self.failures.get(call)
+        if waiting:
+            raise waiting.pop(0)
+
+    async def open_node(self, name: str, *, takes: NodeTakes | None = None) -> int:
+        self._fail("open_node")
+        return await super().open_node(name, takes=takes)
+
+    async def close_node(self, epoch: int) -> None:
+        self._fail("close_node")
+        await super().close_node(epoch)
+
+    def lease_end(self, epoch: int) -> float:
+        return super().lease_end(epoch) if self.known_end is None else self.known_end
+
+    async def claim(self, command: Claim) -> ClaimAnswer:
+        self._fail("claim")
+        return await super().claim(command)
+
+    async def finish(self, command: Finish) -> RunRecord:
+        self._fail("finish")
+        return await super().finish(command)
+
+    async def heartbeat(self, epoch: int) -> Any:
+        self._fail("heartbeat")
+        return await super().heartbeat(epoch)
+
+    async def advance(self, commands: Any) -> Any:
+        self._fail("advance")
+        return await super().advance(commands)
+
+    async def waiting(self, **options: Any) -> Sequence[RunRecord]:
+        self._fail("waiting")
+        return await super().waiting(**options)
+
+    async def backfills(self, **options: Any) -> Any:
+        self._fail("backfills")
+        return await super().backfills(**options)
+
+
+def troubled(path: Path) -> tuple[JobApp, Trouble]:
+    store = Trouble(path / "state.db")
+    return JobApp("test", store=store, poll_interval=0.02), store
+
+
+def busy() -> Exception:
+    return StoreBusyError(store="state.db", reason="held by a test")
