@@ -12,13 +12,13 @@ import heapq
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from mainspring.base import encode_json, from_us, new_id, to_us
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.engine._definition import JobDefinition
 from mainspring.jobs.engine._steady import keep_doing
-from mainspring.jobs.model import MissedPlan, RunState, Schedule, first_cursor, jitter_of, plan_missed
+from mainspring.jobs.model import DataInterval, MissedPlan, RunState, Schedule, first_cursor, jitter_of, plan_missed
 from mainspring.jobs.stores import (
     Advance,
     AdvanceAnswer,
@@ -41,6 +41,19 @@ MOST_AHEAD: Final = 1_000
 """Scheduled runs of one job that may be unfinished before its past waits; one whole transaction more at most."""
 
 _UNFINISHED: Final = frozenset(state for state in RunState if not state.terminal)
+
+
+class _Plan(NamedTuple):
+    """What becomes of the time that passed for a schedule, as the store wants it."""
+
+    cursor: int
+    due: int | None
+    fires: tuple[tuple[int, int | None, int | None], ...]  # each with its interval
+    skipped: tuple[tuple[int, int], ...]
+
+
+_Plans = dict[tuple[object, ...], _Plan]
+"""The plans of one step by what they depend on: jobs on one schedule, as most of many are, share theirs."""
 
 
 class Scheduler:
@@ -155,7 +168,8 @@ class Scheduler:
         if not ready:
             return
         try:
-            planned = [self._advance_of(job_id, now) for job_id in ready]
+            plans: _Plans = {}
+            planned = [self._advance_of(job_id, now, plans) for job_id in ready]
             commands = [one for one in planned if not await self._is_held(one, now)]
             answers = await self._store.advance(commands) if commands else ()
         except BaseException:
@@ -193,58 +207,76 @@ class Scheduler:
                 ready.append(job_id)
         return ready
 
-    def _advance_of(self, job_id: str, now: int) -> Advance:
-        definition, row = self._definitions[job_id], self._rows[job_id]
-        plan = self._plan(definition, row, now)
+    def _advance_of(self, job_id: str, now: int, plans: _Plans) -> Advance:
+        one, row = self._definitions[job_id], self._rows[job_id]
+        begins = one.start_at if row.cursor is None else None
+        asked = (one.schedule, row.cursor, begins, one.delay, one.missed, one.max_lookback, one.grace)
+        plan = plans.get(asked)
+        if plan is None:
+            plan = plans[asked] = _plan(one, row, now)
         return Advance(
             job_id=job_id,
             version=row.version,
             cursor_from=row.cursor,
-            cursor_to=to_us(plan.cursor),
-            next_fire_at=due_after(definition, to_us(plan.cursor)),
-            runs=tuple(self._runs_of(definition, plan, now)),
-            skipped=tuple((to_us(skipped.start), to_us(skipped.end)) for skipped in plan.skipped),
-            why=f"missed={definition.missed.value!r}",
+            cursor_to=plan.cursor,
+            next_fire_at=plan.due,
+            runs=tuple(_runs_of(one, plan, now)),
+            skipped=plan.skipped,
+            why=f"missed={one.missed.value!r}",
         )
 
-    def _plan(self, definition: JobDefinition, row: JobRow, now: int) -> MissedPlan:
-        schedule, cursor = definition.schedule, row.cursor
-        if schedule is None:  # such rows are never due
-            raise InvalidArgumentError(argument="job", value=row.job_id, expected="a job with a schedule")
-        if cursor is None:
-            return MissedPlan((), (), beginning_of(definition, schedule, from_us(now)))
-        return plan_missed(
-            schedule,
-            cursor=from_us(cursor),
-            now=from_us(now - int(definition.delay * 1e6)),
-            policy=definition.missed,
-            max_lookback=definition.max_lookback,
-            grace=definition.grace,
-            limit=_PER_JOB,
-        )
 
-    def _runs_of(self, definition: JobDefinition, plan: MissedPlan, now: int) -> Iterable[NewRun]:
-        for planned in plan.runs:
-            fire = to_us(planned.fire)
-            available_at = fire + int((definition.delay + jitter_of(definition.job_id, fire, definition.jitter)) * 1e6)
-            interval = planned.interval
-            state = definition.first_state
-            if state is RunState.AVAILABLE and available_at > now:
-                state = RunState.SCHEDULED
-            yield NewRun(
-                run_id=new_id(),
-                job_id=definition.job_id,
-                kind=RunKind.SCHEDULE,
-                state=state,
-                available_at=available_at,
-                scheduled_at=fire,
-                interval_start=None if interval is None else to_us(interval.start),
-                interval_end=None if interval is None else to_us(interval.end),
-                queue=definition.queue,
-                priority=definition.priority,
-                limits=definition.limits,
-                skips=definition.overlap == "skip",
-            )
+def _plan(definition: JobDefinition, row: JobRow, now: int) -> _Plan:
+    plan = _missed(definition, row, now)
+    return _Plan(
+        cursor=to_us(plan.cursor),
+        due=due_after(definition, to_us(plan.cursor)),
+        fires=tuple((to_us(one.fire), *_ends(one.interval)) for one in plan.runs),
+        skipped=tuple((to_us(one.start), to_us(one.end)) for one in plan.skipped),
+    )
+
+
+def _missed(definition: JobDefinition, row: JobRow, now: int) -> MissedPlan:
+    schedule, cursor = definition.schedule, row.cursor
+    if schedule is None:  # such rows are never due
+        raise InvalidArgumentError(argument="job", value=row.job_id, expected="a job with a schedule")
+    if cursor is None:
+        return MissedPlan((), (), beginning_of(definition, schedule, from_us(now)))
+    return plan_missed(
+        schedule,
+        cursor=from_us(cursor),
+        now=from_us(now - int(definition.delay * 1e6)),
+        policy=definition.missed,
+        max_lookback=definition.max_lookback,
+        grace=definition.grace,
+        limit=_PER_JOB,
+    )
+
+
+def _ends(interval: DataInterval | None) -> tuple[int | None, int | None]:
+    return (None, None) if interval is None else (to_us(interval.start), to_us(interval.end))
+
+
+def _runs_of(definition: JobDefinition, plan: _Plan, now: int) -> Iterable[NewRun]:
+    for fire, start, end in plan.fires:
+        available_at = fire + int((definition.delay + jitter_of(definition.job_id, fire, definition.jitter)) * 1e6)
+        state = definition.first_state
+        if state is RunState.AVAILABLE and available_at > now:
+            state = RunState.SCHEDULED
+        yield NewRun(
+            run_id=new_id(),
+            job_id=definition.job_id,
+            kind=RunKind.SCHEDULE,
+            state=state,
+            available_at=available_at,
+            scheduled_at=fire,
+            interval_start=start,
+            interval_end=end,
+            queue=definition.queue,
+            priority=definition.priority,
+            limits=definition.limits,
+            skips=definition.overlap == "skip",
+        )
 
 
 def due_after(definition: JobDefinition, cursor: int) -> int | None:

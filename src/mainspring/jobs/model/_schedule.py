@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, ClassVar  # Any: a spec is plain JSON
 
 from mainspring.base import CronExpression, from_us, seconds_hint, to_us
@@ -59,7 +60,8 @@ class Schedule(ABC):
         if kind == Every.kind:
             return Every(spec["interval"], anchor=from_us(spec["anchor"]), timezone=spec["timezone"])
         if kind == At.kind:
-            return At(from_us(spec["instant"]))
+            instant: int = spec["instant"]
+            return At(from_us(instant))
         raise InvalidArgumentError(argument="kind", value=kind, expected="one of 'cron', 'every', 'at'")
 
     def fires_at_wall(self, local: datetime) -> bool:
@@ -97,11 +99,15 @@ class Schedule(ABC):
         at_or_before = self.previous_fire(start)
         return start if at_or_before == start else self.next_fire(start)
 
+    @cached_property
+    def _identity(self) -> tuple[object, ...]:
+        return tuple(self.spec().items())
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Schedule) and self.spec() == other.spec()
+        return self is other or (isinstance(other, Schedule) and self._identity == other._identity)
 
     def __hash__(self) -> int:
-        return hash(tuple(self.spec().values()))
+        return hash(self._identity)
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.spec().items() if name != "kind")

@@ -13,6 +13,7 @@ from mainspring.jobs.stores._sqlite_events import keep_events
 from mainspring.jobs.stores._sqlite_rows import Row, id_list, job_row
 from mainspring.jobs.stores._sqlite_schedules import remember_schedule
 from mainspring.jobs.stores._sqlite_sql import statements
+from mainspring.jobs.stores._sqlite_tally import add_tally
 
 
 def register(connection: sqlite3.Connection, jobs: Sequence[JobRegistration], now: int) -> list[JobRow]:
@@ -87,12 +88,12 @@ def advance(
         _record_skipped(connection, command, ids_of_skipped, now)
         answers.append(AdvanceAnswer(applied=True, row=row, created_count=created))
     intake.flush()
-    moved = [
-        (one.cursor_to, one.next_fire_at, one.job_id)
-        for one, answer in zip(commands, answers, strict=True)
-        if answer.applied
-    ]
-    connection.executemany(sql["set_cursor"], moved)
+    moved: dict[tuple[int | None, int | None], list[str]] = {}
+    for one, answer in zip(commands, answers, strict=True):
+        if answer.applied:
+            moved.setdefault((one.cursor_to, one.next_fire_at), []).append(one.job_id)
+    for cursor, jobs in moved.items():
+        connection.execute(sql["set_cursors"], (*cursor, id_list(jobs)))
     return answers
 
 
@@ -101,7 +102,7 @@ def _record_skipped(connection: sqlite3.Connection, command: Advance, skip_ids: 
         return
     rows = [(run_id, command.job_id, now, *span) for run_id, span in zip(skip_ids, command.skipped, strict=True)]
     connection.executemany(statements("catalog")["skip_record"], rows)
-    connection.execute(statements("runs")["add_tally"], (command.job_id, "skipped", len(command.skipped)))
+    add_tally(connection, "skipped", {command.job_id: len(command.skipped)})
     paint_all(connection, [(command.job_id, *span, "skipped") for span in command.skipped])
     why = happened(EventKind.SKIPPED, why=command.why or None)
     keep_events(connection, [(now, command.job_id, row[0], why) for row in rows])

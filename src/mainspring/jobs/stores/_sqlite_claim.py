@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from functools import cache, partial
 
+from mainspring.base import encode_json
 from mainspring.errors import LeaseLostError
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._claiming import Taking, Turns, take_in_order
@@ -131,7 +132,8 @@ class _Taking(Taking[Row]):
         keys = sorted({key for pairs in limits.values() for key, _ in pairs})
         held = dict(self._connection.execute(self._sql["counters"], (id_list(keys),)).fetchall())
         admission = admit([(row, limits.get(row[RUN], [])) for row in runs], held)
-        self._connection.executemany(self._sql["raise_counter"], [(k, n) for k, n in admission.raised.items() if n])
+        raised = {key: count for key, count in admission.raised.items() if count}
+        self._connection.execute(self._sql["raise_counters"], (encode_json(raised).decode(),))
         ends: list[Change] = []
         parked: list[tuple[str, str]] = []
         for key, row in admission.parked:

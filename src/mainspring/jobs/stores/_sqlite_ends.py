@@ -34,6 +34,7 @@ from mainspring.jobs.stores._sqlite_rows import (
     live_record,
 )
 from mainspring.jobs.stores._sqlite_sql import statements
+from mainspring.jobs.stores._sqlite_tally import add_tally
 
 Change = Ending[Row]
 """The change of a run whose row is `run`, its limits behind."""
@@ -85,9 +86,7 @@ def _end(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
     _move(connection, changes)
     ids = id_list([change.run[RUN] for change in changes])
     connection.execute(sql["delete_live"], (ids,))
-    tally = Counter([(change.run[JOB], change.state.value) for change in changes])
-    tally.subtract((change.run[JOB], LIVE) for change in changes)
-    connection.executemany(sql["add_tally"], [(job, state, count) for (job, state), count in tally.items()])
+    _count_ends(connection, changes)
     paint_all(
         connection,
         [
@@ -96,6 +95,15 @@ def _end(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
             if change.run[INTERVAL_START] is not None and change.state in REMEMBERED
         ],
     )
+
+
+def _count_ends(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
+    ends: dict[str, Counter[str]] = {}
+    for change in changes:
+        ends.setdefault(change.state.value, Counter())[change.run[JOB]] += 1
+    for state, counts in ends.items():
+        add_tally(connection, state, counts)
+        add_tally(connection, LIVE, {job_id: -count for job_id, count in counts.items()})
 
 
 def _move(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
@@ -128,10 +136,13 @@ def _give_back(connection: sqlite3.Connection, changes: Sequence[Change], now: i
 def lower_counters(connection: sqlite3.Connection, held: Counter[str], now: int) -> None:
     """Give back that many slots of each key; a key with 0 only has its parked runs looked at again."""
     sql = statements("runs")
-    lowered = [(key, count) for key, count in held.items() if count]
-    if lowered:
-        connection.executemany(sql["lower_counter"], lowered)
-        connection.execute(sql["drop_idle_counters"], (id_list([key for key, _ in lowered]),))
+    lowered: dict[int, list[str]] = {}
+    for key, count in held.items():
+        if count:
+            lowered.setdefault(count, []).append(key)
+    for count, keys in lowered.items():
+        for name in ("drop_counters", "lower_counters"):
+            connection.execute(sql[name], (count, id_list(keys)))
     for (key,) in connection.execute(sql["parked_keys"], (id_list(list(held)),)).fetchall():
         # every job that shares the key gets its chance: a node may not know the others
         for (job,) in connection.execute(sql["parked_jobs"], (key,)).fetchall():

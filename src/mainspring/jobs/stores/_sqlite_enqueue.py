@@ -24,17 +24,21 @@ from mainspring.jobs.stores._sqlite_rows import (
     NOT_CLAIMABLE,
     READY,
     TIMED,
+    Fire,
     Held,
     alike_values,
     claimed_record,
     encode_limits,
     ended_record,
+    fire_values,
     id_list,
+    is_fire,
     is_plain,
     live_record,
     new_run_values,
 )
 from mainspring.jobs.stores._sqlite_sql import statements
+from mainspring.jobs.stores._sqlite_tally import add_tally
 
 PROMOTED_AT_ONCE = 2000
 
@@ -60,6 +64,7 @@ class Intake:
         self._paused = {row[0] for row in connection.execute(self._sql["paused_jobs"])}
         self._rows: list[tuple[object, ...]] = []
         self._alike: dict[tuple[object, ...], dict[str, int]] = {}  # what plain runs share, to ids and instants
+        self._fires: dict[tuple[object, ...], dict[str, Fire]] = {}  # what fires share, to ids and what is their own
         self._added: Counter[str] = Counter()  # by job
         self._ready: set[tuple[str, int]] = set()  # queues and ranks that got ready runs here
         self._fence = 0
@@ -101,13 +106,14 @@ class Intake:
         for shared, runs in self._alike.items():
             self._connection.execute(self._sql["insert_alike"], (*shared, encode_json(runs).decode()))
         self._alike.clear()
+        for shared, fires in self._fires.items():
+            self._connection.execute(self._sql["insert_fires"], (*shared, encode_json(fires).decode()))
+        self._fires.clear()
         if self._rows:
             self._connection.executemany(self._sql["insert_run"], self._rows)
             self._rows = []
-        if self._added:
-            added = [(job_id, LIVE, count) for job_id, count in self._added.items()]
-            self._connection.executemany(self._sql["add_tally"], added)
-            self._added.clear()
+        add_tally(self._connection, LIVE, self._added)
+        self._added.clear()
 
     def _create(self, command: Enqueue) -> EnqueueAnswer | IdempotencyError:
         run = command.run
@@ -151,6 +157,9 @@ class Intake:
         if is_plain(run):
             shared = alike_values(run, now=self._now, place=place, held=held)
             self._alike.setdefault(shared, {})[run.run_id] = run.available_at
+        elif is_fire(run) and previous_run is None:
+            shared = fire_values(run, now=self._now, place=place, generation=generation)
+            self._fires.setdefault(shared, {})[run.run_id] = (run.job_id, run.limits or None)
         else:
             values = new_run_values(
                 run, now=self._now, place=place, generation=generation, previous_run=previous_run, held=held

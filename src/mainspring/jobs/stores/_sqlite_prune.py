@@ -4,6 +4,7 @@ import sqlite3
 
 from mainspring.jobs.stores._sqlite_rows import id_list
 from mainspring.jobs.stores._sqlite_sql import statements
+from mainspring.jobs.stores._sqlite_tally import add_tally
 from mainspring.jobs.stores._steering_records import Prune
 
 
@@ -15,8 +16,7 @@ def prune(connection: sqlite3.Connection, command: Prune) -> int:
         sql, listed = statements("prune"), id_list(ids)
         connection.execute(sql["delete_events"], (listed,))
         connection.execute(sql["delete_runs"], (listed,))
-        tally = (command.job_id, command.state.value, -len(ids))
-        connection.execute(statements("runs")["add_tally"], tally)
+        add_tally(connection, command.state.value, {command.job_id: -len(ids)})
     return len(ids)
 
 

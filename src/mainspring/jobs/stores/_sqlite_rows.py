@@ -152,6 +152,40 @@ def alike_values(run: NewRun, *, now: int, place: int, held: Held | None) -> tup
     return job, kind, "running", queue, rank, 1, fence, epoch, now, timed, now, version, place
 
 
+Fire = tuple[str, tuple[tuple[str, int], ...] | None]
+"""What is a run's own among those that `insert_fires` makes together: its job and its limits."""
+
+
+def is_fire(run: NewRun) -> bool:
+    """Tell whether a run is what a schedule makes and nothing more, so that `insert_fires` can make it."""
+    return (
+        run.kind is RunKind.SCHEDULE
+        and run.config is None
+        and run.config_as_of is None
+        and run.backfill_id is None
+        and run.parent_run is None
+    )
+
+
+def fire_values(run: NewRun, *, now: int, place: int, generation: int) -> tuple[object, ...]:
+    """Return the parameters of `insert_fires` but the last: jobs that fire together share them."""
+    return (
+        run.state.value,
+        run.queue,
+        -run.priority,
+        generation,
+        now,
+        run.available_at,
+        run.scheduled_at,
+        run.interval_start,
+        run.interval_end,
+        run.config_version,
+        run.occurrence,
+        run.skips,
+        place,
+    )
+
+
 def new_run_values(
     run: NewRun, *, now: int, place: int, generation: int, previous_run: str | None, held: Held | None
 ) -> tuple[object, ...]:

@@ -1,6 +1,7 @@
 """Schedules become runs: at their time, once, also after the program was away."""
 
 import asyncio
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from tests.unit.jobs.engine.support_engine import START, eventually, make_app, running
 
 from mainspring.base import current_clock
-from mainspring.jobs import DataInterval, JobApp, RunState
+from mainspring.jobs import DataInterval, JobApp, JobContext, RunState
 from mainspring.jobs.engine._scheduler import MOST_AHEAD, due_after
 from mainspring.jobs.stores import MemoryData, MemoryStore
 from mainspring.testing import VirtualClock
@@ -244,6 +245,34 @@ async def test_max_instances_bounds_scheduled_runs_unless_overlap_is_allowed(
     async with running(app):
         await eventually(all_ended)
     assert most <= 2 if overlap == "queue" else most > 2
+
+
+def test_jobs_on_one_schedule_differ_as_their_options_say() -> None:
+    """They are due in one step, in which like is planned once."""
+    seen: Counter[str] = Counter()
+    app = JobApp("test", store="memory")
+    start = START - timedelta(hours=10)
+    options: dict[str, dict[str, Any]] = {
+        "all": {"missed": "all"},
+        "all too": {"missed": "all"},
+        "latest": {},
+        "late": {"missed": "all", "delay": 7200.0},
+        "short": {"missed": "all", "max_lookback": 3.5 * 3600},
+        "on time": {"missed": "skip"},
+    }
+    for name, given in options.items():
+
+        @app.job(name, every=3600.0, start_at=start, **given)
+        async def tick(ctx: JobContext) -> None:
+            seen[ctx.job_id] += 1
+
+    async def main() -> None:
+        async with running(app):
+            await asyncio.sleep(1.0)
+
+    with VirtualClock(START) as clock:
+        clock.run(main())
+    assert {"all": 10, "all too": 10, "latest": 1, "late": 8, "short": 4, "on time": 1} == seen
 
 
 def test_a_job_without_a_schedule_is_never_due(tmp_path: Path) -> None:

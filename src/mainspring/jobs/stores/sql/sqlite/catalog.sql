@@ -11,8 +11,8 @@ INSERT INTO job(job_id, schedule, version, cursor, next_fire_at, registered_at) 
 UPDATE job SET schedule = ?, version = version + ?, cursor = coalesce(cursor, ?),
     next_fire_at = iif(?, next_fire_at, NULL) WHERE job_id = ?
 
--- name: set_cursor
-UPDATE job SET cursor = ?, next_fire_at = ? WHERE job_id = ?
+-- name: set_cursors
+UPDATE job SET cursor = ?, next_fire_at = ? WHERE job_id IN (SELECT value FROM json_each(?))
 
 -- name: set_paused
 UPDATE job SET paused = ? WHERE job_id = ?

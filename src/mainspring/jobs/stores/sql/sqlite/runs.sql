@@ -24,6 +24,15 @@ INSERT INTO run(
     scheduled_at, started_at, config_version, place
 ) SELECT key, ?1, ?2, ?3, ?4, ?5, 1, ?6, ?7, ?8, ?9, atom, iif(?10, atom, NULL), ?11, ?12, ?13 FROM json_each(?14)
 
+-- name: insert_fires
+INSERT INTO run(
+    run_id, job_id, kind, state, queue, rank, generation, attempt, fence, created_at, available_at, scheduled_at,
+    interval_start, interval_end, config_version, occurrence, limits, skips, place
+) SELECT
+    key, json_extract(value, '$[0]'), 'schedule', ?1, ?2, ?3, ?4, 0, 0, ?5, ?6, ?7,
+    ?8, ?9, ?10, ?11, json_extract(value, '$[1]'), ?12, ?13
+FROM json_each(?14)
+
 -- name: known_occurrences
 SELECT job_id, occurrence FROM json_each(?1) AS pair CROSS JOIN run
 ON job_id = json_extract(pair.value, '$[0]') AND occurrence = json_extract(pair.value, '$[1]')
@@ -93,14 +102,15 @@ WHERE run_id IN (SELECT value FROM json_each(?))
 -- name: counters
 SELECT key, held FROM counter WHERE key IN (SELECT value FROM json_each(?))
 
--- name: raise_counter
-INSERT INTO counter VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET held = held + ?2
+-- name: raise_counters
+INSERT INTO counter SELECT key, value FROM json_each(?) WHERE true
+ON CONFLICT (key) DO UPDATE SET held = held + excluded.held
 
--- name: lower_counter
-UPDATE counter SET held = max(0, held - ?2) WHERE key = ?1
+-- name: drop_counters
+DELETE FROM counter WHERE held <= ?1 AND key IN (SELECT value FROM json_each(?2))
 
--- name: drop_idle_counters
-DELETE FROM counter WHERE held = 0 AND key IN (SELECT value FROM json_each(?))
+-- name: lower_counters
+UPDATE counter SET held = held - ?1 WHERE key IN (SELECT value FROM json_each(?2))
 
 -- name: park
 UPDATE run SET place = 0, parked = ? WHERE run_id = ?
@@ -149,7 +159,8 @@ FROM json_each(?2) AS ended CROSS JOIN run ON run_id = ended.key
 DELETE FROM run WHERE run_id IN (SELECT value FROM json_each(?))
 
 -- name: add_tally
-INSERT INTO tally VALUES (?1, ?2, ?3) ON CONFLICT (job_id, state) DO UPDATE SET count = count + ?3
+INSERT INTO tally SELECT key, ?1, value FROM json_each(?2) WHERE true
+ON CONFLICT (job_id, state) DO UPDATE SET count = count + excluded.count
 
 -- name: release
 UPDATE run SET state = :state, attempt = :attempt, rescues = :rescues, available_at = :available_at,
