@@ -15,7 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, MutableMapping
 from contextvars import ContextVar
-from typing import Any, Final  # Any: arguments of log calls
+from typing import Any, Final, Protocol  # Any: arguments of log calls
 
 from msgspec.structs import replace
 
@@ -32,7 +32,29 @@ _TRACES: Final = logging.Formatter()
 
 _root: Final = logging.getLogger()
 _taking: Final = threading.RLock()  # a signal handler may log in the middle of it
-_current: "ContextVar[LogTail | None]" = ContextVar("mainspring_run_log", default=None)
+
+
+class Hearer(Protocol):
+    """Who takes what is logged in a context: a run."""
+
+    def take(self, record: logging.LogRecord) -> None:
+        """Keep a record."""
+        ...
+
+
+_current: ContextVar[Hearer | None] = ContextVar("mainspring_run", default=None)
+
+
+def hear(hearer: Hearer) -> None:
+    """Let `hearer` take what the running context, and what it starts, logs from now on."""
+    if _users and _handler not in _root.handlers:  # a new configuration of logging took it away
+        _root.addHandler(_handler)
+    _current.set(hearer)
+
+
+def current_hearer() -> Hearer | None:
+    """Return who takes what the running context logs: the run in whose handler the code is."""
+    return _current.get()
 
 
 class LogTail:
@@ -81,12 +103,6 @@ class LogTail:
             return None
         return encode_json(replace(log, lines=tuple(replace(one, message=hide(one.message)) for one in log.lines)))
 
-    def begin(self) -> None:
-        """Take what the running context, and what it starts, logs from now on."""
-        if _users and _handler not in _root.handlers:  # a new configuration of logging took it away
-            _root.addHandler(_handler)
-        _current.set(self)
-
 
 def _line_of(record: logging.LogRecord) -> LogLine:
     try:
@@ -112,9 +128,9 @@ class _CaptureHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Take a record, without the lock of other handlers."""
-        tail = _current.get()
-        if tail is not None:
-            tail.take(record)
+        hearer = _current.get()
+        if hearer is not None:
+            hearer.take(record)
         last = logging.lastResort
         if last is not None and record.levelno >= last.level and _alone(record.name):
             last.handle(record)

@@ -6,14 +6,14 @@ cancellation without a reason comes from the loop that is shutting down, and han
 
 import asyncio
 import logging
-from contextvars import ContextVar
+from collections.abc import Callable
 from enum import Enum
 from typing import Final, Literal
 
 from msgspec.structs import replace
 
 from mainspring.jobs.engine._calling import HandlerCall, Outcome
-from mainspring.jobs.engine._capture import LogTail
+from mainspring.jobs.engine._capture import LogTail, hear
 from mainspring.jobs.engine._context import JobContext
 from mainspring.jobs.engine._handler import THREAD_LEFT
 from mainspring.jobs.engine._outcome import describe_error, encode_value, explain, sink_failures
@@ -46,14 +46,38 @@ class StopReason(Enum):
 
 
 class Execution:
-    """One attempt of one run. `run()` never raises what the handler raised: it is in the end that it returns."""
+    """One attempt of one run. `run()` does not raise what the handler raised: that is in the end.
 
-    __slots__ = ("_cancel_grace", "_context", "_phase", "_secrets", "_stop", "_tail", "_work", "record", "task")
+    Args:
+        on_end: called with this and its end, to be recorded; None when the run belongs to another claim. That is the
+            last act of its task: a callback of the task would come a turn of the loop later, and cost that turn.
+    """
 
-    def __init__(self, work: Work, record: RunRecord, *, cancel_grace: float) -> None:
+    __slots__ = (
+        "_cancel_grace",
+        "_context",
+        "_on_end",
+        "_phase",
+        "_secrets",
+        "_stop",
+        "_tail",
+        "_work",
+        "record",
+        "task",
+    )
+
+    def __init__(
+        self,
+        work: Work,
+        record: RunRecord,
+        *,
+        cancel_grace: float,
+        on_end: "Callable[[Execution, Finish | None], None]",
+    ) -> None:
         self.record = record
-        self.task: asyncio.Task[Finish | None] | asyncio.Task[RunRecord | None] | None = None
+        self.task: asyncio.Task[object] | None = None
         self._work = work
+        self._on_end = on_end
         own = work.definition.cancel_grace
         self._cancel_grace = cancel_grace if own is None else own
         self._phase: Literal["new", "handling", "recording"] = "new"
@@ -68,6 +92,10 @@ class Execution:
         if self._context is None:
             return (self._tail.count if self._is_bare else 0), None
         return self._tail.count, self._context.last_progress
+
+    def take(self, record: logging.LogRecord) -> None:
+        """Keep what its handler logs."""
+        self._tail.take(record)
 
     def lines(self) -> bytes | None:
         """Return the lines so far, as the store keeps them."""
@@ -108,35 +136,66 @@ class Execution:
         """Count how long the store took for the end."""
         self._work.app.metrics.stored("finish", seconds)
 
-    async def run(self) -> Finish | None:
-        """Run the attempt and return its end, to be recorded; None when the run belongs to another claim."""
-        self._phase = "handling"
-        CURRENT.set(self)  # in the context of its own task, which ends with it
-        self._tail.begin()
-        finish = self._stopped() if self._stop is not None else await self._attempt()
-        self._phase = "recording"
-        return finish
+    def begin(self) -> None:
+        """Run the attempt in a task of its own."""
+        self.task = asyncio.get_running_loop().create_task(self.run(), name=self.name)
+        self.task.add_done_callback(self._left)
 
-    async def _attempt(self) -> Finish | None:
+    async def run(self) -> None:
+        """Run the attempt, and hand its end to `on_end`."""
+        self._phase = "handling"
+        hear(self)  # in the context of its own task, which ends with it
+        if self._stop is not None:
+            self._end(self._stopped())
+            return
+        definition = self._work.definition
         try:
-            value, writes, count = await self._handle()
+            if self._is_bare:
+                outcome: Outcome = encode_value(definition.job_id, await definition.function()), (), 0
+            else:
+                outcome = await self._outcome()
         except asyncio.CancelledError as error:
-            if self._stop is not None:
-                _forget_cancellation()
-                return self._stopped()
-            if _is_cancelled():
-                self._hand_back()
-                raise
-            error.args = ("the handler awaited something that was cancelled",)
-            return self.failed(error)
+            finish = self._cancelled(error)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # supervisor: what a handler raises ends in its record
-            if self._stop is None:
-                return self.failed(error)
+            finish = self._raised(error)
+        else:
+            finish = self._succeeded(*outcome)
+        self._end(finish)
+
+    def _end(self, finish: Finish | None) -> None:
+        self._phase = "recording"
+        self._on_end(self, finish)
+        if self.task is not None:
+            self.task.remove_done_callback(self._left)
+
+    def _left(self, task: "asyncio.Task[object]") -> None:
+        """Give up on an attempt whose task could not make its end."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("run %s of %s ended without a record", self.record.run_id, self.record.job_id, exc_info=error)
+        if task.cancelled() or error is not None:
+            self._on_end(self, None)
+
+    def _cancelled(self, error: asyncio.CancelledError) -> Finish | None:
+        if self._stop is not None:
             _forget_cancellation()
-            return self._stopped(error)
+            return self._stopped()
+        if _is_cancelled():
+            self._hand_back()
+            raise error
+        error.args = ("the handler awaited something that was cancelled",)
+        return self.failed(error)
+
+    def _raised(self, error: BaseException) -> Finish | None:
+        if self._stop is None:
+            return self.failed(error)
+        _forget_cancellation()
+        return self._stopped(error)
+
+    def _succeeded(self, value: bytes | None, writes: tuple[TransactionalWrite, ...], item_count: int) -> Finish:
         if self._stop is not None:
             _forget_cancellation()  # the handler swallowed it and came to its end: its work counts
-        finish = self._finish(RunState.SUCCEEDED, value=value, writes=writes, item_count=count)
+        finish = self._finish(RunState.SUCCEEDED, value=value, writes=writes, item_count=item_count)
         return self._with_note(finish)
 
     def _with_note(self, finish: Finish) -> Finish:
@@ -154,11 +213,9 @@ class Execution:
         if self._phase == "handling":
             log.warning("run %s of %s does not stop: %s", self.record.run_id, self.record.job_id, why)
 
-    async def _handle(self) -> Outcome:
-        work, definition = self._work, self._work.definition
-        if self._is_bare:
-            return encode_value(definition.job_id, await definition.function()), (), 0
-        config = await work.configs.of_run(definition, self.record)
+    async def _outcome(self) -> Outcome:
+        work = self._work
+        config = await work.configs.of_run(work.definition, self.record)
         call = HandlerCall(
             work, self.record, config, self._tail, cancel_grace=self._cancel_grace, on_stuck=self._say_stuck
         )
@@ -233,10 +290,6 @@ class Execution:
     def _hand_back(self) -> None:
         """Give the run back without waiting: this task is being cancelled by the loop's own shutdown."""
         reply_of(self._work.store.finish(self._handed_back())).then(lambda _: None)
-
-
-CURRENT: ContextVar[Execution | None] = ContextVar("mainspring_current_run", default=None)
-"""The execution in whose handler the code runs."""
 
 
 def _is_cancelled() -> bool:

@@ -47,8 +47,13 @@ class NeedsKeeper:
         self._ended: set[str] = set()  # jobs that depend on their past, of which a run has ended
         self._next_look = 0.0
 
+    def made(self) -> None:
+        """Look again if runs that were made may wait."""
+        if self._upstream or self._past.jobs:
+            self.changed()
+
     def changed(self) -> None:
-        """Look again: waiting runs were made."""
+        """Look again: what waits, or what it waits for, may have changed."""
         self._next_look = 0.0
         self._wake.set()
 

@@ -12,7 +12,8 @@ from typing import Final, TypeVar
 
 from mainspring.base import current_clock
 from mainspring.errors import ClosedError, LeaseLostError, MisuseError
-from mainspring.jobs.engine._execution import CURRENT, Execution, StopReason
+from mainspring.jobs.engine._capture import current_hearer
+from mainspring.jobs.engine._execution import Execution, StopReason
 from mainspring.jobs.engine._metrics import RunMetrics
 from mainspring.jobs.engine._recording import record_end
 from mainspring.jobs.engine._reports import Reporter
@@ -39,6 +40,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 CLAIM_BATCH: Final = 1000
+_LIMITED: Final = frozenset({RunKind.SCHEDULE, RunKind.BACKFILL})  # runs whose end may let another one go
 _MARGIN: Final = 0.5  # seconds beyond a grace: executions use up the whole of it for their threads
 
 
@@ -92,6 +94,8 @@ class Node:
         self._idle = asyncio.Event()
         self._idle.set()
         self._asked: set[str] | None = None  # the jobs of a guest
+        self._all_jobs = frozenset(works)
+        self._is_full = False  # the last look may have left runs for which there was no slot
         self._claiming: asyncio.Task[None] | None = None
         self.tenure = Tenure(
             store,
@@ -144,7 +148,7 @@ class Node:
     @property
     def takes(self) -> NodeTakes:
         """What the other nodes are told that this one runs."""
-        jobs = frozenset(self._works if self._asked is None else ())
+        jobs = self._all_jobs if self._asked is None else frozenset[str]()
         return NodeTakes(jobs=jobs, queues=frozenset(self._queues))
 
     @property
@@ -168,7 +172,8 @@ class Node:
         Raises:
             MisuseError: its job was declared too late for this node.
         """
-        if self.epoch and run.job_id not in self._works:
+        epoch = self.tenure.epoch
+        if epoch and run.job_id not in self._works:
             raise MisuseError(
                 what=f"the job {run.job_id!r}",
                 problem="was declared after the app was opened",
@@ -176,7 +181,7 @@ class Node:
             )
         self.take_on(run.job_id)
         hot = claim and self._has_slot() and run.queue in self._queues
-        command = Enqueue(run=run, claim_epoch=self.epoch if hot else None)
+        command = Enqueue(run=run, claim_epoch=epoch if hot else None)
         reply = reply_of(self._store.enqueue(command))
         self._slots.reserved += hot
         reply.then(partial(self._enqueued, hot, then))
@@ -206,15 +211,14 @@ class Node:
 
     def begin(self, record: RunRecord) -> None:
         """Run a claimed run in a task of its own."""
-        execution = Execution(self._works[record.job_id], record, cancel_grace=self._cancel_grace)
+        execution = Execution(self._works[record.job_id], record, cancel_grace=self._cancel_grace, on_end=self._handled)
         self._on_start(record)
         self._running[execution] = None
         self._slots.holders.add(execution)
         self._backfills += record.kind is RunKind.BACKFILL
         self._latest[record.run_id] = execution
         self._idle.clear()
-        execution.task = asyncio.create_task(execution.run(), name=execution.name)
-        execution.task.add_done_callback(partial(self._handled, execution))
+        execution.begin()
 
     def running_record(self, run_id: str) -> RunRecord | None:
         """Return the record of a run that runs here, as it was claimed."""
@@ -224,12 +228,12 @@ class Node:
     @property
     def in_handler(self) -> bool:
         """True in the code of a handler that runs here."""
-        return CURRENT.get() in self._running
+        return current_hearer() in self._running
 
     async def waiting(self, awaitable: Awaitable[T]) -> T:
         """Wait for what other runs do; a handler gives its slot back meanwhile."""
-        execution = CURRENT.get()
-        if execution is None or execution not in self._running:
+        execution = current_hearer()
+        if execution not in self._running:
             return await awaitable
         return await self._slots.lend(execution, awaitable)
 
@@ -247,17 +251,11 @@ class Node:
         """Tell the store what the handlers have said so far."""
         await self._reporter.report(self._running)
 
-    def _handled(self, execution: Execution, task: "asyncio.Task[Finish | None]") -> None:
-        if task.cancelled():
+    def _handled(self, execution: Execution, finish: Finish | None) -> None:
+        if finish is None:
             self._ended(execution, None)
-        elif error := task.exception():
-            record = execution.record
-            log.error("run %s of %s ended without a record", record.run_id, record.job_id, exc_info=error)
-            self._ended(execution, None)
-        elif finish := task.result():
-            record_end(execution, finish, partial(self._ended, execution))
         else:
-            self._ended(execution, None)
+            record_end(execution, finish, partial(self._ended, execution))
 
     def _ended(self, execution: Execution, record: RunRecord | None) -> None:
         run_id = execution.record.run_id
@@ -270,7 +268,8 @@ class Node:
             del self._latest[run_id]
         if not self._running:
             self._idle.set()
-        self._wake.set()
+        if self._is_full or record is None or not record.state.terminal or record.kind in _LIMITED:
+            self._wake.set()
         if record is not None:
             self._on_end(record)
 
@@ -290,13 +289,14 @@ class Node:
     async def _claim_once(self) -> float:
         """Claim one batch and start it; return the seconds until it is worth to try again."""
         free = self._slots.free
+        self._is_full = free <= 0
         if free <= 0 or self.tenure.is_ending:
             return self._poll_interval
         limit = min(free, CLAIM_BATCH)
         command = Claim(
             epoch=self.epoch,
             limit=limit,
-            jobs=frozenset(self._works if self._asked is None else self._asked & self._works.keys()),
+            jobs=self._all_jobs if self._asked is None else self._all_jobs & self._asked,
             queues=self._queues,
             backfills=max(self._backfill_slots - self._backfills, 0),
         )
@@ -313,7 +313,8 @@ class Node:
         for record in answer.runs:
             self.begin(record)
         self._slots.settle()
-        if len(answer.runs) == limit:
+        self._is_full = len(answer.runs) == limit
+        if self._is_full:
             return 0.0
         if answer.next_available_at is None:
             return self._poll_interval

@@ -264,7 +264,7 @@ class OpenApp:
 
     def _runs_made(self) -> None:
         self.node.wake()
-        self.needs.changed()
+        self.needs.made()
 
     def _lease_ends(self) -> None:
         self.leases.lost()

@@ -20,7 +20,7 @@ from mainspring.concurrency import ThreadPoolExecutor
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.engine._app import JobApp
 from mainspring.jobs.engine._calling import SUPPLY
-from mainspring.jobs.engine._capture import LogTail, install_capture, remove_capture
+from mainspring.jobs.engine._capture import LogTail, hear, install_capture, remove_capture
 from mainspring.jobs.engine._configs import check_config
 from mainspring.jobs.engine._context import JobContext
 from mainspring.jobs.engine._declarations import Job
@@ -202,7 +202,7 @@ class _Trial:
         return HandlerResult(value, tuple(self._emitted), () if log is None else log.lines)
 
     async def _call(self, ctx: _TrialContext, resources: ResourceContainer, threads: ThreadPoolExecutor) -> object:
-        self._tail.begin()
+        hear(self._tail)
         definition = self._definition
         for provider, replacement in (*self._app.overrides, *self._replaced):
             resources.override(provider, replacement)

@@ -91,6 +91,29 @@ async def test_slots_bound_what_runs_at_once(tmp_path: Path) -> None:
     assert most == 2
 
 
+async def test_ends_of_calls_ask_for_no_other_runs_while_none_wait_for_a_slot(tmp_path: Path) -> None:
+    app = make_app(tmp_path, poll_interval=600)
+    app.job("quick")(says_hello)
+
+    async def has_looked() -> bool:
+        return app.metrics.claim_calls > 0
+
+    async with running(app):
+        await eventually(has_looked)
+        looks = app.metrics.claim_calls
+        for _ in range(3):
+            await asyncio.gather(*(app.run_job("quick") for _ in range(10)))
+        assert looks == app.metrics.claim_calls
+
+
+async def test_runs_that_wait_for_a_slot_begin_when_others_end(tmp_path: Path) -> None:
+    app = make_app(tmp_path, poll_interval=600, slots=3)
+    app.job("quick")(says_hello)
+    async with running(app):
+        results = await asyncio.gather(*(app.run_job("quick") for _ in range(40)))
+    assert all(result.ok for result in results)
+
+
 async def test_a_run_of_another_queue_is_left_to_its_node_and_seen_by_its_waiter(tmp_path: Path) -> None:
     first, second = make_app(tmp_path, queues=("other",)), make_app(tmp_path)
     first.job("shared")(ran_by("first"))
