@@ -10,6 +10,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, ClassVar, Final, Self, final
 
 from mainspring.errors import ClosedError, InvalidArgumentError, MisuseError, NoEntrypointError
+from mainspring.runtime._collector import Collector
 from mainspring.runtime._container import ResourceContainer
 from mainspring.runtime._context import Context
 from mainspring.runtime._exit import Errors, Exit, Steps
@@ -56,6 +57,9 @@ class Entrypoint:
             runs is abandoned.
         plugins: names of plugins to load; default: all that are installed.
         resources: what services and jobs may ask for by name, beside what their annotations name.
+        gc_threshold: objects made and not freed before the garbage collector searches them for circles, while the
+            program runs; what lives once its services have started is left out of all searches. By default, and
+            with 0, the collector is left alone.
 
     Raises:
         InvalidArgumentError: an argument or a variable of the environment cannot be used.
@@ -104,13 +108,14 @@ class Entrypoint:
         shutdown_timeout: float | None = None,
         plugins: Sequence[str] | None = None,
         resources: Mapping[str, Provider] = _NO_RESOURCES,
+        gc_threshold: int | None = None,
     ) -> None:
         settings = Settings.from_environment(names=self._variables)
         self._initial = _each_once(services)
         timeout = settings.shutdown_timeout if shutdown_timeout is None else shutdown_timeout
         if not timeout > 0:
-            expected = "more than 0 seconds"
-            raise InvalidArgumentError(argument="shutdown_timeout", value=timeout, expected=expected)
+            raise InvalidArgumentError(argument="shutdown_timeout", value=timeout, expected="more than 0 seconds")
+        self._collector = Collector(settings.gc_threshold if gc_threshold is None else gc_threshold)
         own = None if loop else OwnLoop(loop_factory, policy, pool_size, debug, settings, max_queue=self._pool_queue)
         self._own_loop = own
         self._loop = loop
@@ -298,6 +303,7 @@ class Entrypoint:
             await self.group.start(self._initial)
         finally:
             await self.post_start.call(entrypoint=self, services=self._initial)
+        self._collector.relax()
 
     def _watch(self, main: "asyncio.Task[Any] | None") -> None:
         if len(self.reload) and self.exit.os_signals.wanted:
@@ -329,6 +335,7 @@ class Entrypoint:
         if self._context is not None:
             self._context.close()
         self.exit.release()
+        self._collector.restore()
         self._state = "closed"
         if _current.get() is self:
             _current.set(self._outer)

@@ -33,6 +33,7 @@ class Settings:
     debug: bool = False
     no_plugins: bool = False
     plugins: tuple[str, ...] | None = None
+    gc_threshold: int = 0
 
     @classmethod
     def from_environment(
@@ -94,4 +95,5 @@ _READERS: Final[Mapping[str, Callable[[str, str], object]]] = {
     "debug": _bool,
     "no_plugins": _bool,
     "plugins": _names,
+    "gc_threshold": _integer,
 }

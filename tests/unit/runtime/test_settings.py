@@ -26,9 +26,10 @@ def test_every_variable_is_read() -> None:
             "MAINSPRING_DEBUG": "on",
             "MAINSPRING_NO_PLUGINS": "Yes",
             "MAINSPRING_PLUGINS": "one, two,",
+            "MAINSPRING_GC_THRESHOLD": "9",
         }
     )
-    expected = Settings("debug", "json", "%H", False, 0.1, False, 7, 3, False, 60.0, True, True, ("one", "two"))
+    expected = Settings("debug", "json", "%H", False, 0.1, False, 7, 3, False, 60.0, True, True, ("one", "two"), 9)
     assert expected == found
 
 
