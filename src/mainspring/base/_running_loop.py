@@ -16,4 +16,6 @@ def runs_here(loop: asyncio.AbstractEventLoop | None) -> TypeGuard[asyncio.Abstr
 
     Before Python 3.12, loops that are not asyncio's own keep it to themselves.
     """
-    return _running_loop() is loop if _ASKING_IS_CHEAP else getattr(loop, "_thread_id", None) == get_ident()
+    if _ASKING_IS_CHEAP:
+        return loop is not None and _running_loop() is loop
+    return getattr(loop, "_thread_id", None) == get_ident()

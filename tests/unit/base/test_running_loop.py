@@ -2,7 +2,9 @@
 
 import asyncio
 
-from mainspring.base import runs_here
+import pytest
+
+from mainspring.base import _running_loop, runs_here
 
 
 async def _alone(other: asyncio.AbstractEventLoop) -> tuple[bool, bool]:
@@ -12,6 +14,20 @@ async def _alone(other: asyncio.AbstractEventLoop) -> tuple[bool, bool]:
 async def test_the_loop_of_this_thread_runs_here() -> None:
     assert runs_here(asyncio.get_running_loop())
     assert not runs_here(None)
+
+
+def test_no_loop_runs_where_none_is() -> None:
+    assert not runs_here(None)
+
+
+@pytest.mark.parametrize("asking_is_cheap", [True, False])
+def test_both_ways_to_tell_agree(monkeypatch: pytest.MonkeyPatch, asking_is_cheap: bool) -> None:
+    monkeypatch.setattr(_running_loop, "_ASKING_IS_CHEAP", asking_is_cheap)
+    other = asyncio.new_event_loop()
+    with asyncio.Runner() as runner:
+        assert (False, True) == runner.run(_alone(other))
+        assert (False, False) == (runs_here(None), runs_here(runner.get_loop()))
+    other.close()
 
 
 def test_a_loop_that_has_stopped_runs_nowhere() -> None:
