@@ -119,3 +119,15 @@ async def test_full_line_refuses() -> None:
         await desk.caller()
     desk.line.serve("a")
     await caller
+
+
+@virtual
+async def test_callers_are_read_in_order_with_what_they_ask_for_without_those_just_cancelled() -> None:
+    line = WaitLine[str]("the desk", 10)
+    loop = asyncio.get_running_loop()
+    first, second, third = (line.join(loop, weight) for weight in (3, 1, 2))
+    assert ([first, second], [3, 1]) == line.callers(2)
+    second.cancel()
+    assert ([first, third], [3, 2]) == line.callers(3)
+    assert ["b"] == line.serve_callers([first, second], "ab")
+    assert ["a", 1] == [first.result(), len(line)]
