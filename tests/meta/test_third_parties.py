@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from tests.meta.support_tree import Module, plant, read_imports, read_modules
 
 CORE = {"mainspring", "msgspec"}
@@ -70,12 +71,16 @@ def _starter(function: ast.expr) -> str | None:
     return found if starts else None
 
 
-def test_third_parties_are_imported_in_adapters_only() -> None:
-    assert [] == third_party_complaints(read_modules())
+@pytest.fixture(scope="module")
+def modules() -> list[Module]:
+    return read_modules()
 
 
-def test_processes_are_started_by_concurrency_only() -> None:
-    modules = read_modules()
+def test_third_parties_are_imported_in_adapters_only(modules: list[Module]) -> None:
+    assert [] == third_party_complaints(modules)
+
+
+def test_processes_are_started_by_concurrency_only(modules: list[Module]) -> None:
     assert [] == children_complaints(modules)
     assert [] == program_complaints(modules)
 
