@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,10 @@ from mainspring.testing import eventually
 # Read when gRPC is loaded. Its fork handlers open a descriptor in the parent, which looks like a leak of the test
 # that forked, and no child of a test uses gRPC of its parent.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+
+# The path of a Unix socket has 107 bytes at most, and below this directory follow up to 60 to that of the test.
+if len(tempfile.gettempdir()) > 20:
+    os.environ["TMPDIR"] = tempfile.tempdir = "/tmp"
 
 # How long an example takes says how loaded the machine is, and nothing about what is tested.
 settings.register_profile("suite", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -50,21 +50,30 @@ def put(path: Path, text: str) -> None:
     fresh.rename(path)
 
 
+def told_jobs(child: subprocess.Popen[str]) -> int:
+    assert child.stdout is not None
+    assert child.stderr is not None
+    line = child.stdout.readline()
+    assert line, child.stderr.read()  # it has ended
+    jobs = json.loads(line)["jobs"]
+    assert isinstance(jobs, int)
+    return jobs
+
+
 def test_a_change_begins_anew_also_after_code_that_cannot_be_loaded(folder: Path) -> None:
     command = [sys.executable, "-m", "mainspring", "run", "reload_shop.py", "--reload", "--no-web", "--json"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=folder, env=environment, **pipes) as child:
-        assert child.stdout is not None
         assert child.stderr is not None
         try:
-            assert 1 == json.loads(child.stdout.readline())["jobs"]
+            assert 1 == told_jobs(child)
             put(folder / "reload_jobs.py", "COUNT = 22\n")
-            assert 22 == json.loads(child.stdout.readline())["jobs"]
+            assert 22 == told_jobs(child)
             put(folder / "reload_jobs.py", "COUNT = oh no\n")
             assert any("reload_jobs.py:1: SyntaxError" in line for line in child.stderr)
             put(folder / "reload_jobs.py", "COUNT = 333\n")
-            assert 333 == json.loads(child.stdout.readline())["jobs"]
+            assert 333 == told_jobs(child)
             child.send_signal(signal.SIGTERM)
             assert 0 == child.wait(30)
         finally:
