@@ -27,7 +27,7 @@ class SqliteGuard:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._files: dict[str, list[Path]] = {}  # by name, since the hook sees every `open()` of the program
+        self.files: dict[str, list[Path]] = {}  # by name, since the hook sees every `open()` of the program
         self._is_hooked = False
 
     def add(self, path: Path) -> Collection[Path]:
@@ -38,38 +38,55 @@ class SqliteGuard:
         """
         real = path.resolve()
         files = {path.absolute(), real, real.with_name(f"{real.name}-shm")}
-        _refuse_if_open(files)
         with self._lock:
             if not self._is_hooked:
                 self._is_hooked = True
-                sys.addaudithook(self._look)
+                _install_hook(self)
             for file in files:
-                self._files.setdefault(file.name, []).append(file)
+                self.files.setdefault(file.name, []).append(file)
+        try:
+            _refuse_if_open(files)  # now that nobody can open them any more
+        except BaseException:
+            self.remove(files)
+            raise
         return files
 
     def remove(self, files: Collection[Path]) -> None:
         """Take back one `add`."""
         with self._lock:
             for file in files:
-                same = self._files.get(file.name, [])
+                same = self.files.get(file.name, [])
                 if file in same:  # nothing is guarded any more after a fork
                     same.remove(file)
                 if not same:
-                    self._files.pop(file.name, None)
+                    self.files.pop(file.name, None)
 
     def forget(self) -> None:
         """Guard nothing: in the child of a fork, which holds none of its parent's locks."""
         self._lock = threading.Lock()
-        self._files.clear()
+        self.files.clear()
 
-    def _look(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Refuse to open a guarded file; called for every audited event of the program."""
-        if event != "open" or not self._files or isinstance(arguments[0], int) or arguments[2] & os.O_EXCL:
+    def check(self, path: str | bytes | os.PathLike[str] | int, flags: int) -> None:
+        """Refuse to open a guarded file."""
+        if isinstance(path, int) or flags & os.O_EXCL:  # which opens no file that is there
             return
-        opened = os.fsdecode(arguments[0])
-        for file in tuple(self._files.get(os.path.basename(opened), ())):
+        opened = os.fsdecode(path)
+        for file in tuple(self.files.get(os.path.basename(opened), ())):
             if _identity(opened) == _identity(file) is not None:
                 raise _refusal(file, "a store of this process")
+
+
+def _install_hook(guard: SqliteGuard) -> None:
+    """Have every `open()` of the program looked at; a hook cannot be taken out again."""
+    files = guard.files
+
+    # Called for all that Python audits, as often as a program calls id(): a function without a self costs a quarter
+    # of a method here.
+    def look(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and files:
+            guard.check(arguments[0], arguments[2])
+
+    sys.addaudithook(look)
 
 
 def _refuse_if_open(files: Collection[Path]) -> None:
