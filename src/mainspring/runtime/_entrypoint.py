@@ -137,7 +137,7 @@ class Entrypoint:
             load_plugins(settings.plugins if plugins is None else plugins, groups=self._plugin_groups)
         self.resources = ResourceContainer(resources)
         self.exit = Exit(timeout, _signals(catch_signals), remaining=self._remaining_names)
-        self.group = ServiceGroup(self.resources, gives_up=self.exit.gives_up)
+        self.group = ServiceGroup(self.resources, self.exit)
         self._state = "new"
         self._context: Context | None = None
         self._outer: Entrypoint | None = None
@@ -228,7 +228,7 @@ class Entrypoint:
         Raises:
             Exception: what a `stop()` raised; an ExceptionGroup when several failed.
         """
-        steps = Steps(gives_up=self.exit.gives_up)
+        steps = self.exit.steps()
         await self._stop(steps, services, exc)
         raise_together("services failed to stop", steps.end())
 
@@ -320,7 +320,7 @@ class Entrypoint:
 
     async def _stop_all(self, error: BaseException | None, owner: "asyncio.Task[Any] | None") -> Errors:
         """Stop services, then (only on a loop of our own) all other tasks, then what they shared."""
-        steps = Steps(gives_up=self.exit.gives_up)
+        steps = self.exit.steps()
         await self._stop(steps, self.services, self.exit.reason or error)
         if self._reloading is not None:
             self._reloading.cancel()
@@ -349,7 +349,7 @@ class Entrypoint:
             self._reloading = self.loop.create_task(self._reload(), name="reload")
 
     async def _reload(self) -> None:
-        steps = Steps(gives_up=self.exit.gives_up)
+        steps = self.exit.steps()
         await steps.do(self.reload.call(entrypoint=self))
         for error in steps.end():
             log.error("reload failed", exc_info=error)

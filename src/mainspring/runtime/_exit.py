@@ -20,30 +20,36 @@ class Steps:
     """Stopping, one step after the other, whatever becomes of each.
 
     A cancellation ends the step that runs, as that of a nested `async with`; the steps after it are done all the
-    same, unless `gives_up()` says that there is no time left.
+    same, unless `gives_up()` says that there is no time left. Made and used in one task.
     """
 
     def __init__(self, *, gives_up: Callable[[], bool]) -> None:
+        self.errors: Errors = []
         self._gives_up = gives_up
-        self._errors: Errors = []
         self._cancellation: asyncio.CancelledError | None = None
+        self._cancellations = _cancellations()
 
     async def do(self, step: Awaitable[Sequence[BaseException] | None]) -> None:
         """Do a step, and keep what it returns or raises."""
         try:
-            self._errors += await step or ()
+            errors = await step
+            self.errors += errors or ()
         except asyncio.CancelledError as error:
+            if _cancellations() <= self._cancellations:
+                log.warning("a step of stopping awaited something that was cancelled, and ended there")
+                return
+            self._cancellations = _cancellations()
             self._cancellation = error
             if self._gives_up():
                 raise
         except Exception as error:  # noqa: BLE001  # supervisor: the rest of the program is stopped all the same
-            self._errors.append(error)
+            self.errors.append(error)
 
     def end(self) -> Errors:
         """Return what went wrong; after a cancellation log that, and raise the cancellation."""
         if self._cancellation is None:
-            return self._errors
-        _log_errors(self._errors)
+            return self.errors
+        _log_errors(self.errors)
         raise self._cancellation
 
 
@@ -132,9 +138,9 @@ class Exit:
             raise cancellation
         return errors
 
-    def gives_up(self) -> bool:
-        """Say whether the time for stopping is over."""
-        return self._is_late
+    def steps(self) -> Steps:
+        """Return a list of steps that ends with the time for stopping."""
+        return Steps(gives_up=lambda: self._is_late)
 
     def conclude(self, error: BaseException | None, errors: Errors) -> None:
         """Raise what the program ends with.
@@ -194,3 +200,9 @@ class Exit:
 def _log_errors(errors: Sequence[BaseException]) -> None:
     for one in errors:
         log.error("while stopping: %s", one, exc_info=one)
+
+
+def _cancellations() -> int:
+    """Return how often the current task was asked to end."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()

@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from mainspring.errors import CycleError, MisuseError, ServiceTimeoutError
 from mainspring.runtime._container import ResourceContainer
-from mainspring.runtime._exit import Steps
+from mainspring.runtime._exit import Errors, Exit
 from mainspring.runtime._hosted import Hosted
 from mainspring.runtime._service import Service
 
@@ -17,9 +17,9 @@ log: Final = logging.getLogger(__name__)
 class ServiceGroup:
     """Starts and stops services, all or some, in the order that `requires` asks for."""
 
-    def __init__(self, resources: ResourceContainer, *, gives_up: Callable[[], bool]) -> None:
+    def __init__(self, resources: ResourceContainer, program_exit: Exit) -> None:
         self._resources = resources
-        self._gives_up = gives_up
+        self._exit = program_exit
         self._hosted: dict[int, Hosted] = {}  # by id(): a service may define equality
 
     @property
@@ -71,13 +71,49 @@ class ServiceGroup:
         """
         wanted = {id(one) for one in services}
         leaving = [one for key, one in self._hosted.items() if key in wanted]
-        steps = Steps(gives_up=self._gives_up)
+        steps = self._exit.steps()
         for layer in _layers(leaving):
-            await steps.do(_stop_layer(layer, error))
+            await steps.do(self._stop_layer(layer, error, steps.errors))
             for one in layer:
                 one.take_back()
                 self._hosted.pop(id(one.service), None)
         return steps.end()
+
+    async def _stop_layer(self, layer: Sequence[Hosted], error: BaseException | None, errors: Errors) -> None:
+        """Stop services side by side; put what went wrong into `errors`, also when this is cancelled."""
+        stops = [
+            asyncio.create_task(_stop_one(one, error), name=f"stop {one.name}")
+            for one in layer
+            if one.begun and not one.failed and _stops(one.service)
+        ]
+        try:
+            await self._wait_or_cancel(stops)
+        finally:
+            errors += [failure for stop in stops if (failure := _failure_of(stop)) is not None]
+            for one in layer:
+                one.release()
+            try:
+                await self._wait_or_cancel([one.task for one in layer if one.task is not None and not one.task.done()])
+            finally:
+                errors += [one.end_error for one in layer if one.end_error is not None]
+
+    async def _wait_or_cancel(self, tasks: Sequence[asyncio.Task[Any]]) -> None:
+        """Wait for tasks; when this is cancelled, cancel them, and wait as long as stopping may take."""
+        if not tasks:
+            return
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError:
+            for task in tasks:
+                task.cancel()
+            _, deaf = await asyncio.wait(tasks, timeout=self._exit.seconds_left)
+            for task in deaf:
+                log.error("%s: goes on although it was cancelled, and is left alone", task.get_name())
+            raise
+
+
+def _failure_of(stop: "asyncio.Task[BaseException | None]") -> BaseException | None:
+    return stop.result() if stop.done() and not stop.cancelled() else None
 
 
 def _needs_of(one: Hosted, known: Iterable[Hosted]) -> list[Hosted]:
@@ -131,22 +167,6 @@ def _layers(leaving: Sequence[Hosted]) -> list[list[Hosted]]:
     return [*layers, rest] if rest else layers
 
 
-async def _stop_layer(layer: Sequence[Hosted], error: BaseException | None) -> list[BaseException]:
-    stops = [
-        asyncio.create_task(_stop_one(one, error), name=f"stop {one.name}")
-        for one in layer
-        if one.begun and not one.failed and _stops(one.service)
-    ]
-    try:
-        await _wait_or_cancel(stops)
-    finally:
-        for one in layer:
-            one.release()
-        await _wait_or_cancel([one.task for one in layer if one.task is not None and not one.task.done()])
-    errors = [failure for stop in stops if (failure := stop.result()) is not None]
-    return errors + [one.end_error for one in layer if one.end_error is not None]
-
-
 def _stops(service: Service) -> bool:
     return type(service).stop is not Service.stop or "stop" in vars(service)
 
@@ -176,18 +196,6 @@ async def _stop_one(one: Hosted, error: BaseException | None) -> BaseException |
         return failure
     log.warning("service %s was stopped before it had started, and stop() failed: %r", one.name, failure)
     return None
-
-
-async def _wait_or_cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    if not tasks:
-        return
-    try:
-        await asyncio.wait(tasks)
-    except asyncio.CancelledError:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-        raise
 
 
 def raise_together(what: str, errors: Sequence[BaseException]) -> None:

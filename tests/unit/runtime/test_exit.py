@@ -167,7 +167,7 @@ async def test_a_program_that_is_cancelled_logs_what_goes_wrong(caplog: pytest.L
     assert "while stopping: stop" in caplog.text
 
 
-async def test_a_cancelled_shutdown_gives_up_at_once() -> None:
+async def test_a_cancelled_shutdown_cancels_what_is_being_stopped() -> None:
     stopping = asyncio.Event()
 
     class Hangs(Noted):
@@ -193,7 +193,7 @@ class Lowest(Noted):
 class Hanging(Noted):
     """Does not stop before it is cancelled; then it says so, or goes on."""
 
-    requires = (BadStop, Lowest)
+    requires: tuple[str | type[Service], ...] = (BadStop, Lowest)
     hangs: asyncio.Event
     is_stubborn = False
 
@@ -250,6 +250,40 @@ async def test_a_cancelled_stop_of_some_services_is_a_stop_of_all_of_them() -> N
             await task
         assert () == ep.services
     assert ["cancelled", "None"] == log
+
+
+async def test_a_cancelled_stop_waits_no_longer_than_stopping_may_take(caplog: pytest.LogCaptureFixture) -> None:
+    """A service that ignores its cancellation is left alone, and what its neighbour raised is told."""
+    log, hangs = list[str](), asyncio.Event()
+    stubborn = Hanging(log=log, hangs=hangs, is_stubborn=True)
+    stubborn.requires = (Lowest,)
+    bad = BadStop(log=log)
+    async with quiet(Lowest(log=log), bad, stubborn, shutdown_timeout=0.05) as ep:
+        task = asyncio.create_task(ep.stop_services(bad, stubborn))
+        await hangs.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert ["cancelled", "None"] == log
+    (deaf,) = (one for one in asyncio.all_tasks() if one.get_name() == "stop Hanging")
+    deaf.cancel()
+    await asyncio.wait({deaf})
+    assert "stop Hanging: goes on although it was cancelled" in caplog.text
+    assert "while stopping: stop" in caplog.text
+
+
+async def test_a_step_that_awaits_what_was_cancelled_hides_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async def await_cancelled(services: object) -> None:
+        task = asyncio.create_task(asyncio.Event().wait())
+        task.cancel()
+        await task
+
+    ep = quiet(BadStop(log=[]))
+    ep.post_stop.connect(await_cancelled)
+    with pytest.raises(OSError, match="stop"):
+        async with ep:
+            pass
+    assert "awaited something that was cancelled" in caplog.text
 
 
 async def test_a_cancelled_exit_is_bounded_too(caplog: pytest.LogCaptureFixture) -> None:
