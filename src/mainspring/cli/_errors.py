@@ -60,7 +60,7 @@ def say_unwritten(error: OSError) -> ExitCode:
     Raises:
         OSError: it is about something else.
     """
-    if error.errno not in _UNWRITTEN or error.filename is not None:
+    if error.errno not in _UNWRITTEN or error.filename is not None or _is_writable():
         raise error
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())  # what is still buffered would be tried again at the exit
@@ -68,3 +68,12 @@ def say_unwritten(error: OSError) -> ExitCode:
     if error.errno != errno.EPIPE:
         sys.stderr.write(f"error: the output cannot be written: {error.strerror}\n")
     return ExitCode.FAILED
+
+
+def _is_writable() -> bool:
+    """Try what is still buffered once more: a full disk may be that of a job's own file."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from mainspring.cli._operator import operator_console
@@ -97,8 +98,9 @@ def _stop(stopped: asyncio.Event, number: int) -> None:
     """Ask the program to stop; whoever asks again wants it to end now, and its runs are left as by a kill."""
     if stopped.is_set():
         os._exit(128 + number)
-    sys.stderr.write("stopping: runs that have begun may end; Ctrl-C again ends at once\n")
     stopped.set()
+    with suppress(OSError):  # who read it may be gone
+        sys.stderr.write("stopping: runs that have begun may end; Ctrl-C again ends at once\n")
 
 
 def _say(app: JobApp, web: "WebService | None", console: ConsoleService | None, *, as_json: bool) -> None:

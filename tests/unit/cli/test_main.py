@@ -309,14 +309,17 @@ def test_a_reader_that_left_is_no_error(app: str, capfd: pytest.CaptureFixture[s
     assert (1, "") == (ended.returncode, ended.stderr)
 
 
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "Permission denied", "secret.toml"), OSError(28, "No space left on device")]
+)
 def test_what_else_the_system_refuses_is_not_taken_for_the_output(
-    app: str, monkeypatch: pytest.MonkeyPatch, command: Command
+    error: OSError, app: str, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
     def refused(_: object) -> None:
-        raise PermissionError(13, "Permission denied", "secret.toml")
+        raise error
 
     monkeypatch.setattr("mainspring.cli._main.load_app", refused)
-    with pytest.raises(PermissionError, match=r"secret\.toml"):
+    with pytest.raises(OSError, match=str(error.strerror)):
         command("jobs", app)
 
 

@@ -1,5 +1,7 @@
 """`mainspring run` shows its app over HTTP, with a link that lets one browser in."""
 
+import asyncio
+import io
 import json
 import os
 import signal
@@ -16,7 +18,7 @@ pytest.importorskip("typer")
 pytest.importorskip("fastapi")
 
 from mainspring.cli import run_command_line
-from mainspring.cli._run import make_console, make_web
+from mainspring.cli._run import _stop, make_console, make_web
 from mainspring.errors import MissingExtraError
 from mainspring.jobs import JobApp
 from mainspring.runtime import bind_socket_file
@@ -159,6 +161,20 @@ def test_a_second_signal_ends_at_once_what_the_first_lets_end(
             assert 130 == child.wait(30)
         finally:
             child.kill()
+
+
+class Broken(io.StringIO):
+    """Has no reader any more."""
+
+    def write(self, _: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_signal_stops_it_though_nobody_reads_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped = asyncio.Event()
+    monkeypatch.setattr(sys, "stderr", Broken())
+    _stop(stopped, signal.SIGTERM)
+    assert stopped.is_set()
 
 
 def test_the_operator_says_where_and_what_is_run(app: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
