@@ -13,8 +13,9 @@ class Statistic:
 
     Each public annotation of a subclass is a metric that starts at 0. The owner updates it with `=` or `+=`
     and keeps the statistic alive; when the owner goes, so do its counters. An update costs what writing an
-    attribute costs; `+=` of a plain number switches no thread on CPython with its lock, so counts from
-    several threads are exact there. A public property is a metric too, told from the others when it is read.
+    attribute costs. `+=` of a number that is at hand (not of what a call returns) switches no thread on CPython
+    with its lock, so counts from several threads are exact there. A public property is a metric too, told from
+    the others when it is read.
 
     Args:
         name: what `get_statistics()` shows beside the kind; None when there is only one.

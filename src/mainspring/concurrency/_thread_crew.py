@@ -45,12 +45,14 @@ class ThreadPoolStatistic(Statistic):
     @property
     def waiting(self) -> int:
         """Calls that no thread has come to."""
-        return self.submitted - self._begun - self.cancelled
+        gone = self._begun + self.cancelled  # read first: threads go on counting, and none is below 0
+        return self.submitted - gone
 
     @property
     def running(self) -> int:
         """Calls in their functions."""
-        return self._begun - self.done
+        done = self.done  # read first, as above
+        return self._begun - done
 
     @property
     def done(self) -> int:
@@ -181,7 +183,8 @@ class ThreadCrew:
             result = context.run(function, *args, **kwargs)
         except BaseException as caught:  # noqa: BLE001  # supervisor: the caller gets it
             error = caught
-        statistic.sum_time += monotonic() - started
+        seconds = monotonic() - started
+        statistic.sum_time += seconds
         if error is None:
             statistic.success += 1
         else:

@@ -216,7 +216,8 @@ class BufferedHandler(logging.Handler):
             batch.append((_report(dropped - self._reported, self._size), copy_context()))
             self._reported = dropped
         try:
-            self.statistic.errors += emit_batch(self.target, batch)
+            failed = emit_batch(self.target, batch)
+            self.statistic.errors += failed
         except Exception:  # noqa: BLE001  # supervisor: the writer of logs outlives a broken sink
             self.statistic.errors += 1
         self.statistic.flushes += 1
