@@ -235,8 +235,9 @@ class Spool:
         if lane not in self._lanes:
             log.warning("the spool holds items for %r, which is no sink of this program; they stay", lane)
             return
-        drain = self._drain(self._lanes[lane], waiting, at_once=at_once)
-        self._drains[lane] = asyncio.create_task(drain, name=f"spool-{lane}")
+        drain = asyncio.create_task(self._drain(self._lanes[lane], waiting, at_once=at_once), name=f"spool-{lane}")
+        if not drain.done():  # where tasks start eagerly, it may have found nothing to do
+            self._drains[lane] = drain
 
     async def _drain(self, lane: Lane, waiting: list[int], *, at_once: bool) -> None:
         """Write a lane's letters, oldest first, until none is left."""
@@ -250,7 +251,7 @@ class Spool:
                 if not pause:
                     delays = iter(lane.delivery.spool_retry)
         finally:
-            del self._drains[lane.name]  # in the same step as the last look, so that no letter falls between
+            self._drains.pop(lane.name, None)  # in the same step as the last look, so that no letter falls between
 
     async def _deliver(self, lane: Lane, waiting: list[int]) -> bool:
         """Try the oldest letter; tell whether the next may follow at once."""

@@ -1,6 +1,7 @@
 """What a sink did not take is kept on disk, written later, and in the end a dead letter; nothing is lost on the way."""
 
 import asyncio
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,8 +141,10 @@ async def test_a_letter_that_comes_as_the_last_one_leaves_is_written_too(tmp_pat
         async def come_late() -> None:
             keep = asyncio.create_task(spool.keep("target", [late], SinkWriteError(sink="target", items=1, reason="")))
             await asyncio.sleep(0)
-            while spool.stats([dead.letter_id]).waiting_count or not spool.stats().waiting_count:
-                pass  # holds the loop until the disk has done both
+            for _ in range(5_000):  # holds the loop until the disk has done both
+                if spool.stats().waiting_count and not spool.stats([dead.letter_id]).waiting_count:
+                    break
+                threading.Event().wait(0.001)
             await keep
 
         target.down, target.changed = False, asyncio.Event()
