@@ -10,6 +10,7 @@ import pytest
 from mainspring.base import new_id
 from mainspring.errors import LimiterUnavailableError, LimitTimeoutError
 from mainspring.resilience import GlobalAsyncLimiter
+from mainspring.resilience._call_watch import CallWatch
 from mainspring.testing import ValkeyServer, eventually
 
 pytestmark = pytest.mark.extras
@@ -118,7 +119,7 @@ async def test_call_that_was_given_up_and_done_all_the_same_is_undone(
     await limiter.acquire()
     server.pause()
     with monkeypatch.context() as patch:  # impatient only while nobody answers
-        patch.setattr(limiter._bucket, "_timeout", 0.1)
+        patch.setattr(limiter._bucket, "_watch", CallWatch("the call of the server", 0.1))
         with pytest.raises(LimiterUnavailableError, match="within"):
             await limiter.acquire(4)
     server.resume()

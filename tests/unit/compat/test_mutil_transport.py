@@ -218,7 +218,7 @@ async def test_hosts_of_ipv6_are_written_as_they_are(older: bool) -> None:
 
 
 @pytest.mark.extras
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "[::1]"])
 async def test_the_default_answer_of_a_websocket_server(host: str) -> None:
     state, answers = _State(), list[Any]()
     listener = aioserver.ServerWebSocket(host)

@@ -3,4 +3,4 @@
 
 def place(scheme: str, host: str, port: int) -> str:
     """Return the address of a host, which may be one of IPv6."""
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host and host[0] != "[" else f"{scheme}://{host}:{port}"
