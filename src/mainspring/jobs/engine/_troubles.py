@@ -16,10 +16,10 @@ def log_trouble(record: RunRecord) -> None:
     """
     if record.state is RunState.RETRYING and log.isEnabledFor(logging.INFO):
         said = "%s failed in attempt %d, the next is due at %s: %s"
-        log.info(said, _name(record), record.attempt, f"{from_us(record.available_at):%H:%M:%SZ}", _error(record))
+        log.info(said, _name(record), record.attempt, f"{from_us(record.available_at):%H:%M:%SZ}", record.error)
     elif record.state is RunState.FAILED:
         tries = "1 attempt" if record.attempt == 1 else f"{record.attempt} attempts"
-        log.error("%s failed after %s: %s", _name(record), tries, _error(record))
+        log.error("%s failed after %s: %s", _name(record), tries, record.error)
 
 
 def _name(record: RunRecord) -> str:
@@ -27,7 +27,3 @@ def _name(record: RunRecord) -> str:
         return f"run {record.run_id} of {record.job_id}"
     interval = DataInterval(from_us(record.interval_start), from_us(record.interval_end), "UTC")
     return f"run {record.run_id} of {record.job_id} {interval}"
-
-
-def _error(record: RunRecord) -> str:
-    return ": ".join(part for part in (record.error_type, record.error_message) if part)
