@@ -284,6 +284,17 @@ async def test_a_job_begins_where_the_code_gives_it_its_first_schedule(stores: S
         assert [HOUR, None] == [one.since for one in await store.schedules("job")]
 
 
+async def test_a_version_without_a_cursor_begins_where_it_gets_one(stores: StoreFactory) -> None:
+    async with stores() as store:
+        await store.register([registration(schedule=None, cursor=None, next_fire_at=None)])
+        await store.register([registration(cursor=None, next_fire_at=None)])
+        for cursor in (HOUR, 2 * HOUR):
+            before = None if cursor == HOUR else HOUR
+            step = Advance(job_id="job", version=2, cursor_from=before, cursor_to=cursor, next_fire_at=None)
+            assert (await store.advance([step]))[0].applied
+            assert [HOUR, None] == [one.since for one in await store.schedules("job")]
+
+
 async def test_a_renamed_job_keeps_its_schedules(stores: StoreFactory) -> None:
     async with stores() as store:
         await store.register([registration("old")])

@@ -6,8 +6,8 @@ from typing import Final
 
 from mainspring.base import from_us, to_us
 from mainspring.jobs.engine._definition import JobDefinition
-from mainspring.jobs.model import RangeSet, RunState
-from mainspring.jobs.stores import BackfillRow, JobStore, RunFilter, RunRecord
+from mainspring.jobs.model import RangeSet, RunState, first_cursor
+from mainspring.jobs.stores import BackfillRow, JobStore, RunFilter, RunRecord, ScheduleRow
 
 _AT_WORK: Final = frozenset({RunState.SCHEDULED, RunState.AVAILABLE, RunState.RUNNING, RunState.RETRYING})
 _MOST_LISTED: Final = 10_000
@@ -23,7 +23,6 @@ class PastGuard:
     def __init__(self, store: JobStore, definitions: Mapping[str, JobDefinition]) -> None:
         self._store = store
         self._jobs = {job_id: one for job_id, one in definitions.items() if one.depends_on_past}
-        self._beginnings: dict[str, int] = {}
 
     @property
     def jobs(self) -> Set[str]:
@@ -77,13 +76,23 @@ class PastGuard:
         return found
 
     async def _beginning(self, definition: JobDefinition) -> int:
-        """Return where the intervals of a job began; asked of the store once."""
-        job_id = definition.job_id
-        if job_id not in self._beginnings:
-            versions = await self._store.schedules(job_id, limit=_MOST_LISTED)
-            first = versions[-1].created_at if versions else 0  # old files do not say where a version began
-            self._beginnings[job_id] = next((one.since for one in reversed(versions) if one.since is not None), first)
-        return self._beginnings[job_id]
+        """Return where the intervals of a job began."""
+        return _beginning_of(definition, await self._store.schedules(definition.job_id, limit=_MOST_LISTED))
+
+
+def _beginning_of(definition: JobDefinition, versions: Iterable[ScheduleRow]) -> int:
+    """Return where the oldest of these versions (newest first) began that has had a schedule ever since."""
+    first = None
+    for version in versions:
+        if version.schedule is None and version.since is None:  # it had no cursor: what follows began anew
+            break
+        first = version
+    if first is not None and first.since is not None:
+        return first.since
+    if first is None or definition.schedule is None:
+        return 0
+    # files from before schema 6 do not say it: as the engine of that time began, which knew no delay
+    return to_us(first_cursor(definition.schedule, from_us(first.created_at), start_at=definition.start_at))
 
 
 def _interval_start_before(definition: JobDefinition, start: int) -> int:

@@ -44,7 +44,8 @@ class Advance(Struct, frozen=True, kw_only=True):
     """Move a schedule's cursor and create its runs in one transaction.
 
     Applied only if (version, cursor) are still those given; runs whose occurrence exists already are left out.
-    `skipped` ranges go to the done-set, each with one SKIPPED record.
+    `skipped` ranges go to the done-set, each with one SKIPPED record. A version without a cursor begins at
+    `cursor_to`.
     """
 
     job_id: str

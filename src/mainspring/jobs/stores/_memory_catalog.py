@@ -23,7 +23,7 @@ from mainspring.jobs.stores._memory_data import MemoryData
 from mainspring.jobs.stores._memory_ends import close_backfill, end_backfill
 from mainspring.jobs.stores._memory_enqueue import create
 from mainspring.jobs.stores._memory_events import keep_events
-from mainspring.jobs.stores._memory_schedules import remember_schedule
+from mainspring.jobs.stores._memory_schedules import begin_schedule, remember_schedule
 from mainspring.jobs.stores._records import RunKind, RunRecord
 
 
@@ -100,6 +100,7 @@ def _advance(data: MemoryData, command: Advance, now: int) -> AdvanceAnswer:
         return AdvanceAnswer(applied=False, row=row)
     row = structs.replace(row, cursor=command.cursor_to, next_fire_at=command.next_fire_at)
     data.jobs[command.job_id] = row
+    begin_schedule(data, command)
     created = sum(create(data, run, now).outcome == "created" for run in command.runs)
     for start, end in command.skipped:
         record = _skip_record(command.job_id, start, end, now)

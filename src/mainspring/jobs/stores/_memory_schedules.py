@@ -1,8 +1,10 @@
 """What people do to schedules in memory: pause, resume, put another one over that of the code."""
 
+import dataclasses
+
 from msgspec.structs import replace
 
-from mainspring.jobs.stores._catalog_records import JobRow
+from mainspring.jobs.stores._catalog_records import Advance, JobRow
 from mainspring.jobs.stores._memory_data import MemoryData, Place
 from mainspring.jobs.stores._records import RunKind
 from mainspring.jobs.stores._steering_records import Origin, ScheduleRow, SetSchedule
@@ -48,6 +50,16 @@ def remember_schedule(data: MemoryData, row: JobRow, origin: Origin, now: int) -
         origin=origin,
     )
     data.schedules.setdefault(row.job_id, []).append(version)
+
+
+def begin_schedule(data: MemoryData, advance: Advance) -> None:
+    """Write down where a version begins that had no cursor until now."""
+    if advance.cursor_from is not None:
+        return
+    versions = data.schedules.get(advance.job_id, [])
+    for index, one in enumerate(versions):
+        if one.version == advance.version:
+            versions[index] = dataclasses.replace(one, since=advance.cursor_to)
 
 
 def list_schedules(data: MemoryData, job_id: str, before: int | None, limit: int) -> list[ScheduleRow]:

@@ -11,7 +11,7 @@ from mainspring.jobs.stores._sqlite_done import paint_all
 from mainspring.jobs.stores._sqlite_enqueue import Intake
 from mainspring.jobs.stores._sqlite_events import keep_events
 from mainspring.jobs.stores._sqlite_rows import Row, id_list, job_row
-from mainspring.jobs.stores._sqlite_schedules import remember_schedule
+from mainspring.jobs.stores._sqlite_schedules import begin_schedules, remember_schedule
 from mainspring.jobs.stores._sqlite_sql import statements
 from mainspring.jobs.stores._sqlite_tally import add_tally
 
@@ -88,12 +88,13 @@ def advance(
         _record_skipped(connection, command, ids_of_skipped, now)
         answers.append(AdvanceAnswer(applied=True, row=row, created_count=created))
     intake.flush()
+    applied = [one for one, answer in zip(commands, answers, strict=True) if answer.applied]
     moved: dict[tuple[int | None, int | None], list[str]] = {}
-    for one, answer in zip(commands, answers, strict=True):
-        if answer.applied:
-            moved.setdefault((one.cursor_to, one.next_fire_at), []).append(one.job_id)
+    for one in applied:
+        moved.setdefault((one.cursor_to, one.next_fire_at), []).append(one.job_id)
     for cursor, jobs in moved.items():
         connection.execute(sql["set_cursors"], (*cursor, id_list(jobs)))
+    begin_schedules(connection, applied)
     return answers
 
 

@@ -1,8 +1,9 @@
 """What people do to schedules in SQLite: pause, resume, put another one over that of the code."""
 
 import sqlite3
+from collections.abc import Iterable
 
-from mainspring.jobs.stores._catalog_records import JobRow
+from mainspring.jobs.stores._catalog_records import Advance, JobRow
 from mainspring.jobs.stores._sqlite_rows import Row, as_blob, job_row
 from mainspring.jobs.stores._sqlite_sql import statements
 from mainspring.jobs.stores._steering_records import Origin, ScheduleRow, SetSchedule
@@ -31,6 +32,13 @@ def set_schedule(connection: sqlite3.Connection, command: SetSchedule, now: int)
 def remember_schedule(connection: sqlite3.Connection, job_id: str, origin: Origin, now: int) -> None:
     """Write down the version that a job's schedule has got."""
     connection.execute(statements("schedules")["remember"], (now, origin, job_id))
+
+
+def begin_schedules(connection: sqlite3.Connection, advances: Iterable[Advance]) -> None:
+    """Write down where versions begin that had no cursor until now."""
+    begun = [(one.cursor_to, one.job_id, one.version) for one in advances if one.cursor_from is None]
+    if begun:
+        connection.executemany(statements("schedules")["begin"], begun)
 
 
 def list_schedules(connection: sqlite3.Connection, job_id: str, before: int | None, limit: int) -> list[ScheduleRow]:

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from tests.unit.jobs.engine.support_engine import START, at, eventually, make_app, running
 
+from mainspring.base import to_us
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs import DataInterval, JobApp, RunState
 from mainspring.jobs.engine import _needs
@@ -111,6 +114,74 @@ def test_a_chain_began_where_it_began_whatever_its_options_are_now() -> None:
     simulate(1.5, live(0))
     simulate(4, live(5400))
     assert [at(1), at(2), at(3), at(1)] == [start for start in ran if start < at(4)]
+
+
+async def register_only(data: MemoryData, **options: Any) -> None:
+    """Bring a chain into a store, without any runs, and without a word of where it began."""
+    chain = Chain(JobApp("t", store=MemoryStore(data), schedule=False), **options)
+    async with running(chain.app):
+        data.schedules["chain"] = [replace(one, since=None) for one in data.schedules["chain"]]
+
+
+@pytest.mark.parametrize("steered", [False, True])
+def test_a_chain_of_an_old_file_stops_behind_a_failure_before_its_registration(steered: bool) -> None:
+    """Files from before schema 6 do not say since when their versions count; those that came later do."""
+    data = MemoryData()
+
+    async def register() -> None:
+        await register_only(data, start_at=START, missed="all")
+        if steered:
+            later = replace(data.schedules["chain"][0], version=2, since=to_us(at(9)))
+            data.schedules["chain"].append(later)
+            data.jobs["chain"] = structs.replace(data.jobs["chain"], version=2)
+
+    async def live() -> None:
+        chain = Chain(JobApp("t", store=MemoryStore(data)), start_at=START, missed="all")
+        chain.failing = {at(2)}
+        async with running(chain.app):
+            await asyncio.sleep(60)
+        assert hours(0, 3) == chain.ran
+
+    simulate(10, register())
+    simulate(12.5, live())
+
+
+def test_a_chain_without_a_cursor_begins_where_it_gets_one() -> None:
+    """Whatever was before it was registered long ago, and never ran."""
+    data = MemoryData()
+
+    async def register() -> None:
+        await register_only(data)
+        data.jobs["chain"] = structs.replace(data.jobs["chain"], cursor=None)
+
+    async def live() -> None:
+        chain = Chain(JobApp("t", store=MemoryStore(data)))
+        async with running(chain.app):
+            await asyncio.sleep(2.25 * 3600)
+        assert hours(9, 11) == chain.ran
+
+    simulate(0, register())
+    simulate(9, live())
+
+
+def test_a_chain_begins_anew_after_it_had_no_schedule() -> None:
+    data = MemoryData()
+
+    async def register() -> None:
+        await register_only(data)
+        first = replace(data.schedules["chain"][0], since=to_us(START))
+        data.schedules["chain"] = [first, replace(first, version=2, schedule=None, since=None)]
+        row = data.jobs["chain"]
+        data.jobs["chain"] = structs.replace(row, version=2, schedule=None, cursor=None)
+
+    async def live() -> None:
+        chain = Chain(JobApp("t", store=MemoryStore(data)))
+        async with running(chain.app):
+            await asyncio.sleep(2.25 * 3600)
+        assert hours(9, 11) == chain.ran
+
+    simulate(0, register())
+    simulate(9, live())
 
 
 def test_a_backfill_behind_a_failure_waits_for_it() -> None:
