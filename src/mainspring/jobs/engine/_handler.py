@@ -1,7 +1,7 @@
 """Calls a handler in whatever form it has and brings its items to their sinks."""
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -129,10 +129,10 @@ async def _in_worker(
 ) -> object:
     sent = {name: RunInfo(ctx) if value is ctx else value for name, value in arguments.items()}
     result = await workers.create_task(_run_in_worker, definition.function, sent)
-    if definition.form is HandlerForm.GENERATOR or definition.sink is not None:
-        await _emit_all(ctx.session, _returned_items(result))
-        return None
-    return result
+    if definition.form is not HandlerForm.GENERATOR and (definition.sink is None or not _holds_items(result)):
+        return result
+    await _emit_all(ctx.session, cast("Iterable[object]", result))  # cast: a list of a generator's items, or such
+    return None
 
 
 def _run_in_worker(function: HandlerFunction, arguments: Mapping[str, object]) -> object:
@@ -140,11 +140,6 @@ def _run_in_worker(function: HandlerFunction, arguments: Mapping[str, object]) -
     return list(cast("Iterator[object]", result)) if isinstance(result, Iterator) else result  # cast: any item
 
 
-def _returned_items(result: object) -> Iterable[object]:
-    """Return the items that a worker process brought back for the job's sink; None are none."""
-    if result is None:
-        return ()
-    if isinstance(result, str | bytes) or not isinstance(result, Sequence | Set):
-        expected = "a list of the items for its sink, from a handler in a worker process"
-        raise InvalidArgumentError(argument="returned value", value=type(result).__name__, expected=expected)
-    return cast("Iterable[object]", result)  # cast: any item
+def _holds_items(result: object) -> bool:
+    """Tell whether what a worker process brought back is for the job's sink; all else is the value of the run."""
+    return not hasattr(result, "_fields") and isinstance(result, list | tuple | set | frozenset)  # no named tuple

@@ -7,7 +7,7 @@ import threading
 from collections.abc import AsyncGenerator, Iterator
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from tests.unit.jobs.engine.support_engine import at, make_app, running
@@ -16,10 +16,9 @@ from mainspring.base import Backoff
 from mainspring.errors import (
     InvalidArgumentError,
     ResourceError,
-    RunFailedError,
 )
 from mainspring.jobs import JobContext, RunInfo, RunState
-from mainspring.jobs.engine._handler import _run_in_worker, call_handler
+from mainspring.jobs.engine._handler import _holds_items, _run_in_worker, call_handler
 from mainspring.resilience import Bulkhead, RateLimit, deadline, retry
 from mainspring.sinks import SqlTable
 
@@ -142,7 +141,17 @@ def rows_in_process(config: dict[str, int]) -> Iterator[dict[str, int]]:
 
 
 def list_in_process(config: dict[str, int]) -> object:
-    return "no list" if config["n"] < 0 else [{"n": n} for n in range(config["n"])] or None
+    return [{"n": n} for n in range(config["n"])] or None
+
+
+class Page(NamedTuple):
+    rows: int
+    unit: str
+
+
+def value_in_process(name: str = "mapping") -> object:
+    """Has a parameter of its own, and returns what it came to."""
+    return {"mapping": {"rows": 3}, "named": Page(3, "n"), "text": "three", "bytes": bytearray(b"three")}[name]
 
 
 async def test_cpu_work_runs_in_worker_processes(tmp_path: Path) -> None:
@@ -150,6 +159,7 @@ async def test_cpu_work_runs_in_worker_processes(tmp_path: Path) -> None:
     app.job("away", executor="process")(in_process)
     app.job("rows", executor="process", sink=SqlTable("away"))(rows_in_process)
     app.job("list", executor="process", sink=SqlTable("listed"))(list_in_process)
+    app.job("value", executor="process", sink=SqlTable("none"))(value_in_process)
 
     @app.job("step")
     async def step(ctx: JobContext) -> int:
@@ -163,10 +173,20 @@ async def test_cpu_work_runs_in_worker_processes(tmp_path: Path) -> None:
         assert (await app.run_job("step")).check().value == 1024
         for n in (3, 0):
             assert (await app.run_job("list", {"n": n})).check().value is None
-        refused = "returned value='str' is not accepted: expected a list of the items for its sink"
-        with pytest.raises(RunFailedError, match=refused):
-            (await app.run_job("list", {"n": -1})).check()
+        assert (await app.run_job("value")).check().value == {"rows": 3}
     assert [(0,), (1,), (2,)] == rows_of(tmp_path, "away") == rows_of(tmp_path, "listed")
+
+
+@pytest.mark.parametrize(
+    ("returned", "is_for_its_sink"),
+    [
+        *((made, True) for made in ([], [1], (1, 2), {1}, frozenset({1}))),
+        *((value_in_process(name), False) for name in ("mapping", "named", "text", "bytes")),
+        (None, False),
+    ],
+)
+def test_only_lists_tuples_and_sets_are_items(returned: object, is_for_its_sink: bool) -> None:
+    assert is_for_its_sink == _holds_items(returned)
 
 
 async def test_rows_of_a_failed_attempt_are_not_written(tmp_path: Path) -> None:
