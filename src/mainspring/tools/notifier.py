@@ -253,7 +253,7 @@ class Notifier:
             raise InvalidArgumentError(argument="channel", value=channel, expected=f"one of {sorted(self._bots)}")
         alert = (channel, encode_json([msg, people, msg_type]))
         bots = enumerate((None,) if self._bots is None else self._bots[channel])  # None stands for the gateway
-        found = {bot: self._repeats.admit((bot, *alert), current_clock().monotonic()) for bot in bots}
+        found = {bot: self._repeats.admit(alert, bot, current_clock().monotonic()) for bot in bots}
         due = {bot: held_back for bot, held_back in found.items() if held_back is not None}
         if not due:
             return False
@@ -263,7 +263,7 @@ class Notifier:
             await _send_to_each(due, msg, send)
         finally:
             for bot, held_back in due.items():
-                self._repeats.forget((bot, *alert), held_back)
+                self._repeats.forget(alert, bot, held_back)
         return True
 
     async def _send(
