@@ -8,7 +8,8 @@ from typing import Final
 
 from mainspring.errors import InvalidArgumentError, StoreOpenError, StoreTooNewError
 
-_ANOTHER: Final = "name another file for this store"
+_THEIRS: Final = "it belongs to another application"
+_ANOTHER: Final = "name another file for this store; tables of your own may be put into it once it is made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration], *, 
     """
     mark = application_id(application)
     found, version = _known(connection, migrations, mark, store)
+    before = set[str]() if found == mark else _tables(connection)
     if found != mark:
         connection.execute(f"PRAGMA application_id={mark}")
     for migration in migrations[version:]:
@@ -54,6 +56,8 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration], *, 
                 raise
             raise StoreOpenError(store=store, reason=f"{error}, made by somebody else", hint=_ANOTHER) from error
         connection.execute(f"PRAGMA user_version={migration.version}")
+    if before and _tables(connection) != before:  # what was there are not ours, which a step may find and leave alone
+        raise StoreOpenError(store=store, reason=_THEIRS, hint=_ANOTHER)
     return len(migrations) - version
 
 
@@ -68,6 +72,8 @@ def check_current(
     """
     found, version = _known(connection, migrations, application_id(application), store)
     hint = "start the app once, which brings it up to date"
+    if found == 0 and _tables(connection):
+        raise StoreOpenError(store=store, reason=_THEIRS, hint="name the file of the app's own store")
     if found == 0:
         raise StoreOpenError(store=store, reason="nothing was ever stored in it", hint=hint)
     if version < len(migrations):
@@ -79,7 +85,7 @@ def _known(connection: sqlite3.Connection, migrations: Sequence[Migration], mark
     """Return the file's (application, version), if they can be ours."""
     found, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
     if found not in (0, mark) or (found == 0 and version > 0):  # a version without our mark is theirs
-        raise StoreOpenError(store=store, reason="it belongs to another application", hint=_ANOTHER)
+        raise StoreOpenError(store=store, reason=_THEIRS, hint=_ANOTHER)
     if version > len(migrations):
         raise StoreTooNewError(store=store, version=version, known=len(migrations))
     return found, version
@@ -112,6 +118,10 @@ def statements(script: str) -> Iterator[str]:
             gathered = ""
     if gathered.strip():
         yield gathered.strip()
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

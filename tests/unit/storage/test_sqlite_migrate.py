@@ -59,6 +59,7 @@ async def test_a_file_of_another_application_is_refused(tmp_path: Path) -> None:
     ("theirs", "said"),
     [
         ("CREATE TABLE a(n INTEGER)", "table a already exists, made by somebody else"),
+        ("CREATE TABLE theirs(n INTEGER)", "another application"),
         ("PRAGMA user_version=1", "another application"),
         ("PRAGMA user_version=9", "another application"),
     ],
@@ -75,6 +76,22 @@ async def test_a_database_that_somebody_else_made_is_refused_and_left_as_it_was(
     with closing(sqlite3.connect(path)) as connection:
         assert before == list(connection.iterdump())
         assert (0,) == connection.execute("PRAGMA application_id").fetchone()
+
+
+async def test_a_file_of_before_the_mark_that_has_our_tables_is_kept(tmp_path: Path) -> None:
+    """A step that makes its table only when it is not there says so."""
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE a(x)")
+    assert (1, 0) == await versions(path, Migration(1, "CREATE TABLE IF NOT EXISTS a(x)"))
+
+
+async def test_tables_that_people_put_into_our_file_stay(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    await versions(path, FIRST)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE theirs(n)")
+    assert (2, 1) == await versions(path, FIRST, SECOND)
 
 
 async def test_without_steps_any_schema_is_left_alone(tmp_path: Path) -> None:

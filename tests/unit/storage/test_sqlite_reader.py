@@ -66,7 +66,11 @@ async def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_bytes(b"this is no database" * 100)
     with pytest.raises(StoreCorruptError):
         await reader_of(tmp_path / "text.db").open()
-    with closing(sqlite3.connect(tmp_path / "empty.db")) as connection:
+    with closing(sqlite3.connect(tmp_path / "theirs.db")) as connection:
         connection.execute("CREATE TABLE x(n)")
+    with pytest.raises(StoreOpenError, match="another application"):
+        await reader_of(tmp_path / "theirs.db").open()
+    with closing(sqlite3.connect(tmp_path / "empty.db")) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
     with pytest.raises(StoreOpenError, match="nothing was ever stored in it"):
         await reader_of(tmp_path / "empty.db").open()
