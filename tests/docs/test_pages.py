@@ -40,7 +40,7 @@ def test_every_option_of_an_app_is_on_the_page_about_jobs() -> None:
 
 
 def test_every_fact_of_a_run_is_on_the_page_about_jobs() -> None:
-    facts = set(re.findall(r"^ {8}(\w+(?:, \w+)*): ", JobContext.__doc__ or "", re.MULTILINE))
+    facts = set(re.findall(r"^ {4}(\w+(?:, \w+)*): ", inspect.getdoc(JobContext) or "", re.MULTILINE))
     named = set(re.findall(r"\w+", (DOCS / "topics/options.md").read_text()))
     assert len(facts) > 8
     assert set() == {name for fact in facts for name in fact.split(", ")} - named

@@ -140,7 +140,8 @@ class Supervisor:
                 await asyncio.shield(life)
         except TimeoutError:
             left = [seat.id for seat in self.seats if not seat.is_done]
-            log.error("%s: did not end within %g s; killed: %s", self._flow.title, timeout, ", ".join(left))
+            if left:  # the last one may have ended in this moment
+                log.error("%s: did not end within %g s; killed: %s", self._flow.title, timeout, ", ".join(left))
         finally:
             life.cancel()
             await asyncio.gather(life, return_exceptions=True)
