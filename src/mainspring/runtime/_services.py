@@ -98,7 +98,10 @@ class ServiceGroup:
                 errors += [one.end_error for one in layer if one.end_error is not None]
 
     async def _wait_or_cancel(self, tasks: Sequence[asyncio.Task[Any]]) -> None:
-        """Wait for tasks; when this is cancelled, cancel them, and wait as long as stopping may take."""
+        """Wait for tasks; when this is cancelled, cancel them, and wait as long as stopping may take.
+
+        While the program stops, its exit sees to that.
+        """
         if not tasks:
             return
         try:
@@ -106,7 +109,7 @@ class ServiceGroup:
         except asyncio.CancelledError:
             for task in tasks:
                 task.cancel()
-            _, deaf = await asyncio.wait(tasks, timeout=self._exit.seconds_left)
+            _, deaf = await asyncio.wait(tasks, timeout=None if self._exit.closing.is_set() else self._exit.timeout)
             for task in deaf:
                 log.error("%s: goes on although it was cancelled, and is left alone", task.get_name())
             raise
