@@ -21,6 +21,7 @@ from mainspring.jobs.engine._slots import Slots
 from mainspring.jobs.engine._steady import keep_doing
 from mainspring.jobs.engine._tenure import Tenure
 from mainspring.jobs.engine._work import Work
+from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import (
     Claim,
     Enqueue,
@@ -29,6 +30,7 @@ from mainspring.jobs.stores import (
     JobStore,
     NewRun,
     NodeTakes,
+    RunFilter,
     RunKind,
     RunRecord,
 )
@@ -40,6 +42,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 CLAIM_BATCH: Final = 1000
+_HELD: Final = frozenset({RunState.RUNNING})
 _LIMITED: Final = frozenset({RunKind.SCHEDULE, RunKind.BACKFILL})  # runs whose end may let another one go
 _MARGIN: Final = 0.5  # seconds beyond a grace: executions use up the whole of it for their threads
 
@@ -96,6 +99,9 @@ class Node:
         self._asked: set[str] | None = None  # the jobs of a guest
         self._all_jobs = frozenset(works)
         self._is_full = False  # the last look may have left runs for which there was no slot
+        self._is_unsure = False  # an answer was lost that may have given us runs
+        self._hot: set[str] = set()  # runs on their way to the store that may be claimed there
+        self._begun: set[str] | None = None  # runs that began while we look for those of a lost answer
         self._claiming: asyncio.Task[None] | None = None
         self.tenure = Tenure(
             store,
@@ -183,20 +189,25 @@ class Node:
         hot = claim and self._has_slot() and run.queue in self._queues
         command = Enqueue(run=run, claim_epoch=epoch if hot else None)
         reply = reply_of(self._store.enqueue(command))
-        self._slots.reserved += hot
-        reply.then(partial(self._enqueued, hot, then))
+        if hot:
+            self._slots.reserved += 1
+            self._hot.add(run.run_id)
+        reply.then(partial(self._enqueued, run.run_id if hot else None, then))
 
     def _has_slot(self) -> bool:
         return not self.tenure.is_closing and not self.tenure.is_ending and self._slots.free > 0
 
     def _enqueued(
         self,
-        hot: bool,
+        hot: str | None,
         then: Callable[[EnqueueAnswer | BaseException], None],
         reply: Reply[EnqueueAnswer],
     ) -> None:
-        self._slots.reserved -= hot
         error = reply.error
+        if hot is not None:
+            self._slots.reserved -= 1
+            self._hot.discard(hot)
+            self._is_unsure |= error is not None
         if error is not None:
             then(ClosedError(what="the app") if isinstance(error, asyncio.CancelledError) else error)
             return
@@ -217,6 +228,8 @@ class Node:
         self._slots.holders.add(execution)
         self._backfills += record.kind is RunKind.BACKFILL
         self._latest[record.run_id] = execution
+        if self._begun is not None:
+            self._begun.add(record.run_id)
         self._idle.clear()
         execution.begin()
 
@@ -288,6 +301,8 @@ class Node:
 
     async def _claim_once(self) -> float:
         """Claim one batch and start it; return the seconds until it is worth to try again."""
+        if self._is_unsure and not self.tenure.is_ending:
+            await self._begin_lost()
         free = self._slots.free
         self._is_full = free <= 0
         if free <= 0 or self.tenure.is_ending:
@@ -304,6 +319,11 @@ class Node:
         sent = current_clock().monotonic()
         try:
             answer = await self._store.claim(command)
+        except LeaseLostError:
+            raise
+        except Exception:
+            self._is_unsure = True
+            raise
         finally:
             self._slots.reserved -= limit
         self._metrics.stored("claim", current_clock().monotonic() - sent)
@@ -319,6 +339,29 @@ class Node:
         if answer.next_available_at is None:
             return self._poll_interval
         return min(self._poll_interval, max((answer.next_available_at - self._store.now()) / 1e6, 0.001))
+
+    async def _begin_lost(self) -> None:
+        """Begin the runs that an answer which never came has given to this epoch."""
+        epoch, last = self.epoch, None
+        self._is_unsure, self._begun = False, {*self._latest, *self._hot}
+        try:
+            while page := await self._store.runs(RunFilter(states=_HELD, before=last, limit=CLAIM_BATCH)):
+                last = page[-1].run_id
+                if self.tenure.is_ending or epoch != self.epoch:
+                    self._is_unsure = epoch == self.epoch
+                    break
+                for record in page:
+                    known = record.run_id in self._begun or record.run_id in self._hot
+                    if record.epoch == epoch and not known and record.job_id in self._works:
+                        log.warning(
+                            "run %s of %s begins: the answer that gave it was lost", record.run_id, record.job_id
+                        )
+                        self.begin(record)
+        except BaseException:
+            self._is_unsure = True
+            raise
+        finally:
+            self._begun = None
 
 
 def _resolve(waiter: "asyncio.Future[EnqueueAnswer]", answer: EnqueueAnswer | BaseException) -> None:

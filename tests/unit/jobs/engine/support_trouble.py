@@ -9,6 +9,8 @@ from mainspring.jobs import JobApp
 from mainspring.jobs.stores import (
     Claim,
     ClaimAnswer,
+    Enqueue,
+    EnqueueAnswer,
     Finish,
     NodeTakes,
     RunRecord,
@@ -22,7 +24,14 @@ class Trouble(SqliteStore):
     def __init__(self, path: Path) -> None:
         super().__init__(path, durability="memory")
         self.failures: dict[str, list[Exception]] = {}
+        self.lost: dict[str, int] = {}
         self.known_end: float | None = None
+
+    def _lose(self, call: str) -> None:
+        """Fail after the call was done, as often as `lost` says."""
+        if self.lost.get(call, 0):
+            self.lost[call] -= 1
+            raise busy()
 
     def _fail(self, call: str) -> None:
         waiting = self.failures.get(call)
@@ -42,7 +51,16 @@ class Trouble(SqliteStore):
 
     async def claim(self, command: Claim) -> ClaimAnswer:
         self._fail("claim")
-        return await super().claim(command)
+        answer = await super().claim(command)
+        if answer.runs:
+            self._lose("claim")
+        return answer
+
+    async def enqueue(self, command: Enqueue) -> EnqueueAnswer:
+        answer = await super().enqueue(command)
+        if answer.claimed is not None:
+            self._lose("enqueue")
+        return answer
 
     async def finish(self, command: Finish) -> RunRecord:
         self._fail("finish")

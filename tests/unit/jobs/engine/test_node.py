@@ -10,7 +10,7 @@ from tests.unit.jobs.engine.support_engine import START, at, eventually, make_ap
 from tests.unit.jobs.engine.support_trouble import busy, troubled
 
 from mainspring.base import new_id
-from mainspring.errors import MisuseError, StaleFenceError
+from mainspring.errors import MisuseError, StaleFenceError, StoreBusyError
 from mainspring.jobs import Alert, Every, JobApp, JobContext, RunState
 from mainspring.jobs.stores import (
     Enqueue,
@@ -41,6 +41,33 @@ async def test_store_trouble_on_every_path_is_lived_through(tmp_path: Path, kind
             return not any(store.failures.values()) and len(seen) > 3
 
         await eventually(through)
+
+
+@pytest.mark.parametrize("call", ["claim", "enqueue"])
+async def test_a_run_of_a_lost_answer_begins_once(call: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The store holds it for this node, which would never hear of it."""
+    app, store = troubled(tmp_path)
+    begun: list[str] = []
+
+    @app.job("work")
+    async def work(ctx: JobContext) -> None:
+        begun.append(ctx.run_id)
+
+    async def told() -> bool:
+        return "the answer that gave it was lost" in caplog.text and len(begun) == 2
+
+    async with running(app):
+        store.lost = {call: 1}
+        if call == "claim":
+            await store.enqueue(
+                Enqueue(run=NewRun(run_id=new_id(), job_id="work", kind=RunKind.MANUAL, available_at=0))
+            )
+        else:
+            with pytest.raises(StoreBusyError):
+                await app.run_job("work")
+        assert (await app.run_job("work")).ok
+        await eventually(told)
+    assert len(set(begun)) == 2
 
 
 async def test_a_finish_that_was_fenced_out_is_not_recorded_twice(tmp_path: Path) -> None:
