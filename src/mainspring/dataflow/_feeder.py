@@ -25,17 +25,24 @@ class Feeder:
         self._outbound = Outbound(edge=edge, redelivers=redelivers)
         self._outbound.on_room = lambda _: self._room.set()
         self._link: Link | None = None
+        self._opening: socket.socket | None = None
+        self._is_finished = False
 
     @property
     def descriptors(self) -> list[int]:
         """What a forked worker must not keep: the pipe, its write end if that is here, and the way to the worker."""
         link_fd = None if self._link is None else self._link.fd
+        opening = [] if self._opening is None else [self._opening.fileno()]
         pipe_fd = self._pipe.read_fd
-        return [*([] if link_fd is None else [link_fd]), *([] if pipe_fd is None else _same_pipe(pipe_fd))]
+        return [*opening, *([] if link_fd is None else [link_fd]), *([] if pipe_fd is None else _same_pipe(pipe_fd))]
 
     async def attach(self, end: socket.socket) -> None:
         """Take the way to a new worker."""
+        self._opening = end
         self._link = await connect(self._outbound, end)
+        self._opening = None
+        if self._is_finished:  # it has nothing to wait for
+            self._close_link()
         self._room.set()
 
     async def feed(self) -> None:
@@ -55,6 +62,7 @@ class Feeder:
         self._pipe.close_nowait()  # a writer hears of it now, in place of waiting for room
         while self._outbound.load:
             await self._until_room()
+        self._is_finished = True
         self._close_link()
 
     def close(self) -> None:

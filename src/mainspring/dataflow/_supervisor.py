@@ -317,11 +317,11 @@ class Supervisor:
         return await launch_process(plan, end, strangers=strangers, start_method=self._flow.start_method)
 
     async def _connect(self, seat: Seat) -> None:
-        """Make the ways between a new worker and the workers before and after it that are there."""
-        if seat.level == 0 and (feeder := self._feeders.get(seat.index)) is not None and seat.control is not None:
-            ours, theirs = socket.socketpair()
-            seat.control.send(Note(NoteKind.INBOUND, index=0), theirs)
-            await feeder.attach(ours)
+        """Make the ways between a new worker and the workers before and after it that are there.
+
+        Those between workers come first, before anything is waited for: another one may come meanwhile, and would
+        make a second way, whose messages wait for the end of the first.
+        """
         stages = self._flow.topology.stages
         if seat.level and stages[seat.level].edge.via is None:
             for sender in self._levels[seat.level - 1]:
@@ -329,6 +329,10 @@ class Supervisor:
         if not self._flow.topology.is_last(seat.level) and stages[seat.level + 1].edge.via is None:
             for receiver in self._levels[seat.level + 1]:
                 _join(seat, receiver)
+        if seat.level == 0 and (feeder := self._feeders.get(seat.index)) is not None and seat.control is not None:
+            ours, theirs = socket.socketpair()
+            seat.control.send(Note(NoteKind.INBOUND, index=0), theirs)
+            await feeder.attach(ours)
 
     async def _hear(self, seat: Seat, control: Control) -> None:
         while (received := await control.receive()) is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from tests.unit.dataflow.support_flows import Collector, Ticker, count_to_100, d
 from mainspring.base import Backoff
 from mainspring.dataflow import BuriedMessage, Dataflow, Edge, Process, Runner
 from mainspring.dataflow import _dataflow as dataflow
+from mainspring.dataflow._feeder import Feeder
+from mainspring.dataflow._launch import launch_inline
+from mainspring.dataflow._plan import WorkerPlan
 from mainspring.errors import (
     ConnectionClosedError,
     FrameTooLargeError,
@@ -132,6 +136,61 @@ async def test_a_writer_that_dies_inside_a_message_takes_no_other_message_along(
     with pytest.raises(error):
         await run()
     assert [1, 2] == numbers(collector.lines())
+
+
+async def test_workers_that_come_while_a_pipe_is_connected_get_one_way(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second stage arrives in the midst of it; a second way would wait for the end of the first."""
+    read, write = os.pipe()
+    connecting, second = asyncio.Event(), asyncio.Event()
+    attach = Feeder.attach
+
+    async def attach_late(feeder: Feeder, end: socket.socket) -> None:
+        connecting.set()
+        await second.wait()
+        await asyncio.sleep(0)  # the second worker is connected in the step that has set the event
+        await attach(feeder, end)
+
+    async def launch_second_late(plan: WorkerPlan, end: socket.socket) -> Any:
+        if not plan.level:
+            return await launch_inline(plan, end)
+        await connecting.wait()
+        child = await launch_inline(plan, end)
+        asyncio.get_running_loop().call_soon(second.set)
+        return child
+
+    monkeypatch.setattr(Feeder, "attach", attach_late)
+    monkeypatch.setattr("mainspring.dataflow._supervisor.launch_inline", launch_second_late)
+    async with Dataflow("f", [Runner(double, read_pipes=[read]), Runner(collector)], mode="inline") as flow:
+        os.write(write, b"\x01\0\0\x001")
+        os.close(write)
+        async with asyncio.timeout(30):
+            await flow.wait()
+    assert [2] == numbers(collector.lines())
+
+
+async def test_a_pipe_that_ends_before_its_worker_comes_keeps_nobody(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, write = os.pipe()
+    os.close(write)
+    ended, finish = asyncio.Event(), Feeder.finish
+
+    async def finish_and_say(feeder: Feeder) -> None:
+        await finish(feeder)
+        ended.set()
+
+    async def launch_late(plan: WorkerPlan, end: socket.socket) -> Any:
+        await ended.wait()
+        return await launch_inline(plan, end)
+
+    monkeypatch.setattr(Feeder, "finish", finish_and_say)
+    monkeypatch.setattr("mainspring.dataflow._supervisor.launch_inline", launch_late)
+    async with Dataflow("f", [Runner(double, read_pipes=[read]), Runner(collector)], mode="inline") as flow:
+        async with asyncio.timeout(30):
+            await flow.wait()
+    assert [] == collector.lines()
 
 
 async def test_a_callback_that_lets_a_cancellation_out_fails_on_its_message_alone(
