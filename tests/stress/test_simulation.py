@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,9 @@ import pytest
 from tests.stress.support_world import simulate_in_memory, simulate_in_sqlite
 
 Count = Callable[[int, int], int]
+
+_STATES = ("succeeded", "failed", "cancelled")
+_KINDS = ("schedule", "backfill", "manual", "spawn")
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,10 +55,13 @@ def test_a_seed_tells_the_same_story_again() -> None:
 
 def test_there_is_trouble_enough() -> None:
     """A world in which nothing happens would prove nothing."""
-    records = [record for seed in range(10) for record in simulate_in_memory(seed).records]
-    states = Counter(record.state.value for record in records)
-    assert min(states[state] for state in ("succeeded", "failed", "cancelled")) > 0
-    assert sum(record.rescues > 0 for record in records) > 0
-    assert sum(record.attempt > 1 for record in records) > 0
-    assert sum(record.generation > 1 for record in records) > 0
-    assert {record.kind.value for record in records} == {"schedule", "backfill", "manual", "spawn"}
+    missing = {*_STATES, *_KINDS, "a rescue", "a second attempt", "a second generation"}
+    for seed in range(100):  # what is rarest, a reprocess, happens in one of four
+        for record in simulate_in_memory(seed).records:
+            missing -= {record.state.value, record.kind.value}
+            missing -= {"a rescue"} if record.rescues else set()
+            missing -= {"a second attempt"} if record.attempt > 1 else set()
+            missing -= {"a second generation"} if record.generation > 1 else set()
+        if not missing:
+            break
+    assert not missing
