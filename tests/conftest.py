@@ -1,10 +1,12 @@
 """What every test of the suite leaves as it found it."""
 
+import asyncio
 import logging
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from typing import Any  # Any: asyncio's own word for what went wrong
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,6 +26,17 @@ if len(tempfile.gettempdir()) > 20:
 settings.register_profile("suite", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 (eventually.__kwdefaults__ or {})["within"] = 30.0
+
+_report = asyncio.BaseEventLoop.default_exception_handler
+
+
+def _report_what_is_of_now(loop: asyncio.BaseEventLoop, context: dict[str, Any]) -> None:
+    """Leave out what the collector finds of earlier tests: it would be in the log of a later one."""
+    if not loop.is_closed():
+        _report(loop, context)
+
+
+asyncio.BaseEventLoop.default_exception_handler = _report_what_is_of_now  # type: ignore[assignment, method-assign]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -376,7 +376,7 @@ async def test_calls_from_before_the_break_do_not_count_while_recovering(how: st
     breaker.open(duration=1)
     await asyncio.sleep(1)
     assert breaker.state is RECOVERING
-    await asyncio.wait(hung)
+    await asyncio.gather(*hung, return_exceptions=True)
     assert breaker.stats().total_count == 0
     await asyncio.sleep(2.9)
     with use_random(1), suppress(CircuitBroken, OSError):
