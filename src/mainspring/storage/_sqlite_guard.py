@@ -86,6 +86,7 @@ def _install_hook(guard: SqliteGuard) -> None:
         if event == "open" and files:
             guard.check(arguments[0], arguments[2])
 
+    setattr(look, "__cantrace__", True)  # noqa: B010  # what Python asks a hook for: debuggers may see into it
     sys.addaudithook(look)
 
 
