@@ -13,7 +13,7 @@ from mainspring.jobs.engine._alert import Alert, AlertChannel, Notifies, check_a
 from mainspring.jobs.engine._definition import JobDefinition
 from mainspring.jobs.engine._events import EventStream, JobEvent
 from mainspring.jobs.engine._steady import keep_doing
-from mainspring.jobs.model import DataInterval, RunState
+from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import JobStore, RunKind, RunRecord
 from mainspring.resilience import timeout as time_limit
 
@@ -178,9 +178,6 @@ def _next_late(definition: JobDefinition, before: int) -> int:
 
 
 def _alert_of(definition: JobDefinition, kind: Literal["failed", "late"], record: RunRecord) -> Alert:
-    interval = None
-    if record.interval_start is not None and record.interval_end is not None:
-        interval = DataInterval(from_us(record.interval_start), from_us(record.interval_end), definition.timezone)
     return Alert(
         kind=kind,
         job_id=record.job_id,
@@ -188,7 +185,7 @@ def _alert_of(definition: JobDefinition, kind: Literal["failed", "late"], record
         state=record.state,
         attempt=record.attempt,
         scheduled_at=from_us(record.scheduled_at),
-        data_interval=interval,
+        data_interval=record.interval(definition.timezone),
         error=record.error,
         sla=definition.sla,
     )

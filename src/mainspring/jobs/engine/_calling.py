@@ -13,7 +13,6 @@ from mainspring.jobs.engine._context import JobContext
 from mainspring.jobs.engine._handler import THREAD_LEFT
 from mainspring.jobs.engine._outcome import encode_value
 from mainspring.jobs.engine._work import Work
-from mainspring.jobs.model import DataInterval
 from mainspring.jobs.stores import RunKind, RunRecord
 from mainspring.resilience import timeout as time_limit
 from mainspring.sinks import SinkRun, SinkSession, TransactionalWrite
@@ -129,7 +128,7 @@ class HandlerCall:
             run_id=record.run_id,
             job_id=record.job_id,
             scheduled_at=from_us(record.created_at if record.scheduled_at is None else record.scheduled_at),
-            data_interval=_interval_of(record, definition.timezone),
+            data_interval=record.interval(definition.timezone),
             attempt=record.attempt,
             config=config.values,
             instance=config.instance,
@@ -148,19 +147,12 @@ class HandlerCall:
             job_id=record.job_id,
             fence=record.fence,
             attempt=record.attempt,
-            scheduled_at=None if record.scheduled_at is None else from_us(record.scheduled_at),
-            interval_start=None if record.interval_start is None else from_us(record.interval_start),
-            interval_end=None if record.interval_end is None else from_us(record.interval_end),
+            scheduled_at=from_us(record.scheduled_at),
+            interval_start=from_us(record.interval_start),
+            interval_end=from_us(record.interval_end),
         )
         definition = self._work.definition
         return self._work.sinks.session(run, default=definition.sink, deterministic=definition.deterministic)
-
-
-def _interval_of(record: RunRecord, zone: str) -> DataInterval | None:
-    """Return the record's data interval in the job's zone."""
-    if record.interval_start is None or record.interval_end is None:
-        return None
-    return DataInterval(from_us(record.interval_start), from_us(record.interval_end), zone)
 
 
 SUPPLY: Final[Mapping[str, Callable[[JobContext], object]]] = {

@@ -3,7 +3,7 @@
 import logging
 
 from mainspring.base import from_us
-from mainspring.jobs.model import DataInterval, RunState
+from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import RunRecord
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,5 @@ def log_trouble(record: RunRecord) -> None:
 
 
 def _name(record: RunRecord) -> str:
-    if record.interval_start is None or record.interval_end is None:
-        return f"run {record.run_id} of {record.job_id}"
-    interval = DataInterval(from_us(record.interval_start), from_us(record.interval_end), "UTC")
-    return f"run {record.run_id} of {record.job_id} {interval}"
+    interval = record.interval("UTC")
+    return f"run {record.run_id} of {record.job_id}{'' if interval is None else f' {interval}'}"

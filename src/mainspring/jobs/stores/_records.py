@@ -15,7 +15,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from mainspring.jobs.model import RunState
+from mainspring.base import from_us
+from mainspring.jobs.model import DataInterval, RunState
 from mainspring.jobs.stores._events import Happened
 from mainspring.sinks import TransactionalWrite
 
@@ -120,6 +121,12 @@ class RunRecord(Struct, frozen=True, gc=False):
     def error(self) -> str | None:
         """The error's type and message in one text, or why the run was skipped or cancelled."""
         return ": ".join(part for part in (self.error_type, self.error_message) if part) or None
+
+    def interval(self, zone: str) -> DataInterval | None:
+        """Return its data interval in a zone, None when it has none."""
+        if self.interval_start is None or self.interval_end is None:
+            return None
+        return DataInterval(from_us(self.interval_start), from_us(self.interval_end), zone)
 
 
 class Enqueue(Struct, frozen=True, kw_only=True, gc=False):
