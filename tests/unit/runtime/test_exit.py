@@ -191,21 +191,27 @@ class Lowest(Noted):
 
 
 class Hanging(Noted):
-    """Does not stop before it is cancelled; then it says so, or goes on."""
+    """Does not stop before it is cancelled; then it says so, or goes on.
+
+    What it waits for is its own, and so is kept by who keeps the service: a task that waits for something that
+    nobody holds may be collected at any time.
+    """
 
     requires: tuple[str | type[Service], ...] = (BadStop, Lowest)
     hangs: asyncio.Event
+    never: asyncio.Event
     is_stubborn = False
 
     async def stop(self, exception: BaseException | None = None) -> None:
+        self.never = asyncio.Event()
         self.hangs.set()
         try:
-            await asyncio.Event().wait()
+            await self.never.wait()
         except asyncio.CancelledError:
             self.log.append("cancelled")
             if not self.is_stubborn:
                 raise
-            await asyncio.Event().wait()
+            await self.never.wait()
 
 
 async def test_a_cancelled_exit_gives_up_one_step_and_does_the_others(caplog: pytest.LogCaptureFixture) -> None:
