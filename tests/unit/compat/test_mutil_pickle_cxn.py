@@ -162,6 +162,7 @@ async def _take(cxn: PickleCxn, sizes: list[int]) -> None:
         sizes.append(len(chunk))
 
 
+@pytest.mark.usefixtures("virtual_clock")
 async def test_a_record_that_does_not_come_is_a_timeout() -> None:
     async with _pair(timeoutHeader=0.01) as (client, server):
         with pytest.raises(TimeoutError):

@@ -86,6 +86,7 @@ async def test_no_answer_is_an_error_that_shows_no_address(caplog: pytest.LogCap
     assert "secret-part" not in f"{caught.value!r} {caught.value.__cause__} {notifier!r} {caplog.text}"
 
 
+@pytest.mark.usefixtures("virtual_clock")
 async def test_an_answer_has_its_time() -> None:
     never = asyncio.Event()
     async with served(never) as (url, bodies):
@@ -187,6 +188,7 @@ async def test_a_repetition_goes_only_to_the_bot_that_failed() -> None:
         assert (["down"], ["down"] * 3) == ([one["text"] for one in got], [one["text"] for one in got_later])
 
 
+@pytest.mark.usefixtures("virtual_clock")
 async def test_a_repetition_says_how_many_were_held_back() -> None:
     async with served(OK) as (url, bodies):
         notifier = Notifier.direct({"ops": SlackBot(url)}, repeat_after=0.05)

@@ -341,6 +341,7 @@ async def test_the_end_inside_a_record_is_an_error() -> None:
         assert not caught.value.is_clean
 
 
+@pytest.mark.usefixtures("virtual_clock")
 async def test_a_half_open_link_is_found_by_its_silence() -> None:
     async with serve("tcp://127.0.0.1:0", echo, auth_key=KEY) as server:
         port = int(server.address.rsplit(":", 1)[1])
@@ -353,6 +354,7 @@ async def test_a_half_open_link_is_found_by_its_silence() -> None:
                     await connection.read_bytes()
 
 
+@pytest.mark.usefixtures("virtual_clock")
 async def test_a_quiet_link_is_kept_alive_by_its_heartbeats(link: MakeLink) -> None:
     async with link(heartbeat=0.02) as (client, server):
         await eventually(lambda: min(client.link.pulse.asked_count, server.link.pulse.asked_count) > 3)
