@@ -29,13 +29,24 @@ def ask_for_replay(folder: Path, ids: list[int] | None) -> None:
 
 
 def take_requests(folder: Path) -> list[list[int] | None]:
-    """Return what was asked for since the last time; None in the list means all dead letters."""
+    """Return what was asked for since the last time; None in the list means all dead letters.
+
+    Raises:
+        OSError: a request cannot be read, and there is no other.
+    """
     found: list[list[int] | None] = []
+    failure: OSError | None = None
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
-        data = path.read_bytes()
-        path.unlink()
+        try:
+            data = path.read_bytes()
+            path.unlink()
+        except OSError as error:
+            failure = error
+            continue  # it stays; those that were taken away are to be met all the same
         try:
             found.append(decode_json(data, list[int] | None))
         except DecodeError:
             continue  # no request of ours
+    if failure is not None and not found:
+        raise failure
     return found

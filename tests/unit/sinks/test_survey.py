@@ -69,6 +69,16 @@ async def test_a_running_process_tries_dead_letters_again_when_it_is_asked(
     assert [] == survey_spools(tmp_path)
 
 
+def test_a_request_that_cannot_be_read_keeps_no_other_from_being_met(tmp_path: Path) -> None:
+    for name in ("0.replay", "z.replay"):  # one that comes before the others, and one behind them
+        (tmp_path / name).mkdir()
+    ask_for_replay(tmp_path, [3, 4])
+    ask_for_replay(tmp_path, None)
+    assert [[3, 4], None] == take_requests(tmp_path)
+    with pytest.raises(IsADirectoryError):
+        take_requests(tmp_path)
+
+
 def test_requests_are_taken_once(tmp_path: Path) -> None:
     ask_for_replay(tmp_path, [3, 4])
     ask_for_replay(tmp_path, None)
