@@ -149,6 +149,7 @@ class RunMachine(RuleBasedStateMachine):
         claimed = self.runner.run(body()).claimed
         if claimed is not None:
             assert not run.limits
+            assert not run.priority
             assert (claimed.state, claimed.epoch) == (RunState.RUNNING, epoch)
             assert claimed.config_version == self.in_force(run.job_id)
             self.saw_fence(claimed.fence)

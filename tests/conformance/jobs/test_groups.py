@@ -67,13 +67,13 @@ async def test_hot_claims_of_one_group_are_answered_as_they_are_kept(stores: Sto
             {"config": b"{}"},
             {"queue": "q"},
         ]
-        runs = [new_run(store, available_at=now, **shape) for shape in (*shapes, {"priority": -1}, {"priority": 1})]
+        runs = [new_run(store, available_at=now, **shape) for shape in shapes]
         answers = await asyncio.gather(*(enqueue(store, run, claim_epoch=epoch) for run in runs))
         for run, answer in zip(runs, answers, strict=True):
             assert answer.claimed is not None
             assert answer.claimed == await store.run(run.run_id)
-            kept = (answer.claimed.state, answer.claimed.attempt, answer.claimed.epoch, answer.claimed.priority)
-            assert kept == (RunState.RUNNING, 1, epoch, run.priority)
+            kept = (answer.claimed.state, answer.claimed.attempt, answer.claimed.epoch)
+            assert kept == (RunState.RUNNING, 1, epoch)
 
 
 async def test_ends_of_one_group_keep_what_each_of_them_says(stores: StoreFactory) -> None:

@@ -80,10 +80,24 @@ async def test_hot_claim_only_when_nobody_waits(stores: StoreFactory) -> None:
         await enqueue(store, new_run(store))
         behind = await enqueue(store, new_run(store), claim_epoch=epoch)
         assert behind.claimed is None
-        above = await enqueue(store, new_run(store, priority=5), claim_epoch=epoch)
-        assert above.claimed is not None
         elsewhere = await enqueue(store, new_run(store, queue="slow"), claim_epoch=epoch)
         assert elsewhere.claimed is not None
+
+
+@pytest.mark.parametrize("priority", [-1, 1])
+async def test_a_run_with_a_priority_is_never_claimed_as_it_is_made(stores: StoreFactory, priority: int) -> None:
+    """Not though nobody waits; a run without one goes before those below it, not before those above."""
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        run = new_run(store, priority=priority)
+        answer = await enqueue(store, run, claim_epoch=epoch)
+        assert ("created", None) == (answer.outcome, answer.claimed)
+        plain = await enqueue(store, new_run(store), claim_epoch=epoch)
+        assert (priority < 0) is (plain.claimed is not None)
+        together = [new_run(store, queue="q", priority=priority), new_run(store, queue="q")]
+        first, second = await asyncio.gather(*(enqueue(store, one, claim_epoch=epoch) for one in together))
+        assert (None, priority < 0) == (first.claimed, second.claimed is not None)
+        assert run.run_id in {one.run_id for one in (await claim(store, epoch)).runs}
 
 
 async def test_hot_claim_respects_limits_time_and_epoch(stores: StoreFactory) -> None:

@@ -186,7 +186,7 @@ class Node:
                 hint="declare it before the app is opened",
             )
         self.take_on(run.job_id)
-        hot = claim and self._has_slot() and run.queue in self._queues
+        hot = claim and not run.priority and self._has_slot() and run.queue in self._queues
         command = Enqueue(run=run, claim_epoch=epoch if hot else None)
         reply = reply_of(self._store.enqueue(command))
         if hot:

@@ -108,13 +108,15 @@ def _plain(data: MemoryData, command: Enqueue, now: int) -> EnqueueAnswer:
 
 
 def _may_claim(data: MemoryData, run: NewRun, epoch: int, now: int) -> bool:
-    if run.limits or run.state is not RunState.AVAILABLE or run.available_at > now or run.generation > 1:
+    if run.limits or run.priority or run.generation > 1:
+        return False
+    if run.state is not RunState.AVAILABLE or run.available_at > now:
         return False
     job = data.jobs.get(run.job_id)
     if epoch not in data.nodes or (job is not None and job.paused):
         return False
     data.promote(now)
-    return not data.ready.any_before(run.queue, -run.priority)
+    return not data.ready.any_before(run.queue, 0)
 
 
 def _add(data: MemoryData, run: NewRun, now: int, *, generation: int, previous_run: str | None) -> EnqueueAnswer:

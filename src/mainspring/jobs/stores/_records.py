@@ -132,8 +132,8 @@ class RunRecord(Struct, frozen=True, gc=False):
 class Enqueue(Struct, frozen=True, kw_only=True, gc=False):
     """Create one run; with `claim_epoch` it may come back already claimed (the hot claim).
 
-    The store claims at once only when the run is AVAILABLE now, has no limits, its job is not paused and no run
-    of its queue with the same or a higher priority waits before it.
+    The store claims at once only when the run is AVAILABLE now, has neither limits nor a priority, its job is not
+    paused and no run of its queue that is not below it (a priority less than 0) waits before it.
     """
 
     run: NewRun

@@ -66,11 +66,10 @@ class Intake:
         self._alike: dict[tuple[object, ...], dict[str, int]] = {}  # what plain runs share, to ids and instants
         self._fires: dict[tuple[object, ...], dict[str, Fire]] = {}  # what fires share, to ids and what is their own
         self._added: Counter[str] = Counter()  # by job
-        self._ready: set[tuple[str, int]] = set()  # queues and ranks that got ready runs here
         self._fence = 0
         self._alive: dict[int, bool] = {}
         self._configs = ConfigsInForce(connection, now)
-        self._waits_before: dict[tuple[str, int], bool] = {}
+        self._waits_before: dict[str, bool] = {}  # by queue
         self._promoted = False
         self._unheard: set[tuple[str, str]] = set()  # occurrences that are known to have had no run yet
 
@@ -147,7 +146,7 @@ class Intake:
     def _add(self, run: NewRun, *, generation: int, previous_run: str | None) -> None:
         place = self._place(run)
         if place == READY:
-            self._note_ready(run.queue, -run.priority)
+            self._note_ready(run.queue, run.priority)
         self._gather(run, place=place, generation=generation, previous_run=previous_run)
 
     def _gather(
@@ -173,33 +172,28 @@ class Intake:
         return READY if run.available_at <= self._now and run.state is not RunState.SCHEDULED else TIMED
 
     def _may_claim(self, run: NewRun, epoch: int) -> bool:
-        if run.limits or run.state is not RunState.AVAILABLE or run.available_at > self._now:
+        if run.limits or run.priority or run.state is not RunState.AVAILABLE or run.available_at > self._now:
             return False
         if run.generation > 1 or run.job_id in self._paused:
             return False
         if epoch not in self._alive:
             self._alive[epoch] = epoch_alive(self._connection, epoch)
-        return self._alive[epoch] and not self._somebody_waits(run.queue, -run.priority)
+        return self._alive[epoch] and not self._somebody_waits(run.queue)
 
-    def _somebody_waits(self, queue: str, rank: int) -> bool:
-        """Tell whether a run of the same or a higher priority stands in the queue already."""
+    def _somebody_waits(self, queue: str) -> bool:
+        """Tell whether a run without priority, or with a higher one, stands in the queue already."""
         if not self._promoted:
             promote(self._connection, self._now)
             self._promoted = True
-        found = self._waits_before.get((queue, rank))
+        found = self._waits_before.get(queue)
         if found is None:
-            row = self._connection.execute(self._sql["ready_before"], (queue, rank)).fetchone()
-            found = self._waits_before[queue, rank] = row is not None or self._gathered_before(queue, rank)
+            row = self._connection.execute(self._sql["ready_before"], (queue,)).fetchone()
+            found = self._waits_before[queue] = row is not None
         return found
 
-    def _gathered_before(self, queue: str, rank: int) -> bool:
-        return any(ready_queue == queue and ready_rank <= rank for ready_queue, ready_rank in self._ready)
-
-    def _note_ready(self, queue: str, rank: int) -> None:
-        self._ready.add((queue, rank))
-        for known_queue, known_rank in self._waits_before:
-            if known_queue == queue and known_rank >= rank:
-                self._waits_before[known_queue, known_rank] = True
+    def _note_ready(self, queue: str, priority: int) -> None:
+        if priority >= 0:
+            self._waits_before[queue] = True
 
     def _of_occurrence(self, run: NewRun) -> EnqueueAnswer:
         occurrence = run.occurrence
@@ -246,7 +240,7 @@ class Intake:
         limits = encode_limits(run.limits) if run.limits else None
         parameters = {"run_id": live.run_id, "limits": limits, "now": self._now}
         self._connection.execute(self._sql["take_over"], parameters)
-        self._note_ready(live.queue, -max(run.priority, live.priority))
+        self._note_ready(live.queue, max(run.priority, live.priority))
 
     def _before(self, run: NewRun, key: str) -> EnqueueAnswer | IdempotencyError | None:
         found = self._connection.execute(self._sql["idempotency"], (key, self._now)).fetchone()

@@ -58,7 +58,7 @@ UPDATE run SET kind = 'schedule', config_as_of = NULL, limits = iif(state = 'run
 WHERE run_id = :run_id
 
 -- name: ready_before
-SELECT 1 FROM run WHERE place = 1 AND queue = ? AND rank <= ? LIMIT 1
+SELECT 1 FROM run WHERE place = 1 AND queue = ? AND rank <= 0 LIMIT 1
 
 -- name: idempotency
 SELECT run_id, arguments_hash FROM idempotency WHERE key = ? AND expires_at > ?
