@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mainspring.sinks._transaction import SqlTransaction as SqlTransaction
     from mainspring.sinks._transaction import StageArea as StageArea
     from mainspring.sinks._transaction import TransactionalWrite as TransactionalWrite
+    from mainspring.sinks._transaction import rows_within_bound as rows_within_bound
     from mainspring.sinks.parquet import Parquet as Parquet
 else:
     from mainspring.base import door
@@ -68,5 +69,10 @@ else:
             "_transaction": ("Collector", "SinkRun", "SqlTransaction", "StageArea", "TransactionalWrite"),
             "parquet": ("Parquet",),
         },
-        house={"_replay": ("ask_for_replay",), "_sink": ("label_of",), "_delivery": ("SPOOL_BYTES",)},
+        house={
+            "_replay": ("ask_for_replay",),
+            "_sink": ("label_of",),
+            "_delivery": ("SPOOL_BYTES",),
+            "_transaction": ("rows_within_bound",),
+        },
     )

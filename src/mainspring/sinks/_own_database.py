@@ -9,7 +9,7 @@ from typing import Final, Literal
 from mainspring.base import to_us
 from mainspring.errors import InvalidArgumentError, StaleFenceError
 from mainspring.sinks._staged import RunRows
-from mainspring.sinks._transaction import SinkRun
+from mainspring.sinks._transaction import SinkRun, rows_within_bound
 from mainspring.storage import SqliteOwner
 
 _FENCES: Final = (
@@ -125,7 +125,7 @@ class _Transaction:
         self._connection = connection
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        return self._connection.execute(sql, params).fetchall()
+        return rows_within_bound(self._connection.execute(sql, params), sql)
 
     def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         self._connection.executemany(sql, rows)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal  # Any: cell values have any type
 
-from mainspring.base import to_us
+from mainspring.base import decode_json, to_us
 from mainspring.errors import InvalidArgumentError, InvalidItemError, TableSchemaError
 from mainspring.sinks._columns import as_row, cells, columns_of, sql_type
 from mainspring.sinks._own_database import OwnDatabase
@@ -105,7 +105,7 @@ class SqlTable:
             raise TableSchemaError(table=self.table, reason="is one of the job store's own")
         rows = [as_row(item, sink=self.label) for item in batch.items]
         columns = columns_of(rows)
-        known = {str(found[0]) for found in tx.execute("SELECT name FROM pragma_table_info(?)", (self.table,))}
+        known = self._columns(tx)
         if batch.first and self._ours.keys() <= known and known and self.replaces:
             self._clear(tx, batch.run)
         if not rows:
@@ -118,6 +118,11 @@ class SqlTable:
         else:
             tx.executemany(self._insert(columns), lines)
         return len(lines)
+
+    def _columns(self, tx: SqlTransaction) -> set[str]:
+        """Return the table's columns in one row: a table of somebody else's may have more than a sink may read rows."""
+        found = tx.execute("SELECT json_group_array(name) FROM pragma_table_info(?)", (self.table,))
+        return set(decode_json(str(found[0][0]), list[str]))
 
     def _lacks_key(self, row: Mapping[str, Any]) -> InvalidItemError:
         missing = next(column for column in self._key if row.get(column) is None)

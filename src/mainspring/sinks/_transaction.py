@@ -3,7 +3,15 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+from mainspring.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+MAX_ROWS: Final = 1_000
+"""Rows that one statement of a sink may return: its transaction holds up the others of its group."""
 
 
 class SqlTransaction(Protocol):
@@ -18,12 +26,34 @@ class SqlTransaction(Protocol):
         ...
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        """Run one statement and return its rows."""
+        """Run one statement and return its rows, 1000 at most.
+
+        Raises:
+            InvalidArgumentError: there are more; the run whose rows are written fails, and nothing of it is kept.
+        """
         ...
 
     def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run one statement for each row."""
         ...
+
+
+def rows_within_bound(cursor: "sqlite3.Cursor", sql: str) -> list[tuple[object, ...]]:
+    """Return the rows of a statement of a sink.
+
+    Raises:
+        InvalidArgumentError: they are more than a sink may read.
+    """
+    rows: list[tuple[object, ...]] = cursor.fetchmany(MAX_ROWS + 1)
+    if len(rows) > MAX_ROWS:
+        cursor.close()  # a statement in progress would stand in the way of its rollback
+        raise InvalidArgumentError(
+            argument="sql",
+            value=sql,
+            expected=f"a statement that returns at most {MAX_ROWS} rows",
+            hint="let SQL count or add them up, or read a page at a time: WHERE key > ? ORDER BY key LIMIT 1000",
+        )
+    return rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,36 @@ async def test_a_table_holds_the_rows_of_the_last_generation_once(stores: StoreF
         assert look.found == [7]
 
 
+def _counting(rows: int) -> str:
+    return f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) SELECT i FROM n"
+
+
+@pytest.mark.parametrize("statement", [_counting(1001), f"INSERT INTO target {_counting(1001)} RETURNING value"])
+async def test_a_statement_that_returns_too_many_rows_fails_its_run_alone(stores: StoreFactory, statement: str) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await store.enqueue_many([Enqueue(run=new_run(store)) for _ in range(3)])
+        one, two, three = (await claim(store, epoch)).runs
+        within = Look(sink_run(one), sql=_counting(1000))
+        beyond = Rows(sink_run(two), [-1], statement=statement)
+        answers = await asyncio.gather(
+            store.finish(ending(one, writes=(Rows(sink_run(one), [-2]), within))),
+            store.finish(ending(two, writes=(beyond,))),
+            return_exceptions=True,
+        )
+        assert (1000, 1000) == (len(within.found), within.found[-1])
+        assert isinstance(answers[0], RunRecord)
+        assert isinstance(answers[1], SinkWriteError)
+        assert "a statement that returns at most 1000 rows" in str(answers[1])
+        assert "read a page at a time" in (answers[1].hint or "")
+        look = Look(sink_run(three))
+        await store.finish(ending(three, writes=(look,)))
+        assert [-2] == look.found
+        still = await store.run(two.run_id)
+        assert still is not None
+        assert still.state is RunState.RUNNING
+
+
 async def test_a_failed_sink_write_comes_as_it_is(stores: StoreFactory) -> None:
     async with stores() as store:
         epoch = await store.open_node("a")

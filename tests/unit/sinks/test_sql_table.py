@@ -13,7 +13,7 @@ import pytest
 from tests.unit.sinks.support_tables import START, Database, call_of, run_of
 
 from mainspring.errors import InvalidArgumentError, InvalidItemError, StaleFenceError, TableSchemaError
-from mainspring.sinks import SinkRun, SinkSet, SqlTable
+from mainspring.sinks import SinkRun, SinkSet, SqlTable, SqlTransaction, TransactionalBatch
 
 
 @pytest.fixture
@@ -278,6 +278,45 @@ async def test_a_database_of_its_own_takes_runs_without_interval(tmp_path: Path)
     await table.own.close()
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT symbol, price FROM prices").fetchall() == [("A", 2)]
+    connection.close()
+
+
+class Counts(SqlTable):
+    """Reads as many rows as the item says."""
+
+    def write(self, tx: SqlTransaction, batch: TransactionalBatch) -> int:
+        written = super().write(tx, batch)
+        tx.execute(
+            "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c, numbers WHERE i < n) SELECT i FROM c"
+        )
+        return written
+
+
+async def test_a_statement_may_return_a_bounded_number_of_rows(tmp_path: Path) -> None:
+    path = tmp_path / "numbers.db"
+    table = Counts("numbers", key=("name",), database=path)
+    async with SinkSet() as sinks:
+        session = sinks.session(call_of(), default=table)
+        await session.emit({"name": "a", "n": 1000})
+        await session.finish()
+        session = sinks.session(call_of(), default=table)
+        await session.emit({"name": "a", "n": 1001})
+        with pytest.raises(InvalidArgumentError, match="at most 1000 rows"):
+            await session.finish()
+    connection = sqlite3.connect(path)
+    assert [(1000,)] == connection.execute("SELECT n FROM numbers").fetchall()
+    connection.close()
+
+
+async def test_a_table_with_more_columns_than_a_statement_may_return_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "wide.db"
+    connection = sqlite3.connect(path)
+    connection.execute(f"CREATE TABLE wide({', '.join(f'c{number}' for number in range(1500))})")
+    async with SinkSet() as sinks:
+        session = sinks.session(call_of(), default=SqlTable("wide", database=path))
+        await session.emit({"c1499": 7})
+        await session.finish()
+    assert [(7,)] == connection.execute("SELECT c1499 FROM wide").fetchall()
     connection.close()
 
 

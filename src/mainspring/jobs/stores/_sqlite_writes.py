@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from mainspring.base import current_clock
-from mainspring.errors import InvalidArgumentError, SinkWriteError
+from mainspring.errors import InvalidArgumentError, MainspringError, SinkWriteError
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._records import Finish
 from mainspring.jobs.stores._sqlite_sql import own_tables
-from mainspring.sinks import TransactionalWrite
+from mainspring.sinks import TransactionalWrite, rows_within_bound
 
 WRITE_LIMIT = 20.0  # seconds that the rows of one run may hold the group; below the lease
 STEPS_BETWEEN_LOOKS = 50_000
@@ -32,9 +32,9 @@ class SqliteTransaction:
         return own_tables()
 
     def execute(self, sql: str, params: Sequence[object] = ()) -> list[tuple[object, ...]]:
-        """Run one statement and return its rows."""
+        """Run one statement and return its rows, of which it may have 1000."""
         _refuse_control(sql)
-        return self._connection.execute(sql, params).fetchall()
+        return rows_within_bound(self._connection.execute(sql, params), sql)
 
     def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run one statement for each row."""
@@ -71,7 +71,8 @@ def _apply(write: TransactionalWrite, connection: sqlite3.Connection) -> SinkWri
             raise
         if isinstance(exc, SinkWriteError):
             return exc
-        error = SinkWriteError(sink=write.sink_name, items=write.count, reason=str(exc) or repr(exc))
+        hint = exc.hint if isinstance(exc, MainspringError) else None
+        error = SinkWriteError(sink=write.sink_name, items=write.count, reason=str(exc) or repr(exc), hint=hint)
         error.__cause__ = exc
         return error
     return None
