@@ -100,6 +100,14 @@ def is_current(connection: sqlite3.Connection, migrations: Sequence[Migration], 
     )
 
 
+def is_found(connection: sqlite3.Connection, *, application: str) -> bool:
+    """Tell whether somebody else made the file: there is something in it, and not our mark."""
+    mark = _pragma(connection, "application_id")
+    if mark == application_id(application):
+        return False
+    return mark != 0 or _pragma(connection, "user_version") != 0 or bool(_tables(connection))
+
+
 def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
     if callable(migration.work):
         migration.work(connection)

@@ -13,10 +13,11 @@ from mainspring.storage._sqlite_errors import is_busy, translated
 from mainspring.storage._sqlite_files import MEMORY, Durability, connect, prepare_path
 from mainspring.storage._sqlite_group import Handler, write_group
 from mainspring.storage._sqlite_guard import guard
-from mainspring.storage._sqlite_migrate import Migration, is_current, migrate
+from mainspring.storage._sqlite_migrate import Migration, is_current, is_found, migrate
 
 BUSY_POLL = 0.0005  # seconds; well below the pause that a polite neighbour makes after each group
 MAX_BUSY_POLL = 0.01
+_WAL = "PRAGMA journal_mode=WAL"
 
 
 class Writer:
@@ -58,11 +59,15 @@ class Writer:
             # Until the file is known, SQLite itself waits: whoever closes the file last locks it for a moment.
             place, wait_ms = MEMORY if in_memory else self._path, int(self._busy_timeout * 1000)
             self._connection = connect(place, durability=self._durability, wait_ms=wait_ms)
-            self._connection.execute("PRAGMA journal_mode=WAL")
+            found = bool(migrations) and is_found(self._connection, application=application)
+            if not found:
+                self._connection.execute(_WAL)
             current = not migrations or is_current(self._connection, migrations, application=application)
             self._connection.execute("PRAGMA busy_timeout=0")
             if not current:
                 self._migrate(self._connection, migrations, application)
+            if found:  # it has been taken over; one that is refused stays as it was, its journal too
+                self._connection.execute(_WAL)
         except sqlite3.Error as exc:
             raise translated(exc, str(self._path)) from exc
 

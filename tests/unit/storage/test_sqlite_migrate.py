@@ -62,6 +62,7 @@ async def test_a_file_of_another_application_is_refused(tmp_path: Path) -> None:
         ("CREATE TABLE theirs(n INTEGER)", "another application"),
         ("PRAGMA user_version=1", "another application"),
         ("PRAGMA user_version=9", "another application"),
+        ("PRAGMA application_id=7", "another application"),
     ],
 )
 async def test_a_database_that_somebody_else_made_is_refused_and_left_as_it_was(
@@ -70,12 +71,10 @@ async def test_a_database_that_somebody_else_made_is_refused_and_left_as_it_was(
     path = tmp_path / "a.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(theirs)
-        before = list(connection.iterdump())
+    before = path.read_bytes()
     with pytest.raises(StoreOpenError, match=said):
         await versions(path, FIRST, SECOND)
-    with closing(sqlite3.connect(path)) as connection:
-        assert before == list(connection.iterdump())
-        assert (0,) == connection.execute("PRAGMA application_id").fetchone()
+    assert before == path.read_bytes()
 
 
 async def test_a_file_of_before_the_mark_that_has_our_tables_is_kept(tmp_path: Path) -> None:
@@ -84,6 +83,8 @@ async def test_a_file_of_before_the_mark_that_has_our_tables_is_kept(tmp_path: P
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE a(x)")
     assert (1, 0) == await versions(path, Migration(1, "CREATE TABLE IF NOT EXISTS a(x)"))
+    with closing(sqlite3.connect(path)) as connection:
+        assert ("wal",) == connection.execute("PRAGMA journal_mode").fetchone()
 
 
 async def test_tables_that_people_put_into_our_file_stay(tmp_path: Path) -> None:
