@@ -321,6 +321,9 @@ class FaultyStore:
     async def note_late(self, job_id: str, *, scheduled_before: int, ended: Sequence[str] = ()) -> Sequence[RunRecord]:
         return await self._call(lambda: self.inner.note_late(job_id, scheduled_before=scheduled_before, ended=ended))
 
+    async def note_stranded(self, run_ids: Sequence[str]) -> Sequence[RunRecord]:
+        return await self._call(lambda: self.inner.note_stranded(run_ids))
+
     # ---- reads ---------------------------------------------------------------------------------------------
 
     async def run(self, run_id: str) -> RunRecord | None:

@@ -121,3 +121,19 @@ async def test_a_run_is_late_once(stores: StoreFactory) -> None:
         assert len(await store.note_late("job", scheduled_before=9 * HOUR)) == 1
         assert await kinds(store, ended.run_id) == [EventKind.LATE]
         assert await store.note_late("nobody", scheduled_before=9 * HOUR, ended=["gone"]) == []
+
+
+async def test_a_run_is_stranded_once_and_while_it_lives(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        runs = [await enqueue(store, new_run(store)) for _ in range(2)]
+        ids = [run.run_id for run in runs]
+        (first,) = await store.note_stranded([ids[0], "gone"])
+        assert (ids[0], RunState.AVAILABLE) == (first.run_id, first.state)
+        assert [ids[1]] == [record.run_id for record in await store.note_stranded(ids)]
+        assert await store.note_stranded(ids) == []
+        assert await kinds(store, ids[0]) == [EventKind.STRANDED]
+        late = await enqueue(store, new_run(store))
+        for _ in range(3):
+            await store.finish(ending(await claim_one(store, epoch)))
+        assert await store.note_stranded([late.run_id]) == [], "it has ended"

@@ -179,6 +179,8 @@ async def test_runs_that_no_living_node_takes_are_listed(stores: StoreFactory) -
         assert [("gone", "default", 9), ("job", "slow", 7)] == [
             (row.job_id, row.queue, (now - row.oldest_at) // HOUR) for row in await store.stranded()
         ]
+        oldest = [await store.run(row.oldest_run) for row in await store.stranded()]
+        assert [("gone", 9), ("job", 7)] == [(one.job_id, (now - one.available_at) // HOUR) for one in oldest if one]
         both = NodeTakes(jobs=frozenset({"job", "gone"}), queues=frozenset({"default", "slow"}))
         other = await store.open_node("b", takes=both)
         assert [] == await store.stranded()

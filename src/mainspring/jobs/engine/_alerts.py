@@ -1,20 +1,21 @@
-"""Tells people when a job has failed for good, or is late: bounded, and never at the cost of a run."""
+"""Tells people of jobs that have failed for good, are late, or that nobody takes: bounded, and at no run's cost."""
 
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import Any, Final, Literal, cast  # Any: what a resource gives may be anything
+from dataclasses import replace
+from typing import Any, Final, Literal, TypeAlias, cast  # Any: what a resource gives may be anything
 
 from mainspring.base import from_us, to_us
 from mainspring.concurrency import ThreadPoolExecutor
-from mainspring.jobs.engine._alert import Alert, AlertChannel, Notifies, check_alert
+from mainspring.jobs.engine._alert import Alert, AlertChannel, Alerting, Notifies, check_alert
 from mainspring.jobs.engine._definition import JobDefinition
 from mainspring.jobs.engine._events import EventStream, JobEvent
 from mainspring.jobs.engine._steady import keep_doing
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores import JobStore, RunKind, RunRecord
+from mainspring.jobs.stores import JobStore, RunKind, RunRecord, StrandedRow
 from mainspring.resilience import timeout as time_limit
 
 log = logging.getLogger(__name__)
@@ -28,12 +29,16 @@ MOST_WAITING: Final = 100
 _AT_ONCE: Final = 4
 _LONGEST_PAUSE: Final = 3600.0
 
+Route: TypeAlias = tuple[Alerting, JobDefinition | None]
+"""Where an alert goes, and whose resources it names: those of a job, or with None the app's."""
+
 
 class Alerts:
     """Watches what happens to the runs of an app and delivers alerts, a few at once.
 
     Args:
-        resource: enters the resource of (job, name).
+        default: where alerts go of jobs that declare nothing, and of jobs that are not known here.
+        resource: enters the resource of (job or None, name).
         threads: where functions that are not async run.
     """
 
@@ -43,30 +48,62 @@ class Alerts:
         definitions: Mapping[str, JobDefinition],
         stream: EventStream,
         *,
-        resource: Callable[[JobDefinition, str], AbstractAsyncContextManager[Any]],  # Any: as above
+        default: Alerting | None,
+        resource: Callable[[JobDefinition | None, str], AbstractAsyncContextManager[Any]],  # Any: as above
         threads: ThreadPoolExecutor,
     ) -> None:
         self._store = store
-        self._definitions = {job_id: one for job_id, one in definitions.items() if one.alert is not None or one.sla}
+        self._default = default
+        self._routes = {job_id: self._route_of(one) for job_id, one in definitions.items()}
+        self._definitions = {job_id: one for job_id, one in definitions.items() if one.sla or self._routes[job_id]}
         self._stream = stream
         self._resource = resource
         self._threads = threads
         self._ended_late: dict[str, list[str]] = {}
         self._next_look: dict[str, int] = {job_id: 0 for job_id, one in self._definitions.items() if one.sla}
-        self._waiting: asyncio.Queue[tuple[JobDefinition, Alert]] = asyncio.Queue(MOST_WAITING)
+        self._waiting: asyncio.Queue[tuple[Route, Alert]] = asyncio.Queue(MOST_WAITING)
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._end: Callable[[], None] | None = None
 
     def start(self, *, watch: bool = True) -> None:
         """Begin to listen and deliver, and to watch for late runs; nothing is done for an app without alerts."""
-        if not self._definitions:
+        if not self._definitions and self._default is None:
             return
         if not watch:
             self._next_look.clear()
         self._end = self._stream.listen(self._happened)
         watching = keep_doing(self._look, self._wake, what="look for late runs")
         self._tasks = [asyncio.create_task(watching, name="mainspring-late"), *self._deliverers()]
+
+    def _route_of(self, definition: JobDefinition | None) -> Route | None:
+        if definition is not None and definition.alert is not None:
+            return None if definition.alert is False else (definition.alert, definition)
+        return None if self._default is None else (self._default, None)
+
+    async def stranded(self, rows: Sequence[StrandedRow]) -> None:
+        """Tell of jobs whose runs no living node takes, unless one was told of the same oldest run.
+
+        Raises:
+            StorageError: the store does not answer; then nothing was told.
+        """
+        routes = {row.job_id: self._routes.get(row.job_id, self._route_of(None)) for row in rows}
+        oldest = {row.oldest_run: row for row in rows if routes[row.job_id] is not None}
+        if not oldest:
+            return
+        counts = {
+            job_id: count for job_id, state, count in await self._store.job_counts() if state == RunState.AVAILABLE
+        }
+        for record in await self._store.note_stranded(tuple(oldest)):
+            row = oldest[record.run_id]
+            self._stream.publish("stranded", record)
+            alert = replace(
+                _alert_of(None, "stranded", record),
+                run_count=max(1, counts.get(row.job_id, 1)),
+                since=from_us(row.oldest_at),
+                queue=row.queue,
+            )
+            self._enqueue(routes[row.job_id], alert)
 
     def _deliverers(self) -> "list[asyncio.Task[None]]":
         return [asyncio.create_task(self._deliver(), name="mainspring-alerts") for _ in range(_AT_ONCE)]
@@ -122,35 +159,35 @@ class Alerts:
         return min(max((soonest - self._store.now()) / 1e6, 0.001), _LONGEST_PAUSE)
 
     def _put(self, definition: JobDefinition, kind: Literal["failed", "late"], record: RunRecord) -> None:
-        if definition.alert is not None:
-            self._enqueue(definition, _alert_of(definition, kind, record))
+        self._enqueue(self._routes[definition.job_id], _alert_of(definition, kind, record))
 
-    def _enqueue(self, definition: JobDefinition, alert: Alert) -> None:
+    def _enqueue(self, route: Route | None, alert: Alert) -> None:
+        if route is None:
+            return
         try:
-            self._waiting.put_nowait((definition, alert))
+            self._waiting.put_nowait((route, alert))
         except asyncio.QueueFull:
             log.error("an alert is dropped, %d others wait: %s", MOST_WAITING, alert.text)
 
     async def _deliver(self) -> None:
         while True:
-            definition, alert = await self._waiting.get()
+            route, alert = await self._waiting.get()
             try:
                 async with time_limit(ALERT_TIMEOUT):
-                    await self._send(definition, alert)
+                    await self._send(route, alert)
             except Exception:  # supervisor: an alert that fails must not end those that follow
                 log.exception("an alert was not delivered: %s", alert.text)
             except asyncio.CancelledError:
-                self._enqueue(definition, alert)  # for those who take over
+                self._enqueue(route, alert)  # for those who take over
                 raise
             finally:
                 self._waiting.task_done()
 
-    async def _send(self, definition: JobDefinition, alert: Alert) -> None:
-        route = definition.alert if isinstance(definition.alert, AlertChannel) else None
-        channel = "alerts" if route is None else route.channel
-        target = definition.alert if route is None else route.to
+    async def _send(self, route: Route, alert: Alert) -> None:
+        given, owner = route
+        channel, target = (given.channel, given.to) if isinstance(given, AlertChannel) else ("alerts", given)
         if isinstance(target, str):
-            async with self._resource(definition, target) as found:
+            async with self._resource(owner, target) as found:
                 await self._call(found, channel, alert)
         else:
             await self._call(target, channel, alert)
@@ -177,7 +214,9 @@ def _next_late(definition: JobDefinition, before: int) -> int:
     return before + int(_LONGEST_PAUSE * 1e6) if fire is None else to_us(fire)
 
 
-def _alert_of(definition: JobDefinition, kind: Literal["failed", "late"], record: RunRecord) -> Alert:
+def _alert_of(
+    definition: JobDefinition | None, kind: Literal["failed", "late", "stranded"], record: RunRecord
+) -> Alert:
     return Alert(
         kind=kind,
         job_id=record.job_id,
@@ -185,7 +224,7 @@ def _alert_of(definition: JobDefinition, kind: Literal["failed", "late"], record
         state=record.state,
         attempt=record.attempt,
         scheduled_at=from_us(record.scheduled_at),
-        data_interval=record.interval(definition.timezone),
+        data_interval=record.interval("UTC" if definition is None else definition.timezone),
         error=record.error,
-        sla=definition.sla,
+        sla=None if definition is None else definition.sla,
     )

@@ -11,12 +11,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from mainspring.errors import (
-    ClosedError,
-    InvalidArgumentError,
-    MisuseError,
-    NoEntrypointError,
-)
+from mainspring.errors import ClosedError, InvalidArgumentError, MisuseError, NoEntrypointError
+from mainspring.jobs.engine._alert import Alerting, check_alert
 from mainspring.jobs.engine._backfilling import Backfilling
 from mainspring.jobs.engine._calls import new_call
 from mainspring.jobs.engine._declarations import Job
@@ -78,6 +74,8 @@ class JobApp(Steering, Backfilling, Sight, Service):
         retention: which ended runs stay in the history, by default what the settings say, else the newest 100 000 of
             each job and state; the rest is removed now and then while the app is open. None keeps all. What is done,
             and what failed, is known for ever.
+        alert: as that of a job, for jobs that are given none; it is told, too, when runs wait that no living node
+            takes: those of a job that is gone from the code, say. A name is that of a resource of the app.
         settings: where the settings come from, the tables `[jobs.ID]` among them, whose keys replace those of
             the jobs' own config; by default `mainspring.toml` in the working directory and the variables
             `MAINSPRING__...`, which are looked at again every `poll_interval` seconds while runs start.
@@ -99,6 +97,7 @@ class JobApp(Steering, Backfilling, Sight, Service):
         spool: "str | Path | None" = None,
         spool_bytes: int = SPOOL_BYTES,
         retention: Retention | None = OF_SETTINGS,
+        alert: Alerting | None = None,
         settings: "ConfigLoader | None" = None,
     ) -> None:
         from pathlib import Path
@@ -107,7 +106,9 @@ class JobApp(Steering, Backfilling, Sight, Service):
         Steering.__init__(self)
         if spool_bytes < 1:
             raise InvalidArgumentError(argument="spool_bytes", value=spool_bytes, expected="at least 1")
+        check_alert(alert)
         self.label = label
+        self.alert = alert
         self.metrics = RunMetrics()
         self.stream = EventStream()
         self._store_given = store
@@ -137,6 +138,7 @@ class JobApp(Steering, Backfilling, Sight, Service):
         store: "JobStore | str | Path | None" = None,
         slots: int | None = None,
         queues: Sequence[str] | None = None,
+        alert: Alerting | None = None,
     ) -> None:
         """Replace what the constructor was given, as whoever runs the app wants it; None leaves a thing as it is.
 
@@ -146,7 +148,9 @@ class JobApp(Steering, Backfilling, Sight, Service):
         """
         if self._open is not None:
             raise MisuseError(what="a JobApp", problem="is adjusted before it is opened", hint="close it first")
+        check_alert(alert)
         self._settings.give(slots=slots, queues=queues)
+        self.alert = self.alert if alert is None else alert
         if store is not None:
             self._store_given = store
 

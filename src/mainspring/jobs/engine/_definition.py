@@ -71,7 +71,7 @@ class JobDefinition:
     was: tuple[str, ...] = ()
     depends_on_past: bool = False
     cancel_grace: float | None = None
-    alert: Alerting | None = None
+    alert: Alerting | Literal[False] | None = None  # None: that of the app
     sla: float | None = None
 
     @property

@@ -18,7 +18,7 @@ from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import RunRecord
 
 EventName = Literal[
-    "started", "retried", "handed_back", "lease_lost", "succeeded", "failed", "cancelled", "skipped", "late"
+    "started", "retried", "handed_back", "lease_lost", "succeeded", "failed", "cancelled", "skipped", "late", "stranded"
 ]
 
 

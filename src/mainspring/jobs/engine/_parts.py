@@ -7,8 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any  # Any: what a resource gives may be anything
 
-from mainspring.errors import InvalidArgumentError
-from mainspring.jobs.engine._alert import AlertChannel
+from mainspring.jobs.engine._alert import check_resource
 from mainspring.jobs.engine._alerts import Alerts
 from mainspring.jobs.engine._capture import install_capture, remove_capture
 from mainspring.jobs.engine._configs import JobConfigs
@@ -121,15 +120,14 @@ class OpenApp:
             on_change=self._catalogue_changed,
             on_lease_end=self._lease_ends,
         )
-        self._strays = Strays(store, poll_interval=poll_interval)
         self.leases = Leases(store, self.node, poll_interval=poll_interval)
         self.needs = NeedsKeeper(store, definitions, poll_interval=poll_interval, on_released=self.node.wake)
         self.planner = BackfillPlanner(store, definitions, poll_interval=poll_interval, on_created=self._runs_made)
         self._pruner = None if retention is None else Pruner(store, retention, definitions.keys())
         self._overrides = Overrides(registry, works)
         self._names = {**resources.container.names, **app.resource_names}
-        self._check_alerts()
-        self.alerts = Alerts(store, definitions, app.stream, resource=self._alert_resource, threads=self.places.threads)
+        self.alerts = self._make_alerts(app)
+        self._strays = Strays(store, poll_interval=poll_interval, tell=self.alerts.stranded)
         self.scheduler = Scheduler(
             store,
             definitions,
@@ -145,17 +143,23 @@ class OpenApp:
         instance = definition.takes_instance
         return Work(definition, binding, supplied, app, self.store, self.sinks, self.configs, self.places, instance)
 
-    def _check_alerts(self) -> None:
-        """Refuse an alert that goes to a resource which nobody offers."""
-        for definition in self._definitions.values():
-            target = definition.alert.to if isinstance(definition.alert, AlertChannel) else definition.alert
-            known = {**self._names, **definition.names}
-            if isinstance(target, str) and target not in known:
-                expected = f"a resource of job {definition.job_id!r}: {', '.join(known) or 'it has none'}"
-                raise InvalidArgumentError(argument="alert", value=target, expected=expected)
+    def _make_alerts(self, app: "JobApp") -> Alerts:
+        """Return who tells people; refuse an alert that goes to a resource which nobody offers."""
+        check_resource(app.alert, self._names, owner="the app")
+        for job_id, one in self._definitions.items():
+            check_resource(one.alert, {**self._names, **one.names}, owner=f"job {job_id!r}")
+        return Alerts(
+            self.store,
+            self._definitions,
+            app.stream,
+            default=app.alert,
+            resource=self._alert_resource,
+            threads=self.places.threads,
+        )
 
-    def _alert_resource(self, definition: JobDefinition, name: str) -> AbstractAsyncContextManager[Any]:
-        return self._resources.container.use({**self._names, **definition.names}[name])
+    def _alert_resource(self, definition: JobDefinition | None, name: str) -> AbstractAsyncContextManager[Any]:
+        names = self._names if definition is None else {**self._names, **definition.names}
+        return self._resources.container.use(names[name])
 
     async def start_runner(self, *, guest: bool) -> None:
         """Register the jobs and begin to claim; backfills and waiting runs are looked after too. See `JobApp.open`."""

@@ -113,7 +113,8 @@ class JobKeywords(TypedDict, total=False):
     cancel_grace: as that of the app, for this job. A function in a worker process is interrupted first, and its worker
         killed after that time; one in a process pool of the standard library cannot be reached.
     alert: told when a run has failed for good or is late: a function, async or not, that takes an `Alert`; a Notifier
-        or an AlertChannel of one; or the name of a resource that is one of these.
+        or an AlertChannel of one; or the name of a resource that is one of these. By default that of the app; False for
+        a job of which nobody is told.
     sla: seconds after its fire time within which a scheduled run has to end; later it is late.
     deterministic: a repeated run emits the same items in the same order, so that each gets a key from its place.
     tags: for lists. was: earlier ids of this job.
@@ -148,7 +149,7 @@ class JobKeywords(TypedDict, total=False):
     queue: str
     executor: Executor
     cancel_grace: float | None
-    alert: Alerting | None
+    alert: Alerting | Literal[False] | None
     sla: float | None
     deterministic: bool
     tags: Sequence[str]
@@ -224,7 +225,7 @@ class JobOptions:
             raise InvalidArgumentError(argument="job_id", value=None, expected="an id for a handler without a name")
         plain: dict[str, Any] = {name: value for name, value in given.items() if name in _TAKEN_AS_THEY_ARE}
         check_values(given)
-        check_alert(given.get("alert"))
+        check_alert(None if given.get("alert") is False else given.get("alert"))
         refuse_idle(given)
         grace, schema = given.get("misfire_grace_time"), given.get("schema")
         definition = JobDefinition(

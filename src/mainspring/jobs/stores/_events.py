@@ -22,6 +22,7 @@ class EventKind(StrEnum):
     SKIPPED = "skipped"  # a range of fire times was passed over, its record has both ends
     SINK_FAILED = "sink_failed"  # a sink did not take items: they made the attempt fail, or wait on disk
     LATE = "late"  # it had not ended within its job's `sla`
+    STRANDED = "stranded"  # no living node takes it, and somebody was told; of a job's runs the oldest
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from mainspring.jobs.stores._memory_configs import put_config
 from mainspring.jobs.stores._memory_data import LiveNode, MemoryData
 from mainspring.jobs.stores._memory_ends import cancel, finish
 from mainspring.jobs.stores._memory_enqueue import enqueue, enqueue_all
-from mainspring.jobs.stores._memory_events import note_late
+from mainspring.jobs.stores._memory_events import note_late, note_stranded
 from mainspring.jobs.stores._memory_leases import drop_lease, take_lease
 from mainspring.jobs.stores._memory_prune import prune
 from mainspring.jobs.stores._memory_reads import MemoryReads, MemoryStoreReader
@@ -217,6 +217,10 @@ class MemoryStore(MemoryReads):
         """Note which runs of a job are late; see `CatalogStore`."""
         late = partial(note_late, job_id=job_id, scheduled_before=scheduled_before, ended=ended, now=now_us())
         return self._answer(late)
+
+    def note_stranded(self, run_ids: Sequence[str]) -> Awaitable[Sequence[RunRecord]]:
+        """Note that nobody takes these runs; see `CatalogStore`."""
+        return self._answer(partial(note_stranded, run_ids=run_ids, now=now_us()))
 
     # ---- inside --------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from mainspring.jobs.stores._events import EVENTS_KEPT, EventKind, EventRow, Happened, event_row
+from mainspring.jobs.stores._events import EVENTS_KEPT, EventKind, Happened, event_row
 from mainspring.jobs.stores._memory_data import MemoryData
 from mainspring.jobs.stores._records import RunKind, RunRecord
 
@@ -23,10 +23,16 @@ def note_late(data: MemoryData, job_id: str, scheduled_before: int, ended: Seque
         record for record in live if record.kind is RunKind.SCHEDULE and (record.scheduled_at or 0) <= scheduled_before
     ][:_AT_ONCE]
     late += [data.ended[run_id] for run_id in ended if run_id in data.ended]
-    new = [record for record in late if not _is_noted(data.events.get(record.run_id, ()))]
-    keep_events(data, [(now, job_id, record.run_id, Happened(EventKind.LATE)) for record in new])
+    return _note(data, late, EventKind.LATE, now)
+
+
+def note_stranded(data: MemoryData, run_ids: Sequence[str], now: int) -> list[RunRecord]:
+    """Note that nobody takes these runs, those that live and were not noted before; return them."""
+    records = [data.live[run_id].record for run_id in run_ids if run_id in data.live]
+    return _note(data, records, EventKind.STRANDED, now)
+
+
+def _note(data: MemoryData, records: Iterable[RunRecord], kind: EventKind, now: int) -> list[RunRecord]:
+    new = [one for one in records if all(event.kind is not kind for event in data.events.get(one.run_id, ()))]
+    keep_events(data, [(now, one.job_id, one.run_id, Happened(kind)) for one in new])
     return new
-
-
-def _is_noted(events: Iterable[EventRow]) -> bool:
-    return any(event.kind is EventKind.LATE for event in events)

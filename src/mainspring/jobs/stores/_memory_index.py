@@ -34,11 +34,16 @@ class RunHeap:
             self._heap = [(order, one) for one, order in self._orders.items()]
             heapq.heapify(self._heap)
 
-    def first_order(self) -> Order | None:
-        """Return the smallest order; None without runs."""
+    def first(self) -> tuple[Order, str] | None:
+        """Return the smallest order and its run; None without runs."""
         while self._heap and self._is_stale(self._heap[0]):
             heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
+        return self._heap[0] if self._heap else None
+
+    def first_order(self) -> Order | None:
+        """Return the smallest order; None without runs."""
+        first = self.first()
+        return None if first is None else first[0]
 
     def pop(self) -> str:
         """Take the first run out; there must be one."""
@@ -107,18 +112,14 @@ class ReadyRuns:
             yield from level.jobs[place:]
             yield from level.jobs[:place]
 
-    def heads(self) -> Iterator[tuple[str, int]]:
-        """Yield (queue, when its first run became available) for each job of each queue and rank."""
-        yield from ((queue, at) for queue, _, at in self.heads_of_jobs())
-
-    def heads_of_jobs(self) -> Iterator[tuple[str, str, int]]:
-        """Yield (queue, job id, when its first run became available) for each job of each queue and rank."""
+    def heads(self) -> Iterator[tuple[str, str, int, str]]:
+        """Yield (queue, job id, when its first run became available, that run) for each job of each queue and rank."""
         for queue, levels in self._queues.items():
             for level in levels.values():
                 for job_id, heap in level.heaps.items():
-                    order = heap.first_order()
-                    if order is not None:
-                        yield queue, job_id, order[0]
+                    first = heap.first()
+                    if first is not None:
+                        yield queue, job_id, first[0][0], first[1]
 
     def take_in_turn(
         self,

@@ -156,7 +156,8 @@ class MemoryReads:
     async def queues(self) -> Sequence[QueueRow]:
         """List the queues in which runs wait for a claim, by name."""
         oldest: dict[str, int] = {}
-        for queue, available_at in (*self._data.ready.heads(), *self._overdue()):
+        heads = ((queue, at) for queue, _, at, _ in self._data.ready.heads())
+        for queue, available_at in (*heads, *self._overdue()):
             oldest[queue] = min(available_at, oldest.get(queue, available_at))
         return [QueueRow(queue=queue, oldest_at=oldest[queue]) for queue in sorted(oldest)]
 
@@ -170,7 +171,7 @@ class MemoryReads:
 
     async def stranded(self) -> Sequence[StrandedRow]:
         """List runs that no living node takes, by job and queue."""
-        return stranded(self._data.ready.heads_of_jobs(), [node.takes for node in self._data.nodes.values()])
+        return stranded(self._data.ready.heads(), [node.takes for node in self._data.nodes.values()])
 
     async def watermarks(self, jobs: Sequence[str] | None = None) -> Sequence[tuple[str, int]]:
         """Return how far these jobs have come; see `ReadStore`."""

@@ -201,6 +201,10 @@ class CatalogStore(Protocol):
         """
         ...
 
+    def note_stranded(self, run_ids: Sequence[str]) -> Awaitable[Sequence[RunRecord]]:
+        """Note, once for each run, that nobody takes it; return those that live and were not noted before."""
+        ...
+
 
 class ReadStore(Protocol):
     """What web, command line and handles list. Never waits for the writer."""

@@ -269,12 +269,13 @@ class NodeTakes(Struct, frozen=True, kw_only=True):
 class StrandedRow(Struct, frozen=True, kw_only=True):
     """Runs that could be claimed, of a job that no living node knows or in a queue from which none takes it.
 
-    `oldest_at` is since when the oldest of them could.
+    `oldest_at` is since when the oldest of them could, `oldest_run` its id.
     """
 
     job_id: str
     queue: str
     oldest_at: int
+    oldest_run: str
 
 
 ID_CLOCKS_APART = 86_400_000_000

@@ -38,7 +38,7 @@ from mainspring.jobs.stores._sqlite_claim import claim
 from mainspring.jobs.stores._sqlite_configs import put_config
 from mainspring.jobs.stores._sqlite_ends import cancel
 from mainspring.jobs.stores._sqlite_enqueue import Intake
-from mainspring.jobs.stores._sqlite_events import note_late
+from mainspring.jobs.stores._sqlite_events import note_late, note_stranded
 from mainspring.jobs.stores._sqlite_finish import finish
 from mainspring.jobs.stores._sqlite_heart import Heart
 from mainspring.jobs.stores._sqlite_leases import drop_lease, take_lease
@@ -294,6 +294,10 @@ class SqliteStore(SqliteReads):
     ) -> Awaitable[Sequence[RunRecord]]:
         """Note which runs of a job are late; see `CatalogStore`."""
         return self._write(lambda connection: note_late(connection, job_id, scheduled_before, ended, now_us()))
+
+    def note_stranded(self, run_ids: Sequence[str]) -> Awaitable[Sequence[RunRecord]]:
+        """Note that nobody takes these runs; see `CatalogStore`."""
+        return self._write(lambda connection: note_stranded(connection, run_ids, now_us()))
 
     # ---- inside of a group ---------------------------------------------------------------------------------
 

@@ -34,3 +34,11 @@ def note_late(
         late += [ended_record(row) for row in connection.execute(sql["ended_late"], {"ids": id_list(ended)})]
     keep_events(connection, [(now, job_id, record.run_id, Happened(EventKind.LATE)) for record in late])
     return late
+
+
+def note_stranded(connection: sqlite3.Connection, run_ids: Sequence[str], now: int) -> list[RunRecord]:
+    """Note that nobody takes these runs, those that live and were not noted before; return them."""
+    rows = connection.execute(statements("events")["stranded"], {"ids": id_list(run_ids)})
+    records = [live_record(row) for row in rows]
+    keep_events(connection, [(now, one.job_id, one.run_id, Happened(EventKind.STRANDED)) for one in records])
+    return records

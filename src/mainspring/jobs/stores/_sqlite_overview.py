@@ -33,7 +33,7 @@ def list_nodes(connection: sqlite3.Connection, before: int | None, limit: int) -
 def list_queues(connection: sqlite3.Connection, now: int) -> list[QueueRow]:
     """Return the queues in which runs wait; looks at the head of each job, not at each run."""
     oldest: dict[str, int] = dict(connection.execute(statements("overview")["overdue"], (now,)).fetchall())
-    for queue, _, available_at in _heads(connection):
+    for queue, _, available_at, _ in _heads(connection):
         oldest[queue] = min(available_at, oldest.get(queue, available_at))
     return [QueueRow(queue=queue, oldest_at=oldest[queue]) for queue in sorted(oldest)]
 
@@ -57,9 +57,9 @@ def _heads(connection: sqlite3.Connection) -> Iterator[Head]:
         head = connection.execute(statements("overview")["next_head"], place).fetchone()
         if head is None:
             return
-        queue, rank, job_id, available_at = head
+        queue, rank, job_id, available_at, run_id = head
         place = (queue, rank, job_id)
-        yield queue, job_id, available_at
+        yield queue, job_id, available_at, run_id
 
 
 def list_watermarks(connection: sqlite3.Connection, jobs: Sequence[str] | None) -> list[tuple[str, int]]:

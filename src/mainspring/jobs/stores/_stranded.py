@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from mainspring.jobs.stores._records import NodeTakes, StrandedRow
 
-Head = tuple[str, str, int]
-"""(queue, job id, since when the first run of both could be claimed)."""
+Head = tuple[str, str, int, str]
+"""(queue, job id, since when the first run of both could be claimed, its id)."""
 
 
 def stranded(heads: Iterable[Head], takers: Sequence[NodeTakes | None]) -> list[StrandedRow]:
@@ -13,8 +13,11 @@ def stranded(heads: Iterable[Head], takers: Sequence[NodeTakes | None]) -> list[
     known = [one for one in takers if one is not None]
     if len(known) < len(takers) or not any(one.jobs for one in known):
         return []
-    oldest: dict[tuple[str, str], int] = {}
-    for queue, job_id, at in heads:
+    oldest: dict[tuple[str, str], tuple[int, str]] = {}
+    for queue, job_id, at, run_id in heads:
         if not any(queue in one.queues and job_id in one.jobs for one in known):
-            oldest[job_id, queue] = min(at, oldest.get((job_id, queue), at))
-    return [StrandedRow(job_id=job, queue=queue, oldest_at=oldest[job, queue]) for job, queue in sorted(oldest)]
+            oldest[job_id, queue] = min((at, run_id), oldest.get((job_id, queue), (at, run_id)))
+    return [
+        StrandedRow(job_id=job_id, queue=queue, oldest_at=at, oldest_run=run_id)
+        for (job_id, queue), (at, run_id) in sorted(oldest.items())
+    ]

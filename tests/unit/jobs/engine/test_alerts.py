@@ -132,6 +132,40 @@ async def test_what_no_alert_can_go_to_is_refused(tmp_path: Path) -> None:
     app.job("load", alert="nobody")(fails)
     with pytest.raises(InvalidArgumentError, match="a resource of job 'load': it has none"):
         await app.open()
+    with pytest.raises(JobDefinitionError, match="a function, a Notifier"):
+        app.job("wrong", alert=0)(fails)  # type: ignore[arg-type]  # what is tested
+    for nothing in (False, 0):
+        with pytest.raises(InvalidArgumentError, match="a function, a Notifier"):
+            JobApp("t", store="memory", alert=nothing)  # type: ignore[arg-type]  # what is tested
+    with pytest.raises(InvalidArgumentError, match="a resource of the app: it has none"):
+        await JobApp("t", store="memory", alert=AlertChannel("nobody")).open()
+
+
+async def test_jobs_that_declare_no_alert_have_that_of_the_app(tmp_path: Path) -> None:
+    app, channel, own = make_app(tmp_path, alert="people"), Channel(), Channel()
+
+    @app.resource
+    async def people() -> AsyncGenerator[Channel]:
+        yield channel
+
+    app.job("plain")(fails)
+    app.job("named", resources={"people": Channel()})(fails)  # a name is that of the app's resource
+    app.job("own", alert=own)(fails)
+    app.job("quiet", alert=False)(fails)
+    async with running(app):
+        for job in ("plain", "named", "own", "quiet"):
+            await app.run_job(job)
+    assert [["plain", "named"], ["own"]] == [[text.split()[0] for _, text in one.sent] for one in (channel, own)]
+
+
+async def test_an_app_can_be_given_its_alert_before_it_is_opened(tmp_path: Path) -> None:
+    app, channel = make_app(tmp_path), Channel()
+    app.job("load")(fails)
+    app.adjust(alert=AlertChannel(channel, "ops"))
+    app.adjust(slots=5)
+    async with running(app):
+        await app.run_job("load")
+    assert ["ops"] == [where for where, _ in channel.sent]
 
 
 async def test_an_alert_that_fails_or_hangs_harms_nothing(

@@ -2,23 +2,35 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from tests.unit.jobs.engine.support_engine import running
 
-from mainspring.jobs import JobApp
-from mainspring.jobs.stores import MemoryData, MemoryStore, StrandedRow
+from mainspring.errors import StoreBusyError
+from mainspring.jobs import Alert, JobApp, JobEvent, RunState
+from mainspring.jobs.stores import EventKind, MemoryData, MemoryStore, RunRecord, StrandedRow
 from mainspring.testing import VirtualClock
 
 
 async def nothing() -> None: ...
 
 
-def app_with(data: MemoryData, *jobs: str, queue: str = "default") -> JobApp:
-    app = JobApp("strays", store=MemoryStore(data), poll_interval=5.0)
+def app_with(data: MemoryData, *jobs: str, queue: str = "default", alert: Any = None, own_alert: Any = None) -> JobApp:
+    app = JobApp("strays", store=MemoryStore(data), poll_interval=5.0, alert=alert)
     for job in jobs:
-        app.job(job, queue=queue)(nothing)
+        app.job(job, queue=queue, alert=own_alert)(nothing)
     return app
+
+
+class Told:
+    """Keeps the alerts that it is told."""
+
+    def __init__(self) -> None:
+        self.alerts: list[Alert] = []
+
+    async def __call__(self, alert: Alert) -> None:
+        self.alerts.append(alert)
 
 
 async def test_runs_of_a_job_that_is_gone_are_told_once(
@@ -66,3 +78,94 @@ async def test_an_app_that_asks_its_store_once_a_day_does_not_look_more_often(vi
     async with running(JobApp("seldom", store=Counting(MemoryData()), poll_interval=86_400)):
         await virtual_clock.advance(3 * 86_400)
     assert 1 <= len(looks) <= 5
+
+
+async def test_a_job_that_is_gone_alerts_once_until_it_is_back(virtual_clock: VirtualClock) -> None:
+    data, told, other_told = MemoryData(), Told(), Told()
+    old, new = app_with(data, "kept", "gone"), app_with(data, "kept", alert=told)
+    beside = app_with(data, "kept", alert=other_told)
+    await old.open(runner=False)
+    runs = [await old.run_job("gone", wait=False) for _ in range(3)]
+    async with running(new):
+        await virtual_clock.advance(600)
+        seen: list[JobEvent] = []
+        for one in (new, beside):
+            one.stream.listen(seen.append)
+        async with running(beside):
+            await virtual_clock.advance(600)
+            (alert,) = told.alerts
+            assert [] == other_told.alerts, "another node has told"
+            assert ("stranded", "gone", runs[0].run_id, 3) == (
+                alert.kind,
+                alert.job_id,
+                alert.run_id,
+                alert.run_count,
+            )
+            assert (RunState.AVAILABLE, 0, "default", None) == (alert.state, alert.attempt, alert.queue, alert.sla)
+            assert alert.since is not None
+            assert alert.text.startswith(
+                "gone is taken by no node that runs: 3 runs of it wait in queue 'default', since"
+            )
+            assert [EventKind.STRANDED] == [event.kind for event in await new.store.events(runs[0].run_id)]
+            await old.close()
+            async with running(old):
+                await virtual_clock.advance(200)
+            await old.open(runner=False)
+            run = await old.run_job("gone", wait=False)
+            await virtual_clock.advance(200)
+            assert [run.run_id] == [event.record.run_id for event in seen if event.name == "stranded"]
+    alerts = [*told.alerts, *other_told.alerts]
+    assert [runs[0].run_id, run.run_id] == [alert.run_id for alert in alerts]
+    assert "1 run of it waits in queue 'default'" in alerts[1].text
+    await old.close()
+
+
+@pytest.mark.parametrize(("own", "expected"), [(None, ["app"]), (False, []), ("itself", ["job"])])
+async def test_a_known_job_of_a_queue_that_none_serves_goes_by_its_own_alert(
+    virtual_clock: VirtualClock, own: Any, expected: list[str]
+) -> None:
+    of_app, of_job = Told(), Told()
+    app = app_with(MemoryData(), "heavy", queue="cpu", alert=of_app, own_alert=of_job if own == "itself" else own)
+    async with running(app):
+        await app.run_job("heavy", wait=False)
+        await virtual_clock.advance(200)
+    assert expected == [*("app" for _ in of_app.alerts), *("job" for _ in of_job.alerts)]
+
+
+async def test_a_job_that_waits_in_two_queues_alerts_once(virtual_clock: VirtualClock) -> None:
+    data, told = MemoryData(), Told()
+    for queue in ("first", "second"):
+        moved = app_with(data, "gone", queue=queue)
+        await moved.open(runner=False)
+        await moved.run_job("gone", wait=False)
+        await moved.close()
+        await virtual_clock.advance(1)
+    async with running(app_with(data, "kept", alert=told)):
+        await virtual_clock.advance(200)
+    assert [("first", 2)] == [(alert.queue, alert.run_count) for alert in told.alerts]
+
+
+async def test_a_store_that_fails_is_asked_again_before_it_is_told(
+    virtual_clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Fails(MemoryStore):
+        left = 2
+
+        async def note_stranded(self, run_ids: Sequence[str]) -> Sequence[RunRecord]:
+            self.left -= 1
+            if self.left >= 0:
+                raise StoreBusyError(store="memory", reason="it is away")
+            return await super().note_stranded(run_ids)
+
+    data, told = MemoryData(), Told()
+    old = app_with(data, "gone")
+    await old.open(runner=False)
+    await old.run_job("gone", wait=False)
+    await old.close()
+    app = JobApp("strays", store=Fails(data), alert=told)
+    app.job("kept")(nothing)
+    async with running(app):
+        await virtual_clock.advance(300)
+    assert 2 == caplog.text.count("cannot look for runs that nobody takes")
+    assert 1 == caplog.text.count("runs of job 'gone' wait")
+    assert ["gone"] == [alert.job_id for alert in told.alerts]

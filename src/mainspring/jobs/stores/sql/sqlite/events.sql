@@ -17,3 +17,7 @@ LIMIT 1000
 -- name: ended_late
 SELECT {ended} FROM history WHERE run_id IN (SELECT value FROM json_each(:ids))
 AND NOT EXISTS (SELECT 1 FROM event WHERE event.run_id = history.run_id AND event.kind = 'late')
+
+-- name: stranded
+SELECT {live} FROM run WHERE run_id IN (SELECT value FROM json_each(:ids))
+AND NOT EXISTS (SELECT 1 FROM event WHERE event.run_id = run.run_id AND event.kind = 'stranded')

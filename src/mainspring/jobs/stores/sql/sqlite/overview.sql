@@ -4,9 +4,9 @@ SELECT epoch, name, alive, started_at, ended_at,
 FROM epoch WHERE epoch < ? ORDER BY epoch DESC LIMIT ?
 
 -- name: next_head
-SELECT queue, rank, job_id, available_at FROM run INDEXED BY run_ready
+SELECT queue, rank, job_id, available_at, run_id FROM run INDEXED BY run_ready
 WHERE place = 1 AND (queue, rank, job_id) > (?, ?, ?)
-ORDER BY queue, rank, job_id, available_at LIMIT 1
+ORDER BY queue, rank, job_id, available_at, run_id LIMIT 1
 
 -- name: overdue
 SELECT queue, min(available_at) FROM run INDEXED BY run_timed WHERE place = 2 AND available_at <= ? GROUP BY queue
