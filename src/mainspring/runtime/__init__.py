@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from mainspring.runtime._log_format import LogFormat as LogFormat
     from mainspring.runtime._log_format import LogLevel as LogLevel
     from mainspring.runtime._log_format import escape_controls as escape_controls
+    from mainspring.runtime._log_format import message_of as message_of
     from mainspring.runtime._log_json import JsonFormatter as JsonFormatter
+    from mainspring.runtime._log_secrets import safe_record as safe_record
     from mainspring.runtime._loops import LoopFactory as LoopFactory
     from mainspring.runtime._loops import OwnLoop as OwnLoop
     from mainspring.runtime._loops import default_loop_factory as default_loop_factory
@@ -71,8 +73,9 @@ else:
         house={
             "_log_child": ("hear_children",),
             "_log_config": ("format_of", "level_number", "log_handler"),
-            "_log_format": ("LogBlock", "escape_controls"),
+            "_log_format": ("LogBlock", "escape_controls", "message_of"),
             "_log_json": ("JsonFormatter",),
+            "_log_secrets": ("safe_record",),
             "_loops": ("LoopFactory", "OwnLoop", "default_loop_factory"),
             "_plugins": ("plugin_setups",),
             "_plugins_command": ("list_plugins",),

@@ -103,6 +103,14 @@ class LogBlock(str):
     __slots__ = ()
 
 
+def message_of(record: logging.LogRecord) -> str:
+    """Return the message of a record; of one whose message cannot be made, what it was to be made of and why not."""
+    try:
+        return record.getMessage()
+    except Exception as error:  # noqa: BLE001  # supervisor: arguments may raise anything, who keeps records goes on
+        return f"{record.msg!r} with {record.args!r} ({type(error).__name__}: {error})"
+
+
 class LineFormatter(logging.Formatter):
     """One line per record, then the traceback if there is one; control characters are shown escaped."""
 

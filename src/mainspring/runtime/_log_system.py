@@ -8,6 +8,7 @@ from typing import Any, Final, TextIO  # Any: attributes of third parties
 
 from mainspring.base import load_extra
 from mainspring.runtime._log_format import DateFormat, LineFormatter, LogFormat
+from mainspring.runtime._log_secrets import safe_record
 
 SYSLOG_SOCKET: Final = "/dev/log"
 JOURNAL_SOCKET: Final = "/run/systemd/journal/socket"
@@ -36,10 +37,18 @@ def _journal() -> logging.Handler:
     if not os.path.exists(JOURNAL_SOCKET):
         raise FileNotFoundError(errno.ENOENT, "the journal of systemd has no socket", JOURNAL_SOCKET)
     extended = {"LEVELS": _Priorities(), "close": _close_journal}
-    handler: logging.Handler = type("JournalHandler", (module.JournaldLogHandler,), extended)(
-        socket_path=JOURNAL_SOCKET
-    )
+    kind = type("JournalHandler", (module.JournaldLogHandler,), extended)
+    handler: logging.Handler = _discreet(kind, with_fields=True)(socket_path=JOURNAL_SOCKET)
     return handler
+
+
+def _discreet(kind: Any, *, with_fields: bool = False, with_locals: bool = False) -> Any:
+    """Return a kind of handlers that show no secrets; see `safe_record`."""
+
+    def emit(self: Any, record: logging.LogRecord) -> None:
+        kind.emit(self, safe_record(record, with_fields=with_fields, with_locals=with_locals))
+
+    return type(kind.__name__, (kind,), {"emit": emit})
 
 
 def _close_journal(handler: Any) -> None:
@@ -58,7 +67,7 @@ class _Priorities(dict[int, int]):
 def _rich(date_format: str | None, stream: TextIO | None, *, with_locals: bool) -> logging.Handler:
     module = load_extra("rich.logging", feature="the log format rich", extra="rich")
     console = load_extra("rich.console", feature="the log format rich", extra="rich").Console
-    handler: logging.Handler = module.RichHandler(
+    handler: logging.Handler = _discreet(module.RichHandler, with_locals=with_locals)(
         console=console(file=stream, stderr=True),
         log_time_format=date_format or DateFormat.rich,
         rich_tracebacks=with_locals,
@@ -74,6 +83,6 @@ def _syslog(date_format: str | None) -> logging.Handler:
     if date_format is not None and sys.stderr is not None:
         sys.stderr.write("the date format of the logs is not used: syslog dates records itself\n")
     address = SYSLOG_SOCKET if os.path.exists(SYSLOG_SOCKET) else ("localhost", SYSLOG_UDP_PORT)
-    handler = SysLogHandler(address)
+    handler: logging.Handler = _discreet(SysLogHandler)(address)
     handler.setFormatter(LineFormatter("%(name)s: %(message)s"))
     return handler

@@ -33,9 +33,13 @@ if TYPE_CHECKING:
     from mainspring.tools._numeric import format_price_padded as format_price_padded
     from mainspring.tools._numeric import round_near as round_near
     from mainspring.tools._secrets import MASK as MASK
+    from mainspring.tools._secrets import find_secrets as find_secrets
     from mainspring.tools._secrets import is_secret as is_secret
+    from mainspring.tools._secrets import known_secrets as known_secrets
     from mainspring.tools._secrets import masked as masked
     from mainspring.tools._secrets import secret_texts as secret_texts
+    from mainspring.tools._secrets import secrets_here as secrets_here
+    from mainspring.tools._secrets import with_stars as with_stars
     from mainspring.tools._secrets import without_secrets as without_secrets
     from mainspring.tools._sigv4 import UNSIGNED_PAYLOAD as UNSIGNED_PAYLOAD
     from mainspring.tools._sigv4 import SignatureV4 as SignatureV4
@@ -75,7 +79,17 @@ else:
         house={
             "_dispatch_ops": ("documentation",),
             "_frame": ("caption_line", "ensure_frame_level", "frame_texts"),
-            "_secrets": ("MASK", "is_secret", "masked", "secret_texts", "without_secrets"),
+            "_secrets": (
+                "MASK",
+                "find_secrets",
+                "is_secret",
+                "known_secrets",
+                "masked",
+                "secret_texts",
+                "secrets_here",
+                "with_stars",
+                "without_secrets",
+            ),
             "_sigv4": ("signing_key",),
         },
     )

@@ -1,7 +1,8 @@
 """What must not be shown: which names hold secrets, and how a text or table looks without them."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from mainspring.tools._values import is_list, is_table
@@ -10,6 +11,9 @@ MASK: Final = "***"
 _SHORTEST: Final = 6  # characters of a secret that is looked for; shorter ones would hide innocent words
 _REMEMBERED: Final = 1_000
 _remembered: dict[str, None] = {}  # oldest first
+_longest_first: tuple[str, ...] = ()  # the same, as they are looked for: one may be a part of another
+_remembering: Final = threading.Lock()
+_finders: Final[list[Callable[[], Collection[str]]]] = []
 
 _SECRET_NAME: Final = re.compile(
     r"password|passwd|passphrase|secret|token|credential|webhook|bot_?url|private_?key|api_?key|access_?key"
@@ -49,7 +53,7 @@ def secret_texts(values: Mapping[str, object], hides: Callable[[str], bool] = is
     Args:
         hides: tells for a dotted key whether all beneath it is secret.
     """
-    return {text for text in _texts(values, hides, "", hidden=False) if len(text) >= _SHORTEST}
+    return _as_written(text for text in _texts(values, hides, "", hidden=False) if len(text) >= _SHORTEST)
 
 
 def _texts(value: object, hides: Callable[[str], bool], key: str, *, hidden: bool) -> Iterator[str]:
@@ -65,17 +69,57 @@ def _texts(value: object, hides: Callable[[str], bool], key: str, *, hidden: boo
 
 
 def remember_secrets(*texts: str) -> None:
-    """Have `without_secrets` hide these texts from now on; of very many the newest."""
-    for text in texts:
-        if len(text) >= _SHORTEST:
+    """Have these texts hidden from now on, of very many the newest: by `without_secrets`, and in logs."""
+    global _longest_first
+    with _remembering:
+        wanted = [text for text in texts if len(text) >= _SHORTEST]
+        is_known = all(text in _remembered for text in wanted)
+        for text in wanted:
             _remembered.pop(text, None)
             _remembered[text] = None
-    while len(_remembered) > _REMEMBERED:
-        _remembered.pop(next(iter(_remembered)), None)
+        if is_known:
+            return
+        while len(_remembered) > _REMEMBERED:
+            _remembered.pop(next(iter(_remembered)), None)
+        _longest_first = tuple(sorted(_as_written(_remembered), key=len, reverse=True))
 
 
-def without_secrets(text: str, secrets: Iterable[str] = ()) -> str:
-    """Return a text with stars in place of these secrets, those of credentials, and passwords in addresses."""
-    for secret in sorted({*secrets, *_remembered}, key=len, reverse=True):  # one may be a part of another
+def _as_written(secrets: Iterable[str]) -> set[str]:
+    """Return texts with the forms that they have inside of a `repr`: a key of several lines is one line there."""
+    return {form for text in secrets for form in (text, repr(text)[1:-1])}
+
+
+def find_secrets(finder: Callable[[], Collection[str]]) -> None:
+    """Have what `finder` returns hidden in logs, where it is asked: in the context of each record, in any thread.
+
+    For ever: a record may be written when whoever has made it is gone.
+    """
+    if finder not in _finders:
+        _finders.append(finder)
+
+
+def secrets_here() -> Collection[str]:
+    """Return the secrets that the running context knows of; next to nothing to ask where there are none."""
+    if not _finders:
+        return ()
+    return {secret for finder in _finders for secret in finder()}
+
+
+def known_secrets() -> Sequence[str]:
+    """Return what must not be shown here, as `with_stars` wants it: what is remembered, and of the running context."""
+    here = secrets_here()
+    return sorted({*_longest_first, *here}, key=len, reverse=True) if here else _longest_first
+
+
+def with_stars(text: str, secrets: Iterable[str]) -> str:
+    """Return a text with stars in place of these secrets, the longest first."""
+    for secret in secrets:
         text = text.replace(secret, MASK)
+    return text
+
+
+def without_secrets(text: str, secrets: Collection[str] = ()) -> str:
+    """Return a text with stars in place of these secrets, those of credentials, and passwords in addresses."""
+    hidden = sorted({*secrets, *_longest_first}, key=len, reverse=True) if secrets else _longest_first
+    text = with_stars(text, hidden)
     return _PASSWORD_IN_URL.sub(rf"\1:{MASK}@", text) if "://" in text else text

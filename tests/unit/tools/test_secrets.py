@@ -1,13 +1,21 @@
 """Which names hold secrets, and what is shown of a value."""
 
+from collections.abc import Collection
+from contextvars import ContextVar
+
 import pytest
 
+from mainspring.tools import _secrets
 from mainspring.tools._secrets import (
+    find_secrets,
     is_secret,
+    known_secrets,
     masked,
     remember_secrets,
     secret_texts,
+    secrets_here,
     snake_case,
+    with_stars,
     without_secrets,
 )
 
@@ -73,3 +81,27 @@ def test_of_very_many_secrets_the_newest_are_remembered() -> None:
     assert "*** short" == without_secrets("first-secret short")
     remember_secrets(*(f"another-secret-{number}" for number in range(1_000)))
     assert "first-secret ***" == without_secrets("first-secret another-secret-999")
+
+
+def test_a_secret_of_several_lines_is_found_inside_of_a_repr() -> None:
+    key = "-----KEY-----\n'\\0a1b2c"
+    assert {key, repr(key)[1:-1]} == secret_texts({"key": key}, lambda _: True)
+    shown = f"{ {'key': key} } and {key}"
+    assert "{'key': \"***\"} and ***" == without_secrets(shown, secret_texts({"key": key}, lambda _: True))
+
+
+def test_the_running_context_may_know_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_secrets, "_remembered", {})
+    monkeypatch.setattr(_secrets, "_longest_first", ())
+    monkeypatch.setattr(_secrets, "_finders", [])
+    here: ContextVar[Collection[str]] = ContextVar("here", default=())
+    assert ((), ()) == (secrets_here(), known_secrets())
+    remember_secrets("remembered")
+    find_secrets(here.get)
+    find_secrets(here.get)
+    assert 1 == len(_secrets._finders)
+    assert ["remembered"] == list(known_secrets())
+    here.set({"of this one", "the longest of all"})
+    assert {"of this one", "the longest of all"} == secrets_here()
+    assert ["the longest of all", "of this one", "remembered"] == list(known_secrets())
+    assert "*** and ***" == with_stars("the longest of all and remembered", known_secrets())

@@ -13,7 +13,7 @@ import logging
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Collection, Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any, Final, Protocol  # Any: arguments of log calls
 
@@ -21,6 +21,8 @@ from msgspec.structs import replace
 
 from mainspring.base import encode_json
 from mainspring.jobs.model import LogLine, RunLog
+from mainspring.runtime import message_of, safe_record
+from mainspring.tools import find_secrets, secret_texts
 
 KEPT_LEVEL: Final = logging.INFO  # from which on `ctx.log` is kept even if nobody else hears it
 MAX_LINES: Final = 1_000  # of one attempt
@@ -41,6 +43,10 @@ class Hearer(Protocol):
         """Keep a record."""
         ...
 
+    def secrets(self) -> Collection[str]:
+        """Return what must not be shown of it: the secrets of the run's config. Never waits; from any thread."""
+        ...
+
 
 _current: ContextVar[Hearer | None] = ContextVar("mainspring_run", default=None)
 
@@ -57,10 +63,15 @@ def current_hearer() -> Hearer | None:
     return _current.get()
 
 
+def _secrets_of_run() -> Collection[str]:
+    hearer = _current.get()
+    return () if hearer is None else hearer.secrets()
+
+
 class LogTail:
     """The lines of one attempt: the first ones and the newest, within bounds. Threads may add lines side by side."""
 
-    __slots__ = ("_bytes", "_dropped", "_first", "_last", "count")
+    __slots__ = ("_bytes", "_config", "_dropped", "_first", "_found", "_hides", "_last", "_secrets", "count")
 
     def __init__(self) -> None:
         self.count = 0  # of all that were ever taken
@@ -68,6 +79,30 @@ class LogTail:
         self._last: deque[LogLine] | None = None
         self._bytes = 0
         self._dropped = 0
+        self._config: Mapping[str, object] | None = None
+        self._hides: Callable[[str], bool] | None = None
+        self._found: Collection[str] = ()
+        self._secrets: Collection[str] | None = None
+
+    @property
+    def conceals(self) -> bool:
+        """Whether it knows a config."""
+        return self._config is not None
+
+    def conceal(self, config: Mapping[str, object], hides: Callable[[str], bool]) -> None:
+        """Hide the secrets of this config, too, those whose keys `hides` tells; a handler may take them out of it."""
+        if self._config is not None:
+            self._found = self.secrets()
+        self._config, self._hides, self._secrets = dict(config), hides, None
+
+    def secrets(self) -> Collection[str]:
+        """Return them; they are looked for when somebody asks for the first time."""
+        secrets = self._secrets
+        if secrets is None:
+            config, hides = self._config, self._hides
+            new = () if config is None or hides is None else secret_texts(config, hides)
+            secrets = self._secrets = {*self._found, *new}
+        return secrets
 
     def take(self, record: logging.LogRecord) -> None:
         """Keep a record as a line."""
@@ -105,14 +140,10 @@ class LogTail:
 
 
 def _line_of(record: logging.LogRecord) -> LogLine:
-    try:
-        message = record.getMessage()
-    except Exception as error:  # noqa: BLE001  # supervisor: a record whose message cannot be made must not hurt its caller
-        message = f"{record.msg!r} with {record.args!r} ({type(error).__name__}: {error})"
     trace = record.exc_text
     if not trace and record.exc_info and record.exc_info[0]:
         trace = _TRACES.formatException(record.exc_info)
-    text = "\n".join(part for part in (message, trace, record.stack_info) if part)
+    text = "\n".join(part for part in (message_of(record), trace, record.stack_info) if part)
     if len(text) > MAX_MESSAGE:
         text = f"{text[: MAX_MESSAGE // 4]}\n...\n{text[-MAX_MESSAGE * 3 // 4 :]}"
     text = text.encode("utf-8", "backslashreplace").decode()
@@ -133,7 +164,7 @@ class _CaptureHandler(logging.Handler):
             hearer.take(record)
         last = logging.lastResort
         if last is not None and record.levelno >= last.level and _alone(record.name):
-            last.handle(record)
+            last.handle(safe_record(record, with_fields=False))
         return True
 
 
@@ -155,6 +186,7 @@ def install_capture() -> None:
     """Begin to hear; once for each app that opens."""
     global _users
     _users += 1
+    find_secrets(_secrets_of_run)
     if _handler not in _root.handlers:
         _root.addHandler(_handler)
 

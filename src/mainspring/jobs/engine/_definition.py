@@ -13,6 +13,7 @@ from mainspring.jobs.engine._alert import Alerting
 from mainspring.jobs.model import ON_TIME, ConfigSchema, Missed, Need, RunState, Schedule
 from mainspring.resilience import Limiter
 from mainspring.runtime import Provider
+from mainspring.tools import is_secret
 
 if TYPE_CHECKING:
     from mainspring.concurrency import AnyPool
@@ -113,6 +114,10 @@ class JobDefinition:
         if self.schema is None or parameter is None:
             return False
         return parameter.annotation in (self.schema.kind, self.schema.kind.__name__)
+
+    def hides(self, key: str) -> bool:
+        """Tell whether the key of its config is secret, by its name or as its schema has it marked."""
+        return is_secret(key) if self.schema is None else self.schema.hides(key)
 
     def describe(self) -> str:
         """Return the first line of the handler's docstring, or nothing."""

@@ -6,7 +6,7 @@ cancellation without a reason comes from the loop that is shutting down, and han
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from typing import Final, Literal
 
@@ -23,7 +23,7 @@ from mainspring.jobs.stores import EventKind, Finish, JobStore, Progress, RunRec
 from mainspring.resilience import retry_after
 from mainspring.sinks import TransactionalWrite
 from mainspring.storage import reply_of
-from mainspring.tools import is_secret, secret_texts, without_secrets
+from mainspring.tools import without_secrets
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,6 @@ class Execution:
         "_context",
         "_on_end",
         "_phase",
-        "_secrets",
         "_stop",
         "_tail",
         "_work",
@@ -83,7 +82,6 @@ class Execution:
         self._phase: Literal["new", "handling", "recording"] = "new"
         self._stop: StopReason | None = None
         self._context: JobContext | None = None
-        self._secrets: set[str] | None = None
         self._tail = LogTail()
 
     @property
@@ -99,8 +97,15 @@ class Execution:
 
     def lines(self) -> bytes | None:
         """Return the lines so far, as the store keeps them."""
-        self._secrets = None  # there may be more of them since
+        if self._context is not None and self._tail.count:
+            self._conceal(self._context.config)  # there may be more secrets in it since
         return self._tail.encoded(self._hide)
+
+    def secrets(self) -> Collection[str]:
+        """Return what must not be shown of what its handler logs."""
+        if not self._tail.conceals:  # a handler that is given nothing, or has not begun
+            self._conceal(self._work.configs.plain(self._work.definition, self.record))
+        return self._tail.secrets()
 
     @property
     def name(self) -> str:
@@ -216,6 +221,7 @@ class Execution:
     async def _outcome(self) -> Outcome:
         work = self._work
         config = await work.configs.of_run(work.definition, self.record)
+        self._conceal(config.values)
         call = HandlerCall(
             work, self.record, config, self._tail, cancel_grace=self._cancel_grace, on_stuck=self._say_stuck
         )
@@ -247,12 +253,10 @@ class Execution:
 
     def _hide(self, text: str) -> str:
         """Return a text without the secrets of the run's config, of credentials and of addresses."""
-        if self._secrets is None:
-            definition, context = self._work.definition, self._context
-            config = self._work.configs.plain(definition, self.record) if context is None else context.config
-            schema = definition.schema
-            self._secrets = secret_texts(config, is_secret if schema is None else schema.hides)
-        return without_secrets(text, self._secrets)
+        return without_secrets(text, self.secrets())
+
+    def _conceal(self, config: Mapping[str, object]) -> None:
+        self._tail.conceal(config, self._work.definition.hides)
 
     def failed(self, error: BaseException) -> Finish:
         """Return the end of a failed attempt: the next one has a time, or the run has failed for good."""

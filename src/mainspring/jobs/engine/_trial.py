@@ -234,6 +234,7 @@ class _Trial:
         )
         sinks, own = self._sinks()
         values = effective_config(declared=definition.config, call=config)
+        self._tail.conceal(values, definition.hides)
         return _TrialContext(
             app=self._app,
             run_id=run.run_id,

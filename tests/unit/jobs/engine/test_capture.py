@@ -4,17 +4,21 @@ import asyncio
 import logging
 import sys
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+from msgspec import Struct
 from tests.unit.jobs.engine.support_engine import make_app, running
 
 from mainspring.base import from_us
 from mainspring.dataflow import Dataflow, Process, Runner
-from mainspring.jobs import JobApp, JobContext, RunInfo, RunLog
+from mainspring.jobs import SECRET, JobApp, JobContext, RunInfo, RunLog
 from mainspring.jobs.engine._capture import MAX_BYTES, MAX_LINES, LogTail, RunLogger
 from mainspring.resilience import Backoff
 from mainspring.runtime import basic_config
+from mainspring.tools import is_secret
 from mainspring.tools._credential import make_credential
 
 library = logging.getLogger("a_library")
@@ -257,3 +261,91 @@ async def test_no_secret_comes_into_a_record(tmp_path: Path) -> None:
     assert "ValueError: refused *** of ***" == result.error
     assert record is not None
     assert "ValueError: refused *** of ***" in (record.error_detail or "")
+
+
+class Marked(Struct):
+    pin: Annotated[str, SECRET]
+    host: str
+
+
+def with_a_secret(ctx: RunInfo) -> None:
+    ctx.log.warning("worker: %s", ctx.config["api_key"])
+
+
+async def test_no_secret_of_a_run_comes_into_the_logs_of_the_program(tmp_path: Path) -> None:
+    """Neither what `ctx.log` says nor any other logger, in any thread or process, and however late it is written."""
+    app, root, stream = make_app(tmp_path), logging.getLogger(), StringIO()
+    kept, level, hook = list(root.handlers), root.level, sys.excepthook
+    config = {"api_key": "key-of-the-api", "host": "db.example"}
+    app.job("worker", executor="process", config=config)(with_a_secret)
+
+    @app.job("leaky", config=config)
+    async def leaky(ctx: JobContext) -> None:
+        key = ctx.config.pop("api_key")
+        ctx.log.info("mine: %s at %s", key, ctx.config["host"])
+        library.warning("a library: %s", key)
+        await asyncio.to_thread(library.warning, "a thread: %s", key)
+        try:
+            raise ValueError(f"raised {key}")
+        except ValueError:
+            library.exception("caught")
+
+    @app.job("bare", config=config)
+    async def bare() -> None:
+        library.warning("bare: key-of-the-api")
+
+    @app.job("marked", config={"pin": "1234567", "host": "db.example"}, schema=Marked)
+    async def marked(config: Marked) -> None:
+        library.warning("marked: %s", config)
+
+    basic_config("info", "stream", stream=stream, flush_interval=3600)  # all of it is written when no run is left
+    try:
+        async with running(app):
+            for job in ("leaky", "bare", "marked", "worker"):
+                assert (await app.run_job(job)).ok
+        library.warning("no run: key-of-the-api")
+        basic_config(log_format="disabled", buffered=False)
+    finally:
+        root.handlers[:], sys.excepthook = kept, hook
+        root.setLevel(level)
+    said = [line for line in stream.getvalue().splitlines() if "key-of-the-api" in line or "***" in line]
+    assert "WARNING:a_library:no run: key-of-the-api" == said.pop()
+    assert [
+        "mine: *** at db.example",
+        "a library: ***",
+        "a thread: ***",
+        "ValueError: raised ***",
+        "bare: ***",
+        "marked: Marked(pin='***', host='db.example')",
+        "worker: ***",
+    ] == [line.split(":", 2)[-1] if line.startswith(("INFO", "WARNING")) else line for line in said]
+
+
+async def test_what_is_printed_without_any_handler_shows_no_secret(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, app = logging.getLogger(), make_app(tmp_path)
+    kept, root.handlers = root.handlers, []
+
+    @app.job("leaky", config={"api_key": "key-of-the-api"})
+    async def leaky(ctx: JobContext) -> None:
+        library.warning("printed %s", ctx.config["api_key"])
+
+    try:
+        async with running(app):
+            await app.run_job(leaky)
+    finally:
+        root.handlers = kept
+    assert "printed ***\n" == capsys.readouterr().err
+
+
+def test_what_was_secret_stays_it_when_the_config_changes() -> None:
+    tail = LogTail()
+    assert not tail.secrets()
+    assert not tail.conceals
+    config: dict[str, object] = {"token": "first-token"}
+    tail.conceal(config, is_secret)
+    config["token"] = "second-token"
+    tail.conceal(config, is_secret)
+    assert {"first-token", "second-token"} == set(tail.secrets())
+    assert tail.conceals
