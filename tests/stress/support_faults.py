@@ -324,6 +324,9 @@ class FaultyStore:
     async def note_stranded(self, run_ids: Sequence[str]) -> Sequence[RunRecord]:
         return await self._call(lambda: self.inner.note_stranded(run_ids))
 
+    async def note_refused(self, job_id: str, *, reason: str, error: str) -> None:
+        await self._call(lambda: self.inner.note_refused(job_id, reason=reason, error=error))
+
     # ---- reads ---------------------------------------------------------------------------------------------
 
     async def run(self, run_id: str) -> RunRecord | None:

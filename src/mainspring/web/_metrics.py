@@ -95,6 +95,8 @@ class _Numbers(Collector):
         what = "For how long an attempt could have begun before it did."
         yield _histograms("mainspring_run_lag_seconds", what, "job", busiest(metrics, "lags"))
         yield _histograms("mainspring_store_seconds", "What the job store took.", "call", metrics.store)
+        yield _counters("mainspring_store_errors", "Calls that the store did not answer.", "call", metrics.store_errors)
+        yield _counters("mainspring_refused_calls", "Calls that made no run.", "reason", metrics.refused_calls)
         yield _counter("mainspring_claims", "Questions for runs.", metrics.claim_calls)
         yield _counter("mainspring_claimed_runs", "Runs that this process took.", metrics.claim_count)
         yield _gauge("mainspring_running", "Handlers that run in this process.", self._app.running_count)
@@ -162,6 +164,13 @@ def _snake(text: str) -> str:
 
 def _counter(name: str, what: str, value: float) -> Metric:
     return CounterMetricFamily(name, what, value=value)
+
+
+def _counters(name: str, what: str, label: str, found: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, what, labels=(label,))
+    for key, count in sorted(found.items()):
+        family.add_metric((key,), count)
+    return family
 
 
 def _gauge(name: str, what: str, value: float) -> Metric:

@@ -12,7 +12,7 @@ from tests.conformance.jobs.support_stores import (
 )
 
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores import Advance, EventKind, JobStore, RunFilter, RunKind, happened
+from mainspring.jobs.stores import NO_RUN, Advance, EventKind, JobStore, RunFilter, RunKind, happened
 
 
 async def kinds(store: JobStore, run_id: str) -> list[EventKind]:
@@ -137,3 +137,14 @@ async def test_a_run_is_stranded_once_and_while_it_lives(stores: StoreFactory) -
         for _ in range(3):
             await store.finish(ending(await claim_one(store, epoch)))
         assert await store.note_stranded([late.run_id]) == [], "it has ended"
+
+
+async def test_of_calls_that_made_no_run_the_newest_are_kept(stores: StoreFactory) -> None:
+    async with stores() as store:
+        for number in range(103):
+            await store.note_refused("nobody", reason="unknown_job", error=f"{number}" + " " * 1000)
+        rows = await store.events(NO_RUN)
+        assert [str(number) for number in range(3, 103)] == [str(row.detail["error"]).strip() for row in rows]
+        assert ("nobody", NO_RUN, EventKind.REFUSED) == (rows[0].job_id, rows[0].run_id, rows[0].kind)
+        assert ("unknown_job", 500) == (rows[0].detail["reason"], len(str(rows[0].detail["error"])))
+        assert [] == await store.check()

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.unit.web.support_web import START, Client, make_shop, opened
 
 from mainspring.base import Statistic
-from mainspring.errors import StoreBusyError
+from mainspring.errors import StoreBusyError, UnknownJobError
 from mainspring.jobs import JobApp
 from mainspring.testing import eventually
 from mainspring.web._api import make_api
@@ -51,7 +51,13 @@ async def test_runs_durations_and_the_store_are_counted() -> None:
         backfill = await app.backfill("hourly", START, START + timedelta(hours=2))
         await backfill.wait()
         await eventually(lambda: app.metrics.ended_count == 6)
+        with pytest.raises(UnknownJobError):
+            await app.run_job("an-id-of-nobody")
+        app.metrics.store_failed("claim")
         found = await samples(app)
+    assert 1 == value(found, "mainspring_refused_calls_total", reason="unknown_job")
+    assert 1 == value(found, "mainspring_store_errors_total", call="claim")
+    assert "an-id-of-nobody" not in str(found)
     assert 3 == value(found, "mainspring_runs_total", job="greet", state="succeeded")
     assert 1 == value(found, "mainspring_runs_total", job="boom", state="failed")
     assert 3 == value(found, "mainspring_run_duration_seconds_count", job="greet")

@@ -18,6 +18,7 @@ from mainspring.jobs.engine._calls import new_call
 from mainspring.jobs.engine._declarations import Job
 from mainspring.jobs.engine._events import EventStream
 from mainspring.jobs.engine._metrics import RunMetrics
+from mainspring.jobs.engine._refusals import REFUSALS, note_refusal
 from mainspring.jobs.engine._results import RunResult
 from mainspring.jobs.engine._scheduler import starts_of
 from mainspring.jobs.engine._settings import OF_SETTINGS, AppSettings, SettingsSource
@@ -312,19 +313,23 @@ class JobApp(Steering, Backfilling, Sight, Service):
             IdempotencyError: the key was used with other arguments.
             StorageError: the run could not be stored.
         """
-        definition = self._registry[job]
-        opened = self._open
-        if opened is None or opened.loop is not asyncio.get_running_loop():
-            opened = await self.open()
-        run = new_call(definition, config, scheduled_time, key=idempotency_key, now=opened.store.now())
-        if wait and not opened.node.in_handler:
-            return RunResult.of(await opened.run_to_end(run))
-        answer = await opened.node.enqueue(run, claim=wait)
-        record = answer.claimed or answer.record
-        if wait and (record is None or not record.state.terminal):
-            record = await opened.node.waiting(opened.waiters.wait(answer.run_id))
-        if record is None:
-            record = await opened.store.run(answer.run_id)
+        try:
+            definition = self._registry[job]
+            opened = self._open
+            if opened is None or opened.loop is not asyncio.get_running_loop():
+                opened = await self.open()
+            run = new_call(definition, config, scheduled_time, key=idempotency_key, now=opened.store.now())
+            if wait and not opened.node.in_handler:
+                return RunResult.of(await opened.run_to_end(run))
+            answer = await opened.node.enqueue(run, claim=wait)
+            record = answer.claimed or answer.record
+            if wait and (record is None or not record.state.terminal):
+                record = await opened.node.waiting(opened.waiters.wait(answer.run_id))
+            if record is None:
+                record = await opened.store.run(answer.run_id)
+        except REFUSALS as error:
+            note_refusal(error, job, self.metrics, self._open)
+            raise
         if record is None:
             raise InvalidArgumentError(argument="run", value=answer.run_id, expected="a run that is kept")
         return RunResult.of(record)

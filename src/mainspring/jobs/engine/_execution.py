@@ -141,6 +141,10 @@ class Execution:
         """Count how long the store took for the end."""
         self._work.app.metrics.stored("finish", seconds)
 
+    def not_stored(self) -> None:
+        """Count that the store did not take the end."""
+        self._work.app.metrics.store_failed("finish")
+
     def begin(self) -> None:
         """Run the attempt in a task of its own."""
         self.task = asyncio.get_running_loop().create_task(self.run(), name=self.name)

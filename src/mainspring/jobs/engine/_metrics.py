@@ -70,15 +70,20 @@ class RunMetrics:
         jobs: by job id.
         claim_count: runs that were claimed. claim_calls: questions for them.
         store: seconds that the store took, by call.
+        store_errors: calls that the store did not answer, by call: "enqueue", "claim", "finish" (which is sent again).
+        refused_calls: calls of `run_job` that made no run, by reason: "unknown_job", "other_arguments" (than those that
+            its idempotency key had before), "store".
     """
 
-    __slots__ = ("claim_calls", "claim_count", "jobs", "store")
+    __slots__ = ("claim_calls", "claim_count", "jobs", "refused_calls", "store", "store_errors")
 
     def __init__(self) -> None:
         self.jobs: dict[str, JobNumbers] = {}
         self.claim_count = 0
         self.claim_calls = 0
         self.store: dict[str, Histogram] = {}
+        self.store_errors: dict[str, int] = {}
+        self.refused_calls: dict[str, int] = {}
 
     @property
     def ended_count(self) -> int:
@@ -110,3 +115,11 @@ class RunMetrics:
         if histogram is None:
             histogram = self.store[call] = Histogram(STORE_BOUNDS)
         histogram.observe(seconds)
+
+    def store_failed(self, call: str) -> None:
+        """Count a call that the store did not answer."""
+        self.store_errors[call] = self.store_errors.get(call, 0) + 1
+
+    def refused(self, reason: str) -> None:
+        """Count a call that made no run."""
+        self.refused_calls[reason] = self.refused_calls.get(reason, 0) + 1

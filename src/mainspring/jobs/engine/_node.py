@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from mainspring.base import current_clock
-from mainspring.errors import ClosedError, LeaseLostError, MisuseError
+from mainspring.errors import ClosedError, LeaseLostError, MisuseError, StorageError
 from mainspring.jobs.engine._capture import current_hearer
 from mainspring.jobs.engine._execution import Execution, StopReason
 from mainspring.jobs.engine._metrics import RunMetrics
@@ -209,6 +209,8 @@ class Node:
             self._hot.discard(hot)
             self._is_unsure |= error is not None
         if error is not None:
+            if isinstance(error, StorageError):
+                self._metrics.store_failed("enqueue")
             then(ClosedError(what="the app") if isinstance(error, asyncio.CancelledError) else error)
             return
         answer = reply.result()
@@ -323,6 +325,7 @@ class Node:
             raise
         except Exception:
             self._is_unsure = True
+            self._metrics.store_failed("claim")
             raise
         finally:
             self._slots.reserved -= limit

@@ -14,6 +14,7 @@ from mainspring.jobs.engine._results import ScheduleVersion
 from mainspring.jobs.engine._steering import schedule_version
 from mainspring.jobs.model import ConfigVersion, DataInterval, RangeSet, RunLog, RunState
 from mainspring.jobs.stores import (
+    NO_RUN,
     BackfillRow,
     EventRow,
     JobRow,
@@ -127,6 +128,13 @@ class JobReader:
     async def nodes(self, *, before: int | None = None, limit: int = 100) -> Sequence[NodeRow]:
         """List the nodes of the store, the latest first; `before` is the last epoch seen."""
         return await self._store.nodes(before=before, limit=limit)
+
+    async def refused_calls(self) -> Sequence[EventRow]:
+        """List calls of `run_job` that made no run, oldest first: the job as it was asked for, why, and what was said.
+
+        Of all processes on the store, the newest hundred; without those that the store itself was the reason of.
+        """
+        return await self._store.events(NO_RUN)
 
     async def stranded(self) -> Sequence[StrandedRow]:
         """List what waits and no living node takes: its job is in nobody's code, or its queue is served by none."""

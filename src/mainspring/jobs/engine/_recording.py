@@ -80,6 +80,7 @@ async def _until_recorded(execution: "Execution", finish: Finish, reply: Reply[R
     answered = [] if reply is None else [reply]
 
     def say(failed: RetryAttempt) -> None:
+        execution.not_stored()
         log.warning("run %s of %s cannot be recorded yet: %s", finish.run_id, job_id, failed.exception)
 
     @retry(on=StorageError, backoff=_STORE_TROUBLE, on_retry=say)

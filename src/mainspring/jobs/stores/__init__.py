@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.stores._catalog_records import JobRegistration as JobRegistration
     from mainspring.jobs.stores._catalog_records import JobRow as JobRow
     from mainspring.jobs.stores._catalog_records import ran_in as ran_in
+    from mainspring.jobs.stores._events import NO_RUN as NO_RUN
     from mainspring.jobs.stores._events import EventKind as EventKind
     from mainspring.jobs.stores._events import EventRow as EventRow
     from mainspring.jobs.stores._events import Happened as Happened
@@ -65,7 +66,7 @@ else:
                 "JobRow",
                 "ran_in",
             ),
-            "_events": ("EventKind", "EventRow", "Happened", "happened"),
+            "_events": ("NO_RUN", "EventKind", "EventRow", "Happened", "happened"),
             "_memory": ("MemoryStore",),
             "_memory_data": ("MemoryData",),
             "_protocol": ("CatalogStore", "JobStore", "ReadStore", "RunStore", "StoreReader"),

@@ -10,6 +10,9 @@ from mainspring.base import decode_json, encode_json
 EVENTS_KEPT: Final = 100
 """Of one run, the newest."""
 
+NO_RUN: Final = ""
+"""In the place of a run's id: for what befell none, as a call that was refused."""
+
 WORDS_KEPT: Final = 500
 """Characters of an error in an event."""
 
@@ -23,6 +26,7 @@ class EventKind(StrEnum):
     SINK_FAILED = "sink_failed"  # a sink did not take items: they made the attempt fail, or wait on disk
     LATE = "late"  # it had not ended within its job's `sla`
     STRANDED = "stranded"  # no living node takes it, and somebody was told; of a job's runs the oldest
+    REFUSED = "refused"  # a call made no run: a row of NO_RUN
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,11 @@ class EventRow:
 def happened(kind: EventKind, **detail: object) -> Happened:
     """Return an event with these facts; those that are None are left out."""
     return Happened(kind, encode_json({name: value for name, value in detail.items() if value is not None}))
+
+
+def refused(reason: str, error: str) -> Happened:
+    """Return the event of a call that made no run."""
+    return happened(EventKind.REFUSED, reason=reason, error=error[:WORDS_KEPT])
 
 
 def event_row(row: Sequence[object]) -> EventRow:

@@ -23,13 +23,14 @@ from mainspring.jobs.stores._catalog_records import (
     JobRow,
 )
 from mainspring.jobs.stores._claiming import Turns
+from mainspring.jobs.stores._events import NO_RUN, refused
 from mainspring.jobs.stores._instants import monotonic_us, now_us
 from mainspring.jobs.stores._memory_claim import claim
 from mainspring.jobs.stores._memory_configs import put_config
 from mainspring.jobs.stores._memory_data import LiveNode, MemoryData
 from mainspring.jobs.stores._memory_ends import cancel, finish
 from mainspring.jobs.stores._memory_enqueue import enqueue, enqueue_all
-from mainspring.jobs.stores._memory_events import note_late, note_stranded
+from mainspring.jobs.stores._memory_events import keep_events, note_late, note_stranded
 from mainspring.jobs.stores._memory_leases import drop_lease, take_lease
 from mainspring.jobs.stores._memory_prune import prune
 from mainspring.jobs.stores._memory_reads import MemoryReads, MemoryStoreReader
@@ -221,6 +222,11 @@ class MemoryStore(MemoryReads):
     def note_stranded(self, run_ids: Sequence[str]) -> Awaitable[Sequence[RunRecord]]:
         """Note that nobody takes these runs; see `CatalogStore`."""
         return self._answer(partial(note_stranded, run_ids=run_ids, now=now_us()))
+
+    def note_refused(self, job_id: str, *, reason: str, error: str) -> Awaitable[None]:
+        """Note that a call made no run; see `CatalogStore`."""
+        events = [(now_us(), job_id, NO_RUN, refused(reason, error))]
+        return self._answer(partial(keep_events, events=events))
 
     # ---- inside --------------------------------------------------------------------------------------------
 

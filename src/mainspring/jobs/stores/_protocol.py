@@ -205,6 +205,10 @@ class CatalogStore(Protocol):
         """Note, once for each run, that nobody takes it; return those that live and were not noted before."""
         ...
 
+    def note_refused(self, job_id: str, *, reason: str, error: str) -> Awaitable[None]:
+        """Keep an event of NO_RUN: a call for a job of this id, which may be known to nobody, made no run."""
+        ...
+
 
 class ReadStore(Protocol):
     """What web, command line and handles list. Never waits for the writer."""

@@ -20,6 +20,7 @@ from mainspring.jobs.stores._catalog_records import (
     JobRow,
 )
 from mainspring.jobs.stores._claiming import Turns
+from mainspring.jobs.stores._events import NO_RUN, refused
 from mainspring.jobs.stores._instants import now_us
 from mainspring.jobs.stores._records import (
     Claim,
@@ -38,7 +39,7 @@ from mainspring.jobs.stores._sqlite_claim import claim
 from mainspring.jobs.stores._sqlite_configs import put_config
 from mainspring.jobs.stores._sqlite_ends import cancel
 from mainspring.jobs.stores._sqlite_enqueue import Intake
-from mainspring.jobs.stores._sqlite_events import note_late, note_stranded
+from mainspring.jobs.stores._sqlite_events import keep_events, note_late, note_stranded
 from mainspring.jobs.stores._sqlite_finish import finish
 from mainspring.jobs.stores._sqlite_heart import Heart
 from mainspring.jobs.stores._sqlite_leases import drop_lease, take_lease
@@ -298,6 +299,11 @@ class SqliteStore(SqliteReads):
     def note_stranded(self, run_ids: Sequence[str]) -> Awaitable[Sequence[RunRecord]]:
         """Note that nobody takes these runs; see `CatalogStore`."""
         return self._write(lambda connection: note_stranded(connection, run_ids, now_us()))
+
+    def note_refused(self, job_id: str, *, reason: str, error: str) -> Awaitable[None]:
+        """Note that a call made no run; see `CatalogStore`."""
+        events = [(now_us(), job_id, NO_RUN, refused(reason, error))]
+        return self._write(lambda connection: keep_events(connection, events))
 
     # ---- inside of a group ---------------------------------------------------------------------------------
 

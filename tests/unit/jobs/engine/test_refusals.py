@@ -1,0 +1,153 @@
+"""A call never lies: what came in its way shows in what it returns or raises, in a record, and in a metric."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from tests.unit.jobs.engine.support_engine import make_app, running
+from tests.unit.jobs.engine.support_trouble import busy, troubled
+
+from mainspring.errors import IdempotencyError, MisuseError, StoreBusyError, UnknownJobError
+from mainspring.jobs import EventKind, JobApp, RunState
+from mainspring.testing import eventually
+
+
+async def quick() -> None: ...
+
+
+def not_registered() -> None: ...
+
+
+async def refusals(app: JobApp) -> list[tuple[str, str]]:
+    """Return (job, reason) of all rows."""
+    async with app.reading() as reader:
+        rows = await reader.refused_calls()
+    assert all(row.kind is EventKind.REFUSED and row.run_id == "" for row in rows)
+    return [(row.job_id, str(row.detail["reason"])) for row in rows]
+
+
+async def test_a_call_for_an_unknown_job_raises_is_counted_and_has_a_row(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    app.job("quick")(quick)
+    with pytest.raises(UnknownJobError):
+        await app.run_job("qick")
+    assert not app.is_open, "a call that cannot be right opens nothing"
+    assert {"unknown_job": 1} == app.metrics.refused_calls
+    async with running(app):
+        for job in ("x" * 500, not_registered):
+            with pytest.raises(UnknownJobError):
+                await app.run_job(job, wait=False)
+        app.job("late")(quick)
+        with pytest.raises(MisuseError, match="declared after"):
+            await app.run_job("late")
+        expected = [("x" * 200, "unknown_job"), ("not_registered", "unknown_job"), ("late", "unknown_job")]
+        await eventually_refused(app, expected)
+        async with app.reading() as reader:
+            assert "there is no job 'not_registered'" in str((await reader.refused_calls())[1].detail["error"])
+    assert {"unknown_job": 4} == app.metrics.refused_calls
+
+
+async def eventually_refused(app: JobApp, expected: list[tuple[str, str]]) -> None:
+    async with asyncio.timeout(30):
+        while await refusals(app) != expected:  # noqa: ASYNC110  # what is awaited is a commit that nobody waits for
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("wait", [True, False])
+async def test_other_arguments_for_a_key_raise_are_counted_and_have_a_row(tmp_path: Path, wait: bool) -> None:
+    app = make_app(tmp_path)
+    app.job("quick")(quick)
+    async with running(app):
+        first = await app.run_job("quick", idempotency_key="k")
+        with pytest.raises(IdempotencyError, match=first.run_id):
+            await app.run_job("quick", {"other": 1}, idempotency_key="k", wait=wait)
+        assert first == await app.run_job("quick", idempotency_key="k"), "and the first run is as it was"
+        await eventually_refused(app, [("quick", "other_arguments")])
+    assert {"other_arguments": 1} == app.metrics.refused_calls
+
+
+async def test_a_store_that_does_not_take_a_run_raises_and_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, store = troubled(tmp_path)
+    app.job("quick")(quick)
+    async with running(app):
+        with monkeypatch.context() as patch:
+            patch.setattr(type(store), "enqueue", _refuses)
+            for wait in (True, False):
+                with pytest.raises(StoreBusyError):
+                    await app.run_job("quick", wait=wait)
+        assert [] == await refusals(app), "it is not asked for more"
+        assert [] == await app.runs()
+    assert {"store": 2} == app.metrics.refused_calls
+    assert {"enqueue": 2} == app.metrics.store_errors
+
+
+async def _refuses(*_: object) -> None:
+    raise busy()
+
+
+async def test_a_store_that_cannot_keep_the_row_hides_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, store = troubled(tmp_path)
+    app.job("quick")(quick)
+
+    def at_once(*_: object, **__: object) -> None:
+        raise busy()
+
+    async def later(*_: object, **__: object) -> None:
+        raise busy()
+
+    async with running(app):
+        for broken in (at_once, later):
+            monkeypatch.setattr(type(store), "note_refused", broken)
+            with pytest.raises(UnknownJobError):
+                await app.run_job("nobody")
+    assert {"unknown_job": 2} == app.metrics.refused_calls
+
+
+async def test_a_cancelled_handler_shows_in_result_record_and_metric(tmp_path: Path) -> None:
+    app, begun = make_app(tmp_path), asyncio.Event()
+
+    @app.job("endless")
+    async def endless() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async with running(app):
+        call = asyncio.create_task(app.run_job(endless))
+        await begun.wait()
+        (run,) = await app.runs()
+        await app.cancel(run.run_id)
+        result = await call
+        record = await app.run(run.run_id)
+        await eventually(lambda: bool(app.metrics.jobs))
+    assert record is not None
+    assert (RunState.CANCELLED, "cancelled on request") == (result.state, result.error)
+    assert (result.state, result.error) == (record.state, record.error)
+    assert {RunState.CANCELLED: 1} == app.metrics.jobs["endless"].ends
+
+
+async def test_a_store_that_fails_at_the_end_shows_in_metric_and_log_until_the_record_is_true(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app, store = troubled(tmp_path)
+    app.job("quick")(quick)
+    async with running(app):
+        store.failures = {"finish": [busy(), busy()]}
+        result = await app.run_job("quick")
+        record = await app.run(result.run_id)
+    assert record is not None
+    assert (RunState.SUCCEEDED, RunState.SUCCEEDED) == (result.state, record.state)
+    assert {"finish": 2} == app.metrics.store_errors
+    assert {RunState.SUCCEEDED: 1} == app.metrics.jobs["quick"].ends
+    assert 2 == caplog.text.count("cannot be recorded yet")
+
+
+async def test_a_claim_that_the_store_does_not_answer_is_counted(tmp_path: Path) -> None:
+    app, store = troubled(tmp_path)
+    app.job("quick")(quick)
+    async with running(app):
+        store.failures = {"claim": [busy()]}
+        await app.run_job("quick", wait=False)
+        await eventually(lambda: app.metrics.ended_count == 1)
+    assert {"claim": 1} == app.metrics.store_errors
