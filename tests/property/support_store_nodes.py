@@ -119,6 +119,7 @@ class NodeMachine(RunMachine):
             del self.living[epoch]
         self.dead |= epochs
         self.orphans -= epochs
+        self.kept = {key: epoch for key, epoch in self.kept.items() if epoch not in epochs}
         self.leases = {name: row for name, row in self.leases.items() if row.epoch not in epochs}
         return freed
 

@@ -77,6 +77,7 @@ class RunMachine(RuleBasedStateMachine):
         self.second = self.open_store()
         self.known: dict[str, RunRecord] = {}
         self.limited: set[str] = set()
+        self.kept: dict[tuple[str, int], int] = {}  # limited runs that ended and keep their place: their epochs
         self.configs: dict[str, list[bool]] = {}  # of each version of a job, whether it is put ahead of its time
         self.stale: list[RunRecord] = []
         self.logs: dict[str, dict[int, bytes]] = {}  # by run and fence
@@ -121,7 +122,7 @@ class RunMachine(RuleBasedStateMachine):
         return epoch
 
     def held(self) -> int:
-        return sum(self.known[i].state is RunState.RUNNING for i in self.limited)
+        return sum(self.known[i].state is RunState.RUNNING for i in self.limited) + len(self.kept)
 
     def running(self) -> list[RunRecord]:
         return [record for record in self.known.values() if record.state is RunState.RUNNING]
@@ -243,14 +244,17 @@ class RunMachine(RuleBasedStateMachine):
     @rule(
         data=st.data(),
         state=st.sampled_from(ENDS),
+        keeps=st.booleans(),
         again=st.booleans(),
         log=st.none() | st.binary(min_size=1, max_size=3),
         done=st.none() | st.integers(0, 9),
     )
-    def finish(self, data: st.DataObject, state: RunState, again: bool, log: bytes | None, done: int | None) -> None:
+    def finish(
+        self, data: st.DataObject, state: RunState, keeps: bool, again: bool, log: bytes | None, done: int | None
+    ) -> None:
         record = data.draw(st.sampled_from(self.running()))
         progress = None if done is None else Progress(done=done, total=None, at=1)
-        command = structs.replace(self.ending(record, state), log=log, progress=progress)
+        command = structs.replace(self.ending(record, state), log=log, progress=progress, keeps_limits=keeps)
 
         async def body() -> tuple[RunRecord, RunRecord]:
             first = await self.store.finish(command)
@@ -263,6 +267,21 @@ class RunMachine(RuleBasedStateMachine):
         self.known[record.run_id] = first
         self.stale.append(record)
         self.said(record, log, progress)
+        if keeps and record.run_id in self.limited:
+            self.kept[record.run_id, record.fence] = record.epoch or 0
+
+    @precondition(lambda self: bool(self.known))
+    @rule(data=st.data())
+    def let_go(self, data: st.DataObject) -> None:
+        """What an attempt has kept is let go once; of a running one, or under another fence, nothing is."""
+        some = [(record.run_id, record.fence) for record in (*self.known.values(), *self.stale)]
+        run_id, fence = data.draw(st.sampled_from([*self.kept, *some]))
+
+        async def body() -> None:
+            await self.second.let_go(run_id, fence=fence)
+
+        self.runner.run(body())
+        self.kept.pop((run_id, fence), None)
 
     def said(self, record: RunRecord, log: bytes | None, progress: Progress | None) -> None:
         """Note what the attempt that holds a run has said."""

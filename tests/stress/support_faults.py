@@ -234,6 +234,9 @@ class FaultyStore:
     async def finish(self, command: Finish) -> RunRecord:
         return await self._call(lambda: self.inner.finish(command), lambda record: self.audit.finished(command, record))
 
+    async def let_go(self, run_id: str, *, fence: int) -> None:
+        await self._call(lambda: self.inner.let_go(run_id, fence=fence))
+
     async def report(self, reports: Sequence[Report]) -> None:
         await self._call(lambda: self.inner.report(reports))
 

@@ -66,8 +66,8 @@ class JobApp(Steering, Backfilling, Sight, Service):
         queues: the queues whose runs this app takes; by default "default".
         poll_interval: seconds between looks at what other processes changed, > 0; by default 2.
         drain_timeout: seconds that running handlers get at shutdown before their runs are handed back; by default 10.
-        cancel_grace: seconds that a handler may take to stop, by default 5: a thread is then left, a worker process
-            killed.
+        cancel_grace: seconds that a handler may take to stop, by default 5: a worker process is then killed, a thread
+            left; it keeps its slot and its place in the limits until it has ended.
         schedule: False for an app that only runs what others create.
         spool: a folder for items of sinks with `on_failure="spool"` that these did not take; by default beside the
             store's file, else in the state directory.

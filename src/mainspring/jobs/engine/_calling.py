@@ -94,7 +94,7 @@ class HandlerCall:
         return value
 
     def _with_thread(self, error: JobTimeoutError) -> JobTimeoutError:
-        if self.context.thread_left:
+        if self.context.thread_left is not None:
             error.add_note(THREAD_LEFT)
         return error
 

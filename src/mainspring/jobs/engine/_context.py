@@ -107,7 +107,7 @@ class JobContext(Mapping[str, object]):
         self._session: SinkSession | None = None
         self._cancelled = False
         self.last_progress: Progress | None = None
-        self.thread_left = False  # the handler's thread went on after its run had to end
+        self.thread_left: asyncio.Future[object] | None = None  # what goes on in a thread after the run had to end
         self._loop = loop
         self._tail = tail
         self._log: RunLogger | None = None

@@ -91,6 +91,11 @@ class Execution:
             return (self._tail.count if self._is_bare else 0), None
         return self._tail.count, self._context.last_progress
 
+    @property
+    def thread_left(self) -> "asyncio.Future[object] | None":
+        """Done when the handler's thread has ended, which went on after the run had to end; None without one."""
+        return None if self._context is None else self._context.thread_left
+
     def take(self, record: logging.LogRecord) -> None:
         """Keep what its handler logs."""
         self._tail.take(record)
@@ -253,6 +258,7 @@ class Execution:
             writes=writes,
             log=self.lines(),
             progress=self.said[1],
+            keeps_limits=self.thread_left is not None,
         )
 
     def _hide(self, text: str) -> str:
@@ -279,7 +285,7 @@ class Execution:
 
     def _stopped(self, error: BaseException | None = None) -> Finish | None:
         """Return the end of an attempt that was asked to stop, and may have raised `error` on its way out."""
-        thread_left = self._context is not None and self._context.thread_left
+        thread_left = self.thread_left is not None
         if self._stop is StopReason.CANCEL:
             finish = replace(self._finish(RunState.CANCELLED), error_message=StopReason.CANCEL.value)
             if error is not None:

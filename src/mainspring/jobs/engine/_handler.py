@@ -16,7 +16,7 @@ from mainspring.sinks import SinkSession
 if TYPE_CHECKING:
     from mainspring.concurrency import Threads, Workers
 
-THREAD_LEFT = "its thread still runs, nothing can interrupt it"
+THREAD_LEFT = "ended, still running: nothing can interrupt its thread, which keeps its slot and its place in the limits"
 
 _FULL = Backoff(0.001, maximum=0.1)  # pauses while the queue of a pool is full
 _CHUNK = 500  # items that a generator in a thread hands over at once
@@ -49,7 +49,7 @@ class HandlerThreads:
             await asyncio.wait((future,), timeout=self.cancel_grace)
             if future.done():
                 return future.result()
-            ctx.thread_left = True
+            ctx.thread_left = future
             raise
 
     async def _begin(self, body: Callable[[], object]) -> "asyncio.Future[object]":

@@ -14,6 +14,7 @@ from mainspring.base import current_clock
 from mainspring.errors import ClosedError, LeaseLostError, MisuseError, StorageError
 from mainspring.jobs.engine._capture import current_hearer
 from mainspring.jobs.engine._execution import Execution, StopReason
+from mainspring.jobs.engine._left_threads import LeftThreads
 from mainspring.jobs.engine._metrics import RunMetrics
 from mainspring.jobs.engine._recording import record_end
 from mainspring.jobs.engine._reports import Reporter
@@ -91,7 +92,9 @@ class Node:
         self._metrics = metrics
         self._on_start = on_start
         self._on_end = on_end
-        self._running: dict[Execution, None] = {}  # invariant: the holders of the slots, oldest first
+        self._running: dict[Execution, None] = {}  # oldest first
+        self._left = LeftThreads(store, on_end=self._leave, on_free=self.wake)
+        # invariant: the slots are held by those that run, and by those whose threads are left
         self._latest: dict[str, Execution] = {}  # by run: one that lost its lease may run beside the next
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -134,6 +137,7 @@ class Node:
             log.error("run %s of %s does not stop; left behind", execution.record.run_id, execution.record.job_id)
         if self._claiming is not None:
             await asyncio.gather(self._claiming, return_exceptions=True)
+        await self._left.close()
         await self.tenure.close()
 
     def wake(self) -> None:
@@ -159,8 +163,8 @@ class Node:
 
     @property
     def running_count(self) -> int:
-        """Handlers that run now."""
-        return len(self._running)
+        """Handlers that run now, and threads that go on after their runs had to end."""
+        return len(self._running) + len(self._left)
 
     async def enqueue(self, run: NewRun, *, claim: bool) -> EnqueueAnswer:
         """Create a run; with `claim` it may begin here at once. A cancelled caller does not touch the run.
@@ -243,14 +247,11 @@ class Node:
     @property
     def in_handler(self) -> bool:
         """True in the code of a handler that runs here."""
-        return current_hearer() in self._running
+        return current_hearer() in self._slots.holders
 
     async def waiting(self, awaitable: Awaitable[T]) -> T:
         """Wait for what other runs do; a handler gives its slot back meanwhile."""
-        execution = current_hearer()
-        if execution not in self._running:
-            return await awaitable
-        return await self._slots.lend(execution, awaitable)
+        return await self._slots.lend(current_hearer(), awaitable)
 
     def stop_run(self, run_id: str) -> None:
         """Cancel the handler of a run whose cancel was asked for, if it runs here."""
@@ -276,9 +277,10 @@ class Node:
         run_id = execution.record.run_id
         if execution in self._running:
             del self._running[execution]
-            self._backfills -= execution.record.kind is RunKind.BACKFILL
-        self._slots.leave(execution)
-        self._slots.settle()
+            if execution.thread_left is None:
+                self._leave(execution)
+            else:
+                self._left.add(execution, execution.thread_left)
         if self._latest.get(run_id) is execution:
             del self._latest[run_id]
         if not self._running:
@@ -287,6 +289,14 @@ class Node:
             self._wake.set()
         if record is not None:
             self._on_end(record)
+
+    def _leave(self, execution: Execution) -> None:
+        """Give back the slot of a handler that is gone."""
+        self._backfills -= execution.record.kind is RunKind.BACKFILL
+        self._slots.leave(execution)
+        self._slots.settle()
+        if execution.thread_left is not None:
+            self._wake.set()
 
     async def _until_idle(self, seconds: float) -> None:
         with suppress(TimeoutError):

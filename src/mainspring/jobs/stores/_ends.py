@@ -42,6 +42,7 @@ class Change(Struct, Generic[R], frozen=True, kw_only=True):
     value: bytes | None = None
     item_count: int = 0
     events: tuple[Happened, ...] = ()
+    keeps_limits: bool = False
 
     @property
     def says_nothing(self) -> bool:
@@ -72,6 +73,7 @@ def finished(run: R, command: Finish, *, attempt: int, rescues: int, cancel_requ
         value=command.value,
         item_count=command.item_count,
         events=events,
+        keeps_limits=command.keeps_limits,
     )
 
 

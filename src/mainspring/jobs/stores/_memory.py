@@ -28,7 +28,7 @@ from mainspring.jobs.stores._instants import monotonic_us, now_us
 from mainspring.jobs.stores._memory_claim import claim
 from mainspring.jobs.stores._memory_configs import put_config
 from mainspring.jobs.stores._memory_data import LiveNode, MemoryData
-from mainspring.jobs.stores._memory_ends import cancel, finish
+from mainspring.jobs.stores._memory_ends import cancel, finish, let_go
 from mainspring.jobs.stores._memory_enqueue import enqueue, enqueue_all
 from mainspring.jobs.stores._memory_events import keep_events, note_late, note_stranded
 from mainspring.jobs.stores._memory_leases import drop_lease, take_lease
@@ -123,6 +123,10 @@ class MemoryStore(MemoryReads):
     def finish(self, command: Finish) -> Awaitable[RunRecord]:
         """End an attempt; see `RunStore`."""
         return self._answer(partial(finish, command=command, now=now_us()))
+
+    def let_go(self, run_id: str, *, fence: int) -> Awaitable[None]:
+        """Give back the places under limits that a finish has kept; see `RunStore`."""
+        return self._answer(partial(let_go, run_id=run_id, fence=fence, now=now_us()))
 
     def lease_end(self, epoch: int) -> float:
         """Return until when the lease of an epoch holds; see `RunStore`."""

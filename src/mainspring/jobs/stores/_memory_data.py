@@ -66,6 +66,13 @@ class LiveNode(NamedTuple):
     takes: NodeTakes | None = None
 
 
+class KeptLimits(NamedTuple):
+    """The keys under which an ended attempt still holds places, until its node lets them go or dies."""
+
+    epoch: int
+    keys: tuple[str, ...]
+
+
 class KeyUse(NamedTuple):
     """What an idempotency key was used for."""
 
@@ -124,6 +131,7 @@ class MemoryData:
         self.cancel_requested: dict[int, set[str]] = {}  # by epoch
         self.waiting: list[tuple[int, str]] = []  # (start of the interval, run id), sorted
         self.counters: Counter[str] = Counter()
+        self.kept: dict[tuple[str, int], KeptLimits] = {}  # by run and fence
         self.keys = IdempotencyKeys()
         self.rows = SinkRows()
         self.jobs: dict[str, JobRow] = {}

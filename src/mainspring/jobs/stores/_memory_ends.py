@@ -19,7 +19,7 @@ from mainspring.jobs.stores._ends import (
     finished_again,
     ran_marks,
 )
-from mainspring.jobs.stores._memory_data import LiveRun, MemoryData
+from mainspring.jobs.stores._memory_data import KeptLimits, LiveRun, MemoryData
 from mainspring.jobs.stores._memory_events import keep_events
 from mainspring.jobs.stores._memory_reports import keep_log, keep_progress
 from mainspring.jobs.stores._records import Finish, RunKind, RunRecord
@@ -76,6 +76,9 @@ def settle(data: MemoryData, changes: Sequence[Change[LiveRun]], now: int) -> li
     """End runs, or free them for another attempt; return them as they then stand, in order."""
     held: Counter[str] = Counter()
     for change in changes:
+        if change.keeps_limits:
+            _keep_limits(data, change.run)
+            continue
         is_running = change.run.record.state is RunState.RUNNING
         held.update({key: int(is_running) for key, _ in change.run.limits})
     records = [_settle_one(data, change, now) for change in changes]
@@ -109,6 +112,26 @@ def _settle_one(data: MemoryData, change: Change[LiveRun], now: int) -> RunRecor
     else:
         data.change(change.run, record, data.place_of(record, now))
     return record
+
+
+def _keep_limits(data: MemoryData, run: LiveRun) -> None:
+    record = run.record
+    if run.limits and record.epoch is not None:
+        data.kept[record.run_id, record.fence] = KeptLimits(record.epoch, tuple(key for key, _ in run.limits))
+
+
+def let_go(data: MemoryData, run_id: str, fence: int, now: int) -> None:
+    """Give back the places that an ended attempt has kept, if it still does."""
+    kept = data.kept.pop((run_id, fence), None)
+    if kept is not None:
+        lower_counters(data, Counter(kept.keys), now)
+
+
+def let_go_of_epoch(data: MemoryData, epoch: int, now: int) -> None:
+    """Give back all places that an epoch has kept: it has ended."""
+    for (run_id, fence), kept in list(data.kept.items()):
+        if kept.epoch == epoch:
+            let_go(data, run_id, fence, now)
 
 
 def lower_counters(data: MemoryData, held: Counter[str], now: int) -> None:

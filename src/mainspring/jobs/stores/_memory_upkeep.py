@@ -10,7 +10,7 @@ from mainspring.jobs.stores._memory_data import MemoryData
 def find_problems(data: MemoryData) -> list[str]:
     """Return a sentence for each thing that contradicts another; the same that the SQLite store looks for."""
     both = [f"run {run_id} is live and ended at the same time" for run_id in data.live.keys() & data.ended.keys()]
-    return [*sorted(both), *_counts(data), *_slots(data), *_ranges(data), *_backfills(data)]
+    return [*sorted(both), *_counts(data), *_slots(data), *_kept(data), *_ranges(data), *_backfills(data)]
 
 
 def _counts(data: MemoryData) -> list[str]:
@@ -28,10 +28,19 @@ def _counts(data: MemoryData) -> list[str]:
 def _slots(data: MemoryData) -> list[str]:
     running = [run for run in data.live.values() if run.record.state is RunState.RUNNING]
     wanted = Counter(key for run in running for key, _ in run.limits)
+    wanted.update(key for kept in data.kept.values() for key in kept.keys)
     return [
-        f"{wanted[key]} running runs hold the limit {key}, and {data.counters[key]} are counted"
+        f"{wanted[key]} runs hold the limit {key}, and {data.counters[key]} are counted"
         for key in sorted(wanted.keys() | data.counters.keys())
         if wanted[key] != data.counters[key]
+    ]
+
+
+def _kept(data: MemoryData) -> list[str]:
+    return [
+        f"run {run_id} keeps its places under limits for epoch {kept.epoch}, which has ended"
+        for (run_id, _), kept in data.kept.items()
+        if kept.epoch not in data.nodes
     ]
 
 

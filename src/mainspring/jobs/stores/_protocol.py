@@ -59,7 +59,7 @@ class RunStore(Protocol):
         ...
 
     async def close_node(self, epoch: int) -> None:
-        """End the epoch; its runs become claimable at once."""
+        """End the epoch; its runs become claimable at once, and what it kept of limits is let go."""
         ...
 
     def enqueue(self, command: Enqueue) -> Awaitable[EnqueueAnswer]:
@@ -89,6 +89,11 @@ class RunStore(Protocol):
             StaleFenceError: another claim or a rescue came first; nothing was written.
             SinkWriteError: a transactional write failed; nothing was written and the run is still running.
         """
+        ...
+
+    def let_go(self, run_id: str, *, fence: int) -> Awaitable[None]:
+        """Give back the places under limits that a finish with `keeps_limits` has kept for this claim of a run, if they
+        still are; runs that wait for them may be claimed then."""
         ...
 
     def report(self, reports: Sequence[Report]) -> Awaitable[None]:

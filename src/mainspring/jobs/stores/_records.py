@@ -192,6 +192,8 @@ class Finish(Struct, frozen=True, kw_only=True):
 
     A SUCCEEDED finish applies `writes` under a savepoint, after the fence was checked. With an interval the
     done-set is updated, with a backfill its counters, both in the same transaction.
+
+    With `keeps_limits` the run's places under its limits stay taken until `RunStore.let_go`, or the end of the epoch.
     """
 
     run_id: str
@@ -210,6 +212,7 @@ class Finish(Struct, frozen=True, kw_only=True):
     events: tuple[Happened, ...] = ()
     log: bytes | None = None  # JSON of a RunLog, what the attempt said
     progress: Progress | None = None  # what it said last
+    keeps_limits: bool = False  # something of the attempt still runs
 
 
 class Report(Struct, frozen=True, kw_only=True):

@@ -42,6 +42,7 @@ from mainspring.jobs.stores._sqlite_enqueue import Intake
 from mainspring.jobs.stores._sqlite_events import keep_events, note_late, note_stranded
 from mainspring.jobs.stores._sqlite_finish import finish
 from mainspring.jobs.stores._sqlite_heart import Heart
+from mainspring.jobs.stores._sqlite_kept import let_go
 from mainspring.jobs.stores._sqlite_leases import drop_lease, take_lease
 from mainspring.jobs.stores._sqlite_locks import Graveyard
 from mainspring.jobs.stores._sqlite_nodes import RENEWED_FROM, Nodes
@@ -192,6 +193,10 @@ class SqliteStore(SqliteReads):
     def finish(self, command: Finish) -> Awaitable[RunRecord]:
         """End an attempt; see `RunStore`."""
         return self._finish.send(command)
+
+    def let_go(self, run_id: str, *, fence: int) -> Awaitable[None]:
+        """Give back the places under limits that a finish has kept; see `RunStore`."""
+        return self._write(lambda connection: let_go(connection, run_id, fence, now_us()))
 
     def report(self, reports: Sequence[Report]) -> Awaitable[None]:
         """Keep what running attempts have said so far; see `RunStore`."""

@@ -17,7 +17,9 @@ from mainspring.jobs.stores._sqlite_rows import (
     AVAILABLE_AT,
     BACKFILL,
     CANCEL_REQUESTED,
+    EPOCH,
     ERROR,
+    FENCE,
     INTERVAL_END,
     INTERVAL_START,
     JOB,
@@ -127,7 +129,12 @@ def _give_back(connection: sqlite3.Connection, changes: Sequence[Change], now: i
     held: Counter[str] = Counter()
     for change in changes:
         limits = change.run[LIMITS]
-        if limits is not None:
+        if limits is None:
+            continue
+        if change.keeps_limits:
+            kept = (change.run[RUN], change.run[FENCE], change.run[EPOCH], limits)
+            connection.execute(statements("runs")["keep_limits"], kept)
+        else:
             held.update({key: int(change.run[STATE] == "running") for key, _ in decode_limits(limits)})
     if held:
         lower_counters(connection, held, now)

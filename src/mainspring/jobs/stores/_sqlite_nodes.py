@@ -9,6 +9,7 @@ from mainspring.jobs.stores._ends import rescued
 from mainspring.jobs.stores._instants import monotonic_us
 from mainspring.jobs.stores._records import HeartbeatAnswer, NodeTakes, RunRecord
 from mainspring.jobs.stores._sqlite_ends import Change, settle
+from mainspring.jobs.stores._sqlite_kept import let_go_of_epoch
 from mainspring.jobs.stores._sqlite_locks import NodeLock, boot_id, look, remove
 from mainspring.jobs.stores._sqlite_rows import ATTEMPT, CANCEL_REQUESTED, EPOCH, ERROR, RESCUES, Row, id_list
 from mainspring.jobs.stores._sqlite_sql import statements
@@ -137,6 +138,7 @@ class Nodes:
 
     def _kill(self, connection: sqlite3.Connection, epoch: int, now: int) -> None:
         connection.execute(statements("nodes")["kill"], (now, epoch))
+        let_go_of_epoch(connection, epoch, now)
 
     def _count_others(self, connection: sqlite3.Connection) -> None:
         living = {row[0] for row in connection.execute(statements("nodes")["living"])}

@@ -66,6 +66,10 @@ class Trouble(SqliteStore):
         self._fail("finish")
         return await super().finish(command)
 
+    async def let_go(self, run_id: str, *, fence: int) -> None:
+        self._fail("let_go")
+        await super().let_go(run_id, fence=fence)
+
     async def heartbeat(self, epoch: int) -> Any:
         self._fail("heartbeat")
         return await super().heartbeat(epoch)
@@ -83,9 +87,9 @@ class Trouble(SqliteStore):
         return await super().backfills(**options)
 
 
-def troubled(path: Path) -> tuple[JobApp, Trouble]:
+def troubled(path: Path, **options: Any) -> tuple[JobApp, Trouble]:
     store = Trouble(path / "state.db")
-    return JobApp("test", store=store, poll_interval=0.02), store
+    return JobApp("test", store=store, poll_interval=0.02, **options), store
 
 
 def busy() -> Exception:

@@ -23,7 +23,7 @@ async def test_each_contradiction_is_named() -> None:
     assert find_problems(data) == [
         f"run {live.run_id} is live and ended at the same time",
         "job job has 2 runs that ended as succeeded, and 1 are counted",
-        "1 running runs hold the limit k, and 3 are counted",
+        "1 runs hold the limit k, and 3 are counted",
         "the done-set of job job has ranges that overlap or are empty",
         "the done-set of job empty has ranges that overlap or are empty",
         "backfill b has 0 live runs, and 2 are counted",

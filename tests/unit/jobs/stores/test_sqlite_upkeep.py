@@ -59,8 +59,8 @@ async def problems(file: Path) -> list[str]:
             "job job has 2 runs that ended as succeeded, and 7 are counted",
         ),
         ("DELETE FROM tally WHERE state <> 'live'", "job job has 2 runs that ended as succeeded, and 0 are counted"),
-        ("UPDATE counter SET held = 3", "1 running runs hold the limit k, and 3 are counted"),
-        ("INSERT INTO counter VALUES ('other', 1)", "0 running runs hold the limit other, and 1 are counted"),
+        ("UPDATE counter SET held = 3", "1 runs hold the limit k, and 3 are counted"),
+        ("INSERT INTO counter VALUES ('other', 1)", "0 runs hold the limit other, and 1 are counted"),
         (
             f'UPDATE done SET "end" = {3 * HOUR} WHERE start = 0',
             "the done-set of job job has ranges that overlap or are empty at 1970-01-01T02:00:00Z",

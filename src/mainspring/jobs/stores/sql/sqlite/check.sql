@@ -16,13 +16,19 @@ WHERE coalesce(found.count, 0) <> coalesce(tally.count, 0) LIMIT 20
 
 -- name: held_slots
 WITH wanted(key, held) AS (
-    SELECT json_extract(one.value, '$[0]'), count(*) FROM run, json_each(run.limits) AS one
-    WHERE run.state = 'running' GROUP BY 1)
-SELECT printf('%d running runs hold the limit %s, and %d are counted',
+    SELECT json_extract(one.value, '$[0]'), count(*) FROM (
+        SELECT limits FROM run WHERE state = 'running' UNION ALL SELECT limits FROM kept_limit) AS holder,
+        json_each(holder.limits) AS one
+    GROUP BY 1)
+SELECT printf('%d runs hold the limit %s, and %d are counted',
     coalesce(wanted.held, 0), key, coalesce(counter.held, 0))
 FROM (SELECT key FROM wanted UNION SELECT key FROM counter)
 LEFT JOIN wanted USING (key) LEFT JOIN counter USING (key)
 WHERE coalesce(wanted.held, 0) <> coalesce(counter.held, 0) LIMIT 20
+
+-- name: kept_slots
+SELECT printf('run %s keeps its places under limits for epoch %d, which has ended', run_id, epoch) FROM kept_limit
+WHERE epoch NOT IN (SELECT epoch FROM epoch WHERE alive = 1) LIMIT 20
 
 -- name: done_ranges
 SELECT printf('the done-set of job %s has ranges that overlap or are empty at %s',

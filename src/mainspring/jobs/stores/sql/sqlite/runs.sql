@@ -112,6 +112,15 @@ DELETE FROM counter WHERE held <= ?1 AND key IN (SELECT value FROM json_each(?2)
 -- name: lower_counters
 UPDATE counter SET held = held - ?1 WHERE key IN (SELECT value FROM json_each(?2))
 
+-- name: keep_limits
+INSERT INTO kept_limit VALUES (?, ?, ?, ?)
+
+-- name: let_go
+DELETE FROM kept_limit WHERE run_id = ? AND fence = ? RETURNING limits
+
+-- name: let_go_of_epoch
+DELETE FROM kept_limit WHERE epoch = ? RETURNING limits
+
 -- name: park
 UPDATE run SET place = 0, parked = ? WHERE run_id = ?
 
