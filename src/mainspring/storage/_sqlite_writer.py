@@ -9,9 +9,9 @@ from typing import Any
 
 from mainspring.base import current_clock
 from mainspring.errors import ClosedError, MainspringError, StoreBusyError
-from mainspring.storage._sqlite_errors import is_busy, translated
+from mainspring.storage._sqlite_errors import is_busy, store_error, translated
 from mainspring.storage._sqlite_files import MEMORY, Durability, connect, prepare_path
-from mainspring.storage._sqlite_group import Handler, write_group
+from mainspring.storage._sqlite_group import Batch, Handler, write_group
 from mainspring.storage._sqlite_guard import guard
 from mainspring.storage._sqlite_migrate import Migration, is_current, is_found, migrate
 
@@ -89,7 +89,7 @@ class Writer:
         try:
             if self._connection is None:
                 raise ClosedError(what=f"the store {self._path}")
-            answers = write_group(self._connection, batches, begin=self._begin, commit=self._commit)
+            answers = self._write_group(self._connection, batches, most=len(entries))
         except Exception as error:  # noqa: BLE001  # supervisor: the group's error is everybody's answer
             return _for_everyone(translated(error, str(self._path)), len(entries))
         placed: list[Any] = [None] * len(entries)
@@ -97,6 +97,21 @@ class Writer:
             for place, answer in zip(places[channel], batch, strict=True):
                 placed[place] = answer
         return placed
+
+    def _write_group(
+        self, connection: sqlite3.Connection, batches: Sequence[Batch], *, most: int
+    ) -> list[Sequence[Any]]:
+        """Write a group, and write it again when a command made SQLite give the transaction up.
+
+        The handler of that command is expected to answer it by itself then, so that the others do not suffer.
+        """
+        for _ in range(most):
+            try:
+                return write_group(connection, batches, begin=self._begin, commit=self._commit)
+            except sqlite3.Error as error:
+                if store_error(error, str(self._path)) is not None:
+                    raise
+        return write_group(connection, batches, begin=self._begin, commit=self._commit)
 
     def _handle(self, channel: int, connection: sqlite3.Connection, commands: Sequence[Any]) -> Sequence[Any]:
         """Run the commands of one channel, and note what each of them cost."""

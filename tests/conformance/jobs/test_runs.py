@@ -446,9 +446,16 @@ async def test_staging_needs_the_fence(stores: StoreFactory) -> None:
         await enqueue(store, new_run(store))
         record = await claim_one(store, epoch)
         await store.stage(sink_run(record), "table", 1, b"rows")
-        await store.finish(ending(record))
+        await store.finish(ending(record, RunState.AVAILABLE))
         with pytest.raises(StaleFenceError):
             await store.stage(sink_run(record), "table", 2, b"rows")
+        again = await claim_one(store, epoch)
+        with pytest.raises(StaleFenceError):
+            await store.stage(sink_run(record), "table", 2, b"rows")
+        await store.stage(sink_run(again), "table", 1, b"rows")
+        await store.finish(ending(again))
+        with pytest.raises(StaleFenceError):
+            await store.stage(sink_run(again), "table", 2, b"rows")
 
 
 async def test_runs_are_listed_newest_first_in_pages(stores: StoreFactory) -> None:

@@ -1,6 +1,7 @@
 """Rows that travel with a finish: in its transaction, under its fence, failing alone."""
 
 import asyncio
+import sqlite3
 from dataclasses import dataclass, field
 
 import pytest
@@ -19,7 +20,7 @@ from tests.conformance.jobs.support_stores import (
 from mainspring.base import from_us
 from mainspring.errors import SinkWriteError, StaleFenceError
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores import Enqueue, JobStore, RunRecord
+from mainspring.jobs.stores import Enqueue, JobStore, RunRecord, _sqlite_writes
 from mainspring.sinks import SinkRun, SinkSet, SqlTable, SqlTransaction
 
 
@@ -31,6 +32,7 @@ class Rows:
     values: list[int]
     statement: str | None = None
     sink_name: str = "table"
+    swallows: bool = False
     seen: list[tuple[object, ...]] = field(default_factory=list[tuple[object, ...]])
 
     @property
@@ -43,7 +45,11 @@ class Rows:
         key = (self.run.run_id, self.run.fence)
         self.seen = tx.execute("SELECT payload FROM stage WHERE run_id = ? AND fence = ?", key)
         if self.statement is not None:
-            tx.execute(self.statement)
+            try:
+                tx.execute(self.statement)
+            except sqlite3.Error:
+                if not self.swallows:
+                    raise
         return len(self.values)
 
 
@@ -92,6 +98,54 @@ async def test_rows_come_with_the_finish_and_a_bad_run_fails_alone(stores: Store
         await store.finish(ending(four, writes=(look,)))
         assert look.found == [1, 2]
         assert (await store.finish(ending(two, RunState.FAILED))).state is RunState.FAILED
+
+
+LONG = (
+    "INSERT INTO target WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
+    " SELECT -i FROM n"
+)
+
+
+@pytest.mark.parametrize("sql", [LONG, "INSERT OR ROLLBACK INTO target VALUES (7), (7)"])
+async def test_rows_that_end_the_transaction_fail_their_run_only(
+    stores: StoreFactory, sql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite gives up a transaction with a write that is interrupted, or whose conflict is to roll it back."""
+    monkeypatch.setattr(_sqlite_writes, "WRITE_LIMIT", 0.0)
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await store.enqueue_many([Enqueue(run=new_run(store)) for _ in range(5)])
+        one, two, three, four, last = (await claim(store, epoch)).runs
+        bad = Rows(sink_run(two), [3], statement=sql)
+        worse = Rows(sink_run(four), [4], statement=sql, swallows=True)
+        answers = await asyncio.gather(
+            store.finish(ending(one, writes=(Rows(sink_run(one), [1, 2]),))),
+            store.finish(ending(two, writes=(bad,))),
+            store.finish(ending(three, RunState.FAILED)),
+            store.finish(ending(four, writes=(worse,))),
+            enqueue(store, new_run(store)),
+            return_exceptions=True,
+        )
+        for place in (1, 3):
+            assert isinstance(answers[place], SinkWriteError)
+        assert ("took longer than 0 s" in str(answers[1])) == (sql is LONG)
+        assert [RunState.SUCCEEDED, RunState.FAILED] == [
+            answer.state for answer in answers if isinstance(answer, RunRecord)
+        ]
+        look = Look(sink_run(last))
+        await store.finish(ending(last, writes=(look,)))
+        assert [1, 2] == look.found
+        assert RunState.FAILED is (await store.finish(ending(two, RunState.FAILED))).state
+
+
+@pytest.mark.parametrize("sql", ["/* as I like it */ COMMIT", "-- so\nROLLBACK", "; COMMIT", "\ufeffEND"])
+async def test_rows_cannot_end_the_transaction_by_themselves(stores: StoreFactory, sql: str) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await enqueue(store, new_run(store))
+        record = await claim_one(store, epoch)
+        with pytest.raises(SinkWriteError, match="leaves the transaction alone"):
+            await store.finish(ending(record, writes=(Rows(sink_run(record), [1], statement=sql),)))
 
 
 @pytest.mark.parametrize("state", [RunState.AVAILABLE, RunState.RETRYING, RunState.FAILED])

@@ -1,7 +1,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -75,6 +75,49 @@ def test_a_closed_writer_answers_so(tmp_path: Path) -> None:
     writer.close()
     writer.close()
     assert isinstance(writer.write([(0, "x")])[0], ClosedError)
+
+
+def test_a_group_is_written_again_without_the_commands_that_ended_its_transaction(tmp_path: Path) -> None:
+    guilty: list[str] = []
+
+    def lose(connection: sqlite3.Connection, commands: Sequence[str]) -> list[object]:
+        answers: list[object] = []
+        for command in commands:
+            connection.execute("CREATE TABLE IF NOT EXISTS item(key)")
+            if command.startswith("bad") and command not in guilty:
+                guilty.append(command)
+                connection.execute("ROLLBACK")
+                raise sqlite3.OperationalError("the engine rolled back")
+            connection.execute("INSERT INTO item VALUES (?)", (command,))
+            answers.append(ValueError(command) if command in guilty else command)
+        return answers
+
+    writer = Writer(tmp_path / "a.db", durability="process", busy_timeout=1.0, pause=Waits())
+    writer.add_handler(lose)
+    writer.open((), application="test")
+    answers = writer.write([(0, "a"), (0, "bad b"), (0, "c"), (0, "bad d")])
+    assert ["a", "bad b", "c", "bad d"] == [str(answer) for answer in answers]
+    assert [str, ValueError, str, ValueError] == [type(answer) for answer in answers]
+    other = sqlite3.connect(tmp_path / "a.db")
+    assert 4 == other.execute("SELECT count(*) FROM item").fetchone()[0]
+    other.close()
+    writer.close()
+
+
+def test_a_command_that_always_ends_its_transaction_ends_the_attempts(tmp_path: Path) -> None:
+    calls: list[Sequence[str]] = []
+
+    def lose(connection: sqlite3.Connection, commands: Sequence[str]) -> list[str]:
+        calls.append(commands)
+        connection.execute("ROLLBACK")
+        raise sqlite3.OperationalError("the engine rolled back")
+
+    writer = Writer(tmp_path / "a.db", durability="process", busy_timeout=1.0, pause=Waits())
+    writer.add_handler(lose)
+    writer.open((), application="test")
+    assert [sqlite3.OperationalError] * 2 == [type(answer) for answer in writer.write([(0, "a"), (0, "b")])]
+    assert 3 == len(calls)
+    writer.close()
 
 
 class Slow:

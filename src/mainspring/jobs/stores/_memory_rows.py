@@ -6,7 +6,7 @@ import weakref
 from mainspring.errors import SinkWriteError
 from mainspring.jobs.stores._records import Finish
 from mainspring.jobs.stores._sqlite_reader import migrations
-from mainspring.jobs.stores._sqlite_writes import write_items
+from mainspring.jobs.stores._sqlite_writes import LostRuns, write_items
 
 _DROP = "DELETE FROM stage WHERE run_id = ?"
 
@@ -24,7 +24,15 @@ class SinkRows:
 
     def write(self, command: Finish) -> SinkWriteError | None:
         """Apply the rows of a finish; a failure undoes them."""
-        return write_items(self._opened(), command) if command.writes else None
+        if not command.writes:
+            return None
+        lost: LostRuns = {}
+        try:
+            return write_items(self._opened(), command, lost)
+        except sqlite3.OperationalError:
+            if not lost:
+                raise
+        return lost[command.run_id, command.fence]  # no other run is in this transaction
 
     def stage(self, run_id: str, fence: int, sink_name: str, sequence: int, payload: bytes) -> None:
         """Keep a chunk of rows until the run's attempt ends."""

@@ -59,6 +59,7 @@ from mainspring.jobs.stores._sqlite_reports import keep_reports
 from mainspring.jobs.stores._sqlite_schedules import set_paused, set_schedule
 from mainspring.jobs.stores._sqlite_sql import statements
 from mainspring.jobs.stores._sqlite_upkeep import file_version
+from mainspring.jobs.stores._sqlite_writes import LostRuns
 from mainspring.jobs.stores._steering_records import ConfigRow, LeaseRow, Prune, SetSchedule, TakeLease
 from mainspring.sinks import SinkRun
 from mainspring.storage import Durability, Runner, SqliteOwner, ThreadRunner, WriteChannel
@@ -116,6 +117,7 @@ class SqliteStore(SqliteReads):
         self._lease = lease
         self._lease_ends: dict[int, float] = {}  # by epoch, as the answers of this loop's own writes tell
         self._turns: Turns = {}
+        self._lost: LostRuns = {}
         channel = self.owner.channel
         # ends come first: they give back the slots that the claims of the same group want
         self._stage: WriteChannel[_StageCommand, None] = channel(_stage, name="stage")
@@ -329,7 +331,7 @@ class SqliteStore(SqliteReads):
     def _run_finish(
         self, connection: sqlite3.Connection, commands: Sequence[Finish]
     ) -> Sequence[RunRecord | BaseException]:
-        return finish(connection, commands, now_us())
+        return finish(connection, commands, now_us(), self._lost)
 
     def _run_enqueue(
         self, connection: sqlite3.Connection, commands: Sequence[Enqueue]

@@ -23,11 +23,20 @@ from mainspring.jobs.stores._sqlite_rows import (
     live_record,
 )
 from mainspring.jobs.stores._sqlite_sql import statements
-from mainspring.jobs.stores._sqlite_writes import write_items
+from mainspring.jobs.stores._sqlite_writes import LostRuns, write_items
 
 
-def finish(connection: sqlite3.Connection, commands: Sequence[Finish], now: int) -> list[RunRecord | BaseException]:
-    """Return for each command the run as it then stands, or the error that refused it."""
+def finish(
+    connection: sqlite3.Connection, commands: Sequence[Finish], now: int, lost: LostRuns
+) -> list[RunRecord | BaseException]:
+    """Return for each command the run as it then stands, or the error that refused it.
+
+    Args:
+        lost: what is known of runs whose rows have ended a transaction.
+
+    Raises:
+        sqlite3.OperationalError: the rows of a run have ended this one; it can be tried again.
+    """
     ids = id_list([command.run_id for command in commands])
     rows = {row[RUN]: row for row in connection.execute(statements("runs")["live_runs"], (ids,))}
     alive = {epoch: epoch_alive(connection, epoch) for epoch in {command.epoch for command in commands}}
@@ -40,7 +49,7 @@ def finish(connection: sqlite3.Connection, commands: Sequence[Finish], now: int)
         if row is None or command.run_id in taken or not _holds(row, command) or not alive[command.epoch]:
             late.append(place)
             continue
-        error = write_items(connection, command)
+        error = write_items(connection, command, lost)
         if error is not None:
             answers[place] = error
             continue

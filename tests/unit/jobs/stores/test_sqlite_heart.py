@@ -3,6 +3,7 @@ import sqlite3
 import threading
 from contextlib import closing
 from datetime import datetime
+from inspect import signature
 from pathlib import Path
 
 from mainspring.base import SystemClock, use_clock
@@ -59,6 +60,12 @@ async def test_it_beats_for_a_blocked_loop_until_max_block(tmp_path: Path) -> No
         heart.stop()
         connection.close()
         await store.close()
+
+
+def test_a_store_is_as_durable_and_as_patient_as_promised() -> None:
+    """A power cut loses nothing, a node lives 30 s without a heartbeat, and a blocked loop a minute."""
+    defaults = {name: one.default for name, one in signature(SqliteStore).parameters.items()}
+    assert ("disk", 30.0, 60.0) == (defaults["durability"], defaults["lease"], defaults["max_block"])
 
 
 async def test_the_thread_renews_by_itself_and_ends_with_the_store(tmp_path: Path) -> None:
