@@ -114,7 +114,10 @@ def run(
         loaded.adjust(slots=slots, queues=None if queues is None else [one.strip() for one in queues.split(",")])
         web = None if no_web else make_web(loaded, host=host, port=port, max_rate=max_rate)
         operated = None if no_console else make_console(loaded)
-        if asyncio.run(run_app(loaded, web, operated, seconds=seconds, as_json=as_json, watch=watch)):
+        any_port = port is None
+        if asyncio.run(
+            run_app(loaded, web, operated, seconds=seconds, as_json=as_json, any_port=any_port, watch=watch)
+        ):
             begin_anew()
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -26,7 +25,7 @@ def make_web(app: JobApp, *, host: str, port: int | None, max_rate: float | None
     """Return what shows the app; without its extra None, with a note, unless a port was asked for.
 
     Args:
-        port: None for the usual one, or any that is free when it is taken.
+        port: None for the usual one.
         max_rate: requests a second of one client; None for the usual limit.
 
     Raises:
@@ -41,10 +40,8 @@ def make_web(app: JobApp, *, host: str, port: int | None, max_rate: float | None
             raise
         sys.stderr.write(f"note: {error}, so nothing is shown over HTTP\nhint: {error.hint}, or say --no-web\n")
         return None
-    if port is None:
-        port = DEFAULT_PORT if _is_free(host, DEFAULT_PORT) else 0
     limits = {} if max_rate is None else {"rate": max_rate}
-    return WebService(app=app, host=host, port=port, **limits)
+    return WebService(app=app, host=host, port=DEFAULT_PORT if port is None else port, **limits)
 
 
 def make_console(app: JobApp) -> ConsoleService | None:
@@ -58,15 +55,6 @@ def make_console(app: JobApp) -> ConsoleService | None:
     return console
 
 
-def _is_free(host: str, port: int) -> bool:
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.create_server(address, family=family):
-            return True
-    except OSError:
-        return False
-
-
 async def run_app(
     app: JobApp,
     web: "WebService | None",
@@ -74,9 +62,14 @@ async def run_app(
     *,
     seconds: float | None,
     as_json: bool,
+    any_port: bool = False,
     watch: SourceWatch | None = None,
 ) -> bool:
-    """Schedule and run until SIGINT or SIGTERM, some seconds, or a change of the code: then return True."""
+    """Schedule and run until SIGINT or SIGTERM, some seconds, or a change of the code: then return True.
+
+    Args:
+        any_port: let `web` take a free port when its own is taken.
+    """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
@@ -85,13 +78,25 @@ async def run_app(
     try:
         async with Entrypoint(*services, catch_signals=()) as program:
             if web is not None:
-                await program.start_services(web)  # after the app: one that cannot open is not shown, and says so alone
+                # After the app: one that cannot open is not shown, and says so alone.
+                await _start_web(program, web, any_port=any_port)
             _say(app, web, console, as_json=as_json)
             await _wait(stopped, watch, seconds)
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
     return watch is not None and watch.has_changed and not stopped.is_set()
+
+
+async def _start_web(program: Entrypoint, web: "WebService", *, any_port: bool) -> None:
+    """Show the app; to look beforehand whether the port is free would let another program take it in between."""
+    try:
+        await program.start_services(web)
+    except BindError:
+        if not any_port:
+            raise
+        web.port = 0
+        await program.start_services(web)
 
 
 def _stop(stopped: asyncio.Event, number: int) -> None:

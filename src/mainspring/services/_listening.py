@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 from mainspring.concurrency import threaded
-from mainspring.errors import InvalidArgumentError, MisuseError
+from mainspring.errors import BindError, InvalidArgumentError, MisuseError
 from mainspring.runtime import Service, given_params
 from mainspring.transport import SocketOption, bind_socket
 
@@ -71,6 +71,26 @@ async def open_socket(server: Listens, protocol: str) -> Socket:
         proto_name=protocol,
     )
     return bind() if _is_number(server.address or "") else await threaded(bind)()
+
+
+async def open_listener(server: Listens, protocol: str, *, backlog: int) -> Socket:
+    """Return such a socket once it listens, which only one of all that are bound to an address can do.
+
+    Raises:
+        BindError: another one was faster; this one is closed.
+    """
+    sock = await open_socket(server, protocol)
+    try:
+        sock.listen(backlog)
+    except OSError as error:
+        where = sock.getsockname()
+        sock.close()
+        reason = error.strerror or str(error)
+        raise BindError(where=where if isinstance(where, str) else f"{where[0]}:{where[1]}", reason=reason) from error
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def take_name(server: Listens, sock: Socket) -> None:

@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from mainspring.base import abort_transport
-from mainspring.errors import BindError, InvalidArgumentError
+from mainspring.errors import InvalidArgumentError
 from mainspring.resilience import timeout as time_limit
-from mainspring.services._listening import Socket, check_place, given, open_socket, take_name
+from mainspring.services._listening import Socket, check_place, given, open_listener, take_name
 from mainspring.services._simple_server import SimpleServer
 from mainspring.transport import SocketOption
 
@@ -107,13 +107,8 @@ class TCPServer(SimpleServer):
     async def start(self) -> None:
         """Listen, and return."""
         self._context = await self.make_context()
-        sock = await open_socket(self, "tcp" if self._context is None else "tls")
+        sock = await open_listener(self, "tcp" if self._context is None else "tls", backlog=self.backlog)
         take_name(self, sock)
-        try:
-            sock.listen(self.backlog)
-        except OSError as error:  # another socket was bound to the same address, and was faster
-            sock.close()
-            raise BindError(where=f"{self.address}:{self.port}", reason=error.strerror or str(error)) from error
         self._socket = sock
         self._resume()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar  # Any: options of aiohttp's run
 from mainspring.base import load_extra
 from mainspring.errors import MisuseError
 from mainspring.runtime import Service
-from mainspring.services._listening import Socket, check_place, given, open_socket, take_name
+from mainspring.services._listening import Socket, check_place, given, open_listener, take_name
 from mainspring.services._tls import PathOrStr
 from mainspring.services._tls_settings import TLSSettings
 from mainspring.transport import SocketOption
@@ -107,7 +107,7 @@ class AIOHTTPService(Service):
         try:
             self._context = await self.make_context()
             await self.runner.setup()
-            self.socket = await open_socket(self, "http" if self._context is None else "https")
+            self.socket = await open_listener(self, "http" if self._context is None else "https", backlog=self.backlog)
             site = await self.create_site()
             await site.start()
         except BaseException:

@@ -15,7 +15,7 @@ from mainspring.base import load_extra
 from mainspring.errors import ApplicationFailedError, MisuseError
 from mainspring.runtime import Service
 from mainspring.services._lifespan import Lifespan, LifespanMode
-from mainspring.services._listening import open_socket, take_name
+from mainspring.services._listening import open_listener, take_name
 from mainspring.transport import OwnSocketFile, SocketOption
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class UvicornService(Service):
     Raises:
         MissingExtraError: (start) uvicorn is not installed.
         ApplicationFailedError: (start) the application did not start, or could not be loaded; (stop) it failed.
-        OSError: (start) the address is taken, or not of this machine.
+        BindError: (start) the address is taken, or not of this machine.
 
     Example:
         >>> class Web(UvicornService):
@@ -93,7 +93,8 @@ class UvicornService(Service):
         place = _Place(self.host, self.port if given is None else None, given)
         try:
             if self.uds is None:
-                sockets = [await open_socket(place, "https" if server.config.is_ssl else "http")]
+                protocol = "https" if server.config.is_ssl else "http"
+                sockets = [await open_listener(place, protocol, backlog=server.config.backlog)]
             server.lifespan = server.config.lifespan_class(server.config)
             server.lifespan.state = lived.state
             await server.on_tick(0)

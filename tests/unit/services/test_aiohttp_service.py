@@ -12,6 +12,7 @@ from tests.unit.services.support_programs import program
 
 from mainspring.errors import BindError, InvalidArgumentError, MissingExtraError, MisuseError
 from mainspring.services import AIOHTTPService
+from mainspring.transport import bind_socket
 
 if TYPE_CHECKING:
     from aiohttp.web import Application, Request, Response
@@ -117,6 +118,19 @@ async def test_requests_are_logged_in_the_format_of_the_user(caplog: pytest.LogC
         async with program(service):
             await fetch(url(service))
     assert ["GET / HTTP/1.1 is 200"] == [one.getMessage() for one in caplog.records if "access" in one.name]
+
+
+async def test_a_socket_that_may_not_listen_is_closed() -> None:
+    with bind_socket(address="127.0.0.1") as faster:
+        port = faster.getsockname()[1]
+        service = Greeter(sock=bind_socket(address="127.0.0.1", port=port))
+        faster.listen()
+        with pytest.raises(BindError, match=rf"cannot listen on 127\.0\.0\.1:{port}: Address already in use"):
+            async with program(service):
+                raise NotImplementedError
+    assert service.sock is not None
+    assert -1 == service.sock.fileno()
+    assert ["started", "cleaned up"] == service.events
 
 
 async def test_a_bound_socket_is_served_and_closed() -> None:

@@ -17,6 +17,7 @@ from mainspring.errors import ApplicationFailedError, BindError, MissingExtraErr
 from mainspring.runtime import Entrypoint
 from mainspring.services import ASGIReceiveType, ASGIScopeType, ASGISendType, UvicornApplication, UvicornService
 from mainspring.testing import PythonChild
+from mainspring.transport import bind_socket
 
 pytestmark = pytest.mark.extras
 
@@ -104,6 +105,19 @@ async def test_a_port_that_is_taken_is_an_error_and_the_application_ends() -> No
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(BindError, match="cannot listen"):
         async with program(Web(app=app, port=other.getsockname()[1])):
             pass
+    assert ["started", "stopped"] == app.events
+
+
+async def test_a_socket_that_may_not_listen_is_closed() -> None:
+    with bind_socket(address="127.0.0.1") as faster:
+        port = faster.getsockname()[1]
+        sock = bind_socket(address="127.0.0.1", port=port)
+        faster.listen()
+        app = Recorder()
+        with pytest.raises(BindError, match=rf"cannot listen on 127\.0\.0\.1:{port}: Address already in use"):
+            async with program(Web(app=app, sock=sock)):
+                raise NotImplementedError
+    assert -1 == sock.fileno()
     assert ["started", "stopped"] == app.events
 
 
