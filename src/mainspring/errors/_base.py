@@ -83,10 +83,10 @@ class FrameTooLargeError(MainspringError, ValueError):
     size: int
     max_bytes: int
 
-    def __init__(self, *, size: int, max_bytes: int) -> None:
+    def __init__(self, *, size: int, max_bytes: int, hint: str | None = None) -> None:
         super().__init__(
             f"a frame of {size} bytes is over the limit of {max_bytes}",
-            hint="raise max_bytes on both sides, or send less in one piece",
+            hint=hint or "raise max_bytes on both sides, or send less in one piece",
             size=size,
             max_bytes=max_bytes,
         )

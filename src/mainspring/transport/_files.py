@@ -101,7 +101,8 @@ def _open_at_once(path: str, flags: int) -> int:
 async def _send_as_message(link: Link, file: BinaryIO, size: int, prefix: Bytes) -> int:
     """A WebSocket message comes whole, so a file of such a link has to fit into one."""
     if size > _MESSAGE_BYTES:
-        raise FrameTooLargeError(size=size, max_bytes=_MESSAGE_BYTES)
+        hint = "over WebSocket a file is one message; send longer ones over TCP or a Unix socket, or in parts"
+        raise FrameTooLargeError(size=size, max_bytes=_MESSAGE_BYTES, hint=hint)
     contents = bytes(prefix) + await asyncio.to_thread(file.read, _MESSAGE_BYTES)
     link.outbox.write(link.encode(contents))
     return len(contents)
