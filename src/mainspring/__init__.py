@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mainspring.base import Backoff as Backoff
+    from mainspring.base import __version__ as __version__
     from mainspring.base import current_clock as current_clock
     from mainspring.base import get_statistics as get_statistics
     from mainspring.base import new_id as new_id
@@ -103,4 +104,5 @@ else:
             "mainspring.sinks": ("SqlTable",),
             "mainspring.tools": ("ConfigLoader", "Notifier"),
         },
+        house={"mainspring.base": ("__version__",)},
     )

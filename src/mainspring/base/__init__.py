@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from mainspring.base._statistics import Statistic as Statistic
     from mainspring.base._statistics import StatisticResult as StatisticResult
     from mainspring.base._statistics import get_statistics as get_statistics
+    from mainspring.base._version import __version__ as __version__
 else:
     from mainspring.base._door import door
 
@@ -79,5 +80,6 @@ else:
             "_parsing": ("parse_bool", "parse_duration", "seconds_hint"),
             "_instant": ("from_us", "to_us"),
             "_running_loop": ("runs_here",),
+            "_version": ("__version__",),
         },
     )

@@ -64,9 +64,9 @@ class ConfigAt(StrEnum):
 
 def _say_version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
+        from mainspring.base import __version__  # reads the disk
 
-        sys.stdout.write(f"mainspring {version('mainspring')}\n")
+        sys.stdout.write(f"mainspring {__version__}\n")
         raise typer.Exit
 
 
