@@ -1,4 +1,7 @@
-"""How many hours each day of 2013 had in New York: a job with exact intervals, backfilled in one call."""
+"""How many hours each day of 2013 had in New York: a job with exact intervals, backfilled in one call.
+
+python examples/calendar_days.py
+"""
 
 import asyncio
 from collections.abc import AsyncIterator

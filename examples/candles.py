@@ -1,4 +1,8 @@
-"""A week of prices in an embedded ClickHouse: inserted in blocks, read back as candles."""
+"""A week of prices in an embedded ClickHouse: inserted in blocks, read back as candles.
+
+pip install "mainspring[chdb]"
+python examples/candles.py
+"""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

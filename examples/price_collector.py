@@ -1,4 +1,7 @@
-"""A service without any job: it hands prices to a sink in batches; what the sink refuses for long waits on disk."""
+"""A service without any job: it hands prices to a sink in batches; what the sink refuses for long waits on disk.
+
+python examples/price_collector.py
+"""
 
 from dataclasses import dataclass
 

@@ -1,9 +1,10 @@
 """Thumbnails of all JPEG files of a folder, made by worker processes.
 
-Usage: python examples/thumbnails.py [FOLDER]
+pip install Pillow
+python examples/thumbnails.py [FOLDER]
 
 Without a folder it draws a few pictures first. Workers get file names instead of pictures: what travels between
-processes should be small. Needs Pillow.
+processes should be small.
 """
 
 import asyncio
