@@ -100,10 +100,17 @@ def effective_config(
 ) -> dict[str, Any]:
     """Return what a run sees: declared < config file < stored version < the call's own, key by key.
 
-    A key of a stronger layer replaces the whole value of a weaker one; nested tables are not mixed.
+    A key of a stronger layer replaces the whole value of a weaker one; nested tables are not mixed. Tables and lists
+    are the run's own: what it does to them ends with it.
     """
     layers = (declared, file, stored.values if stored else None, call)
-    return {key: value for layer in layers if layer for key, value in layer.items()}
+    return {key: _own(value) for layer in layers if layer for key, value in layer.items()}
+
+
+def _own(value: Any) -> Any:  # Any: as above
+    if _is_table(value):
+        return {key: _own(one) for key, one in value.items()}
+    return [_own(one) for one in value] if _is_list(value) else value
 
 
 def diff_config(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[ConfigChange]:
@@ -122,3 +129,7 @@ def _changes(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> 
 
 def _is_table(value: object) -> TypeGuard[Mapping[str, Any]]:
     return isinstance(value, Mapping)
+
+
+def _is_list(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)

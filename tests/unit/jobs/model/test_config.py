@@ -38,6 +38,18 @@ def test_each_layer_replaces_the_keys_of_weaker_ones() -> None:
     assert {} == effective_config()
 
 
+def test_what_a_run_does_to_its_config_stays_there() -> None:
+    thing = object()
+    stored = ConfigVersion(1, {"stored": {"list": [{"n": 1}]}}, _T0, _T0)
+    declared, file = {"table": {"n": 1}, "thing": thing}, {"names": ["a"]}
+    first = effective_config(declared=declared, file=file, stored=stored)
+    first["table"]["n"] = first["stored"]["list"][0]["n"] = 2
+    first["names"].append("b")
+    again = effective_config(declared=declared, file=file, stored=stored)
+    assert {"table": {"n": 1}, "thing": thing, "names": ["a"], "stored": {"list": [{"n": 1}]}} == again
+    assert thing is again["thing"]
+
+
 def test_a_version_counts_from_its_instant_on() -> None:
     history = _history()
     assert [1, 2] == [one.version for one in history]
