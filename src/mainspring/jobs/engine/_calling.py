@@ -78,6 +78,7 @@ class HandlerCall:
         if timeout is None:
             return await self._value_with_resources()
         scope = time_limit(timeout)  # the handler can read it with deadline(), and a retry in it gives up in time
+        self.context.deadline_at = from_us(self._work.store.now() + int(timeout * 1e6))  # from when a limiter let it in
         said = f"it had {timeout:g} s"
         stuck = asyncio.get_running_loop().call_later(timeout + self._cancel_grace, self._on_stuck, said)
         try:
@@ -120,9 +121,6 @@ class HandlerCall:
 
     def _make_context(self, config: RunConfig, tail: LogTail) -> JobContext:
         record, definition = self._record, self._work.definition
-        deadline = None
-        if definition.timeout is not None:
-            deadline = from_us(self._work.store.now() + int(definition.timeout * 1e6))
         return JobContext(
             app=self._work.app,
             run_id=record.run_id,
@@ -134,7 +132,7 @@ class HandlerCall:
             instance=config.instance,
             takes_instance=self._work.takes_instance,
             fence=record.fence,
-            deadline_at=deadline,
+            deadline_at=None,
             open_session=self._open_session,
             loop=asyncio.get_running_loop(),
             tail=tail,

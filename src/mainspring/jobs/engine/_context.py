@@ -218,7 +218,17 @@ class JobContext(Mapping[str, object]):
 class RunInfo:
     """What a handler in a worker process gets for `ctx`: the facts of the run, picklable."""
 
-    __slots__ = ("attempt", "config", "data_interval", "fence", "job_id", "run_id", "scheduled_at")
+    __slots__ = (
+        "attempt",
+        "config",
+        "data_interval",
+        "deadline_at",
+        "fence",
+        "idempotency_key",
+        "job_id",
+        "run_id",
+        "scheduled_at",
+    )
 
     def __init__(self, ctx: JobContext) -> None:
         self.run_id = ctx.run_id
@@ -228,6 +238,8 @@ class RunInfo:
         self.attempt = ctx.attempt
         self.config = ctx.config
         self.fence = ctx.fence
+        self.deadline_at = ctx.deadline_at
+        self.idempotency_key = ctx.idempotency_key
 
     @property
     def log(self) -> "logging.LoggerAdapter[logging.Logger]":

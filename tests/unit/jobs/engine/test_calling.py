@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from tests.unit.jobs.engine.support_engine import at, make_app, running
+from tests.unit.jobs.engine.support_engine import START, at, make_app, running
 
-from mainspring.base import Backoff
+from mainspring.base import Backoff, current_clock
 from mainspring.errors import (
     InvalidArgumentError,
     ResourceError,
 )
-from mainspring.jobs import JobContext, RunInfo, RunState
+from mainspring.jobs import JobApp, JobContext, RunInfo, RunState
 from mainspring.jobs.engine._handler import _holds_items, _run_in_worker, call_handler
 from mainspring.resilience import Bulkhead, RateLimit, deadline, retry
 from mainspring.sinks import SqlTable
+from mainspring.testing import VirtualClock
 
 
 def rows_of(path: Path, table: str) -> list[tuple[Any, ...]]:
@@ -310,6 +311,26 @@ async def test_a_limiter_admits_the_runs(tmp_path: Path) -> None:
         assert limit.try_acquire() is not None
 
 
+def test_the_deadline_counts_from_when_the_limiter_lets_an_attempt_in() -> None:
+    app = JobApp("t", store="memory")
+    left: list[float] = []
+
+    @app.job("narrow", limiter=Bulkhead(1), timeout=60)
+    async def narrow(ctx: JobContext) -> None:
+        assert ctx.deadline_at is not None
+        left.append((ctx.deadline_at - current_clock().now()).total_seconds())
+        await asyncio.sleep(50)
+
+    async def main() -> None:
+        async with running(app):
+            results = await asyncio.gather(*(app.run_job("narrow") for _ in range(3)))
+        assert all(result.ok for result in results)
+
+    with VirtualClock(START) as clock:
+        clock.run(main())
+    assert [60.0] * 3 == left
+
+
 async def test_a_bulkhead_bounds_the_attempts_and_gets_its_places_back(tmp_path: Path) -> None:
     app = make_app(tmp_path)
     inside, most, are_two = 0, 0, asyncio.Event()
@@ -346,6 +367,7 @@ async def test_what_a_worker_is_given_reads_like_a_context(tmp_path: Path) -> No
         (await app.run_job("look", {"n": 1})).check()
     (info,) = infos
     assert (info["job_id"], info["attempt"], info["config"]) == ("look", 1, {"n": 1})
+    assert (info["idempotency_key"], info["deadline_at"]) == (info.run_id, None)
     with pytest.raises(KeyError):
         info["session"]
 
