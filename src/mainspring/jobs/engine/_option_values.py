@@ -8,8 +8,9 @@ from typing import Any, Final  # Any: options hold any value
 
 from mainspring.base import seconds_hint
 from mainspring.errors import InvalidArgumentError
-from mainspring.jobs.model import Need
+from mainspring.jobs.model import Missed, Need
 
+_MISSED: Final = tuple(str(one) for one in Missed)
 _AWARE: Final = "give it a zone, as datetime(2013, 1, 1, tzinfo=UTC)"
 _MOST_PRIORITY: Final = 2**31  # well inside of what every store sorts by
 
@@ -59,6 +60,8 @@ _CHECKS: Final[Mapping[str, Check]] = {
     "priority": (lambda value: _is_int(value) and abs(value) < _MOST_PRIORITY, "an int between -2**31 and 2**31"),
     "overlap": (lambda value: value in ("queue", "skip", "allow"), "'queue', 'skip' or 'allow'"),
     "start_at": _or_none((lambda value: isinstance(value, datetime) and value.tzinfo is not None, "an aware datetime")),
+    "missed": _or_none((lambda value: value in _MISSED, f"one of {', '.join(map(repr, _MISSED))}")),
+    "backfill_policy": _or_none(_TEXT),
     "queue": _TEXT,
     "concurrency_key": _or_none(_TEXT),
     "retry": (lambda value: value is None or not isinstance(value, str | float), "a Backoff, an int, or None"),

@@ -53,7 +53,7 @@ class Registry:
         if isinstance(job, str):
             found = self.definitions.get(job)
         else:
-            found = next((one for one in self.definitions.values() if one.function is job), None)
+            found = next((one for one in self.definitions.values() if one.function == job), None)
         if found is None:
             name = job if isinstance(job, str) else getattr(job, "__qualname__", repr(job))
             raise UnknownJobError(job_id=name, known=tuple(self.definitions))

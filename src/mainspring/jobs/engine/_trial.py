@@ -148,7 +148,7 @@ def _find(handler: Job, app: JobApp | None) -> tuple[JobApp, JobDefinition]:
     """Return the job of a handler, with its app; one that no app knows is a job without options."""
     if app is not None:
         return app, app.definition(handler)
-    if isinstance(handler, str) or any(one.function is handler for one in job_runner.jobs.values()):
+    if isinstance(handler, str) or any(one.function == handler for one in job_runner.jobs.values()):
         return job_runner, job_runner.definition(handler)
     options = JobOptions(None, {})
     job_id = str(getattr(handler, "__qualname__", repr(handler)))

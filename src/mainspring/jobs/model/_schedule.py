@@ -201,7 +201,7 @@ class At(Schedule):
     """Fires once; has no data interval.
 
     Raises:
-        InvalidArgumentError: the instant is naive.
+        InvalidArgumentError: it is no datetime, or a naive one.
     """
 
     kind = "at"
@@ -209,6 +209,8 @@ class At(Schedule):
     timezone = "UTC"
 
     def __init__(self, instant: datetime) -> None:
+        if not isinstance(instant, datetime):  # pyright: ignore[reportUnnecessaryIsInstance]  # anything gets here
+            raise InvalidArgumentError(argument="at", value=instant, expected="an aware datetime")
         self.instant = from_us(to_us(instant))
 
     def next_fire(self, after: datetime) -> datetime | None:

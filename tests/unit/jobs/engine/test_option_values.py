@@ -44,6 +44,8 @@ async def handler() -> None: ...
         ("resources", [handler], "a mapping of parameter names"),
         ("needs", (5,), "a list of job ids, functions of jobs, and Needs"),
         ("needs", Need("other"), "a list of job ids, functions of jobs, and Needs"),
+        ("missed", ["all"], "one of 'all', 'latest', 'merge', 'skip', or None"),
+        ("backfill_policy", 5, "a text that is not empty, or None"),
         ("tags", (1,), "a list of texts"),
         ("tags", "slow", r"a list, as \['slow'\]"),
         ("was", (5,), "a list of job ids"),

@@ -29,6 +29,8 @@ def plain() -> None: ...
         ({"cron": "0 * * * *", "every": 60}, "only one of them"),
         ({"every": -1}, "every"),
         ({"at": datetime(2013, 1, 1)}, "aware"),  # noqa: DTZ001
+        ({"at": date(2013, 1, 1)}, "an aware datetime"),
+        ({"at": "2013-01-01T00:00Z"}, "an aware datetime"),
         ({"retry": -1}, "retry"),
         ({"retry": True}, "retry"),
         ({"retry": Backoff(1.0)}, "max_tries"),
@@ -148,6 +150,16 @@ def test_an_id_is_taken_once() -> None:
     app.job("same")(handler)
     with pytest.raises(JobDefinitionError, match="the id is taken by the job at"):
         app.job("same")(plain)
+
+
+def test_a_method_names_its_job_though_each_look_at_it_is_another_object() -> None:
+    class Loader:
+        async def load(self) -> None: ...
+
+    app, one, two = JobApp("t"), Loader(), Loader()
+    app.job("one")(one.load)
+    app.job("two")(two.load)
+    assert ["one", "two"] == [app.definition(loader.load).job_id for loader in (one, two)]
 
 
 def test_the_decorator_returns_the_function_unchanged() -> None:
