@@ -263,7 +263,7 @@ def test_a_second_process_on_the_same_file_works(shop: Shop, tmp_path: Path) -> 
             assert (0, "") == shop.command("trigger", "APP", "greet")
 
             async def all_succeeded() -> bool:
-                app = JobApp(store=shop.store, schedule=False)
+                app = JobApp("shop", store=shop.store, schedule=False)
                 try:
                     runs = [run for run in await app.runs() if run.job_id == "greet"]
                 finally:

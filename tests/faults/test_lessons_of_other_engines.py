@@ -38,7 +38,7 @@ class Nodes:
 
     async def start(self, name: str, **options: float) -> tuple[JobApp, FaultyStore]:
         store = FaultyStore(MemoryStore(self.data, lease=LEASE), Audit(), rate=0.0)
-        app = JobApp(name, store=store, poll_interval=1.0, drain_timeout=1.0, **options)  # type: ignore[arg-type]
+        app = JobApp("shop", store=store, poll_interval=1.0, drain_timeout=1.0, **options)  # type: ignore[arg-type]
         self.declare(app)
         await app.start()
         return app, store
@@ -176,7 +176,7 @@ async def test_a_blocked_loop_that_loses_its_lease_stops_its_handler(tmp_path: P
 
     def make(name: str) -> JobApp:
         store = SqliteStore(path, durability="process", lease=1.0, max_block=0.2)
-        app = JobApp(name, store=store, poll_interval=0.1, drain_timeout=1.0)
+        app = JobApp("shop", store=store, poll_interval=0.1, drain_timeout=1.0)
 
         @app.job("block")
         async def block() -> None:

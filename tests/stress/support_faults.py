@@ -14,6 +14,7 @@ from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import (
     Advance,
     AdvanceAnswer,
+    AppName,
     AttemptLog,
     BackfillRow,
     BackfillState,
@@ -187,8 +188,8 @@ class FaultyStore:
 
     # ---- its life ------------------------------------------------------------------------------------------
 
-    async def open(self) -> None:
-        await self.inner.open()
+    async def open(self, *, app: AppName | None = None) -> None:
+        await self.inner.open(app=app)
         self._note_trouble()
 
     async def close(self) -> None:
@@ -331,6 +332,9 @@ class FaultyStore:
         await self._call(lambda: self.inner.note_refused(job_id, reason=reason, error=error))
 
     # ---- reads ---------------------------------------------------------------------------------------------
+
+    async def owner_label(self) -> str | None:
+        return await self._call(self.inner.owner_label)
 
     async def run(self, run_id: str) -> RunRecord | None:
         return await self._call(lambda: self.inner.run(run_id))

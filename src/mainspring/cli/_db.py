@@ -70,7 +70,7 @@ async def _upgrade(app: JobApp, *, as_json: bool) -> None:
 
 
 async def _check(app: JobApp, *, as_json: bool) -> ExitCode:
-    async with app.reading() as reader:
+    async with app.reading(any_app=True) as reader:
         problems = await reader.check()
     rows = [{"problem": one} for one in problems]
     write_rows(rows, columns=("problem",), as_json=as_json, empty="all is well")
@@ -83,7 +83,7 @@ async def _prune(app: JobApp, retention: Retention | None, *, as_json: bool) -> 
 
 
 async def _backup(app: JobApp, file: Path, *, as_json: bool) -> None:
-    async with app.reading() as reader:
+    async with app.reading(any_app=True) as reader:
         size = await reader.backup(file)
     write_facts({"file": str(file), "bytes": size}, as_json=as_json)
 

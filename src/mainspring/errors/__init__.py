@@ -31,6 +31,7 @@ The tree (each class also inherits the standard class in brackets)::
     │   │   └── StoreMissingError                  there is none to read
     │   ├── StoreReadOnlyError [PermissionError]   the file or its directory may not be written
     │   ├── StoreReadTimeoutError [TimeoutError]   a read held its snapshot for too long
+    │   ├── StoreTakenError [RuntimeError]         the job store belongs to another app
     │   └── StoreTooNewError [RuntimeError]        the schema is newer than the program
     ├── BindError [OSError]                    an address cannot be listened on
     ├── CommandLineError [ValueError]          the words after a command do not fit its arguments
@@ -198,6 +199,7 @@ from mainspring.errors._work import NeedsError as NeedsError
 from mainspring.errors._work import RunFailedError as RunFailedError
 from mainspring.errors._work import StageFailedError as StageFailedError
 from mainspring.errors._work import StaleFenceError as StaleFenceError
+from mainspring.errors._work import StoreTakenError as StoreTakenError
 from mainspring.errors._work import UnknownBackfillError as UnknownBackfillError
 from mainspring.errors._work import UnknownJobError as UnknownJobError
 
@@ -279,6 +281,7 @@ __all__ = [
     "StoreOpenError",
     "StoreReadOnlyError",
     "StoreReadTimeoutError",
+    "StoreTakenError",
     "StoreTooNewError",
     "StrategyException",
     "StrategySkip",

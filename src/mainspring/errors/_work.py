@@ -3,10 +3,31 @@
 from collections.abc import Sequence
 from typing import Final
 
+from mainspring.errors._parts import StorageError
 from mainspring.errors._root import MainspringError
 from mainspring.errors._words import did_you_mean
 
 _MOST_KNOWN: Final = 20
+
+
+class StoreTakenError(StorageError, RuntimeError):
+    """The job store belongs to another app; nothing in it was looked at or changed."""
+
+    owner: str
+    app: str
+
+    def __init__(self, *, store: str, owner: str, app: str) -> None:
+        super().__init__(
+            f"the job store {store} belongs to the app {owner!r}, and {app!r} is another one",
+            hint=(
+                f'give {app!r} a store of its own, as store="sqlite:///{app}.db"; '
+                f"or, if the two are one app, the same label; "
+                f"or, if {owner!r} has got a new name, say so: JobApp({app!r}, was=({owner!r},))"
+            ),
+            store=store,
+            owner=owner,
+            app=app,
+        )
 
 
 class JobError(MainspringError):

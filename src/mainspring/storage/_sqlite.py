@@ -180,8 +180,12 @@ class SqliteOwner:
         """
         return WriteChannel(self._enter, self._writer.add_handler(handler), name)
 
-    async def open(self) -> Self:
+    async def open(self, *, admit: Callable[[sqlite3.Connection], None] | None = None) -> Self:
         """Open the file, bring its schema up to date and start the writer.
+
+        Args:
+            admit: looks at what is ours or empty, whatever its schema, before anything in it is changed; what it
+                raises ends this.
 
         Raises:
             StoreOpenError: the path cannot hold a store, or holds another application's.
@@ -198,7 +202,8 @@ class SqliteOwner:
         self._loop = asyncio.get_running_loop()
         self._runner.start(self._step)
         try:
-            await self._runner.call(partial(self._writer.open, self._migrations, application=self._application))
+            opening = partial(self._writer.open, self._migrations, application=self._application, admit=admit)
+            await self._runner.call(opening)
         except BaseException:
             self._state = "closed"
             await self._runner.stop()

@@ -49,8 +49,14 @@ class Writer:
         self.costs.append(0.0)
         return len(self._handlers) - 1
 
-    def open(self, migrations: Sequence[Migration], *, application: str) -> None:
-        """Open the file and bring its schema up to date; raises what `SqliteOwner.open` lists."""
+    def open(
+        self,
+        migrations: Sequence[Migration],
+        *,
+        application: str,
+        admit: Callable[[sqlite3.Connection], None] | None = None,
+    ) -> None:
+        """Open the file and bring its schema up to date; see `SqliteOwner.open`."""
         in_memory = str(self._path) == MEMORY
         if not in_memory:
             prepare_path(self._path)
@@ -61,6 +67,8 @@ class Writer:
             self._connection = connect(place, durability=self._durability, wait_ms=wait_ms)
             found = bool(migrations) and is_found(self._connection, application=application)
             if not found:
+                if admit is not None:
+                    admit(self._connection)
                 self._connection.execute(_WAL)
             current = not migrations or is_current(self._connection, migrations, application=application)
             self._connection.execute("PRAGMA busy_timeout=0")

@@ -11,6 +11,7 @@ from msgspec import structs
 from mainspring.base import new_id
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import (
+    AppName,
     BackfillRow,
     Claim,
     ClaimAnswer,
@@ -33,7 +34,7 @@ MINUTE = 60_000_000
 HOUR = 60 * MINUTE
 
 StoreFactory = Callable[..., AbstractAsyncContextManager[JobStore]]
-"""`factory(lease=30.0)` opens one more store on the same data; leaving it is a death without good-bye.
+"""`factory(lease=30.0, app=None)` opens one more store on the same data; leaving it is a death without good-bye.
 
 Whatever a test did, nothing in the store may contradict itself afterwards.
 """
@@ -43,10 +44,10 @@ def sqlite_factory(folder: Path, *, inline: bool = False) -> StoreFactory:
     """Return a factory of stores that share a file in `folder`."""
 
     @asynccontextmanager
-    async def factory(*, lease: float = 30.0) -> AsyncGenerator[JobStore]:
+    async def factory(*, lease: float = 30.0, app: AppName | None = None) -> AsyncGenerator[JobStore]:
         runner = InlineRunner() if inline else None
         store = SqliteStore(folder / "jobs.db", durability="process", lease=lease, runner=runner)
-        await store.open()
+        await store.open(app=app)
         try:
             yield store
             assert await store.check() == []
@@ -61,9 +62,9 @@ def memory_factory() -> StoreFactory:
     data = MemoryData()
 
     @asynccontextmanager
-    async def factory(*, lease: float = 30.0) -> AsyncGenerator[JobStore]:
+    async def factory(*, lease: float = 30.0, app: AppName | None = None) -> AsyncGenerator[JobStore]:
         store = MemoryStore(data, lease=lease)
-        await store.open()
+        await store.open(app=app)
         try:
             yield store
             assert await store.check() == []

@@ -92,6 +92,25 @@ def test_a_copy_is_a_store(app: str, command: Command, tmp_path: Path) -> None:
     assert ["greet"] == [run["job"] for run in command.json("runs", app)]
 
 
+def test_the_store_of_another_app_is_looked_after_but_not_used(app: str, command: Command, tmp_path: Path) -> None:
+    assert 0 == command("trigger", app, "greet", "--wait")
+    edit(app, "UPDATE store_app SET label = 'flights'")
+    for argv in (
+        ("trigger", app, "greet", "--wait"),
+        ("trigger", app, "greet"),
+        ("pause", app, "greet"),
+        ("jobs", app),
+        ("runs", app),
+        ("db", "prune", app),
+    ):
+        assert 3 == command(*argv)
+        assert "belongs to the app 'flights', and 'shop' is another one" in command.err
+        assert "JobApp('shop', was=('flights',))" in command.err
+    assert ["all is well"] == list(command.lines("db", "check", app))
+    assert 0 == command("db", "backup", app, str(tmp_path / "copy.db"))
+    assert 0 == command("db", "upgrade", app)
+
+
 @pytest.mark.parametrize(
     ("argv", "said"),
     [

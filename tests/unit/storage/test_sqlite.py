@@ -122,6 +122,25 @@ async def test_close_writes_what_was_submitted(tmp_path: Path, runner: Runner) -
         assert await again.read(keys) == ["a", "b", "c"]
 
 
+async def test_who_is_not_admitted_changes_nothing_and_leaves_nothing(tmp_path: Path, runner: Runner) -> None:
+    versions: list[int] = []
+
+    def admit(connection: sqlite3.Connection) -> None:
+        versions.append(connection.execute("PRAGMA user_version").fetchone()[0])
+        if versions[-1] == 1:
+            raise LookupError("not you")
+
+    more = (*SCHEMA, Migration(2, "CREATE TABLE more(key TEXT)"))
+    await (await SqliteOwner(tmp_path / "a.db", migrations=SCHEMA).open(admit=admit)).close()
+    threads = set(threading.enumerate())
+    with pytest.raises(LookupError):
+        await SqliteOwner(tmp_path / "a.db", migrations=more, runner=runner).open(admit=admit)
+    assert threads >= set(threading.enumerate())
+    async with SqliteOwner(tmp_path / "a.db", migrations=SCHEMA) as owner:
+        assert await owner.read(keys) == []
+    assert [0, 1] == versions
+
+
 async def test_nothing_is_left_after_close(tmp_path: Path) -> None:
     def descriptors() -> int:
         return len(os.listdir("/proc/self/fd"))

@@ -26,7 +26,7 @@ from mainspring.jobs.engine._sight import Sight
 from mainspring.jobs.engine._slots import live_reserve_of
 from mainspring.jobs.engine._steering import Steering
 from mainspring.jobs.model import Retention, RunState, check_needs
-from mainspring.jobs.stores import JobStore, RunRecord
+from mainspring.jobs.stores import AppName, JobStore, RunRecord
 from mainspring.runtime import Service
 from mainspring.sinks import SPOOL_BYTES
 
@@ -50,15 +50,17 @@ T = TypeVar("T")
 class JobApp(Steering, Backfilling, Sight, Service):
     """Registers jobs, runs them, and answers for what they did.
 
-    Two apps share no jobs, runs or configuration, unless they open the same store. All methods belong to the
-    loop on which the app is open. What is not given here the settings may say under the same name: `store`,
-    `retention`, and everything from `durability` to `cancel_grace`.
+    Two apps share no jobs, runs or configuration: a store belongs to the app that opened it first, and refuses every
+    app of another label. Any number of processes may open the same app. All methods belong to the loop on which the
+    app is open. What is not given here the settings may say under the same name: `store`, `retention`, and everything
+    from `durability` to `cancel_grace`.
 
     Args:
-        label: the app's name, as logs and lists show it.
+        label: the app's name, as logs and lists show it, and by which its store knows it.
         store: `sqlite:///file` or a path; `memory` for a store that lasts as long as the app object; by default
             `MAINSPRING_STORE`, else `store` of the settings, else `mainspring.db` in the state directory
             (`MAINSPRING_STATE_DIR`, default `./.mainspring`).
+        was: earlier labels of the app; a store that belongs to one of them gets the new label.
         durability: what an answered call survives: "memory", "process" (kill -9), "disk" (a power cut; the default).
         slots: handlers that may run at once; by default 10 000.
         live_reserve: slots among them that backfills leave to other runs; by default a tenth of them, and at
@@ -87,6 +89,7 @@ class JobApp(Steering, Backfilling, Sight, Service):
         label: str = "default",
         *,
         store: "JobStore | str | Path | None" = None,
+        was: Sequence[str] = (),
         durability: "Durability | None" = None,
         slots: int | None = None,
         live_reserve: int | None = None,
@@ -108,7 +111,10 @@ class JobApp(Steering, Backfilling, Sight, Service):
         if spool_bytes < 1:
             raise InvalidArgumentError(argument="spool_bytes", value=spool_bytes, expected="at least 1")
         check_alert(alert)
+        if isinstance(was, str):  # it would be taken for its letters
+            raise InvalidArgumentError(argument="was", value=was, expected=f"a list of labels, as [{was!r}]")
         self.label = label
+        self._was = tuple(was)
         self.alert = alert
         self.metrics = RunMetrics()
         self.stream = EventStream()
@@ -186,6 +192,7 @@ class JobApp(Steering, Backfilling, Sight, Service):
 
         Raises:
             ConfigError: the settings cannot be read.
+            StoreTakenError: the store belongs to another app.
             StorageError: the store cannot be opened; the message says why.
             NeedsError: jobs need unknown jobs, jobs that start later, or one another in a circle.
         """
@@ -240,7 +247,7 @@ class JobApp(Steering, Backfilling, Sight, Service):
             settings=self._settings,
             retention=None if self._retention is None else self.kept,
         )
-        await store.open()
+        await store.open(app=AppName(self.label, self._was))
         try:
             await (opened.start_runner(guest=guest) if runner else opened.look())
             if runner and not guest:
@@ -361,12 +368,16 @@ class JobApp(Steering, Backfilling, Sight, Service):
         return await reader.runs(job, states=states, backfill_id=backfill_id, before=before, limit=limit)
 
     @asynccontextmanager
-    async def reading(self) -> "AsyncGenerator[JobReader]":
+    async def reading(self, *, any_app: bool = False) -> "AsyncGenerator[JobReader]":
         """Look at the store without taking part: nothing is registered, claimed or created.
 
         Meanwhile the app's jobs show the schedules that the store has for them.
 
+        Args:
+            any_app: look at the store of another app, too, to check it or to back it up.
+
         Raises:
+            StoreTakenError: the store belongs to another app.
             StorageError: there is no store, or it cannot be read.
         """
         from mainspring.jobs.engine._overrides import Overrides
@@ -379,6 +390,8 @@ class JobApp(Steering, Backfilling, Sight, Service):
         await store.open()
         overrides = Overrides(self._registry, {})
         try:
+            if not any_app:
+                AppName(self.label, self._was).check(await store.owner_label(), store=store.location)
             for row in await store.jobs():
                 overrides.apply(row)
             yield JobReader(self._registry, store)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mainspring.jobs.stores._apps import AppName as AppName
     from mainspring.jobs.stores._catalog_records import Advance as Advance
     from mainspring.jobs.stores._catalog_records import AdvanceAnswer as AdvanceAnswer
     from mainspring.jobs.stores._catalog_records import BackfillRow as BackfillRow
@@ -55,6 +56,7 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
+            "_apps": ("AppName",),
             "_catalog_records": (
                 "Advance",
                 "AdvanceAnswer",

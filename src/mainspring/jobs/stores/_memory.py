@@ -13,6 +13,7 @@ from mainspring.errors import ClosedError, InvalidArgumentError, MainspringError
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import _memory_catalog as catalog
 from mainspring.jobs.stores import _memory_nodes as nodes
+from mainspring.jobs.stores._apps import AppName
 from mainspring.jobs.stores._catalog_records import (
     Advance,
     AdvanceAnswer,
@@ -76,8 +77,15 @@ class MemoryStore(MemoryReads):
         self._turns: Turns = {}
         self._owner: object | None = None
 
-    async def open(self) -> None:
-        """Take part; a store may be opened again after its end."""
+    async def open(self, *, app: AppName | None = None) -> None:
+        """Take part; a store may be opened again after its end.
+
+        Raises:
+            StoreTakenError: the data belong to another app.
+        """
+        if app is not None:
+            app.check(self._data.owner_label, store=self.location)
+            self._data.owner_label = app.label
         self._owner = self._owner or object()
         self._data.owners.add(self._owner)
 

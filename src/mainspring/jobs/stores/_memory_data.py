@@ -108,6 +108,7 @@ class MemoryData:
     """
 
     def __init__(self) -> None:
+        self.owner_label: str | None = None  # of the app that the data belong to
         self.owners: set[object] = set()  # one per open store
         self.nodes: dict[int, LiveNode] = {}
         self.leases: dict[str, LeaseRow] = {}  # by name

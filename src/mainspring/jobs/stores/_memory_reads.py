@@ -37,6 +37,10 @@ class MemoryReads:
         self._data = data
         self.location = "memory"
 
+    async def owner_label(self) -> str | None:
+        """Return the label of the app that the data belong to; None before an app has opened them."""
+        return self._data.owner_label
+
     async def run(self, run_id: str) -> RunRecord | None:
         """Return one run by its id or an unambiguous prefix of it."""
         exact = self._data.find(run_id)

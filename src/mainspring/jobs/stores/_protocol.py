@@ -7,6 +7,7 @@ from the loop that opened the store only. Every command may be sent again after 
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from mainspring.jobs.stores._apps import AppName
 from mainspring.jobs.stores._catalog_records import (
     Advance,
     AdvanceAnswer,
@@ -220,6 +221,10 @@ class ReadStore(Protocol):
 
     location: str
 
+    async def owner_label(self) -> str | None:
+        """Return the label of the app that the store belongs to; None before an app has opened it."""
+        ...
+
     async def run(self, run_id: str) -> RunRecord | None:
         """Return one run, live or ended; an unambiguous prefix of at least 6 characters is enough."""
         ...
@@ -343,10 +348,15 @@ class JobStore(RunStore, CatalogStore, ReadStore, Protocol):
     kind: Literal["memory", "sqlite", "postgresql", "mysql"]
     location: str
 
-    async def open(self) -> None:
+    async def open(self, *, app: AppName | None = None) -> None:
         """Open or create it, migrating an older one.
 
+        Args:
+            app: the app that opens it. A store that belongs to none is its own from then on, and so is that of what
+                it was; of two that come together, one is first. None to look after a store, whosever it is.
+
         Raises:
+            StoreTakenError: it belongs to another app; nothing was changed, the schema not either.
             StorageError: it is read-only, corrupted, from a newer version, or out of reach (each its own class).
         """
         ...

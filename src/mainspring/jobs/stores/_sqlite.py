@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 
 from mainspring.base import current_clock, new_id
 from mainspring.errors import IdempotencyError, InvalidArgumentError, LeaseLostError, StaleFenceError
+from mainspring.jobs.stores._apps import AppName
 from mainspring.jobs.stores._catalog_records import (
     Advance,
     AdvanceAnswer,
@@ -33,6 +34,7 @@ from mainspring.jobs.stores._records import (
     Report,
     RunRecord,
 )
+from mainspring.jobs.stores._sqlite_apps import adopt, owner_of
 from mainspring.jobs.stores._sqlite_backfills import create_backfills, set_backfill_state, step_backfill
 from mainspring.jobs.stores._sqlite_catalog import advance, register, settle_waiting
 from mainspring.jobs.stores._sqlite_claim import claim
@@ -118,6 +120,7 @@ class SqliteStore(SqliteReads):
         self._lease_ends: dict[int, float] = {}  # by epoch, as the answers of this loop's own writes tell
         self._turns: Turns = {}
         self._lost: LostRuns = {}
+        self._opened_by: str | None = None
         channel = self.owner.channel
         # ends come first: they give back the slots that the claims of the same group want
         self._stage: WriteChannel[_StageCommand, None] = channel(_stage, name="stage")
@@ -125,13 +128,24 @@ class SqliteStore(SqliteReads):
         self._enqueue: WriteChannel[Enqueue, EnqueueAnswer] = channel(self._run_enqueue, name="enqueue")
         self._claim: WriteChannel[Claim, ClaimAnswer] = channel(self._run_claim, name="claim")
 
-    async def open(self) -> None:
-        """Open or create the file, migrating an older one.
+    async def open(self, *, app: AppName | None = None) -> None:
+        """Open or create the file, migrating an older one; see `JobStore`.
 
         Raises:
-            StorageError: it is read-only, corrupted, from a newer version, or out of reach (each its own class).
+            StorageError: it belongs to another app, is read-only, corrupted, from a newer version, or out of reach
+                (each its own class).
         """
-        await self.owner.open()
+        if app is None:
+            await self.owner.open()
+            return
+        app.check(self._opened_by, store=self.location)
+        await self.owner.open(admit=lambda connection: app.check(owner_of(connection), store=self.location))
+        try:
+            await self.owner.write(lambda connection: adopt(connection, app, self.location))
+        except BaseException:
+            await self.close()
+            raise
+        self._opened_by = app.label
 
     async def close(self) -> None:
         """Commit what was accepted, then leave no thread and no descriptor; open epochs are left to die."""

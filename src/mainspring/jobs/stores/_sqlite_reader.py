@@ -21,6 +21,7 @@ from mainspring.jobs.stores._records import (
     RunRecord,
     StrandedRow,
 )
+from mainspring.jobs.stores._sqlite_apps import owner_of
 from mainspring.jobs.stores._sqlite_configs import list_configs
 from mainspring.jobs.stores._sqlite_events import events_of
 from mainspring.jobs.stores._sqlite_leases import list_leases
@@ -35,7 +36,7 @@ T = TypeVar("T")
 
 MEMORY: Final = ":memory:"
 APPLICATION: Final = "mainspring.jobs"
-VERSIONS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)
+VERSIONS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14)
 
 
 def migrations() -> tuple[Migration, ...]:
@@ -51,6 +52,10 @@ class SqliteReads(ABC):
     @abstractmethod
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> Awaitable[T]:
         """Run `work` in a snapshot."""
+
+    async def owner_label(self) -> str | None:
+        """Return the label of the app that the store belongs to; None before an app has opened it."""
+        return await self._read(owner_of)
 
     async def run(self, run_id: str) -> RunRecord | None:
         """Return one run by its id or an unambiguous prefix of it."""

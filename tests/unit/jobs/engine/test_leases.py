@@ -24,7 +24,7 @@ from mainspring.jobs.stores import LeaseRow, MemoryData, MemoryStore, TakeLease
 
 def two_apps() -> tuple[JobApp, JobApp]:
     data = MemoryData()
-    first, second = (JobApp(name, store=MemoryStore(data), poll_interval=0.02) for name in "ab")
+    first, second = (JobApp("mailer", store=MemoryStore(data), poll_interval=0.02) for _ in range(2))
     return first, second
 
 

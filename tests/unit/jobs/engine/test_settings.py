@@ -103,9 +103,9 @@ async def test_what_is_misspelt_is_told_and_what_is_not_ours_is_left_alone(caplo
     ] == said
 
 
-async def test_a_job_of_another_app_on_the_store_is_known(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_job_that_only_another_program_of_the_app_has_is_known(caplog: pytest.LogCaptureFixture) -> None:
     write("store = 'sqlite:///both.db'\n[jobs.loads]\nrows = 2\n")
-    other = JobApp("other")
+    other = JobApp("settings")
 
     @other.job("loads")
     async def loads() -> None: ...
@@ -138,7 +138,10 @@ async def test_settings_are_looked_at_once_in_an_interval(virtual_clock: Virtual
 async def test_slots_and_queues_of_an_app_that_is_given_none(monkeypatch: pytest.MonkeyPatch) -> None:
     write('slots = 2\nqueues = ["slow", "default"]\n')
     monkeypatch.setenv("MAINSPRING__SLOTS", "1")
-    app, given = JobApp("settings", durability="memory"), JobApp("given", durability="memory", slots=7, queues=["own"])
+    app, given = (
+        JobApp("settings", durability="memory"),
+        JobApp("settings", durability="memory", slots=7, queues=["own"]),
+    )
 
     @app.job("where", queue="slow")
     async def where(ctx: JobContext) -> str:
@@ -187,7 +190,13 @@ async def test_an_app_is_as_its_settings_say_unless_it_is_told(monkeypatch: pyte
         node = (await app.open()).node
         assert (20, 4, 0.25, 1.5) == (node._slots._most, reserve(node), node._poll_interval, node._cancel_grace)
     told = JobApp(
-        "told", durability="process", slots=2, live_reserve=0, poll_interval=0.5, drain_timeout=1.0, cancel_grace=0.5
+        "settings",
+        durability="process",
+        slots=2,
+        live_reserve=0,
+        poll_interval=0.5,
+        drain_timeout=1.0,
+        cancel_grace=0.5,
     )
     async with running(told) as app:
         store = app.store

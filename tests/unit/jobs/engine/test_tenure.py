@@ -289,7 +289,7 @@ import asyncio, sys
 from mainspring.jobs import JobApp
 
 async def main():
-    app = JobApp("victim", store="sqlite:///" + sys.argv[1], durability="process", schedule=False)
+    app = JobApp("test", store="sqlite:///" + sys.argv[1], durability="process", schedule=False)
 
     @app.job("quick")
     async def quick():
