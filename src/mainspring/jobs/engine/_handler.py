@@ -1,7 +1,7 @@
 """Calls a handler in whatever form it has and brings its items to their sinks."""
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 THREAD_LEFT = "ended, still running: nothing can interrupt its thread, which keeps its slot and its place in the limits"
 
 _FULL = Backoff(0.001, maximum=0.1)  # pauses while the queue of a pool is full
+_Body = Coroutine[object, object, object] | AsyncGenerator[object, None] | Generator[object, None, None]
 _CHUNK = 500  # items that a generator in a thread hands over at once
 
 
@@ -74,22 +75,38 @@ async def call_handler(
     if definition.form is HandlerForm.COROUTINE:
         return await definition.function(**arguments)
     if definition.form is HandlerForm.ASYNC_GENERATOR:
-        await _drain(definition, arguments, ctx)
+        await _drain(definition.function(**arguments), ctx)
         return None
     if workers is not None:
         return await _in_worker(definition, arguments, ctx, workers)
     if threads is None:
         raise InvalidArgumentError(argument="threads", value=None, expected="a pool for a plain function")
-    if definition.form is HandlerForm.FUNCTION:
-        return await threads.run(ctx, partial(definition.function, **arguments))
-    loop = asyncio.get_running_loop()
-    await threads.run(ctx, partial(_drain_in_thread, definition.function, arguments, ctx.session, loop))
+    if definition.form is HandlerForm.GENERATOR:
+        return await _finish(definition.function(**arguments), ctx, threads)
+    return await _finish(await threads.run(ctx, partial(definition.function, **arguments)), ctx, threads)
+
+
+async def _finish(value: object, ctx: JobContext, threads: HandlerThreads) -> object:
+    """Run what a call made: behind a decorator that is a plain function, it may be a coroutine or a generator."""
+    if not isinstance(value, Coroutine | AsyncGenerator | Generator):
+        return value
+    made = cast("_Body", value)  # cast: checked above
+    if ctx.cancelled:  # while its thread made it: nothing of it may begin
+        if not isinstance(made, AsyncGenerator):
+            made.close()
+        raise asyncio.CancelledError
+    if isinstance(made, Coroutine):
+        return await made
+    if isinstance(made, AsyncGenerator):
+        await _drain(made, ctx)
+    else:
+        await threads.run(ctx, partial(_drain_in_thread, made, ctx.session, asyncio.get_running_loop()))
     return None
 
 
-async def _drain(definition: JobDefinition, arguments: Mapping[str, object], ctx: JobContext) -> None:
+async def _drain(made: AsyncGenerator[object, None], ctx: JobContext) -> None:
     accept = ctx.session.accept
-    async with aclosing(definition.function(**arguments)) as items:
+    async with aclosing(made) as items:
         async for item in items:
             pending = accept(item)
             if pending is not None:
@@ -97,13 +114,9 @@ async def _drain(definition: JobDefinition, arguments: Mapping[str, object], ctx
 
 
 def _drain_in_thread(
-    function: HandlerFunction,
-    arguments: Mapping[str, object],
-    session: SinkSession,
-    loop: asyncio.AbstractEventLoop,
+    items: Generator[object, None, None], session: SinkSession, loop: asyncio.AbstractEventLoop
 ) -> None:
     """Iterate a plain generator, handing items to the loop a chunk at a time (which also is the back-pressure)."""
-    items: Generator[object, None, None] = function(**arguments)
     try:
         chunk: list[object] = []
         for item in items:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final  # Any: options hold any value
 
 from mainspring.errors import InvalidArgumentError
-from mainspring.jobs.engine._definition import SUPPLIED, HandlerForm, JobDefinition
+from mainspring.jobs.engine._definition import SUPPLIED, HandlerForm, JobDefinition, form_of
 from mainspring.jobs.model import Missed
 
 _OF_SCHEDULES: Final = (
@@ -53,9 +53,11 @@ def refuse_mixtures(definition: JobDefinition, given: Mapping[str, Any]) -> None
 def _can_emit(definition: JobDefinition) -> bool:
     """Tell whether a handler has a way to its sink.
 
-    That is `yield`, `ctx`, a resource that may have been given `ctx`, or in a worker process what it returns.
+    That is `yield` (behind other decorators too), `ctx`, a resource that may have been given `ctx`, or in a worker
+    process what it returns.
     """
-    if definition.form in (HandlerForm.GENERATOR, HandlerForm.ASYNC_GENERATOR) or definition.runs_in == "process":
+    form = form_of(inspect.unwrap(definition.function), job_id=definition.job_id)
+    if form in (HandlerForm.GENERATOR, HandlerForm.ASYNC_GENERATOR) or definition.runs_in == "process":
         return True
     return bool(inspect.signature(definition.function).parameters.keys() - (SUPPLIED - {"ctx"}))
 

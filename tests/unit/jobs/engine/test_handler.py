@@ -2,7 +2,10 @@
 
 import asyncio
 import threading
+from collections.abc import AsyncGenerator, Callable, Iterator
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.jobs.engine.support_engine import eventually, make_app, running
@@ -133,3 +136,87 @@ async def test_a_handler_that_does_not_stop_is_named_after_its_grace(
         go.set()
         result = await waiting
     assert "JobTimeoutError" in (result.error or "")
+
+
+def through(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a handler of any form by a plain function."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return call
+
+
+class Hello:
+    """A handler that is an object."""
+
+    async def __call__(self) -> str:
+        await asyncio.sleep(0)
+        return "hello"
+
+
+async def test_a_handler_behind_a_plain_decorator_runs_in_its_own_form(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    written: list[object] = []
+
+    async def keep(batch: list[object]) -> None:
+        written.extend(batch)
+
+    @app.job("coroutine")
+    @through
+    async def coroutine(config: dict[str, int]) -> int:
+        await asyncio.sleep(0)
+        return config["n"]
+
+    @app.job("stream", sink=keep)
+    @through
+    async def stream() -> AsyncGenerator[int]:
+        yield 1
+
+    @app.job("rows", sink=keep)
+    @through
+    def rows() -> Iterator[int]:
+        yield 2
+
+    app.job("object")(Hello())
+    async with running(app):
+        values = [
+            (await app.run_job(name, {"n": 7})).check().value for name in ("coroutine", "stream", "rows", "object")
+        ]
+    assert [7, None, None, "hello"] == values
+    assert [1, 2] == written
+
+
+@pytest.mark.parametrize("form", ["coroutine", "stream", "rows"])
+async def test_what_a_thread_makes_after_its_cancel_does_not_begin(tmp_path: Path, form: str) -> None:
+    app = make_app(tmp_path, cancel_grace=30.0)
+    begun, go = asyncio.Event(), threading.Event()
+    ran: list[str] = []
+    loop = asyncio.get_running_loop()
+
+    async def coroutine() -> None:
+        ran.append("coroutine")
+
+    async def stream() -> AsyncGenerator[str]:
+        ran.append("stream")
+        yield "item"
+
+    def rows() -> Iterator[str]:
+        ran.append("rows")
+        yield "item"
+
+    @app.job("slow")
+    def slow() -> object:
+        loop.call_soon_threadsafe(begun.set)
+        go.wait(60)
+        return {"coroutine": coroutine, "stream": stream, "rows": rows}[form]()
+
+    async with running(app):
+        waiting = asyncio.create_task(app.run_job("slow"))
+        await begun.wait()
+        (record,) = await app.runs(states=[RunState.RUNNING])
+        await app.cancel(record.run_id)
+        go.set()
+        assert RunState.CANCELLED is (await waiting).state
+    assert [] == ran
