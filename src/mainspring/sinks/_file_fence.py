@@ -21,6 +21,7 @@ class _Mark:
     job: str
     start: int
     fence: int
+    run: str = ""
 
 
 def move_under_fence(part: Path, target: Path, run: SinkRun) -> None:
@@ -36,7 +37,7 @@ def move_under_fence(part: Path, target: Path, run: SinkRun) -> None:
         part.replace(target)
         sync_path(target.parent)
         return
-    mark = _Mark(run.job_id, to_us(run.interval_start), run.fence)
+    mark = _Mark(run.job_id, to_us(run.interval_start), run.fence, run.run_id)
     lock = os.open(target.with_name(f".{target.name}.fence"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -60,14 +61,15 @@ def _read(lock: int) -> _Mark | None:
 def _check(found: _Mark | None, mark: _Mark, target: Path, run: SinkRun) -> None:
     if found is None:
         return
-    if (found.job, found.start) != (mark.job, mark.start) and target.exists():
+    is_ours = found.job in (mark.job, *run.was) and found.start == mark.start
+    if not is_ours and target.exists():
         raise SinkWriteError(
             sink=str(target),
             items=0,
             reason="the file holds another interval, or another job's rows",
             hint="let the path tell intervals and jobs apart: {start:...} as fine as the schedule, and {job}",
         )
-    if found.fence > mark.fence:
+    if not run.comes_after(found.run, found.fence):
         raise StaleFenceError(run_id=run.run_id, fence=run.fence)
 
 

@@ -14,7 +14,7 @@ from mainspring.storage import SqliteOwner
 
 _FENCES: Final = (
     "CREATE TABLE IF NOT EXISTS _mainspring_fence(target TEXT, job TEXT, interval_start INTEGER, fence INTEGER,"
-    " PRIMARY KEY(target, job, interval_start)) WITHOUT ROWID"
+    " run TEXT, PRIMARY KEY(target, job, interval_start)) WITHOUT ROWID"
 )
 _STAGE: Final = (
     "CREATE TABLE IF NOT EXISTS stage(run_id TEXT, fence INTEGER, sink TEXT, sequence INTEGER, payload BLOB,"
@@ -107,13 +107,16 @@ class OwnRows(RunRows):
 def _raise_fence(connection: sqlite3.Connection, target: str, run: SinkRun) -> None:
     if run.interval_start is None:
         return
-    moved = connection.execute(
-        "INSERT INTO _mainspring_fence VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET fence = excluded.fence"
-        " WHERE fence <= excluded.fence",
-        (target, run.job_id, to_us(run.interval_start), run.fence),
-    )
-    if moved.rowcount != 1:
+    key = (target, run.job_id, to_us(run.interval_start))
+    found = connection.execute(
+        "SELECT run, fence FROM _mainspring_fence WHERE target = ? AND job = ? AND interval_start = ?", key
+    ).fetchone()
+    if found is not None and not run.comes_after(found[0] or "", found[1]):
         raise StaleFenceError(run_id=run.run_id, fence=run.fence)
+    connection.execute(
+        "INSERT OR REPLACE INTO _mainspring_fence(target, job, interval_start, fence, run) VALUES (?, ?, ?, ?, ?)",
+        (*key, run.fence, run.run_id),
+    )
 
 
 class _Transaction:
@@ -133,4 +136,6 @@ class _Transaction:
 
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute(_FENCES)
+    if not connection.execute("SELECT 1 FROM pragma_table_info('_mainspring_fence') WHERE name = 'run'").fetchone():
+        connection.execute("ALTER TABLE _mainspring_fence ADD COLUMN run TEXT")  # the file is older
     connection.execute(_STAGE)

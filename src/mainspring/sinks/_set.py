@@ -216,7 +216,7 @@ class SinkSet:
 
     async def flush(self) -> None:
         """Wait until every item of no run is written, or safe on disk."""
-        for number, ticket in self._nobodys.items():
+        for number, ticket in list(self._nobodys.items()):
             await self._lanes[number].batcher.flush(ticket)
 
     # --- items of a run ---

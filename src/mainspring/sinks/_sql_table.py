@@ -132,8 +132,9 @@ class SqlTable:
 
     def _clear(self, tx: SqlTransaction, run: SinkRun) -> None:
         end = 0 if run.interval_end is None else to_us(run.interval_end)
-        condition = f'"{_JOB}" = ? AND "{_START}" >= ? AND "{_START}" < ?'
-        tx.execute(f'DELETE FROM "{self.table}" WHERE {condition}', (run.job_id, _start_of(run), end))
+        jobs = (run.job_id, *run.was)
+        condition = f'"{_JOB}" IN ({", ".join("?" * len(jobs))}) AND "{_START}" >= ? AND "{_START}" < ?'
+        tx.execute(f'DELETE FROM "{self.table}" WHERE {condition}', (*jobs, _start_of(run), end))
 
     def _fit(
         self, tx: SqlTransaction, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], known: set[str]

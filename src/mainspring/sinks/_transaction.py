@@ -1,5 +1,6 @@
 """What sinks and job stores agree on: who writes, and what a finish carries into the store's transaction."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,10 @@ from mainspring.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     import sqlite3
+
+_RUN_ID: Final = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
+)  # UUIDv7: they sort by time
 
 MAX_ROWS: Final = 1_000
 """Rows that one statement of a sink may return: its transaction holds up the others of its group."""
@@ -58,7 +63,11 @@ def rows_within_bound(cursor: "sqlite3.Cursor", sql: str) -> list[tuple[object, 
 
 @dataclass(frozen=True, slots=True)
 class SinkRun:
-    """The run on whose behalf items are written; a higher fence wins over a lower one."""
+    """The run on whose behalf items are written; a higher fence wins over a lower one.
+
+    Attributes:
+        was: earlier ids of its job, under which rows of its interval may have been written.
+    """
 
     run_id: str
     job_id: str
@@ -67,6 +76,16 @@ class SinkRun:
     scheduled_at: datetime | None
     interval_start: datetime | None
     interval_end: datetime | None
+    was: tuple[str, ...] = ()
+
+    def comes_after(self, run_id: str, fence: int) -> bool:
+        """Tell whether this claim may write over what another claim of its interval, or itself, has written.
+
+        Fences grow within one store. A new store, or one that was put back from a copy, begins at lower ones again:
+        there the run that was made later counts, as the ids of runs tell.
+        """
+        tell_time = all(map(_RUN_ID.fullmatch, (run_id, self.run_id)))
+        return self.fence >= fence or (tell_time and self.run_id > run_id)
 
 
 class TransactionalWrite(Protocol):

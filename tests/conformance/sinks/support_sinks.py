@@ -181,6 +181,7 @@ BATCHES = ("function", "typed", "results", "clickhouse", "clickhouse_key", "clic
 REPLACING = ("replace", "own", "jsonl", "csv", "parquet", "clickhouse_intervals")
 ONCE = (*REPLACING, "key", "item_key", "clickhouse_key", "clickhouse_item_key")
 FENCED = ("own", "jsonl", "csv", "parquet", "clickhouse_intervals")
+LOCAL = ("replace", "own", "jsonl", "csv", "parquet")
 COLLECTING = (*REPLACING, "key", "item_key", "table", "transactional")
 ALL = (*COLLECTING, *BATCHES)
 

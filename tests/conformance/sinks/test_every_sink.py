@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conformance.sinks.support_sinks import ALL, COLLECTING, FENCED, ONCE, REPLACING, Case, kinds
+from tests.conformance.sinks.support_sinks import ALL, COLLECTING, FENCED, LOCAL, ONCE, REPLACING, Case, kinds
 from tests.unit.sinks.support_tables import run_of
 
+from mainspring.base import new_id
 from mainspring.errors import ClosedError, StaleFenceError
 
 CaseOf = Callable[[str, Path], Case]
@@ -97,6 +98,31 @@ async def test_a_stale_fence_writes_nothing(tmp_path: Path, kind: str, case_of: 
             await case.finish(late)
         await late.discard()
         assert case.rows() == [2]
+
+
+@pytest.mark.parametrize("kind", kinds([kind for kind in FENCED if kind in LOCAL]))
+async def test_runs_of_a_new_store_count_though_its_fences_begin_again(
+    tmp_path: Path, kind: str, case_of: CaseOf
+) -> None:
+    early, before, late = new_id(), new_id(), new_id()
+    async with case_of(kind, tmp_path) as case:
+        await case.run(run_of(0, fence=9, run_id=before), [1])
+        await case.run(run_of(0, fence=2, run_id=late), [2])
+        for stale in (run_of(0, fence=1, run_id=late), run_of(0, fence=1, run_id=early)):
+            session = await case.emit(stale, [3])
+            with pytest.raises(StaleFenceError):
+                await case.finish(session)
+            await session.discard()
+        assert case.rows() == [2]
+
+
+@pytest.mark.parametrize("kind", kinds(LOCAL))
+async def test_a_job_replaces_what_it_wrote_under_an_earlier_id(tmp_path: Path, kind: str, case_of: CaseOf) -> None:
+    async with case_of(kind, tmp_path) as case:
+        await case.run(run_of(0, job_id="old"), [1])
+        await case.run(run_of(1, job_id="old"), [2])
+        await case.run(run_of(0, fence=2, job_id="new", was=("older", "old")), [3])
+        assert case.rows() == [2, 3]
 
 
 _RUNS = st.lists(st.tuples(st.integers(0, 2), st.lists(st.integers(0, 50), max_size=5), st.booleans()), max_size=8)

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import AsyncGenerator, Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -132,6 +133,34 @@ async def test_a_deterministic_jobs_items_count_once_though_they_have_no_names(t
         found = connection.execute("SELECT letter FROM letters ORDER BY letter").fetchall()
     connection.close()
     assert [("a",)] * 4 + [("b",)] * 2 == found
+
+
+async def test_a_renamed_job_replaces_its_rows_and_those_of_no_other(tmp_path: Path) -> None:
+    """Neither those of a job that has the old name today."""
+    days = date(2013, 1, 1), date(2013, 1, 3)
+
+    async def load(*names: str, **options: list[str]) -> None:
+        app = make_app(tmp_path)
+
+        async def rows(ctx: JobContext) -> AsyncGenerator[dict[str, str]]:
+            yield {"by": f"{ctx.job_id} of {names}"}
+
+        for name in names:
+            was = options.get(name, [])
+            app.job(name, cron="0 0 * * *", was=was, sink=SqlTable("days", replace="interval"))(rows)
+        async with running(app):
+            for name in names:
+                assert (await (await app.backfill(name, *days, reprocess="all")).wait()).succeeded == 2
+
+    def found() -> list[tuple[str, int]]:
+        with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+            return connection.execute("SELECT by, count(*) FROM days GROUP BY by ORDER BY by").fetchall()
+
+    await load("old")
+    await load("new", new=["old"])
+    assert [("new of ('new',)", 2)] == found()
+    await load("old", "new", new=["old"])
+    assert [("new of ('old', 'new')", 2), ("old of ('old', 'new')", 2)] == found()
 
 
 async def test_tests_may_put_another_sink_in_the_place_of_one(tmp_path: Path) -> None:

@@ -30,9 +30,12 @@ class Database:
         self.connection.execute("INSERT INTO stage VALUES (?, ?, ?, ?, ?)", values)
 
 
-def run_of(hour: int = 0, *, fence: int = 1, job_id: str = "load") -> SinkRun:
+def run_of(
+    hour: int = 0, *, fence: int = 1, job_id: str = "load", run_id: str | None = None, was: tuple[str, ...] = ()
+) -> SinkRun:
     start = START + timedelta(hours=hour)
-    return SinkRun(f"run-{hour}-{fence}", job_id, fence, 1, start, start, start + timedelta(hours=1))
+    run_id = run_id or f"run-{hour}-{fence}"
+    return SinkRun(run_id, job_id, fence, 1, start, start, start + timedelta(hours=1), was)
 
 
 def call_of() -> SinkRun:

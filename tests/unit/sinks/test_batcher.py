@@ -56,6 +56,27 @@ async def test_the_barrier_cuts_the_timer() -> None:
     await batcher.close()
 
 
+async def test_a_run_waits_for_its_own_items_only() -> None:
+    target, mine, others = Target(), _run(), _run()
+    gate = asyncio.Event()
+
+    async def write(entries: Sequence[Entry]) -> None:
+        if entries[0].ticket is others:
+            await gate.wait()
+        await target.write(entries)
+
+    batcher = Batcher(write, label="t", delivery=Delivery(max_count=1))
+    await _put(batcher, mine, 1)
+    await _put(batcher, others, 2)
+    async with asyncio.timeout(30):
+        await batcher.flush(mine)
+    assert (0, 1) == (mine.pending, others.pending)
+    gate.set()
+    await batcher.flush(others)
+    assert [[1], [2]] == target.batches
+    await batcher.close()
+
+
 async def test_a_full_batch_and_an_old_batch_are_written_by_themselves() -> None:
     target, ticket = Target(), _run()
     batcher = _batcher(target, max_count=2, max_seconds=0.001)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 from tests.unit.sinks.support_tables import call_of, run_of
 
+from mainspring.base import new_id
 from mainspring.errors import ClosedError, InvalidArgumentError, InvalidItemError, SinkWriteError, StaleFenceError
 from mainspring.sinks import Csv, JsonLines, SinkRun, SinkSession, SinkSet
 from mainspring.sinks._file_rows import BUFFER_BYTES, FileRows
@@ -105,6 +106,18 @@ async def test_an_older_claim_changes_nothing(tmp_path: Path) -> None:
     with pytest.raises(StaleFenceError):
         await write(sink, run_of(0, fence=4), {"n": 4})
     assert (tmp_path / "05.jsonl").read_text() == '{"n":5}\n'
+
+
+async def test_a_fence_of_before_the_ids_of_runs_counts_as_it_stands(tmp_path: Path) -> None:
+    sink = JsonLines(tmp_path / "{start:%H}.jsonl")
+    await write(sink, run_of(0, fence=5), {"n": 5})
+    mark = json.loads((tmp_path / ".05.jsonl.fence").read_text())
+    del mark["run"]
+    (tmp_path / ".05.jsonl.fence").write_text(json.dumps(mark))
+    with pytest.raises(StaleFenceError):
+        await write(sink, run_of(0, fence=4, run_id=new_id()), {"n": 4})
+    await write(sink, run_of(0, fence=5, run_id=new_id()), {"n": 6})
+    assert (tmp_path / "05.jsonl").read_text() == '{"n":6}\n'
 
 
 async def test_a_path_that_does_not_tell_intervals_apart_is_refused(tmp_path: Path) -> None:

@@ -37,6 +37,29 @@ def test_what_was_put_is_there_after_a_restart(tmp_path: Path) -> None:
     assert oct((tmp_path / files(tmp_path)[0]).stat().st_mode)[-3:] == "600"
 
 
+def test_what_was_put_is_on_disk_when_that_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut would show it; here, that the disk was asked for it after the last byte."""
+    calls: list[str] = []
+    write, sync = os.pwrite, os.fsync
+
+    def noted_write(file: int, data: bytes, offset: int) -> int:
+        calls.append("write")
+        return write(file, data, offset)
+
+    def noted_sync(file: int) -> None:
+        calls.append("sync")
+        sync(file)
+
+    monkeypatch.setattr(os, "pwrite", noted_write)
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    log = log_in(tmp_path)
+    log.put([b"one"])
+    del calls[:]
+    log.put([b"two"])
+    assert ["write", "sync"] == calls
+    log.close()
+
+
 def test_notes_survive_a_restart(tmp_path: Path) -> None:
     log = log_in(tmp_path)
     log.put([b"a", b"b", b"c", b"d"])

@@ -10,6 +10,7 @@ import pytest
 from tests.unit.sinks.support_tables import run_of
 from tests.unit.sinks.support_targets import Target, spooling
 
+from mainspring.base import to_us
 from mainspring.errors import InvalidArgumentError, InvalidItemError, UnknownSinkError, UnroutedItemError
 from mainspring.sinks import Delivery, ResultSink, SinkSet, SqlTable, TypedSink, WriteIntent, on
 
@@ -71,6 +72,20 @@ async def test_a_result_sink_gets_intents_with_key_and_run() -> None:
     assert [(one.key, one.payload, one.job_id) for one in sink.got] == [("k", {"a": 1}, "load")]
 
 
+async def test_items_are_named_by_their_place_in_deterministic_runs_only() -> None:
+    sinks, sink = SinkSet(), Intents()
+    sinks.add(sink, name="results")
+    for deterministic in (False, True):
+        session = sinks.session(run_of(), deterministic=deterministic)
+        await session.emit("a", sink="results")
+        await session.emit("b", key="k", sink="results")
+        await session.finish()
+    await sinks.close()
+    start = run_of().interval_start
+    assert start is not None
+    assert [None, "k", f"load:{to_us(start)}#1", "k"] == [one.key for one in sink.got]
+
+
 async def test_an_unhandled_type_is_refused_before_anything_is_written() -> None:
     sinks, sink = SinkSet(), Collector()
     sinks.add(sink)
@@ -130,6 +145,21 @@ async def test_a_service_that_emits_faster_than_its_sink_waits() -> None:
                 tasks.create_task(sinks.emit(n))
         await sinks.flush()
     assert list(range(20)) == sorted(map(int, map(str, target.got)))
+
+
+async def test_a_service_may_emit_into_another_sink_while_one_is_waited_for() -> None:
+    sinks, first, second = SinkSet(), Target(), Target()
+    sinks.add(first, types=[int], name="first")
+    sinks.add(second, types=[str], name="second")
+    first.gate.clear()
+    async with sinks:
+        await sinks.emit(1)
+        flushing = asyncio.create_task(sinks.flush())
+        await asyncio.sleep(0)
+        await sinks.emit("a")
+        first.gate.set()
+        await flushing
+    assert ([1], ["a"]) == (first.got, second.got)
 
 
 async def test_a_slow_sink_slows_only_its_own_emitters() -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from tests.unit.sinks.support_tables import START, Database, call_of, run_of
 
+from mainspring.base import new_id
 from mainspring.errors import InvalidArgumentError, InvalidItemError, StaleFenceError, TableSchemaError
 from mainspring.sinks import SinkRun, SinkSet, SqlTable, SqlTransaction, TransactionalBatch
 
@@ -262,6 +263,19 @@ async def test_a_database_of_its_own_is_written_at_the_finish(tmp_path: Path) ->
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT count(*) FROM flights").fetchone() == (2,)
     assert connection.execute("SELECT count(*) FROM stage").fetchone() == (0,)
+    connection.close()
+
+
+async def test_a_database_of_its_own_of_before_the_ids_of_runs_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "flights.db"
+    await _emit_own(path, run_of(0, fence=5), 1)
+    connection = sqlite3.connect(path)
+    connection.execute("ALTER TABLE _mainspring_fence DROP COLUMN run")
+    with pytest.raises(StaleFenceError):
+        await _emit_own(path, run_of(0, fence=4, run_id=new_id()), 2)
+    await _emit_own(path, run_of(0, fence=6), 3)
+    assert connection.execute("SELECT fence, run FROM _mainspring_fence").fetchall() == [(6, "run-0-6")]
+    assert connection.execute("SELECT count(*) FROM flights").fetchone() == (3,)
     connection.close()
 
 

@@ -148,6 +148,7 @@ class HandlerCall:
             scheduled_at=from_us(record.scheduled_at),
             interval_start=from_us(record.interval_start),
             interval_end=from_us(record.interval_end),
+            was=self._work.was,
         )
         definition = self._work.definition
         return self._work.sinks.session(run, default=definition.sink, deterministic=definition.deterministic)

@@ -24,6 +24,7 @@ class Work:
         on_loop: it is a coroutine function without resources.
         wants_nothing: it is such a one that is called without anything: it needs no context.
         task_name: the name of the tasks of its runs.
+        was: the job's earlier ids, without those that another job has today.
     """
 
     definition: JobDefinition
@@ -38,6 +39,7 @@ class Work:
     on_loop: bool = field(init=False)
     wants_nothing: bool = field(init=False)
     task_name: str = field(init=False)
+    was: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         """Find out once how the handler is called: each run asks."""
@@ -48,3 +50,4 @@ class Work:
         object.__setattr__(self, "on_loop", on_loop)
         object.__setattr__(self, "wants_nothing", on_loop and is_bare and not self.supplied)
         object.__setattr__(self, "task_name", f"job-{definition.job_id}")
+        object.__setattr__(self, "was", tuple(name for name in definition.was if name not in self.app.jobs))
