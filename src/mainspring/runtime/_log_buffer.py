@@ -23,7 +23,7 @@ from mainspring.base import Statistic
 from mainspring.errors import InvalidArgumentError
 from mainspring.runtime._log_format import ColorFormatter, LineFormatter
 from mainspring.runtime._log_secrets import safe_record
-from mainspring.tools import secrets_here
+from mainspring.tools import looks_for_secrets, secrets_here
 
 DropPolicy: TypeAlias = Literal["drop-oldest", "drop-debug", "block"]
 Entry: TypeAlias = tuple[logging.LogRecord, Context]
@@ -259,11 +259,12 @@ class BatchStreamHandler(TextHandler):
     def write_batch(self, batch: Sequence[Entry]) -> None:
         """Format all records, each in its own context, and write them in one piece."""
         lines: list[str] = []
+        format_record = self.format if looks_for_secrets() else super().format  # once: 0.5 us for each record else
         for record, context in batch:
             try:
                 passed = context.run(_passed, self, record) if self.filters else record
                 if passed is not None:
-                    lines.append(context.run(self.format, passed) + self.terminator)
+                    lines.append(context.run(format_record, passed) + self.terminator)
             except Exception:  # noqa: BLE001  # supervisor: one record that cannot be formatted is reported
                 self.handleError(record)
         text = "".join(lines)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mainspring.tools._secrets import find_secrets as find_secrets
     from mainspring.tools._secrets import is_secret as is_secret
     from mainspring.tools._secrets import known_secrets as known_secrets
+    from mainspring.tools._secrets import looks_for_secrets as looks_for_secrets
     from mainspring.tools._secrets import masked as masked
     from mainspring.tools._secrets import secret_texts as secret_texts
     from mainspring.tools._secrets import secrets_here as secrets_here
@@ -84,6 +85,7 @@ else:
                 "find_secrets",
                 "is_secret",
                 "known_secrets",
+                "looks_for_secrets",
                 "masked",
                 "secret_texts",
                 "secrets_here",

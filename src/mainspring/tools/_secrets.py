@@ -105,6 +105,11 @@ def secrets_here() -> Collection[str]:
     return {secret for finder in _finders for secret in finder()}
 
 
+def looks_for_secrets() -> bool:
+    """Tell whether there may be any, in whatever context."""
+    return bool(_longest_first or _finders)
+
+
 def known_secrets() -> Sequence[str]:
     """Return what must not be shown here, as `with_stars` wants it: what is remembered, and of the running context."""
     here = secrets_here()

@@ -10,6 +10,7 @@ from mainspring.tools._secrets import (
     find_secrets,
     is_secret,
     known_secrets,
+    looks_for_secrets,
     masked,
     remember_secrets,
     secret_texts,
@@ -95,11 +96,12 @@ def test_the_running_context_may_know_secrets(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(_secrets, "_longest_first", ())
     monkeypatch.setattr(_secrets, "_finders", [])
     here: ContextVar[Collection[str]] = ContextVar("here", default=())
-    assert ((), ()) == (secrets_here(), known_secrets())
+    assert ((), (), False) == (secrets_here(), known_secrets(), looks_for_secrets())
     remember_secrets("remembered")
     find_secrets(here.get)
     find_secrets(here.get)
     assert 1 == len(_secrets._finders)
+    assert looks_for_secrets()
     assert ["remembered"] == list(known_secrets())
     here.set({"of this one", "the longest of all"})
     assert {"of this one", "the longest of all"} == secrets_here()
