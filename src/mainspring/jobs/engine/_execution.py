@@ -138,6 +138,12 @@ class Execution:
         return True
 
     @property
+    def recorder(self) -> "asyncio.Task[object] | None":
+        """The task that brings its end into a store which is in trouble."""
+        task = self.task
+        return None if self._phase != "recording" or task is None or task.done() else task
+
+    @property
     def store(self) -> JobStore:
         """Where its end is recorded."""
         return self._work.store

@@ -133,12 +133,22 @@ class Node:
         self.stop_all(StopReason.DRAIN)
         if self._running:
             await self._until_idle(self._cancel_grace + _MARGIN)
+        await self._give_up_ends()
         for execution in self._running:
             log.error("run %s of %s does not stop; left behind", execution.record.run_id, execution.record.job_id)
         if self._claiming is not None:
             await asyncio.gather(self._claiming, return_exceptions=True)
         await self._left.close()
         await self.tenure.close()
+
+    async def _give_up_ends(self) -> None:
+        """End the tasks that still send ends to a store which does not take them."""
+        recorders = {one: task for one in self._running if (task := one.recorder) is not None}
+        for execution, task in recorders.items():
+            record = execution.record
+            log.error("the end of run %s of %s was not recorded: it will run again", record.run_id, record.job_id)
+            task.cancel()
+        await asyncio.gather(*recorders.values(), return_exceptions=True)
 
     def wake(self) -> None:
         """Look for runs now: something was enqueued or released."""

@@ -1,15 +1,17 @@
 """A call never lies: what came in its way shows in what it returns or raises, in a record, and in a metric."""
 
 import asyncio
+from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
 from tests.unit.jobs.engine.support_engine import make_app, running
 from tests.unit.jobs.engine.support_trouble import busy, troubled
 
-from mainspring.errors import IdempotencyError, MisuseError, StoreBusyError, UnknownJobError
+from mainspring.errors import ClosedError, IdempotencyError, MisuseError, StoreBusyError, UnknownJobError
 from mainspring.jobs import EventKind, JobApp, RunState
-from mainspring.testing import eventually
+from mainspring.jobs.stores import Finish, MemoryData, MemoryStore, RunRecord
+from mainspring.testing import VirtualClock, eventually
 
 
 async def quick() -> None: ...
@@ -151,3 +153,31 @@ async def test_a_claim_that_the_store_does_not_answer_is_counted(tmp_path: Path)
         await app.run_job("quick", wait=False)
         await eventually(lambda: app.metrics.ended_count == 1)
     assert {"claim": 1} == app.metrics.store_errors
+
+
+class Deaf(MemoryStore):
+    """A store that takes no end."""
+
+    def finish(self, command: Finish) -> Awaitable[RunRecord]:
+        raise busy()
+
+
+async def test_a_call_whose_end_is_never_taken_says_that_the_app_closed_and_the_run_is_done_again(
+    virtual_clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = MemoryData()
+    app, again = JobApp("app", store=Deaf(data)), JobApp("app", store=MemoryStore(data))
+    for one in (app, again):
+        one.job("quick")(quick)
+    async with running(app):
+        call = asyncio.create_task(app.run_job("quick"))
+        await virtual_clock.advance(60)
+        (run,) = await app.runs()
+        assert run.state is RunState.RUNNING
+        assert app.metrics.store_errors["finish"] > 5
+    with pytest.raises(ClosedError):
+        await call
+    assert 1 == caplog.text.count("was not recorded: it will run again")
+    assert "left behind" not in caplog.text
+    async with running(again):
+        assert (await again.wait_for_run(run.run_id)).state is RunState.SUCCEEDED
