@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 
 from aiohttp import web
 
@@ -11,16 +11,17 @@ from mainspring.base import SystemClock
 
 
 class MovedClock(SystemClock):
-    """The machine's clock, so many seconds ahead."""
+    """Stands at the moment when it was made, so many seconds ahead: no day ends within a test, and no answer ages."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
+        self._made_at = SystemClock.time()
 
     def time(self) -> float:
-        return SystemClock.time() + self.ahead
+        return self._made_at + self.ahead
 
     def now(self) -> datetime:
-        return super().now() + timedelta(seconds=self.ahead)
+        return datetime.fromtimestamp(self.time(), UTC)
 
 
 class FaultyServer:
