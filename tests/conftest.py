@@ -5,13 +5,16 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any  # Any: asyncio's own word for what went wrong
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from mainspring.base import _random
+from mainspring.base import SystemClock, _random, use_clock
 from mainspring.testing import eventually
 
 # Read when gRPC is loaded. Its fork handlers open a descriptor in the parent, which looks like a leak of the test
@@ -26,6 +29,10 @@ if len(tempfile.gettempdir()) > 20:
 settings.register_profile("suite", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 (eventually.__kwdefaults__ or {})["within"] = 30.0
+
+# Their jobs have schedules, many of each hour, and run in real time.
+_SCHEDULING = tuple(Path(__file__).parent / name for name in ("conformance", "unit/cli", "unit/jobs", "unit/web"))
+_LONGEST = 60.0  # seconds that such a test may take
 
 _report = asyncio.BaseEventLoop.default_exception_handler
 
@@ -45,6 +52,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and "mainspring_count" in item.fixturenames:
             item.add_marker("stress")
+
+
+class Ahead(SystemClock):
+    """The machine's clock, so many seconds ahead."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def time(self) -> float:
+        return SystemClock.time() + self._seconds
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.time(), UTC)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let no hour end within a test of schedules: it would bring one run more than the test expects."""
+    left = 3600 - SystemClock.time() % 3600
+    is_near = left < _LONGEST and any(folder in item.path.parents for folder in _SCHEDULING)
+    with use_clock(Ahead(left)) if is_near else nullcontext():
+        return (yield)
 
 
 @pytest.fixture(autouse=True)
