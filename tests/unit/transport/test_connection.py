@@ -362,6 +362,7 @@ async def test_a_quiet_link_is_kept_alive_by_its_heartbeats(link: MakeLink) -> N
         assert b"a" == await server.read_bytes()
 
 
+@pytest.mark.usefixtures("virtual_clock")
 async def test_an_idle_link_is_closed(link: MakeLink) -> None:
     async with link(idle_timeout=0.05) as (_, server):
         with pytest.raises(ConnectionClosedError):
