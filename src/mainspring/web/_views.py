@@ -282,7 +282,7 @@ class AttemptLogView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventView:
-    """Something that befell a run and its record cannot say: retried, lease_lost, skipped, sink_failed, late."""
+    """What befell a run and its record cannot say: retried, lease_lost, skipped, sink_failed, late, stranded."""
 
     at: datetime
     kind: str
