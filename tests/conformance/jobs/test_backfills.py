@@ -19,7 +19,16 @@ from tests.conformance.jobs.support_stores import (
 from mainspring.base import new_id
 from mainspring.errors import UnknownBackfillError
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores import BackfillState, BackfillStep, JobStore, RunFilter, RunKind, ran_in
+from mainspring.jobs.stores import (
+    BackfillRow,
+    BackfillState,
+    BackfillStep,
+    JobStore,
+    RunFilter,
+    RunKind,
+    backfill_key,
+    ran_in,
+)
 
 
 def step(store: JobStore, backfill_id: str, first: int, last: int, *, planned: bool = False) -> BackfillStep:
@@ -245,6 +254,46 @@ async def test_pause_resume_and_cancel(stores: StoreFactory) -> None:
         await store.finish(ending(running))
         after = await store.set_backfill_state(row.backfill_id, BackfillState.RUNNING)
         assert after == replace(cancelled, live_count=0, succeeded_count=1)
+
+
+def limited(store: JobStore, row: BackfillRow, last: int) -> BackfillStep:
+    """Return the first step of a backfill, whose runs are bounded by `max_parallel`."""
+    made = step(store, row.backfill_id, 0, last, planned=True)
+    limits = ((backfill_key(row.backfill_id), row.max_parallel),)
+    return replace(made, runs=tuple(structs.replace(run, limits=limits) for run in made.runs))
+
+
+async def test_a_paused_backfill_starts_none_of_its_runs(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        row = backfill_of(max_parallel=2)
+        await store.create_backfill(row)
+        await store.step_backfill(limited(store, row, 5))
+        running = await claim_one(store, epoch)
+        await store.set_backfill_state(row.backfill_id, BackfillState.PAUSED)
+        assert () == (await claim(store, epoch)).runs
+        await store.finish(ending(running, RunState.RETRYING, available_at=store.now()))
+        assert () == (await claim(store, epoch)).runs
+        await enqueue(store, interval_run(store, 4 * HOUR))
+        assert 4 * HOUR == (await claim_one(store, epoch)).interval_start, "which a schedule wants too"
+        await store.set_backfill_state(row.backfill_id, BackfillState.RUNNING)
+        again = (await claim(store, epoch)).runs
+        assert 2 == len(again)
+        await store.finish(ending(again[0]))
+        assert 1 == len((await claim(store, epoch)).runs)
+
+
+async def test_cancelling_a_paused_backfill_lets_the_runs_of_another_go(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        one, two = backfill_of(), backfill_of()
+        for row in (one, two):
+            await store.create_backfill(row)
+            await store.step_backfill(limited(store, row, 2))
+        await store.set_backfill_state(one.backfill_id, BackfillState.PAUSED)
+        assert () == (await claim(store, epoch)).runs
+        await store.set_backfill_state(one.backfill_id, BackfillState.CANCELLED)
+        assert [two.backfill_id] * 2 == [run.backfill_id for run in (await claim(store, epoch)).runs]
 
 
 async def test_cancelling_a_backfill_leaves_scheduled_runs_alone(stores: StoreFactory) -> None:

@@ -42,7 +42,7 @@ class Backfill:
         return BackfillProgress.of(row, rate=rate)
 
     async def pause(self) -> None:
-        """Make no more runs; those that exist go on."""
+        """Make and start no more runs, on any node; those that run go on, and those that a schedule wants too."""
         await self._app.set_backfill_state(self.backfill_id, BackfillState.PAUSED)
 
     async def resume(self) -> None:

@@ -25,6 +25,7 @@ from mainspring.jobs.stores import (
     RunFilter,
     RunKind,
     RunRecord,
+    backfill_key,
     ran_in,
 )
 
@@ -212,7 +213,7 @@ class BackfillPlanner:
             priority=definition.priority + BACKFILL_PRIORITY,
             config=row.config,
             config_as_of=to_us(interval.start) if row.config_at == "interval" else None,
-            limits=((f"backfill:{row.backfill_id}", row.max_parallel),),
+            limits=((backfill_key(row.backfill_id), row.max_parallel),),
             backfill_id=row.backfill_id,
         )
 

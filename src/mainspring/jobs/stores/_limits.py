@@ -1,11 +1,15 @@
 """Who of those at the head of a queue may start under the limits: the same in every store."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 R = TypeVar("R")
+
+_OF_BACKFILL: Final = "backfill:"
+FULL: Final = 2**62
+"""Slots held of a key that is closed: of a paused backfill."""
 
 Limits = Sequence[tuple[str, int]]
 """(counter key, maximum held at once) pairs."""
@@ -39,3 +43,13 @@ def admit(runs: Sequence[tuple[R, Limits]], held: Mapping[str, int]) -> Admissio
             free = (key for key, most in limits if held.get(key, 0) + raised[key] < most)
             admission.passed_over.update(dict.fromkeys(free, 0))
     return admission
+
+
+def backfill_key(backfill_id: str) -> str:
+    """Return the counter key whose slots the runs of a backfill take; no claim gives one while it is paused."""
+    return f"{_OF_BACKFILL}{backfill_id}"
+
+
+def backfills_of(keys: Iterable[str]) -> list[str]:
+    """Return the ids of the backfills whose keys are among these."""
+    return [key.removeprefix(_OF_BACKFILL) for key in keys if key.startswith(_OF_BACKFILL)]

@@ -19,6 +19,7 @@ from mainspring.jobs.stores._catalog_records import (
 )
 from mainspring.jobs.stores._ends import OPEN_BACKFILL
 from mainspring.jobs.stores._events import EventKind, happened
+from mainspring.jobs.stores._limits import backfill_key
 from mainspring.jobs.stores._memory_data import MemoryData
 from mainspring.jobs.stores._memory_ends import close_backfill, end_backfill
 from mainspring.jobs.stores._memory_enqueue import create
@@ -188,6 +189,8 @@ def set_backfill_state(data: MemoryData, backfill_id: str, state: BackfillState,
     if state not in OPEN_BACKFILL:
         return end_backfill(data, backfill_id, state, now)
     data.backfills[backfill_id] = replace(row, state=state)
+    if state is BackfillState.RUNNING:
+        data.unpark(backfill_key(backfill_id), row.max_parallel, now)
     data.version += 1
     return close_backfill(data, backfill_id, now)
 

@@ -8,9 +8,10 @@ from msgspec import structs
 
 from mainspring.errors import LeaseLostError
 from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._catalog_records import BackfillState
 from mainspring.jobs.stores._claiming import Taking, Turns, take_in_order
 from mainspring.jobs.stores._ends import Change, skipped
-from mainspring.jobs.stores._limits import admit
+from mainspring.jobs.stores._limits import FULL, admit, backfills_of
 from mainspring.jobs.stores._memory_configs import config_version_of
 from mainspring.jobs.stores._memory_data import LiveRun, MemoryData, Place
 from mainspring.jobs.stores._memory_ends import lower_counters, settle
@@ -52,7 +53,8 @@ class _Taking(Taking[LiveRun]):
         if not any(run.limits for run in runs):
             return runs
         data = self._data
-        admission = admit([(run, run.limits) for run in runs], data.counters)
+        closed = {key: FULL for run in runs for key, _ in run.limits if self._is_closed(key)}
+        admission = admit([(run, run.limits) for run in runs], {**data.counters, **closed} if closed else data.counters)
         data.counters.update({key: count for key, count in admission.raised.items() if count})
         ends: list[Change[LiveRun]] = []
         for key, run in admission.parked:
@@ -64,6 +66,11 @@ class _Taking(Taking[LiveRun]):
         if admission.passed_over:  # the slot that woke a run now parked elsewhere goes to the next in line
             lower_counters(data, admission.passed_over, self._now)
         return admission.allowed
+
+    def _is_closed(self, key: str) -> bool:
+        """Tell whether a key is that of a paused backfill."""
+        found = [self._data.backfills.get(backfill_id) for backfill_id in backfills_of((key,))]
+        return any(row is not None and row.state is BackfillState.PAUSED for row in found)
 
     def _job_of(self, run: LiveRun) -> str:
         return run.record.job_id

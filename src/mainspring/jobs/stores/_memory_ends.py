@@ -19,6 +19,7 @@ from mainspring.jobs.stores._ends import (
     finished_again,
     ran_marks,
 )
+from mainspring.jobs.stores._limits import FULL, backfill_key
 from mainspring.jobs.stores._memory_data import KeptLimits, LiveRun, MemoryData
 from mainspring.jobs.stores._memory_events import keep_events
 from mainspring.jobs.stores._memory_reports import keep_log, keep_progress
@@ -190,6 +191,7 @@ def end_backfill(data: MemoryData, backfill_id: str, state: BackfillState, now: 
     idle = [run for run in runs if run.record.state is not RunState.RUNNING]
     why = f"its backfill was {state.value}"
     settle(data, [_cancellation(run, now, why) for run in idle], now)
+    data.unpark(backfill_key(backfill_id), FULL, now)  # those that are left to others, if it was paused
     if state is BackfillState.CANCELLED:
         for run in runs:
             if run.record.run_id in data.live:

@@ -180,7 +180,8 @@ class CatalogStore(Protocol):
         ...
 
     def set_backfill_state(self, backfill_id: str, state: BackfillState) -> Awaitable[BackfillRow]:
-        """Pause, resume or cancel (which also cancels its runs: as a request to the node that runs one).
+        """Pause (no claim gives its runs then), resume or cancel (which also cancels its runs: as a request to the node
+        that runs one).
 
         Raises:
             UnknownBackfillError: there is none of this id.

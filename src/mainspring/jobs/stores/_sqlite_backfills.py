@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from mainspring.errors import UnknownBackfillError
 from mainspring.jobs.stores._catalog_records import BackfillRow, BackfillState, BackfillStep
 from mainspring.jobs.stores._ends import OPEN_BACKFILL
+from mainspring.jobs.stores._limits import backfill_key
 from mainspring.jobs.stores._sqlite_catalog import bump_version
 from mainspring.jobs.stores._sqlite_done import has_succeeded
-from mainspring.jobs.stores._sqlite_ends import close_backfill, end_backfill
+from mainspring.jobs.stores._sqlite_ends import close_backfill, end_backfill, look_again
 from mainspring.jobs.stores._sqlite_enqueue import Intake
 from mainspring.jobs.stores._sqlite_rows import backfill_row, backfill_values
 from mainspring.jobs.stores._sqlite_sql import statements
@@ -51,6 +52,8 @@ def set_backfill_state(connection: sqlite3.Connection, backfill_id: str, state: 
     sql = statements("catalog")
     if state in OPEN_BACKFILL:
         connection.execute(sql["set_backfill_state"], (state.value, None, backfill_id))
+        if state is BackfillState.RUNNING:
+            look_again(connection, backfill_key(backfill_id), row.max_parallel, now)
         bump_version(connection)
         return close_backfill(connection, backfill_id, now) or row
     return end_backfill(connection, backfill_id, state, now)

@@ -9,7 +9,7 @@ from mainspring.errors import LeaseLostError
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._claiming import Taking, Turns, take_in_order
 from mainspring.jobs.stores._ends import skipped
-from mainspring.jobs.stores._limits import admit
+from mainspring.jobs.stores._limits import FULL, admit, backfill_key, backfills_of
 from mainspring.jobs.stores._records import Claim, ClaimAnswer, Part, RunRecord
 from mainspring.jobs.stores._sqlite_configs import ConfigsInForce
 from mainspring.jobs.stores._sqlite_ends import Change, lower_counters, settle
@@ -131,6 +131,7 @@ class _Taking(Taking[Row]):
             return runs
         keys = sorted({key for pairs in limits.values() for key, _ in pairs})
         held = dict(self._connection.execute(self._sql["counters"], (id_list(keys),)).fetchall())
+        held |= dict.fromkeys(self._closed(keys), FULL)
         admission = admit([(row, limits.get(row[RUN], [])) for row in runs], held)
         raised = {key: count for key, count in admission.raised.items() if count}
         self._connection.execute(self._sql["raise_counters"], (encode_json(raised).decode(),))
@@ -146,6 +147,14 @@ class _Taking(Taking[Row]):
         if admission.passed_over:  # the slot that woke a run now parked elsewhere goes to the next in line
             lower_counters(self._connection, admission.passed_over, self._now)
         return admission.allowed
+
+    def _closed(self, keys: Sequence[str]) -> list[str]:
+        """Return those of the keys whose backfills are paused."""
+        backfills = backfills_of(keys)
+        if not backfills:
+            return []
+        rows = self._connection.execute(statements("catalog")["paused_backfills"], (id_list(backfills),)).fetchall()
+        return [backfill_key(backfill_id) for (backfill_id,) in rows]
 
     def _mark(self, runs: Sequence[Row]) -> list[RunRecord]:
         if not self._fence:

@@ -9,6 +9,7 @@ from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._catalog_records import BackfillRow, BackfillState, ran_in
 from mainspring.jobs.stores._ends import ON_REQUEST, REMEMBERED, cancelled, end_of_backfill, ran_marks
 from mainspring.jobs.stores._ends import Change as Ending
+from mainspring.jobs.stores._limits import FULL, backfill_key
 from mainspring.jobs.stores._records import RunRecord
 from mainspring.jobs.stores._sqlite_done import paint_all
 from mainspring.jobs.stores._sqlite_events import keep_events
@@ -151,10 +152,14 @@ def lower_counters(connection: sqlite3.Connection, held: Counter[str], now: int)
         for name in ("drop_counters", "lower_counters"):
             connection.execute(sql[name], (count, id_list(keys)))
     for (key,) in connection.execute(sql["parked_keys"], (id_list(list(held)),)).fetchall():
-        # every job that shares the key gets its chance: a node may not know the others
-        for (job,) in connection.execute(sql["parked_jobs"], (key,)).fetchall():
-            parameters = {"key": key, "job": job, "count": max(1, held[key]), "now": now}
-            connection.execute(sql["unpark"], parameters)
+        look_again(connection, key, max(1, held[key]), now)
+
+
+def look_again(connection: sqlite3.Connection, key: str, count: int, now: int) -> None:
+    """Let `count` runs of every job that waits for a key try again: a node may not know the others."""
+    sql = statements("runs")
+    for (job,) in connection.execute(sql["parked_jobs"], (key,)).fetchall():
+        connection.execute(sql["unpark"], {"key": key, "job": job, "count": count, "now": now})
 
 
 def _count_backfills(connection: sqlite3.Connection, changes: Sequence[Change], now: int) -> None:
@@ -222,6 +227,7 @@ def end_backfill(connection: sqlite3.Connection, backfill_id: str, state: Backfi
     idle = connection.execute(sql["idle_runs_of_backfill"], (backfill_id,)).fetchall()
     why = f"its backfill was {state.value}"
     settle(connection, [cancellation(row, now, why) for row in idle], now)
+    look_again(connection, backfill_key(backfill_id), FULL, now)  # those that are left to others, if it was paused
     if state is BackfillState.CANCELLED:
         connection.execute(sql["cancel_running_of_backfill"], (backfill_id,))
         for (later,) in connection.execute(sql["open_after_backfill"], (backfill_id,)).fetchall():

@@ -145,6 +145,30 @@ async def _is(job: Recorder, count: int) -> bool:
     return job.running == count
 
 
+def test_a_paused_backfill_goes_on_where_it_was_when_it_is_resumed() -> None:
+    app = JobApp("day", store="memory", poll_interval=60.0)
+    began: list[datetime] = []
+
+    @app.job("days", cron="0 0 * * *")
+    async def days(data_interval: DataInterval) -> None:
+        began.append(data_interval.start)
+        await asyncio.sleep(10)
+
+    async def main() -> None:
+        async with running(app):
+            backfill = await app.backfill("days", START - timedelta(days=20), START, max_parallel=2)
+            await asyncio.sleep(25)
+            await backfill.pause()
+            await asyncio.sleep(3600)
+            assert 6 == len(began)
+            await backfill.resume()
+            assert 20 == (await backfill.wait()).succeeded
+
+    with VirtualClock(START + timedelta(hours=1)) as clock:
+        clock.run(main())
+    assert 20 == len(set(began)) == len(began)
+
+
 async def test_another_app_goes_on_where_one_stopped(tmp_path: Path) -> None:
     first = Recorder(tmp_path)
     async with running(first.app) as app:

@@ -78,6 +78,9 @@ WHERE backfill_id = ?
 -- name: set_backfill_state
 UPDATE backfill SET state = ?, finished_at = ? WHERE backfill_id = ?
 
+-- name: paused_backfills
+SELECT backfill_id FROM backfill WHERE backfill_id IN (SELECT value FROM json_each(?)) AND state = 'paused'
+
 -- name: idle_runs_of_backfill
 SELECT {live}, limits FROM run WHERE backfill_id = ? AND state <> 'running'
 
