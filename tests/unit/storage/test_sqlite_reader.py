@@ -55,6 +55,8 @@ async def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
     with pytest.raises(StoreMissingError, match="there is no store at"):
         await reader_of(path).open()
     assert not path.exists()
+    with pytest.raises(StoreOpenError, match="it is a directory"):  # no app will create it
+        await reader_of(tmp_path).open()
     await write(path, STEPS[:1])
     with pytest.raises(StoreOpenError, match="of version 1 and not 2"):
         await reader_of(path).open()
