@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 SocketOption: TypeAlias = tuple[int, int, int]
 """A level, an option and its value, as `socket.setsockopt` takes them."""
 
-_HINTS: Final = {
+BIND_HINTS: Final = {
     errno.EADDRINUSE: "another program listens there; end it, choose another port, or port 0 for a free one",
     errno.EACCES: "ports below 1024 and foreign directories need a privilege",
     errno.EADDRNOTAVAIL: "this machine has no such address; 0.0.0.0 and :: mean all that it has",
@@ -66,7 +66,7 @@ def bind_socket(
         sock.close()
         where = _text(sock, proto_name, address, port)
         reason = error.strerror or str(error)
-        raise BindError(where=where, reason=reason, hint=_HINTS.get(error.errno or 0)) from error
+        raise BindError(where=where, reason=reason, hint=BIND_HINTS.get(error.errno or 0)) from error
     except BaseException:
         sock.close()
         raise

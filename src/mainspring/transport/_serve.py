@@ -23,7 +23,7 @@ from mainspring.errors import (
 from mainspring.resilience import timeout
 from mainspring.transport._address import Address, check_safety, parse_address
 from mainspring.transport._authenticate import admit_client
-from mainspring.transport._bind_socket import bind_socket
+from mainspring.transport._bind_socket import BIND_HINTS, bind_socket
 from mainspring.transport._connection import DEFAULT_MAX_BYTES, Connection
 from mainspring.transport._link import Link
 from mainspring.transport._options import LinkOptions
@@ -183,7 +183,10 @@ class Server:
         except OSError as error:
             if isinstance(error, BindError):
                 raise
-            raise BindError(where=str(self._address), reason=error.strerror or str(error)) from error
+            number = error.errno or 0
+            # asyncio puts a sentence of its own, with its own punctuation, into the place of the system's words
+            reason = os.strerror(number) if number in errno.errorcode else error.strerror or str(error)
+            raise BindError(where=str(self._address), reason=reason, hint=BIND_HINTS.get(number)) from error
 
     async def close(self, *, grace: float = 5.0) -> None:
         """Listen no more, let handlers end, close.

@@ -254,8 +254,9 @@ async def test_a_server_is_started_once() -> None:
 
 async def test_a_port_that_is_taken_is_named() -> None:
     async with serve(LOCAL, echo, auth_key=KEY) as server:
-        with pytest.raises(BindError, match=str(_port(server))):
+        with pytest.raises(BindError, match=rf":{_port(server)}: Address already in use\n") as refused:
             await serve(server.address, echo, auth_key=KEY).start()
+        assert "another program listens there" in str(refused.value.hint)
 
 
 async def test_a_socket_of_a_dead_server_is_replaced_and_of_a_living_one_not(tmp_path: Path) -> None:
