@@ -64,20 +64,30 @@ def load_token(folder: Path) -> WebToken:
     """Return the token of `MAINSPRING_WEB_TOKEN`, else the one in a folder, made when there is none.
 
     Raises:
-        InvalidArgumentError: the token is too short.
+        InvalidArgumentError: the token is too short, or the folder cannot be used.
         UnsafeFileError: others may read the file.
-        OSError: the folder cannot be used.
     """
     given = os.environ.get(VARIABLE)
     if given:
         return WebToken(given)
+    try:
+        return WebToken(_kept(folder))
+    except UnsafeFileError:
+        raise
+    except OSError as error:
+        expected = f"a directory for the file {FILE} ({error.strerror})"
+        hint = f"choose another state directory, or give the token in {VARIABLE}"
+        raise InvalidArgumentError(argument="state_dir", value=str(folder), expected=expected, hint=hint) from error
+
+
+def _kept(folder: Path) -> str:
     path = folder / FILE
     try:
-        return WebToken(_read(path))
+        return _read(path)
     except FileNotFoundError:
         make_private_folder(folder)
         _make(path)
-        return WebToken(_read(path))
+        return _read(path)
 
 
 def _make(path: Path) -> None:
