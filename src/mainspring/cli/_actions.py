@@ -34,6 +34,7 @@ from mainspring.errors import DecodeError, InvalidArgumentError, StorageError, S
 from mainspring.jobs import Backfill, BackfillProgress, JobApp, JobReader, RunState
 
 _LOOK_INTERVAL: Final = 0.2
+_MEMORY: Final = "memory"
 _OPTIONS: Final = {"start": "--from", "end": "--to", "max_parallel": "--parallel"}
 
 
@@ -53,9 +54,20 @@ class BackfillAsked:
 
 @asynccontextmanager
 async def opened(app: JobApp, *, runner: bool) -> AsyncGenerator[JobApp]:
-    """Open the app's store, with `runner` to run here what is asked for, as a guest, for the length of the block."""
+    """Open the app's store, with `runner` to run here what is asked for, as a guest, for the length of the block.
+
+    Raises:
+        InvalidArgumentError: it would only be written down, in a memory that ends with this command.
+    """
     await app.open(runner=runner, guest=True)
     try:
+        if not runner and app.store.location == _MEMORY:
+            raise InvalidArgumentError(
+                argument="store",
+                value=_MEMORY,
+                expected="a file for a command that runs nothing itself: a memory ends with it",
+                hint="run here what you ask for, as --wait does, or name a file: mainspring --store sqlite:///FILE ...",
+            )
         yield app
     finally:
         await app.close()
@@ -228,17 +240,23 @@ async def _watch(backfill: Backfill, app: JobApp) -> BackfillProgress:
         while not (await asyncio.wait({whole}, timeout=_LOOK_INTERVAL))[0]:
             progress = await backfill.progress()
             meter.show(progress)
-            if await _is_blocked(app, progress):
+            if reason := await _blocked_by(app, progress):
+                sys.stderr.write(f"note: {progress.running} left, {reason}; the backfill stays in the store\n")
                 return progress
         return await whole
+    except asyncio.CancelledError:
+        sys.stderr.write(f"note: backfill {backfill.backfill_id} stays in the store; a running app goes on with it\n")
+        raise
     finally:
         meter.close()
         whole.cancel()
 
 
-async def _is_blocked(app: JobApp, progress: BackfillProgress) -> bool:
+async def _blocked_by(app: JobApp, progress: BackfillProgress) -> str | None:
+    """Return what the first run that is left waits for, None when not all of them wait."""
     waiting = await app.runs(backfill_id=progress.backfill_id, states=[RunState.WAITING], limit=1_000)
-    return bool(waiting) and len(waiting) == progress.running and all(one.blocked_by for one in waiting)
+    reasons = [one.blocked_by for one in waiting]
+    return reasons[-1] if reasons and len(reasons) == progress.running and all(reasons) else None
 
 
 async def plan_job(app: JobApp, job: str, *, after: datetime | None, count: int, as_json: bool) -> None:

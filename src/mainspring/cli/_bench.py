@@ -66,7 +66,8 @@ def folder_of(store: str | None) -> Path:
     else:
         folder = Path(store.removeprefix(_PREFIX)).resolve().parent
     if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise InvalidArgumentError(argument="--store", value=store, expected=f"a folder to write to; {folder} is none")
+        value = store or str(folder)
+        raise InvalidArgumentError(argument="--store", value=value, expected=f"a folder to write to; {folder} is none")
     return folder
 
 

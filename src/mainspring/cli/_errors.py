@@ -32,6 +32,7 @@ _WRONG = (
 
 
 _UNWRITTEN: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE)
+_WRITERS: Final = frozenset({"click", "rich", "typer"})
 
 
 class ExitCode(IntEnum):
@@ -60,7 +61,7 @@ def say_unwritten(error: OSError) -> ExitCode:
     Raises:
         OSError: it is about something else.
     """
-    if error.errno not in _UNWRITTEN or error.filename is not None or _is_writable():
+    if error.errno not in _UNWRITTEN or error.filename is not None or (_is_writable() and not _is_of_output(error)):
         raise error
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())  # what is still buffered would be tried again at the exit
@@ -68,6 +69,26 @@ def say_unwritten(error: OSError) -> ExitCode:
     if error.errno != errno.EPIPE:
         sys.stderr.write(f"error: the output cannot be written: {error.strerror}\n")
     return ExitCode.FAILED
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether what writes for the commands raised it: an unbuffered output keeps nothing that could be tried again."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    module = "" if place is None else str(place.tb_frame.f_globals.get("__name__"))
+    return module.partition(".")[0] in _WRITERS or module.startswith(f"{__package__}.")
+
+
+def open_missing_streams() -> None:
+    """Give a process that was started without standard streams some that lead nowhere.
+
+    Without, the next files that it opens, as its store, would get their numbers, and all that anybody writes there.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(nowhere, mode, closefd=False))  # for the rest of the process's life
 
 
 def _is_writable() -> bool:

@@ -135,7 +135,8 @@ def _import(place: str, name: str) -> ModuleType:
 
 def _import_file(path: Path, name: str) -> ModuleType:
     if not path.is_file():
-        raise InvalidArgumentError(argument="APP", value=name, expected=_FORMS, hint=f"there is no file {path}")
+        hint = f"{path} is a directory" if path.is_dir() and name else f"there is no file {path}"
+        raise InvalidArgumentError(argument="APP", value=name, expected=_FORMS, hint=hint)
     # Known by its name: worker processes that are sent its functions must find it too.
     _put_first(str(path.resolve().parent))
     loaded = sys.modules.get(path.stem)

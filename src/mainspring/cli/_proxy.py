@@ -103,7 +103,10 @@ def _server_context(path: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(path)
-    except OSError as error:  # ssl.SSLError is one
+    except ssl.SSLError as error:
+        expected = "a PEM file with a certificate, its chain, and its key"
+        raise InvalidArgumentError(argument="--certificate", value=str(path), expected=expected) from error
+    except OSError as error:
         raise _unreadable("--certificate", path, error) from error
     return context
 

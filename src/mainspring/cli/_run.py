@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from mainspring.cli._operator import operator_console
 from mainspring.cli._output import write_json
 from mainspring.cli._reload import SourceWatch
-from mainspring.errors import BindError, MissingExtraError, MisuseError
+from mainspring.errors import BindError, InvalidArgumentError, MissingExtraError, MisuseError
 from mainspring.jobs import JobApp
 from mainspring.runtime import Entrypoint
 from mainspring.services import ConsoleService
@@ -29,6 +29,7 @@ def make_web(app: JobApp, *, host: str, port: int | None, max_rate: float | None
         max_rate: requests a second of one client; None for the usual limit.
 
     Raises:
+        InvalidArgumentError: the host is not of this machine only, or the rate is none.
         MissingExtraError: the extra `web` is not installed.
     """
     from mainspring.web import DEFAULT_PORT, WebService
@@ -41,7 +42,13 @@ def make_web(app: JobApp, *, host: str, port: int | None, max_rate: float | None
         sys.stderr.write(f"note: {error}, so nothing is shown over HTTP\nhint: {error.hint}, or say --no-web\n")
         return None
     limits = {} if max_rate is None else {"rate": max_rate}
-    return WebService(app=app, host=host, port=DEFAULT_PORT if port is None else port, **limits)
+    try:
+        return WebService(app=app, host=host, port=DEFAULT_PORT if port is None else port, **limits)
+    except InvalidArgumentError as error:
+        if error.argument != "host":
+            raise
+        hint = "to be reached from outside, start a WebService with ssl_certfile= in a program of your own"
+        raise InvalidArgumentError(argument="--host", value=host, expected=error.expected, hint=hint) from error
 
 
 def make_console(app: JobApp) -> ConsoleService | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -14,6 +14,8 @@ from mainspring.cli._options import App, AsJson, Job, instant_of, run_action
 from mainspring.cli._output import write_facts, write_rows
 from mainspring.errors import InvalidArgumentError, StoreMissingError
 from mainspring.jobs import BackfillState, JobApp, ScheduleVersion
+
+_KINDS: Final = ("--cron", "--every", "--at")
 
 JobOrBackfill = Annotated[str, typer.Argument(metavar="JOB|BACKFILL", help="the job's id, or that of a backfill")]
 Cron = Annotated[str | None, typer.Option("--cron", metavar="EXPRESSION", help="let it fire as a cron expression says")]
@@ -50,11 +52,17 @@ def schedule(
     """Put another schedule over that of a job's code; without options, list the versions that there were."""
     seconds = None if every is None else parse_duration(every, source="--every")
     instant = instant_of(at, option="--at")
-    given = [value for value in (cron, seconds, instant) if value is not None]
+    given = {name: value for name, value in zip(_KINDS, (cron, every, at), strict=True) if value is not None}
     if reset and (given or timezone is not None):
         raise InvalidArgumentError(argument="--reset", value=True, expected="no other option beside it")
+    if len(given) > 1:
+        last, value = given.popitem()
+        raise InvalidArgumentError(argument=last, value=value, expected=f"only one of {', '.join(_KINDS)}")
+    if timezone is not None and not given:
+        expected = f"one of {', '.join(_KINDS)} beside it"
+        raise InvalidArgumentError(argument="--timezone", value=timezone, expected=expected)
     loaded = load_app(app)
-    if reset or given or timezone is not None:
+    if reset or given:
         run_action(_steer(loaded, job, cron=cron, every=seconds, at=instant, timezone=timezone, reset=reset))
     run_action(_list_versions(loaded, job, as_json=as_json))
 

@@ -72,6 +72,6 @@ async def read_health(path: str | os.PathLike[str], *, timeout: float = 5.0) -> 
             finally:
                 writer.close()
     except OSError as error:  # a TimeoutError is one
-        reason = f"no answer within {timeout:g} s" if isinstance(error, TimeoutError) else str(error)
+        reason = f"no answer within {timeout:g} s" if isinstance(error, TimeoutError) else error.strerror or str(error)
         raise UnreachableProgramError(socket=os.fspath(path), reason=reason) from error
     return decode_json(bytes(answer), HealthReport)

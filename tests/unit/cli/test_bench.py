@@ -1,6 +1,7 @@
 """`mainspring bench` measures where the store lies and leaves nothing there."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,10 @@ def test_it_measures_in_the_folder_of_the_default_store_or_here(
     assert tmp_path == folder_of("state.db")
     with pytest.raises(InvalidArgumentError, match="a folder to write to"):
         folder_of("sqlite:///nowhere/state.db")
+
+    def access(path: Path, mode: int) -> bool:
+        return False
+
+    monkeypatch.setattr(os, "access", access)
+    with pytest.raises(InvalidArgumentError, match=f"--store='{tmp_path}/state'"):
+        folder_of(None)

@@ -65,7 +65,8 @@ def test_several_names_of_one_app_are_one_app(tmp_path: Path) -> None:
         ("two.py", "one of a, b"),
         ("two.py:c", "to be a JobApp"),
         ("empty.py", "name it `app`"),
-        ("folder", "there is no file folder"),
+        ("folder", "folder is a directory"),
+        ("", "there is no file ."),
         ("text.txt", "a file as app.py"),
     ],
 )

@@ -1,6 +1,7 @@
 """The commands, on an app in a file: what they write, and the code they end with."""
 
 import importlib.metadata
+import io
 import os
 import re
 import runpy
@@ -208,6 +209,7 @@ def test_a_backfill_leaves_what_is_blocked_downstream(app: str, command: Command
     hour = ("backfill", app, "hourly", "--from", "2013-02-01T00:00Z", "--to", "2013-02-01T01:00Z")
     assert 0 == command(*hour, "--downstream")
     assert "daily: 0 succeeded, 1 left, running" in command.out
+    assert "note: 1 left, blocked by hourly 2013-02-01T01:00Z; the backfill stays in the store\n" == command.err
     (waiting,) = command.json("runs", app, "--state", "waiting")
     assert "blocked by hourly 2013-02-01T01:00Z" == waiting["blocked_by"]
     assert 0 == command("runs", app, "--state", "waiting")
@@ -222,6 +224,14 @@ def test_a_backfill_with_failures_is_exit_code_one(app: str, command: Command) -
 def test_a_detached_backfill_returns_at_once(app: str, command: Command) -> None:
     asked = ("backfill", app, "hourly", "--from", "2013-01-01", "--to", "2014-01-01", "--detach")
     assert "running" == command.json(*asked)["state"]
+
+
+@pytest.mark.parametrize("words", [("trigger", "greet"), ("pause", "greet"), ("config", "set", "greet", "name=me")])
+def test_what_only_a_memory_would_keep_is_refused(app: str, command: Command, words: tuple[str, ...]) -> None:
+    *verb, job = words[: 2 + (words[0] == "config")]
+    assert 2 == command("--store", "memory", *verb, app, job, *words[len(verb) + 1 :])
+    assert "error: store='memory' is not accepted: expected a file" in command.err
+    assert 0 == command("--store", "memory", "trigger", app, "greet", "--wait")
 
 
 def test_a_plan_marks_what_the_clock_does(app: str, command: Command) -> None:
@@ -295,6 +305,29 @@ def test_a_full_disk_behind_the_output_is_one_sentence(
         assert 1 == run_command_line(["jobs", app])
     monkeypatch.undo()
     assert capsys.readouterr().err.endswith("error: the output cannot be written: No space left on device\n")
+
+
+def test_a_full_disk_behind_an_unbuffered_output_is_one_sentence(
+    app: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open("/dev/full", "wb", buffering=0) as full:
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(full, write_through=True))
+        assert 1 == run_command_line(["jobs", app])
+    monkeypatch.undo()
+    assert capsys.readouterr().err.endswith("error: the output cannot be written: No space left on device\n")
+
+
+def test_a_program_without_standard_streams_does_its_work(
+    app: str, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    with monkeypatch.context() as without:
+        for name in ("stdin", "stdout", "stderr"):
+            without.setattr(sys, name, None)
+        assert 0 == run_command_line(["trigger", app, "greet"])
+        for stream in (sys.stdin, sys.stdout, sys.stderr):
+            assert "/dev/null" == os.readlink(f"/proc/self/fd/{stream.fileno()}")
+            os.close(stream.fileno())
+    assert ["greet"] == [one["job"] for one in command.json("runs", app)]
 
 
 def test_a_reader_that_left_is_no_error(app: str, capfd: pytest.CaptureFixture[str]) -> None:

@@ -88,6 +88,7 @@ async def test_it_serves_with_a_certificate(tmp_path: Path) -> None:
         (["--listen", "ws://0.0.0.0:0", "ws://127.0.0.1:1"], "unencrypted"),
         (["--tokens", "nothing", "ws://127.0.0.1:1"], "--tokens"),
         (["--certificate", "nothing", "--listen", "wss://127.0.0.1:0", "ws://127.0.0.1:1"], "--certificate"),
+        (["--certificate", __file__, "--listen", "wss://127.0.0.1:0", "ws://127.0.0.1:1"], "expected a PEM file with"),
     ],
 )
 def test_what_cannot_work_is_a_sentence(argv: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ pytest.importorskip("fastapi")
 
 from mainspring.cli import run_command_line
 from mainspring.cli._run import _stop, make_console, make_web
-from mainspring.errors import MissingExtraError
+from mainspring.errors import InvalidArgumentError, MissingExtraError
 from mainspring.jobs import JobApp
 from mainspring.runtime import bind_socket_file
 
@@ -118,6 +118,25 @@ def test_the_pace_of_clients_may_be_chosen() -> None:
     assert usual is not None
     assert chosen is not None
     assert (20.0, 0.5) == (usual.rate, chosen.rate)
+
+
+def test_the_command_shows_nothing_to_others(app: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 2 == run_command_line(["run", app, "--host", "0.0.0.0"])
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("error: --host='0.0.0.0' is not accepted: expected an address of this machine only")
+    assert "in a program of your own" in second
+    with pytest.raises(InvalidArgumentError, match="rate="):
+        make_web(JobApp("shop", store="memory"), host="127.0.0.1", port=0, max_rate=-1.0)
+
+
+def test_a_state_directory_that_is_a_file_is_wrong_input(app: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 2 == run_command_line(["--state", app, "run", app, "--for", "0.1s", "--port", "0", "--no-console"])
+    said = capsys.readouterr().err
+    assert (
+        f"error: state_dir='{app}' is not accepted: expected a directory for the file web-token (Not a directory)"
+        in said
+    )
+    assert "Traceback" not in said
 
 
 def test_the_usual_port_is_the_first_choice() -> None:

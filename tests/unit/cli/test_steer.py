@@ -73,8 +73,11 @@ def test_a_schedule_is_put_over_that_of_the_code_and_taken_away(app: str, comman
     ("argv", "said"),
     [
         (["hourly", "--reset", "--every", "5"], "no other option beside it"),
-        (["hourly", "--every", "5", "--cron", "* * * * *"], "only one of them"),
-        (["hourly", "--timezone", "UTC"], "one of cron=, every=, at="),
+        (
+            ["hourly", "--every", "5", "--cron", "* * * * *"],
+            "--every='5' is not accepted: expected only one of --cron, --every, --at",
+        ),
+        (["hourly", "--timezone", "UTC"], "--timezone='UTC' is not accepted: expected one of --cron, --every, --at"),
         (["hourly", "--cron", "often"], "cron"),
         (["nobody"], "hint: known jobs: hourly"),
     ],
