@@ -46,6 +46,19 @@ def test_every_fact_of_a_run_is_on_the_page_about_jobs() -> None:
     assert set() == {name for fact in facts for name in fact.split(", ")} - named
 
 
+def test_the_promise_is_stated_in_the_same_words_everywhere() -> None:
+    pages = [ROOT / "README.md", *DOCS.rglob("*.md")]
+    found = [promise for page in pages if (promise := promise_of(page.read_text()))]
+    assert len(found) > 1
+    assert 1 == len(set(found))
+
+
+def promise_of(text: str) -> str:
+    """Return the paragraph that states what a job promises, whatever its line breaks; empty if there is none."""
+    match = re.search(r"^Every occurrence ends in .+?(?=\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    return "" if match is None else " ".join(match[0].split())
+
+
 @pytest.mark.extras
 def test_the_reference_tells_what_a_class_and_its_methods_take() -> None:
     chapter = manual_hooks.chapter("JobApp", JobApp)

@@ -91,7 +91,7 @@ async def test_a_node_that_dies_three_times_fails_its_run(stores: StoreFactory) 
         for _ in range(3):
             async with stores() as other:
                 await claim_one(other, await other.open_node("b"))
-            (freed,) = await store.rescue(max_rescues=3)
+            (freed,) = await store.rescue()
             states.append(freed.state)
         assert states == [RunState.AVAILABLE, RunState.AVAILABLE, RunState.FAILED]
         (record,) = await store.runs(RunFilter())

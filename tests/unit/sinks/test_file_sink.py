@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -127,6 +128,28 @@ async def test_a_path_that_does_not_tell_intervals_apart_is_refused(tmp_path: Pa
         with pytest.raises(SinkWriteError, match="holds another interval, or another job's rows"):
             await write(sink, other, {"n": 1})
     assert (tmp_path / "2013.jsonl").read_text() == '{"n":0}\n'
+
+
+async def test_a_file_is_on_disk_before_it_takes_the_place_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut would show it; here, that the disk was asked for the file first and for its new name after."""
+    calls: list[int | str] = []
+    sync, replace = os.fsync, Path.replace
+
+    def noted_sync(file: int) -> None:
+        calls.append(os.fstat(file).st_ino)
+        sync(file)
+
+    def noted_replace(path: Path, target: Path) -> Path:
+        calls.append("replace")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(Path, "replace", noted_replace)
+    await write(JsonLines(tmp_path / "{start:%H}.jsonl"), run_of(0), {"n": 1})
+    file, folder = ((tmp_path / name).stat().st_ino for name in ("05.jsonl", "."))
+    assert calls.index(file) < calls.index("replace") < calls.index(folder)
 
 
 async def test_a_run_that_fails_leaves_no_trace(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,11 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+def test_a_group_holds_the_lock_for_50_ms_and_a_reader_its_snapshot_for_a_second_unless_told() -> None:
+    defaults = {name: one.default for name, one in signature(SqliteOwner).parameters.items()}
+    assert (0.05, 1.0) == (defaults["max_group_seconds"], defaults["read_limit"])
 
 
 async def test_another_process_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

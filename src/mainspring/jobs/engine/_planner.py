@@ -35,6 +35,7 @@ _AHEAD_MAX: Final = 512
 _OPEN: Final = (BackfillState.RUNNING, BackfillState.PAUSED)
 _COUNTED_AT_ONCE: Final = 1_000
 _QUIET: Final = 0.05  # seconds between two looks at one backfill
+_IDLE: Final = 2  # polls that pass between two looks while no backfill runs: a heartbeat tells of a new one
 
 
 class BackfillPlanner:
@@ -88,7 +89,7 @@ class BackfillPlanner:
                 await self._step(row)
         self._tell()
         await asyncio.sleep(_QUIET)
-        return self._poll_interval
+        return self._poll_interval * (1 if rows else _IDLE)
 
     def close(self) -> None:
         """Tell those who wait for a change that there will be none."""

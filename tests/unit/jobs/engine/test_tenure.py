@@ -9,14 +9,17 @@ import pytest
 from tests.unit.jobs.engine.support_engine import START, eventually, ran_by, running
 from tests.unit.jobs.engine.support_trouble import busy, troubled
 
-from mainspring.base import current_clock
+from mainspring.base import current_clock, use_random
 from mainspring.errors import ClosedError, LeaseLostError
-from mainspring.jobs import JobApp, RunState
+from mainspring.jobs import Alert, JobApp, RunState
 from mainspring.jobs.stores import (
+    Claim,
     HeartbeatAnswer,
     MemoryStore,
     RunRecord,
+    SqliteStore,
 )
+from mainspring.storage import InlineRunner
 from mainspring.testing import VirtualClock
 
 
@@ -24,12 +27,16 @@ from mainspring.testing import VirtualClock
 async def test_a_lost_lease_cancels_handlers_and_the_run_is_done_again(tmp_path: Path, call: str) -> None:
     app, store = troubled(tmp_path)
     started: list[int] = []
+    cancelled = asyncio.Event()
 
     @app.job("slow")
     async def slow() -> str:
         started.append(1)
         if len(started) == 1:
-            await asyncio.Event().wait()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
         return "second"
 
     async with running(app):
@@ -50,6 +57,7 @@ async def test_a_lost_lease_cancels_handlers_and_the_run_is_done_again(tmp_path:
             return record is not None and record.state is RunState.SUCCEEDED
 
         await eventually(done)
+        await asyncio.wait_for(cancelled.wait(), 30)
         assert opened.node.epoch > epoch
     assert len(started) == 2
 
@@ -156,6 +164,25 @@ def test_handlers_end_before_their_lease_however_rarely_the_node_looks() -> None
 
     with VirtualClock(START) as clock:
         assert 24.9 < clock.run(main()) < 25.1
+
+
+def test_an_idle_node_asks_its_store_twice_in_a_second_at_most() -> None:
+    """In memory reads travel with the writes, and are counted with them."""
+    store = SqliteStore(":memory:", runner=InlineRunner())
+    app = JobApp("idle", store=store)
+    app.job("yearly", cron="0 0 1 1 *")(ran_by("idle"))
+
+    async def main() -> int:
+        await app.start()
+        await asyncio.sleep(10)
+        before = store.owner.stats().command_count
+        await asyncio.sleep(600)
+        asked = store.owner.stats().command_count - before
+        await app.stop()
+        return asked
+
+    with use_random(1), VirtualClock(START) as clock:
+        assert 600 < clock.run(main()) <= 2 * 600
 
 
 async def test_an_app_whose_epoch_cannot_be_closed_still_tells_its_callers(
@@ -282,6 +309,36 @@ async def test_runs_of_a_dead_node_are_taken_over_by_the_next_look(
 
         await eventually(taken)
     assert ["runs were left by a dead node: 2 of quick now succeeded"] == said()
+
+
+async def test_a_run_whose_node_died_three_times_is_told_like_any_that_failed(tmp_path: Path) -> None:
+    app = JobApp("test", store=tmp_path / "state.db", durability="memory", poll_interval=0.02, queues=("default",))
+    told = asyncio.Queue[Alert]()
+    app.job("doomed", queue="elsewhere", alert=told.put)(ran_by("nobody"))
+    async with running(app):
+        result = await app.run_job("doomed", wait=False)
+        for _ in range(3):
+            await die_with_a_run(tmp_path / "state.db", "doomed", "elsewhere")
+        while (alert := await asyncio.wait_for(told.get(), 30)).kind != "failed":
+            continue  # on a machine so slow that the run has waited for a minute
+    assert (result.run_id, RunState.FAILED) == (alert.run_id, alert.state)
+    assert "its node died 3 times" in alert.text
+
+
+async def die_with_a_run(path: Path, job: str, queue: str) -> None:
+    """Be a node that claims a run, as soon as there is one, and leaves without a good-bye."""
+    store = SqliteStore(path, durability="memory")
+    await store.open()
+    try:
+        epoch = await store.open_node("dies")
+        command = Claim(epoch=epoch, limit=1, jobs=frozenset({job}), queues=(queue,))
+
+        async def has_one() -> bool:
+            return bool((await store.claim(command)).runs)
+
+        await eventually(has_one)
+    finally:
+        await store.close()
 
 
 VICTIM = """
