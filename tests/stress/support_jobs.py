@@ -16,6 +16,13 @@ STEPS = {"grid": 20_000_000, "chain": 10_000_000, "hasty": 10_000_000}
 DELAY = 12.0  # of the job "grid"
 
 
+def leave_a_thread(ctx: JobContext) -> None:
+    """Let the attempt go on behind its end, as a thread does that notices no cancel."""
+    loop = asyncio.get_running_loop()
+    ctx.thread_left = loop.create_future()
+    loop.call_later(current_random().uniform(0.0, 8.0), ctx.thread_left.set_result, None)
+
+
 def make_app(store: JobStore, *, schedule: bool) -> JobApp:
     app = JobApp("node", store=store, poll_interval=1.0, drain_timeout=2.0, slots=6, schedule=schedule)
     retry = Backoff.constant(0.5, max_tries=2)
@@ -34,6 +41,8 @@ def make_app(store: JobStore, *, schedule: bool) -> JobApp:
         ctx.progress(0, 1)  # goes to the store beside the heartbeat
         await asyncio.sleep(current_random().uniform(0.0, 6.0))
         if current_random().random() < 0.35:
+            if current_random().random() < 0.4:
+                leave_a_thread(ctx)
             raise ValueError("by chance")
         await ctx.emit({"run": ctx.run_id, "start": to_us(data_interval.start), "fence": ctx.fence})
 

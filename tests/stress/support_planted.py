@@ -221,7 +221,16 @@ def newest_config_at_each_attempt(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(_memory_claim, "config_version_of", forgetful)
 
 
+def place_kept_by_the_dead(patch: pytest.MonkeyPatch) -> None:
+    """A node that ends takes with it the places that its ended attempts have kept."""
+
+    def forgetful(data: MemoryData, epoch: int, now: int) -> None: ...
+
+    patch.setattr(_memory_nodes, "let_go_of_epoch", forgetful)
+
+
 PLANTS: tuple[Plant, ...] = (
+    place_kept_by_the_dead,
     newest_config_at_each_attempt,
     past_ignored,
     delay_ignored,

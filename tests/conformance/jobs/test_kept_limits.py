@@ -112,6 +112,18 @@ async def test_what_an_epoch_keeps_ends_with_it(stores: StoreFactory, end: str) 
         assert [] == await claimed_ids(store, epoch), "a late word of the old node changes nothing"
 
 
+async def test_what_one_epoch_keeps_outlives_another(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await enqueue(store, new_run(store, limits=ONE))
+        await store.finish(ending(await claim_one(store, epoch), RunState.FAILED, keeps_limits=True))
+        async with stores() as other:
+            await other.open_node("b")
+        await store.rescue()
+        await enqueue(store, new_run(store, limits=ONE))
+        assert [] == await claimed_ids(store, epoch)
+
+
 async def test_other_limits_and_runs_without_any_are_not_touched(stores: StoreFactory) -> None:
     async with stores() as store:
         epoch = await store.open_node("a")
