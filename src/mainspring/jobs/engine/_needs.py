@@ -16,7 +16,7 @@ from mainspring.jobs.model import Need, RangeSet
 from mainspring.jobs.stores import JobStore, RunRecord
 
 _BATCH: Final = 1_000
-_NOBODY_NEEDS: Final = 3600.0  # seconds between two looks when no job needs another
+_NOBODY_NEEDS: Final = 3600.0  # seconds between two looks when no job needs another, at least
 _IN_A_CHAIN: Final = 16  # the oldest waiting runs that are looked at when a run of their own job has ended
 _QUIET: Final = 0.25  # seconds between two looks: many upstream runs end together
 
@@ -41,7 +41,8 @@ class NeedsKeeper:
         self._jobs = frozenset(definitions)  # all: runs may wait for needs that the code no longer has
         self._upstream = frozenset(need.job_id for needs in self._needs.values() for need in needs)
         self._past = PastGuard(store, definitions)
-        self._interval = poll_interval if self._upstream or self._past.jobs else _NOBODY_NEEDS
+        looks = self._upstream or self._past.jobs
+        self._interval = poll_interval if looks else max(_NOBODY_NEEDS, poll_interval)
         self._on_released = on_released
         self._wake = asyncio.Event()
         self._ended: set[str] = set()  # jobs that depend on their past, of which a run has ended

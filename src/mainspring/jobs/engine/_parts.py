@@ -123,7 +123,7 @@ class OpenApp:
         self.leases = Leases(store, self.node, poll_interval=poll_interval)
         self.needs = NeedsKeeper(store, definitions, poll_interval=poll_interval, on_released=self.node.wake)
         self.planner = BackfillPlanner(store, definitions, poll_interval=poll_interval, on_created=self._runs_made)
-        self._pruner = None if retention is None else Pruner(store, retention, definitions.keys())
+        self._pruner = None if retention is None else Pruner(store, retention, definitions, poll_interval=poll_interval)
         self._overrides = Overrides(registry, works)
         self._names = {**resources.container.names, **app.resource_names}
         self.alerts = self._make_alerts(app)

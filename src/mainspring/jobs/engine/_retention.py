@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 SPARED: Final = 600.0  # seconds that a run stays after its end in any case: somebody may wait for its result
 _BATCH: Final = 500  # runs in one transaction
-_INTERVAL: Final = 3600.0  # seconds between two passes
+_INTERVAL: Final = 3600.0  # seconds between two passes, at least
 _BREATH: Final = 0.02  # seconds between two transactions
 
 
@@ -51,12 +51,16 @@ class Pruner:
 
     Args:
         retention: returns what is to stay, asked before each pass.
+        poll_interval: the app's; one that seldom asks the store does not prune it more often.
     """
 
-    def __init__(self, store: JobStore, retention: Callable[[], Retention], jobs: Collection[str]) -> None:
+    def __init__(
+        self, store: JobStore, retention: Callable[[], Retention], jobs: Collection[str], *, poll_interval: float
+    ) -> None:
         self._store = store
         self._retention = retention
         self._jobs = jobs
+        self._interval = max(_INTERVAL, poll_interval)
         self._first = True
 
     async def run(self) -> None:
@@ -64,7 +68,7 @@ class Pruner:
         await keep_doing(self._pass, asyncio.Event(), what="prune the history")
 
     async def _pass(self) -> float:
-        pause = _INTERVAL * current_random().uniform(0.5, 1.0)  # so that nodes do not do it at the same time
+        pause = self._interval * current_random().uniform(0.5, 1.0)  # so that nodes do not do it at the same time
         if self._first:  # a program that was started for a minute has other things to do
             self._first = False
             return pause

@@ -34,7 +34,7 @@ from mainspring.jobs.stores import (
 log = logging.getLogger(__name__)
 
 _BATCH = 500  # jobs in one transaction
-_UNASKED = 3600.0  # seconds between two reads of rows that nobody said to have changed
+_UNASKED = 3600.0  # seconds between two reads of rows that nobody said to have changed, at least
 _PER_JOB = 200  # occurrences of one job in one transaction
 
 MOST_AHEAD: Final = 1_000
@@ -121,7 +121,7 @@ class Scheduler:
 
     async def _read(self) -> float:
         self.take(await self._store.jobs())
-        return _UNASKED
+        return max(_UNASKED, self._poll_interval)
 
     async def _step(self) -> float:
         await self._advance_due()

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import math
 import os
 import threading
@@ -364,7 +365,9 @@ async def test_ends_of_a_backfill_are_checked(tmp_path: Path, start: Any, end: A
         await app.backfill("hourly", date(2013, 1, 1), date(2013, 1, 2), max_parallel=0)
 
 
-def test_the_default_store_is_in_the_state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_store_is_in_the_state_directory_and_named_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("MAINSPRING_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.delenv("MAINSPRING_STORE", raising=False)
 
@@ -372,7 +375,10 @@ def test_the_default_store_is_in_the_state_directory(tmp_path: Path, monkeypatch
         await app.open()
         return app.store.location
 
-    assert asyncio.run(main(JobApp("a"))) == str(tmp_path / "state" / "mainspring.db")
+    with caplog.at_level(logging.INFO, "mainspring.jobs"):
+        assert asyncio.run(main(JobApp("a"))) == str(tmp_path / "state" / "mainspring.db")
+    assert f"jobs are kept in {tmp_path}/state/mainspring.db" in caplog.messages
+    assert 0o700 == (tmp_path / "state").stat().st_mode & 0o777
     monkeypatch.setenv("MAINSPRING_STORE", f"sqlite:///{tmp_path}/other.db")
     assert asyncio.run(main(JobApp("b"))) == f"{tmp_path}/other.db"
     with pytest.raises(InvalidArgumentError, match="the address of a SQLite file"):

@@ -1,6 +1,7 @@
 """Runs that nobody takes are told in the log, once, and when it is no matter of a restart."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from tests.unit.jobs.engine.support_engine import running
 
 from mainspring.errors import StoreBusyError
 from mainspring.jobs import Alert, JobApp, JobEvent, RunState
-from mainspring.jobs.stores import EventKind, MemoryData, MemoryStore, RunRecord, StrandedRow
+from mainspring.jobs.stores import EventKind, JobRow, MemoryData, MemoryStore, RunRecord, StrandedRow
 from mainspring.testing import VirtualClock
 
 
@@ -68,16 +69,32 @@ async def test_runs_of_a_queue_that_is_served_by_none_are_told(
 
 
 async def test_an_app_that_asks_its_store_once_a_day_does_not_look_more_often(virtual_clock: VirtualClock) -> None:
-    looks: list[float] = []
+    """Nor for changes, for runs that wait, or for what is to be pruned: so a year of it takes a second."""
+    looks: Counter[str] = Counter()
 
     class Counting(MemoryStore):
         async def stranded(self) -> Sequence[StrandedRow]:
-            looks.append(self.now())
+            looks["stranded"] += 1
             return await super().stranded()
 
-    async with running(JobApp("seldom", store=Counting(MemoryData()), poll_interval=86_400)):
+        async def jobs(self) -> Sequence[JobRow]:
+            looks["jobs"] += 1
+            return await super().jobs()
+
+        async def waiting(self, **asked: Any) -> Sequence[RunRecord]:
+            looks["waiting"] += 1
+            return await super().waiting(**asked)
+
+        async def job_counts(self) -> Sequence[tuple[str, str, int]]:
+            looks["job_counts"] += 1
+            return await super().job_counts()
+
+    app = JobApp("seldom", store=Counting(MemoryData()), poll_interval=86_400)
+    app.job("daily", every=86_400)(nothing)
+    async with running(app):
         await virtual_clock.advance(3 * 86_400)
-    assert 1 <= len(looks) <= 5
+    assert {"stranded", "jobs", "waiting", "job_counts"} == looks.keys()
+    assert max(looks.values()) <= 10
 
 
 async def test_a_job_that_is_gone_alerts_once_until_it_is_back(virtual_clock: VirtualClock) -> None:
