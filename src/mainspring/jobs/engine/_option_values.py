@@ -13,6 +13,7 @@ from mainspring.jobs.model import Missed, Need
 _MISSED: Final = tuple(str(one) for one in Missed)
 _AWARE: Final = "give it a zone, as datetime(2013, 1, 1, tzinfo=UTC)"
 _MOST_PRIORITY: Final = 2**31  # well inside of what every store sorts by
+_LONGEST: Final = 100 * 366 * 86_400  # seconds: beyond, an instant so long ago or to come is in no calendar
 
 Check = tuple[Callable[[Any], bool], str]
 """Tells whether a value will do, and says what does."""
@@ -43,8 +44,8 @@ def _each(kinds: type | tuple[type, ...], expected: str) -> Check:
     return fits, expected
 
 
-_FROM_ZERO: Final[Check] = (lambda value: _is_number(value) and value >= 0, "finite seconds >= 0")
-_ABOVE_ZERO: Final[Check] = (lambda value: _is_number(value) and value > 0, "finite seconds > 0")
+_FROM_ZERO: Final[Check] = (lambda value: _is_number(value) and 0 <= value <= _LONGEST, "finite seconds >= 0")
+_ABOVE_ZERO: Final[Check] = (lambda value: _is_number(value) and 0 < value <= _LONGEST, "finite seconds > 0")
 _FLAG: Final[Check] = (lambda value: isinstance(value, bool), "True or False")
 _TEXT: Final[Check] = (_is_text, "a text that is not empty")
 
@@ -94,7 +95,9 @@ def check_values(given: Mapping[str, Any]) -> None:
             continue
         fits, expected = _CHECKS[name]
         if not fits(value):
-            if isinstance(value, str) and name in ("needs", "tags", "was"):  # it would be taken for its letters
+            if "seconds" in expected and _is_number(value) and value > _LONGEST:
+                expected = "seconds of 100 years at most"
+            elif isinstance(value, str) and name in ("needs", "tags", "was"):  # it would be taken for its letters
                 expected = f"a list, as [{value!r}]"
             hint = _AWARE if name == "start_at" else seconds_hint(value) if "seconds" in expected else None
             raise InvalidArgumentError(argument=name, value=value, expected=expected, hint=hint)

@@ -25,6 +25,10 @@ async def handler() -> None: ...
         ("sla", "1h", "finite seconds > 0"),
         ("max_lookback", math.nan, "finite seconds > 0"),
         ("cancel_grace", math.inf, "finite seconds >= 0"),
+        *(
+            (name, 1e11, "seconds of 100 years at most")
+            for name in ("delay", "jitter", "timeout", "sla", "max_lookback", "misfire_grace_time", "cancel_grace")
+        ),
         ("max_instances", 1.5, "an int >= 1"),
         ("priority", "high", "an int between"),
         ("priority", 1.5, "an int between"),
@@ -61,6 +65,7 @@ def test_what_options_may_be_is_taken() -> None:
     options: dict[str, Any] = {
         "every": 60,
         "timeout": 1,
+        "max_lookback": 100 * 365.25 * 86_400,
         "priority": -5,
         "cancel_grace": 0,
         "config": {"of": {"any": object()}},

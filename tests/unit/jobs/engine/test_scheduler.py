@@ -11,7 +11,7 @@ import pytest
 from tests.unit.jobs.engine.support_engine import START, eventually, make_app, running
 
 from mainspring.base import current_clock
-from mainspring.jobs import DataInterval, JobApp, JobContext, RunState
+from mainspring.jobs import DataInterval, JobApp, JobContext, Need, RunState
 from mainspring.jobs.engine._scheduler import MOST_AHEAD, due_after
 from mainspring.jobs.stores import MemoryData, MemoryStore
 from mainspring.testing import VirtualClock
@@ -216,6 +216,35 @@ async def test_a_schedule_that_waits_for_another_job_makes_waiting_runs(tmp_path
     async with running(app):
         await eventually(all_ran)
     assert order[0] == "first"
+
+
+def test_a_skipped_interval_is_covered_for_those_only_who_accept_it() -> None:
+    app = JobApp("test", store="memory")
+    ran: Counter[str] = Counter()
+    options: dict[str, Any] = {"every": 3600.0, "start_at": START - timedelta(hours=5)}
+    needs: dict[str, tuple[str | Need, ...]] = {
+        "up": (),
+        "strict": ("up",),
+        "lenient": (Need("up", allow_skipped=True),),
+    }
+    for name, needed in needs.items():
+
+        @app.job(name, **options, missed="latest" if name == "up" else "all", needs=needed)
+        async def tick(ctx: JobContext) -> None:
+            ran[ctx.job_id] += 1
+
+    async def main() -> None:
+        async with running(app):
+            await asyncio.sleep(10.0)
+            waiting = await app.runs("strict", states=[RunState.WAITING])
+            assert ["blocked by up 2012-12-31T22:00Z", "blocked by up 2012-12-31T19:00Z"] == [
+                waiting[0].blocked_by,
+                waiting[-1].blocked_by,
+            ]
+
+    with VirtualClock(START) as clock:
+        clock.run(main())
+    assert {"up": 1, "strict": 1, "lenient": 5} == ran
 
 
 @pytest.mark.parametrize("overlap", ["queue", "allow"])
