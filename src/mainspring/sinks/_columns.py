@@ -61,9 +61,12 @@ def plain_row(row: Mapping[str, Any], *, sink: str) -> dict[str, Any]:
 
 
 def sql_type(values: Iterable[Any]) -> str:
-    """Return the SQLite type of a column by its first value that is not None."""
-    first: object = next((value for value in values if value is not None), "")
-    return _SQL_TYPES.get(type(first), "TEXT")
+    """Return the SQLite type of a column by its first value that is not None.
+
+    Without one it has no type, so that it keeps what comes later as it is: TEXT would turn numbers into texts.
+    """
+    first: object = next((value for value in values if value is not None), None)
+    return "" if first is None else _SQL_TYPES.get(type(first), "TEXT")
 
 
 def _cell(value: Any, sink: str) -> Any:

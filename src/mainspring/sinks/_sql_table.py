@@ -156,7 +156,7 @@ class SqlTable:
             raise TableSchemaError(table=self.table, reason=reason, hint="create it, or use SqlTable(create=True)")
         if len(known) + len(missing) > MAX_COLUMNS:
             raise TableSchemaError(table=self.table, reason=f"would have more than {MAX_COLUMNS} columns")
-        typed = [f'"{name}" {sql_type(row.get(name) for row in rows)}' for name in missing]
+        typed = [f'"{name}" {sql_type(row.get(name) for row in rows)}'.rstrip() for name in missing]
         self._make(tx, [*typed, *(f'"{name}" {self._ours[name]}' for name in ours)], exists=bool(known))
 
     def _make(self, tx: SqlTransaction, typed: Sequence[str], *, exists: bool) -> None:

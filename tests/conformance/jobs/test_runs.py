@@ -301,6 +301,20 @@ async def test_limits_hold_over_all_jobs_that_share_the_key(stores: StoreFactory
         assert seen == 5
 
 
+@pytest.mark.parametrize("known", ["b", "c"])
+async def test_a_slot_goes_to_a_job_that_the_node_knows(stores: StoreFactory, known: str) -> None:
+    """Whichever of the jobs that wait for it has come first."""
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        limits = (("key", 1),)
+        for job in "abc":
+            await enqueue(store, new_run(store, job, limits=limits))
+        (first,) = (await claim(store, epoch, "a", "b", "c")).runs
+        assert "a" == first.job_id
+        await store.finish(ending(first))
+        assert [known] == [record.job_id for record in (await claim(store, epoch, known)).runs]
+
+
 async def test_two_limits_do_not_lose_a_wake_up(stores: StoreFactory) -> None:
     """A run woken for one key that stops at another hands the slot on."""
     async with stores() as store:

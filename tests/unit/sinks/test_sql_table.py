@@ -124,6 +124,14 @@ async def test_values_become_what_sql_can_hold(database: Database) -> None:
     assert 0.5 == found[5][7]
 
 
+async def test_a_column_whose_first_values_are_missing_keeps_later_ones_as_they_are(database: Database) -> None:
+    table = SqlTable("prices", key=("symbol",))
+    await _write(table, database, call_of(), {"symbol": "A", "price": None}, {"symbol": "B", "price": None})
+    await _write(table, database, call_of(), {"symbol": "A", "price": 1.5}, {"symbol": "C", "price": 2})
+    found = database.execute("SELECT symbol, price, typeof(price) FROM prices ORDER BY symbol")
+    assert [("A", 1.5, "real"), ("B", None, "null"), ("C", 2, "integer")] == found
+
+
 @pytest.mark.parametrize("item", [7, "text", Trade])
 async def test_an_item_without_columns_is_refused_at_once(database: Database, item: object) -> None:
     with pytest.raises(InvalidItemError, match="no columns"):

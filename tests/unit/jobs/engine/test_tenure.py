@@ -128,11 +128,13 @@ async def test_nothing_begins_while_the_lease_cannot_be_renewed(tmp_path: Path) 
                 pass
         waiting = asyncio.create_task(wait_for_lease())
         result = await app.run_job("work", wait=False)
+        called = asyncio.create_task(app.run_job("work"))  # which begins as it is made, at other times
         for _ in range(20):
             await app.run(result.run_id)
         assert [] == begun
         store.known_end = None
         await waiting
+        assert (await called).ok
         assert (await app.run_job("work")).ok
     assert {"lease", "run"} == set(begun)
 
