@@ -68,14 +68,19 @@ def test_work_that_never_ends_is_named_after_the_patience() -> None:
 
 def test_a_thread_that_waits_for_the_loops_time_is_named() -> None:
     async def deadlock() -> None:
-        loop = asyncio.get_running_loop()
+        loop, waits = asyncio.get_running_loop(), threading.Event()
 
         def wait_for_the_loop() -> None:
-            asyncio.run_coroutine_threadsafe(asyncio.sleep(1), loop).result(timeout=1.0)
+            slept = asyncio.run_coroutine_threadsafe(asyncio.sleep(1), loop)
+            waits.set()
+            slept.result(timeout=30)
 
-        await asyncio.to_thread(wait_for_the_loop)
+        call = asyncio.create_task(asyncio.to_thread(wait_for_the_loop))
+        await asyncio.sleep(0)
+        assert waits.wait(30)  # holds the loop: whoever began later would not hear that the clock is closed
+        await call
 
-    with VirtualClock(patience=0.05) as clock, pytest.raises(VirtualClockError, match="1 executor job"):
+    with VirtualClock(patience=0.2) as clock, pytest.raises(VirtualClockError, match="1 executor job"):
         clock.run(deadlock())
 
 
