@@ -128,7 +128,8 @@ def test_it_runs_on_and_tells_departures_until_it_is_told_to_end(
     """By Ctrl-C, which a terminal sends to the processes of the API and the board too."""
     board = ["--board", "--state", str(tmp_path / "state"), "--airport", "JFK", "--count", "3"]
     command = [sys.executable, "-m", "mainspring.demo", "--days", "1", "--state", str(tmp_path / "state"), "--fresh"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"}
+    more = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1", "COLUMNS": "120"}
+    environment = {**os.environ, **more}
     said = tmp_path / "errors"
     with (
         said.open("w") as errors,

@@ -180,8 +180,11 @@ def test_the_journal_shows_stars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.extras
 @pytest.mark.parametrize("log_format", [LogFormat.rich, LogFormat.rich_tb])
-def test_rich_shows_stars_also_in_the_place_of_variables(log_format: LogFormat) -> None:
+def test_rich_shows_stars_also_in_the_place_of_variables(
+    log_format: LogFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("rich")
+    monkeypatch.setenv("COLUMNS", "120")  # whatever the terminal of the tests has
     stream = StringIO()
 
     def fails(key: str) -> Any:
