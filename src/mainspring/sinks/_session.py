@@ -52,7 +52,7 @@ class SinkSession:
             ClosedError: the run has ended.
         """
         if self._ended:
-            raise ClosedError(what=f"the way to the sinks of run {self._run.run_id}")
+            raise self._closed()
         target = self._default if sink is None and self._default is not None else self._target(item, sink)
         if self._ordinal is not None:
             self._ordinal += 1
@@ -66,6 +66,8 @@ class SinkSession:
                 if not batcher.offer(ticket, item, key):
                     await batcher.put(ticket, item, key)
                 return
+            if self._ended:  # while its way was made
+                raise self._closed()
             collector = self._collectors[number]
         if collector.take(item, key):
             await collector.relieve()
@@ -91,7 +93,7 @@ class SinkSession:
             await self._way_to(self._default)
         for batcher, ticket in self._tickets.values():
             await batcher.flush(ticket)
-        written = [await collector.finish() for collector in self._collectors.values()]
+        written = [await collector.finish() for collector in list(self._collectors.values())]
         return tuple(write for write in written if write is not None)
 
     async def discard(self) -> None:
@@ -100,7 +102,7 @@ class SinkSession:
         for batcher, ticket in self._tickets.values():
             batcher.withdraw(ticket)
             await self._sinks.forget(ticket)
-        for collector in self._collectors.values():
+        for collector in list(self._collectors.values()):
             await collector.discard()
 
     async def _way_to(self, target: object) -> tuple[Batcher, Ticket] | None:
@@ -117,6 +119,9 @@ class SinkSession:
             if target is self._default and self._ordinal is None and not self._ended:
                 self._quick = self._collectors[number]
         return None
+
+    def _closed(self) -> ClosedError:
+        return ClosedError(what=f"the way to the sinks of run {self._run.run_id}")
 
     def _end(self) -> None:
         self._ended = True

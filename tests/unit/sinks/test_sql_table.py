@@ -1,5 +1,6 @@
 """SqlTable: an interval's rows count exactly once, whatever is repeated, late or broken."""
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pytest
 from tests.unit.sinks.support_tables import START, Database, call_of, run_of
 
 from mainspring.base import new_id
-from mainspring.errors import InvalidArgumentError, InvalidItemError, StaleFenceError, TableSchemaError
+from mainspring.errors import ClosedError, InvalidArgumentError, InvalidItemError, StaleFenceError, TableSchemaError
 from mainspring.sinks import SinkRun, SinkSet, SqlTable, SqlTransaction, TransactionalBatch
 
 
@@ -350,6 +351,31 @@ async def test_an_older_claim_cannot_overwrite_a_newer_one(tmp_path: Path) -> No
     connection = sqlite3.connect(path)
     assert connection.execute("SELECT count(*) FROM flights").fetchone() == (3,)
     connection.close()
+
+
+async def test_an_emit_that_the_end_of_its_run_overtakes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that the handler did not await: what it emits must not vanish without a word."""
+    table, opening, gate = SqlTable("t", database=tmp_path / "x.db"), asyncio.Event(), asyncio.Event()
+    assert table.own is not None
+    open_at_once = table.own.open
+
+    async def open_slowly() -> None:
+        opening.set()
+        await gate.wait()
+        await open_at_once()
+
+    monkeypatch.setattr(table.own, "open", open_slowly)
+    async with SinkSet() as sinks:
+        sinks.add(table, types=[dict])
+        session = sinks.session(call_of())
+        late = asyncio.create_task(session.emit({"n": 1}))
+        await opening.wait()
+        assert () == await session.finish()
+        gate.set()
+        with pytest.raises(ClosedError, match="the sinks of run call"):
+            await late
 
 
 async def test_a_closed_table_of_its_own_refuses_rows(tmp_path: Path) -> None:
