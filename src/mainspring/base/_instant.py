@@ -13,9 +13,9 @@ def to_us(instant: datetime) -> int:
     """Return the UTC microseconds of an aware datetime, exactly.
 
     Raises:
-        InvalidArgumentError: the datetime is naive.
+        InvalidArgumentError: the datetime is naive, or none at all.
     """
-    if instant.tzinfo is None:
+    if not isinstance(instant, datetime) or instant.tzinfo is None:  # pyright: ignore[reportUnnecessaryIsInstance]  # anything gets here
         raise naive_datetime("instant", instant)
     return (instant - EPOCH) // _MICROSECOND
 

@@ -1,4 +1,5 @@
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -24,5 +25,8 @@ def test_every_zone_means_the_same_instant() -> None:
 def test_naive_and_impossible_instants_are_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="aware datetime"):
         to_us(datetime(2013, 1, 1))  # noqa: DTZ001
+    a_day: Any = date(2013, 1, 1)
+    with pytest.raises(InvalidArgumentError, match="aware datetime"):
+        to_us(a_day)
     with pytest.raises(InvalidArgumentError, match="years 1 to 9999"):
         from_us(1 << 62)

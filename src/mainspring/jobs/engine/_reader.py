@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from mainspring.base import decode_json, from_us, to_us
+from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.engine._configs import history_of
 from mainspring.jobs.engine._declarations import Job
 from mainspring.jobs.engine._planner import ranges_to_run, touching
@@ -26,6 +27,7 @@ from mainspring.jobs.stores import (
     RunRecord,
     StrandedRow,
 )
+from mainspring.resilience import check_count
 
 _FIRST: Final = -(2**62)
 _LAST: Final = 2**62
@@ -69,15 +71,16 @@ class JobReader:
 
         Raises:
             UnknownJobError: the job is not registered.
+            InvalidArgumentError: there is no such state, or `limit` is below 0.
         """
         which = RunFilter(
             job_id=None if job is None else self._registry[job].job_id,
-            states=frozenset(states),
+            states=_states_of(states),
             backfill_id=backfill_id,
             created_from=None if since is None else to_us(since),
             created_to=None if until is None else to_us(until),
             before=before,
-            limit=limit,
+            limit=check_count("limit", limit, at_least=0),
         )
         return await self._store.runs(which)
 
@@ -195,3 +198,14 @@ class JobReader:
         succeeded = RangeSet((one.start, one.end) for one in done if one.state == "succeeded")
         low, high = min(one.start for one in done), max(one.end for one in done)
         return [(from_us(start), from_us(end)) for start, end in succeeded.gaps(low, high)]
+
+
+def _states_of(states: Sequence[RunState]) -> frozenset[RunState]:
+    """Return the states to filter by; a misspelt one would find nothing, as if there were nothing."""
+    if isinstance(states, str):  # it would be taken for its letters
+        raise InvalidArgumentError(argument="states", value=str(states), expected=f"a list, as [{str(states)!r}]")
+    known = {str(one) for one in RunState}
+    unknown = next((one for one in states if one not in known), None)
+    if unknown is not None:
+        raise InvalidArgumentError(argument="states", value=unknown, expected=f"states: {', '.join(sorted(known))}")
+    return frozenset(RunState(one) for one in states)

@@ -185,14 +185,14 @@ def _check_given(given: Mapping[str, Any]) -> None:  # Any: as above
 
 
 def _are_names(queues: Any) -> bool:  # Any: as above
-    return bool(queues) and not isinstance(queues, str) and all(queues)
+    return bool(queues) and not isinstance(queues, str) and all(isinstance(name, str) and name for name in queues)
 
 
 _RESERVE: Final = "from 0 to slots - 1"
 _ALLOWED: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {  # Any: as above
     "durability": ("one of 'memory', 'process', 'disk'", lambda level: level in get_args(Durable)),
-    "slots": ("an int >= 1", lambda count: count >= 1),
-    "live_reserve": (_RESERVE, lambda count: count >= 0),
+    "slots": ("an int >= 1", lambda count: type(count) is int and count >= 1),
+    "live_reserve": (_RESERVE, lambda count: type(count) is int and count >= 0),
     "queues": ("one or more names of queues", _are_names),
     "poll_interval": ("finite seconds > 0", lambda seconds: 0 < seconds < math.inf),
     "drain_timeout": ("finite seconds >= 0", lambda seconds: 0 <= seconds < math.inf),

@@ -92,7 +92,7 @@ def to_instant(value: datetime | date | str, zone: str, *, argument: str = "inst
         argument: what errors call it.
 
     Raises:
-        InvalidArgumentError: a naive datetime, or text that is neither.
+        InvalidArgumentError: a naive datetime, text that is neither, or none of the three.
     """
     if isinstance(value, str):
         value = _parse(value, argument)
@@ -106,6 +106,8 @@ def to_instant(value: datetime | date | str, zone: str, *, argument: str = "inst
                 "midnight in the job's zone",
             )
         return value.astimezone(UTC)
+    if not isinstance(value, date):  # pyright: ignore[reportUnnecessaryIsInstance]  # anything gets here
+        raise InvalidArgumentError(argument=argument, value=value, expected="an aware datetime, a date, or ISO text")
     return _first_instant(value, zone_of(zone))
 
 

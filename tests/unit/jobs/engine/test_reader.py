@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.jobs.engine.support_engine import START, at, make_app, running
@@ -39,6 +40,21 @@ async def test_a_reader_beside_a_running_app_sees_what_that_does(tmp_path: Path)
         assert "closed" in repr(looking)
     async with running(app_on(tmp_path)) as app:
         assert (await app.open()).node.epoch == epochs + 1  # nobody else was a node
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"states": "failed"}, r"states='failed' .* a list, as \['failed'\]"),
+        ({"states": RunState.FAILED}, r"states='failed' .* a list, as \['failed'\]"),
+        ({"states": ["faild"]}, "states='faild' .* states: available, cancelled, failed"),
+        ({"limit": -1}, "limit=-1 .* an int >= 0"),
+    ],
+)
+async def test_what_would_find_nothing_whatever_there_is_is_refused(asked: dict[str, Any], said: str) -> None:
+    async with running(JobApp("reader", store="memory")) as app:
+        with pytest.raises(InvalidArgumentError, match=said):
+            await app.runs(**asked)
 
 
 def test_a_store_that_is_not_there_is_said_and_not_created(tmp_path: Path) -> None:

@@ -285,7 +285,11 @@ async def test_variables_that_cannot_be_are_refused_by_their_name(monkeypatch: p
         ({"cancel_grace": -1}, "cancel_grace=-1 .* finite seconds >= 0"),
         ({"live_reserve": -1}, "live_reserve=-1 .* from 0 to slots - 1"),
         ({"live_reserve": 2, "slots": 2}, "live_reserve=2 .* from 0 to slots - 1"),
+        ({"live_reserve": 0.5}, "live_reserve=0.5 .* from 0 to slots - 1"),
+        ({"slots": 2.5}, "slots=2.5 .* an int >= 1"),
+        ({"slots": True}, "slots=True .* an int >= 1"),
         ({"queues": "default"}, "queues='default' .* names of queues"),
+        ({"queues": [1, 2]}, "queues=.* names of queues"),
     ],
 )
 def test_options_that_cannot_be_are_refused_by_the_constructor(options: dict[str, Any], said: str) -> None:
