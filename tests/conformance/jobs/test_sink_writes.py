@@ -33,6 +33,7 @@ class Rows:
     statement: str | None = None
     sink_name: str = "table"
     swallows: bool = False
+    goes_on: bool = False
     seen: list[tuple[object, ...]] = field(default_factory=list[tuple[object, ...]])
 
     @property
@@ -50,6 +51,8 @@ class Rows:
             except sqlite3.Error:
                 if not self.swallows:
                     raise
+            if self.goes_on:
+                tx.execute("INSERT INTO target VALUES (8)")
         return len(self.values)
 
 
@@ -114,20 +117,23 @@ async def test_rows_that_end_the_transaction_fail_their_run_only(
     monkeypatch.setattr(_sqlite_writes, "WRITE_LIMIT", 0.0)
     async with stores() as store:
         epoch = await store.open_node("a")
-        await store.enqueue_many([Enqueue(run=new_run(store)) for _ in range(5)])
-        one, two, three, four, last = (await claim(store, epoch)).runs
+        await store.enqueue_many([Enqueue(run=new_run(store)) for _ in range(6)])
+        one, two, three, four, five, last = (await claim(store, epoch)).runs
         bad = Rows(sink_run(two), [3], statement=sql)
         worse = Rows(sink_run(four), [4], statement=sql, swallows=True)
+        worst = Rows(sink_run(five), [5], statement=sql, swallows=True, goes_on=True)
         answers = await asyncio.gather(
             store.finish(ending(one, writes=(Rows(sink_run(one), [1, 2]),))),
             store.finish(ending(two, writes=(bad,))),
             store.finish(ending(three, RunState.FAILED)),
             store.finish(ending(four, writes=(worse,))),
+            store.finish(ending(five, writes=(worst,))),
             enqueue(store, new_run(store)),
             return_exceptions=True,
         )
-        for place in (1, 3):
+        for place in (1, 3, 4):
             assert isinstance(answers[place], SinkWriteError)
+        assert "the transaction has ended" in str(answers[4])
         assert ("took longer than 0 s" in str(answers[1])) == (sql is LONG)
         assert [RunState.SUCCEEDED, RunState.FAILED] == [
             answer.state for answer in answers if isinstance(answer, RunRecord)

@@ -24,7 +24,8 @@ _CONTROL = ("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE", "ATTAC
 _NOTHING = re.compile(r"(?:[\s;\ufeff]|--[^\n]*\n?|/\*.*?\*/)*", re.DOTALL)  # what SQLite skips before a statement
 
 LostRuns = dict[tuple[str, int], SinkWriteError]
-"""The error of each (run, fence) whose rows ended the transaction, until its group is written again."""
+"""The error of each (run, fence) whose rows ended a transaction, until it ends without them."""
+MOST_LOST = 1_000  # as many as a group may have
 
 
 class SqliteTransaction:
@@ -64,12 +65,12 @@ def write_items(connection: sqlite3.Connection, command: Finish, lost: LostRuns)
     Raises:
         sqlite3.OperationalError: the transaction is gone with them; `lost` says why, and is asked the next time.
     """
-    if not command.writes or command.state is not RunState.SUCCEEDED:
-        return None
     claim = (command.run_id, command.fence)
-    known = lost.pop(claim, None)
-    if known is not None:
-        return known
+    if not command.writes or command.state is not RunState.SUCCEEDED:
+        lost.pop(claim, None)  # its run ends in another way
+        return None
+    if claim in lost:
+        return lost[claim]
     clock = current_clock()
     deadline = clock.monotonic() + WRITE_LIMIT
     connection.execute("SAVEPOINT items")
@@ -79,6 +80,8 @@ def write_items(connection: sqlite3.Connection, command: Finish, lost: LostRuns)
             failure = _apply(write, connection)
             if not connection.in_transaction:
                 lost[claim] = failure or _failure(write, "it ended the transaction")
+                if len(lost) > MOST_LOST:
+                    del lost[next(iter(lost))]
                 raise sqlite3.OperationalError(f"the rows of run {command.run_id} ended the transaction")
             if failure is not None:
                 connection.execute("ROLLBACK TO items")
