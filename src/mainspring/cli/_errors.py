@@ -1,6 +1,7 @@
 """How a command ends: its exit code, and one sentence with a hint when something is wrong."""
 
 import errno
+import io
 import os
 import sys
 from enum import IntEnum
@@ -80,15 +81,19 @@ def _is_of_output(error: OSError) -> bool:
     return module.partition(".")[0] in _WRITERS or module.startswith(f"{__package__}.")
 
 
-def open_missing_streams() -> None:
-    """Give a process that was started without standard streams some that lead nowhere.
+def prepare_streams() -> None:
+    """Give a process that was started without standard streams some that lead nowhere; let outputs take any text.
 
     Without, the next files that it opens, as its store, would get their numbers, and all that anybody writes there.
+    What the encoding of an output has no letters for is written escaped.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
+        stream = getattr(sys, name)
+        if stream is None:
             nowhere = os.open(os.devnull, os.O_RDWR)
             setattr(sys, name, os.fdopen(nowhere, mode, closefd=False))  # for the rest of the process's life
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _is_writable() -> bool:

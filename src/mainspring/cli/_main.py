@@ -18,7 +18,7 @@ from mainspring.cli._bench import bench
 from mainspring.cli._config import config_commands
 from mainspring.cli._console import console
 from mainspring.cli._db import db_commands
-from mainspring.cli._errors import ExitCode, open_missing_streams, say_error, say_unwritten
+from mainspring.cli._errors import ExitCode, prepare_streams, say_error, say_unwritten
 from mainspring.cli._flow import flow
 from mainspring.cli._load import asked_places, load_app
 from mainspring.cli._options import App, AsJson, Job, State, States, Store, instant_of
@@ -256,7 +256,7 @@ def demo(context: typer.Context) -> None:
 
 def run_command_line(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; says what is wrong on standard error."""
-    open_missing_streams()
+    prepare_streams()
     try:
         code = _run_one(argv)
         sys.stdout.flush()  # here, where it can be said that the disk is full

@@ -1,5 +1,7 @@
 """What commands write: tables or plain lines for people, one JSON document for programs."""
 
+import codecs
+import json
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
@@ -8,6 +10,7 @@ from typing import Any, Final  # Any: a cell holds any plain value
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from mainspring.base import encode_json, from_us
 from mainspring.jobs import (
@@ -33,7 +36,10 @@ _STATE_STYLES: Final = {"succeeded": "green", "failed": "red", "running": "cyan"
 
 def write_json(value: object) -> None:
     """Write one JSON document and a line end to standard output."""
-    sys.stdout.write(encode_json(value).decode())
+    text = encode_json(value).decode()
+    if not text.isascii() and codecs.lookup(sys.stdout.encoding or "utf-8").name != "utf-8":
+        text = json.dumps(json.loads(text), separators=(",", ":"))  # its escapes, and not those of the output
+    sys.stdout.write(text)
     sys.stdout.write("\n")
 
 
@@ -76,7 +82,9 @@ def _table(rows: Sequence[Row], columns: Sequence[str]) -> Table:
     for column in columns:
         table.add_column(column, no_wrap=column in _WHOLE, overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in columns), style=_STATE_STYLES.get(str(row.get("state"))))
+        # as texts: in a str, rich would take [brackets] and :colons: of an error for its own language
+        cells = (Text(_cell(row.get(column))) for column in columns)
+        table.add_row(*cells, style=_STATE_STYLES.get(str(row.get("state"))))
     return table
 
 
@@ -259,4 +267,4 @@ def _cell(value: str | int | datetime | list[str] | None) -> str:
     if isinstance(value, datetime):
         text = f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
         return f"{text.removesuffix(':00')}Z"
-    return ", ".join(value) if isinstance(value, list) else str(value)
+    return escape_controls(", ".join(value) if isinstance(value, list) else str(value), keep_lines=True)

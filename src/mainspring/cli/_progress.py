@@ -27,8 +27,8 @@ class Bar:
     """A bar with the time to go."""
 
     def __init__(self, console: Console) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=console)
+        name = TextColumn("{task.description}", markup=False)
+        self._bar = Progress(name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
         self._task = self._bar.add_task("backfill")
         self._bar.start()
 
@@ -56,7 +56,7 @@ class Lines:
         self._next = now + _LINE_INTERVAL
         about = "" if progress.exact else "~"
         line = f"{progress.job_id} {progress.ended}/{about}{progress.total}, {progress.rate:.0f}/s"
-        self._console.print(line, highlight=False, soft_wrap=True)
+        self._console.print(line, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
     def close(self) -> None:
         """Nothing to leave."""

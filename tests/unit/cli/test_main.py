@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import io
+import json
 import os
 import re
 import runpy
@@ -315,6 +316,22 @@ def test_a_full_disk_behind_an_unbuffered_output_is_one_sentence(
         assert 1 == run_command_line(["jobs", app])
     monkeypatch.undo()
     assert capsys.readouterr().err.endswith("error: the output cannot be written: No space left on device\n")
+
+
+def test_an_output_of_another_encoding_gets_escapes(
+    app: str, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    with Path(app).open("a") as file:
+        file.write("@app.job('größe')\nasync def size():\n    'Größe ✓'\n")
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="latin-1"))
+    assert 0 == run_command_line(["jobs", app])
+    assert 0 == run_command_line(["jobs", app, "--json"])
+    *lines, document = written.getvalue().decode("latin-1").splitlines()
+    assert lines[-1].startswith("größe ")
+    assert lines[-1].endswith(r"Größe \u2713")
+    assert ("größe", "Größe ✓") == ((last := json.loads(document)[-1])["job"], last["what"])
+    assert document.isascii()
 
 
 def test_a_program_without_standard_streams_does_its_work(

@@ -9,7 +9,7 @@ pytest.importorskip("typer")
 
 from rich.console import Console
 
-from mainspring.cli._output import log_rows, write_log, write_rows
+from mainspring.cli._output import log_rows, write_facts, write_log, write_rows
 from mainspring.jobs import LogLine, RunLog
 
 pytestmark = pytest.mark.extras
@@ -47,6 +47,22 @@ def test_a_wide_terminal_folds_long_text_and_cuts_no_id(capsys: pytest.CaptureFi
     assert RUN in written
     assert "load_flights" in written
     assert capsys.readouterr().err == ""
+
+
+def test_texts_of_others_are_shown_as_they_are_and_move_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"error": "no [bold]key[/bold] [a] :warning: [/x] \x1b[31m", "tags": ["[b]", "\x07"]}
+    for terminal in (False, True):
+        console = Console(file=io.StringIO(), width=100, force_terminal=terminal, color_system=None)
+        write_rows([row], columns=("error", "tags"), as_json=False, empty="", console=console)
+        assert isinstance(console.file, io.StringIO)
+        assert r"no [bold]key[/bold] [a] :warning: [/x] \x1b[31m  [b], \x07" in console.file.getvalue()
+    write_facts({**row, "traceback": "first\n  second\x1b[2J"}, as_json=False)
+    assert [
+        r"error      no [bold]key[/bold] [a] :warning: [/x] \x1b[31m",
+        r"tags       [b], \x07",
+        "traceback  first",
+        r"  second\x1b[2J",
+    ] == capsys.readouterr().out.splitlines()
 
 
 def test_one_column_is_written_however_narrow_the_terminal_is() -> None:

@@ -1,6 +1,7 @@
 """What a backfill shows while it runs."""
 
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -32,9 +33,10 @@ def test_a_terminal_gets_a_bar() -> None:
     text = io.StringIO()
     meter = make_meter(Console(file=text, force_terminal=True, width=100))
     assert isinstance(meter, Bar)
-    meter.show(PROGRESS)
+    meter.show(replace(PROGRESS, job_id="hourly[/x]"))
     meter.close()
     assert "12/48" in text.getvalue()
+    assert "hourly[/x]" in text.getvalue()
 
 
 async def test_anything_else_gets_a_line_now_and_then(virtual_clock: VirtualClock) -> None:
