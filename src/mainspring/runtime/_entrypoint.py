@@ -368,8 +368,14 @@ entrypoint = Entrypoint
 def _each_once(services: Sequence[Service]) -> tuple[Service, ...]:
     for one in services:
         if not isinstance(one, Service):  # pyright: ignore[reportUnnecessaryIsInstance]  # classes get here
-            raise InvalidArgumentError(argument="services", value=one, expected="instances of Service")
+            raise InvalidArgumentError(
+                argument="services", value=one, expected="instances of Service", hint=_hint_for(one)
+            )
     return tuple({id(one): one for one in services}.values())
+
+
+def _hint_for(given: object) -> str | None:
+    return f"make one: {given.__name__}(...)" if isinstance(given, type) and issubclass(given, Service) else None
 
 
 def _signals(wanted: Sequence[int] | None) -> Sequence[int]:

@@ -258,7 +258,7 @@ def test_nested_entrypoints_are_current_in_turn() -> None:
 
 
 def test_arguments_are_checked_at_once() -> None:
-    with pytest.raises(InvalidArgumentError, match="instances of Service"):
+    with pytest.raises(InvalidArgumentError, match=r"instances of Service\nhint: make one: Noted\(\.\.\.\)"):
         entrypoint(Noted)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     for timeout in (0, math.nan):
         with pytest.raises(InvalidArgumentError, match="shutdown_timeout="):
