@@ -42,7 +42,10 @@ class Backfill:
         return BackfillProgress.of(row, rate=rate)
 
     async def pause(self) -> None:
-        """Make and start no more runs, on any node; those that run go on, and those that a schedule wants too."""
+        """Make and start no more runs, on any node; those that run go on, and those that a schedule wants too.
+
+        An interval that another backfill wants as well waits with the one that made its run.
+        """
         await self._app.set_backfill_state(self.backfill_id, BackfillState.PAUSED)
 
     async def resume(self) -> None:
