@@ -138,7 +138,15 @@ class Scheduler:
         elif row.cursor is None:  # somebody's own SQL gave it its first schedule: it begins now
             self._set_due(row.job_id, self._store.now())
         else:  # of our own: the stored one may be that of other code, with another delay
-            self._set_due(row.job_id, due_after(definition, row.cursor))
+            self._set_due(row.job_id, self._due_after(definition, row.cursor))
+
+    def _due_after(self, definition: JobDefinition, cursor: int) -> int | None:
+        """Return when a job is due; never, if somebody's own SQL gave it a cursor that is no instant."""
+        try:
+            return due_after(definition, cursor)
+        except InvalidArgumentError as error:
+            log.error("job %s has a cursor that is no instant: its schedule rests: %s", definition.job_id, error)
+            return None
 
     def _moved(self, command: Advance, answer: AdvanceAnswer) -> None:
         if answer.row is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from msgspec import structs
 from tests.unit.jobs.engine.support_engine import START, eventually, make_app, running
 
 from mainspring.base import current_clock
@@ -132,6 +133,34 @@ def test_a_job_whose_row_was_deleted_holds_up_no_other(caplog: pytest.LogCapture
     assert ["kept"] * 3 == ran
     told = [one.message for one in caplog.records if one.name == "mainspring.jobs.engine._scheduler"]
     assert ["job lost is gone from the store: its schedule rests until it is registered again"] == told
+
+
+def test_a_cursor_that_is_no_instant_rests_its_job_only(caplog: pytest.LogCaptureFixture) -> None:
+    data = MemoryData()
+    app = JobApp("t", store=MemoryStore(data))
+    ran: Counter[str] = Counter()
+    for name in ("bad", "good"):
+
+        @app.job(name, every=60)
+        async def tick(ctx: JobContext) -> None:
+            ran[ctx.job_id] += 1
+
+    async def main() -> None:
+        async with running(app):
+            await asyncio.sleep(70)
+            data.jobs["bad"] = structs.replace(data.jobs["bad"], cursor=10**18)
+            data.version += 1
+            await asyncio.sleep(60)
+            await app.pause("good")
+            await asyncio.sleep(60)
+        async with running(app):
+            await app.resume("good")
+            await asyncio.sleep(60)
+
+    with VirtualClock(START) as clock:
+        clock.run(main())
+    assert {"bad": 1, "good": 4} == ran
+    assert "job bad has a cursor that is no instant: its schedule rests" in caplog.text
 
 
 async def test_two_nodes_on_one_file_fire_once(tmp_path: Path) -> None:
