@@ -318,8 +318,18 @@ def _listener_type() -> Callable[[WebSocketLink], "picows.WSListener"]:
 
         def on_ws_disconnected(self, transport: "picows.WSTransport") -> None:
             self._link.on_lost()
+            if transport.is_client_side:
+                asyncio.get_running_loop().call_soon(_hear_out, transport)
 
     return Listener
+
+
+def _hear_out(transport: "picows.WSTransport") -> None:
+    """Ask a client's transport that has ended for its error, about which asyncio complains when nobody does."""
+    asking = transport.wait_disconnected()
+    with contextlib.suppress(StopIteration, _picows().WSError):  # which the link has heard of in its own way
+        asking.send(None)  # what it waits for is there: it ends in its first step
+    asking.close()
 
 
 @functools.cache

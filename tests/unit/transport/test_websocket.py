@@ -2,16 +2,20 @@
 
 import asyncio
 import base64
+import gc
 import json
 import os
 import socket
 import sys
+import weakref
+from typing import cast
 
 import pytest
 from tests.unit.transport.support_links import KEY, echo
 
 from mainspring.errors import (
     ConnectionClosedError,
+    FrameTooLargeError,
     HandshakeError,
     MissingExtraError,
 )
@@ -239,6 +243,27 @@ async def test_messages_that_are_too_long_are_cut(pieces: int) -> None:
         assert 0x88 == said[0]
         assert 1009 == int.from_bytes(said[2:4], "big")
         writer.close()
+
+
+async def test_a_client_that_cuts_a_message_leaves_nothing_for_asyncio_to_complain_of() -> None:
+    """picows keeps the reason in a future, whose destruction says in the log that nobody asked for it."""
+    complaints: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(str(context["message"])))
+
+    async def handler(connection: Connection) -> None:
+        await connection.write_bytes(bytes(2000))
+        await connection.wait_closed()
+
+    async with serve(LOCAL, handler, auth_key=None) as server:
+        connection = await connect(server.address, auth_key=None, max_bytes=1000)
+        with pytest.raises(FrameTooLargeError):
+            await connection.read_bytes()
+        await connection.close()
+        await eventually(lambda: server.connection_count == 0)
+    held_by_picows = weakref.ref(cast("asyncio.Transport", connection.link.transport))  # until its own is destroyed
+    del connection
+    await eventually(lambda: gc.collect() >= 0 and held_by_picows() is None)
+    assert [] == complaints
 
 
 async def test_an_end_without_a_goodbye_is_no_clean_end() -> None:
