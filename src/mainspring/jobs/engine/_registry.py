@@ -49,15 +49,20 @@ class Registry:
 
         Raises:
             UnknownJobError: it is not registered here.
+            InvalidArgumentError: the function is that of several jobs.
         """
         if isinstance(job, str):
-            found = self.definitions.get(job)
+            named = self.definitions.get(job)
+            found = [] if named is None else [named]
         else:
-            found = next((one for one in self.definitions.values() if one.function == job), None)
-        if found is None:
-            name = job if isinstance(job, str) else getattr(job, "__qualname__", repr(job))
+            found = [one for one in self.definitions.values() if one.function == job]
+        if len(found) == 1:
+            return found[0]
+        name = job if isinstance(job, str) else _own_name(job)
+        if not found:
             raise UnknownJobError(job_id=name, known=tuple(self.definitions))
-        return found
+        ids = ", ".join(repr(one.job_id) for one in found)
+        raise InvalidArgumentError(argument="job", value=name, expected=f"an id, since its jobs are several: {ids}")
 
     def add(self, function: Callable[..., Any], options: "JobOptions") -> JobDefinition:
         """Check and register one job.

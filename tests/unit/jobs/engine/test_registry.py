@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mainspring.base import Backoff
-from mainspring.errors import JobDefinitionError
+from mainspring.errors import InvalidArgumentError, JobDefinitionError
 from mainspring.jobs import At, Cron, Every, JobApp, Missed, Need
 from mainspring.jobs.engine._definition import HandlerForm
 
@@ -160,6 +160,15 @@ def test_a_method_names_its_job_though_each_look_at_it_is_another_object() -> No
     app.job("one")(one.load)
     app.job("two")(two.load)
     assert ["one", "two"] == [app.definition(loader.load).job_id for loader in (one, two)]
+
+
+def test_a_function_of_several_jobs_names_none_of_them() -> None:
+    app = JobApp("t")
+    app.job("one")(handler)
+    app.job("two")(handler)
+    assert "two" == app.definition("two").job_id
+    with pytest.raises(InvalidArgumentError, match=r"job='handler' .* its jobs are several: 'one', 'two'"):
+        app.definition(handler)
 
 
 def test_the_decorator_returns_the_function_unchanged() -> None:
