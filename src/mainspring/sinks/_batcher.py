@@ -192,23 +192,32 @@ class Batcher:
         self._wake.set()
 
     async def close(self, *, timeout: float = 10.0) -> None:
-        """Write what is queued; after `timeout` seconds what is left is rescued, or blamed on its runs."""
+        """Write what is queued; after `timeout` seconds what is left is rescued, or blamed on its runs.
+
+        A cancellation ends the waiting, and what is left is rescued all the same.
+        """
         self._closing = True
         self._room.set()
         if self._task is None:
             return
         self._cut()
         task, self._task = self._task, None
-        await asyncio.wait({task}, timeout=timeout)
-        task.cancel()
-        await asyncio.wait({task})
+        reason = "not written when there was no more time"
+        try:
+            await asyncio.wait({task}, timeout=timeout)
+            reason = f"not written {timeout:g} s after the end"
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+            await self._give_up_the_rest(reason)
+
+    async def _give_up_the_rest(self, reason: str) -> None:
         left, self._current = self._current, []
         for batch in self._ready:
             left += batch
         self._ready.clear()
         if left:
-            error = SinkWriteError(sink=self._label, items=len(left), reason=f"not written {timeout:g} s after the end")
-            await self._give_up(left, error)
+            await self._give_up(left, SinkWriteError(sink=self._label, items=len(left), reason=reason))
 
     def _cut(self) -> None:
         self._ready.extend(self._kernel.cut())

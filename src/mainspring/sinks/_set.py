@@ -145,10 +145,18 @@ class SinkSet:
             await self._spool.open()
 
     async def close(self, *, timeout: float = 10.0) -> None:
-        """Write what is queued, for `timeout` seconds at most; spool what is left; close the tables' own databases."""
-        if self._spool is not None:
-            await self._spool.stop()
-        await asyncio.gather(*(lane.batcher.close(timeout=timeout) for lane in self._lanes.values()))
+        """Write what is queued, for `timeout` seconds at most; spool what is left; close the tables' own databases.
+
+        A cancellation ends the waiting for the sinks: what is left is spooled, and then it goes on.
+        """
+        ends = [] if self._spool is None else [self._spool.stop()]
+        ends += [lane.batcher.close(timeout=timeout) for lane in self._lanes.values()]
+        try:
+            await asyncio.gather(*ends)
+        finally:
+            await self._close_rest()
+
+    async def _close_rest(self) -> None:
         if self._spool is not None:
             await self._spool.close()
         for table in self._tables.values():

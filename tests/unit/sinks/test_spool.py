@@ -95,6 +95,27 @@ async def test_one_bad_item_becomes_a_dead_letter_and_its_neighbours_arrive(tmp_
     assert sorted(map(str, target.got)) == ["{'n': 0}", "{'n': 1}", "{'n': 3}"]
 
 
+async def test_an_item_is_tried_as_often_as_the_terms_say_and_those_of_a_letter_once_more_alone(
+    tmp_path: Path,
+) -> None:
+    target, from_memory, from_disk = Target(down=True), 2, 3
+    async with sinks_with(tmp_path, target, delivery=spooling(spool_tries=from_disk)) as sinks:
+        await sinks.emit({"n": 1})
+        await sinks.flush()
+        await eventually(lambda: spool_of(sinks).stats().dead_count == 1)
+        assert from_memory + from_disk == target.attempts
+        target.attempts = 0
+        assert 1 == await spool_of(sinks).replay()
+        await eventually(lambda: target.attempts >= from_disk and spool_of(sinks).stats().dead_count == 1)
+        assert from_disk == target.attempts
+        target.attempts = 0
+        await sinks.emit({"n": 2})
+        await sinks.emit({"n": 3})
+        await sinks.flush()
+        await eventually(lambda: spool_of(sinks).stats().dead_count == 3)
+        assert from_memory + from_disk + 2 == target.attempts
+
+
 async def test_dead_letters_can_be_replayed_and_dropped(tmp_path: Path) -> None:
     target = Target(down=True)
     async with sinks_with(tmp_path, target, delivery=spooling(spool_tries=1)) as sinks:
@@ -195,6 +216,23 @@ async def test_a_stuck_sink_loses_nothing_at_the_end(tmp_path: Path) -> None:
     async with sinks_with(tmp_path, target):
         await target.until(150)
     assert sorted(str(item) for item in target.got) == sorted(str({"n": n}) for n in range(150))
+
+
+async def test_a_stuck_sink_loses_nothing_though_there_is_no_time_to_wait_for_it(tmp_path: Path) -> None:
+    """A service whose stop is cut short cancels what closes its sinks."""
+    stuck = Target()
+    stuck.gate.clear()
+    sinks = sinks_with(tmp_path, stuck, delivery=spooling(max_count=2))
+    await sinks.open()
+    for n in range(5):
+        await sinks.emit({"n": n})
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await sinks.close(timeout=3600.0)
+    target = Target()
+    async with sinks_with(tmp_path, target):
+        await target.until(5)
+    assert sorted(str(item) for item in target.got) == sorted(str({"n": n}) for n in range(5))
 
 
 async def test_a_full_spool_fails_runs_and_holds_services_back(tmp_path: Path) -> None:
