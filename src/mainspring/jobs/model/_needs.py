@@ -4,9 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from graphlib import CycleError, TopologicalSorter
+from typing import Final
 
-from mainspring.errors import NeedsError
+from mainspring.base import seconds_hint
+from mainspring.errors import InvalidArgumentError, NeedsError
 from mainspring.jobs.model._schedule import Schedule
+
+_LONGEST: Final = 100 * 366 * 86_400  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +21,25 @@ class Need:
         job_id: the upstream job.
         offset: seconds that the asked range lies later (negative: earlier) than the run's own interval.
         allow_skipped: skipped intervals of the upstream count as covered.
+
+    Raises:
+        InvalidArgumentError: the id is no text, or the offset no number of seconds of 100 years at most.
     """
 
     job_id: str
     offset: float = 0.0
     allow_skipped: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.job_id, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # anything gets here
+            raise InvalidArgumentError(argument="job_id", value=self.job_id, expected="the id of a job")
+        if not _is_offset(self.offset):
+            expected, hint = "seconds, of 100 years at most", seconds_hint(self.offset)
+            raise InvalidArgumentError(argument="offset", value=self.offset, expected=expected, hint=hint)
+
+
+def _is_offset(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LONGEST
 
 
 def check_needs(

@@ -1,14 +1,30 @@
 """Needs that can never be satisfied are refused before anything runs."""
 
-from datetime import UTC, datetime
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from mainspring.errors import NeedsError
+from mainspring.errors import InvalidArgumentError, NeedsError
 from mainspring.jobs.model import At, Every, Need, Schedule, check_needs
 
 _H = Every(3600)
 _ONCE = At(datetime(2013, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("offset", ["1h", timedelta(hours=1), math.nan, math.inf, 1e11, True, None])
+def test_an_offset_is_seconds_within_the_calendar(offset: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"offset=.* expected seconds, of 100 years at most") as caught:
+        Need("a", offset=offset)
+    if offset in ("1h", timedelta(hours=1)):
+        assert "write 3600, a number of seconds" == caught.value.hint
+
+
+def test_a_need_names_its_job_by_its_id() -> None:
+    function: Any = test_an_offset_is_seconds_within_the_calendar
+    with pytest.raises(InvalidArgumentError, match="expected the id of a job"):
+        Need(function)
 
 
 def test_a_graph_without_circles_is_accepted() -> None:
