@@ -318,7 +318,7 @@ def test_the_deadline_counts_from_when_the_limiter_lets_an_attempt_in() -> None:
     @app.job("narrow", limiter=Bulkhead(1), timeout=60)
     async def narrow(ctx: JobContext) -> None:
         assert ctx.deadline_at is not None
-        left.append((ctx.deadline_at - current_clock().now()).total_seconds())
+        left.append(round((ctx.deadline_at - current_clock().now()).total_seconds(), 3))
         await asyncio.sleep(50)
 
     async def main() -> None:
