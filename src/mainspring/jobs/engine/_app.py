@@ -7,7 +7,6 @@ its way out does it, so that a plain `asyncio.run(main())` leaves nothing behind
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -17,15 +16,16 @@ from mainspring.jobs.engine._backfilling import Backfilling
 from mainspring.jobs.engine._calls import new_call
 from mainspring.jobs.engine._declarations import Job
 from mainspring.jobs.engine._events import EventStream
+from mainspring.jobs.engine._looking import Looking
 from mainspring.jobs.engine._metrics import RunMetrics
 from mainspring.jobs.engine._refusals import REFUSALS, note_refusal
 from mainspring.jobs.engine._results import RunResult
 from mainspring.jobs.engine._scheduler import starts_of
-from mainspring.jobs.engine._settings import OF_SETTINGS, AppSettings, SettingsSource
+from mainspring.jobs.engine._settings import OF_SETTINGS, SettingsSource
 from mainspring.jobs.engine._sight import Sight
 from mainspring.jobs.engine._slots import live_reserve_of
 from mainspring.jobs.engine._steering import Steering
-from mainspring.jobs.model import Retention, RunState, check_needs
+from mainspring.jobs.model import Retention, check_needs
 from mainspring.jobs.stores import AppName, JobStore, RunRecord
 from mainspring.runtime import Service
 from mainspring.sinks import SPOOL_BYTES
@@ -33,9 +33,8 @@ from mainspring.sinks import SPOOL_BYTES
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mainspring.concurrency import ThreadPoolExecutor, WorkerPool
+    from mainspring.concurrency import WorkerPool
     from mainspring.jobs.engine._parts import OpenApp
-    from mainspring.jobs.engine._reader import JobReader
     from mainspring.jobs.stores import MemoryData
     from mainspring.runtime import ResourceContainer
     from mainspring.storage import Durability
@@ -47,7 +46,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class JobApp(Steering, Backfilling, Sight, Service):
+class JobApp(Looking, Steering, Backfilling, Sight, Service):
     """Registers jobs, runs them, and answers for what they did.
 
     Two apps share no jobs, runs or configuration: a store belongs to the app that opened it first, and refuses every
@@ -285,10 +284,6 @@ class JobApp(Steering, Backfilling, Sight, Service):
 
     # --- what handlers use ---
 
-    def thread_pool(self) -> "ThreadPoolExecutor":
-        """The threads in which plain functions run."""
-        return self._opened().places.threads
-
     async def worker_pool(self) -> "WorkerPool":
         """The worker processes for CPU work, started at the first use."""
         return await self._opened().places.worker_pool()
@@ -349,68 +344,6 @@ class JobApp(Steering, Backfilling, Sight, Service):
             opened.node.stop_run(run_id)
             opened.waiters.ended(record)
         return record
-
-    async def run(self, run_id: str) -> RunRecord | None:
-        """Return one run by its id, or an unambiguous beginning of it."""
-        return await (await self._reader()).run(run_id)
-
-    async def runs(
-        self,
-        job: Job | None = None,
-        *,
-        states: Sequence[RunState] = (),
-        backfill_id: str | None = None,
-        before: str | None = None,
-        limit: int = 50,
-    ) -> Sequence[RunRecord]:
-        """List runs, newest first; `before` is the last run id seen."""
-        reader = await self._reader()
-        return await reader.runs(job, states=states, backfill_id=backfill_id, before=before, limit=limit)
-
-    @asynccontextmanager
-    async def reading(self, *, any_app: bool = False) -> "AsyncGenerator[JobReader]":
-        """Look at the store without taking part: nothing is registered, claimed or created.
-
-        Meanwhile the app's jobs show the schedules that the store has for them.
-
-        Args:
-            any_app: look at the store of another app, too, to check it or to back it up.
-
-        Raises:
-            StoreTakenError: the store belongs to another app.
-            StorageError: there is no store, or it cannot be read.
-        """
-        from mainspring.jobs.engine._overrides import Overrides
-        from mainspring.jobs.engine._reader import JobReader
-
-        if self._open is not None and self._open.loop is asyncio.get_running_loop():
-            yield JobReader(self._registry, self._open.store)
-            return
-        store = self._make_store(self._settings.load()).reader()
-        await store.open()
-        overrides = Overrides(self._registry, {})
-        try:
-            if not any_app:
-                AppName(self.label, self._was).check(await store.owner_label(), store=store.location)
-            for row in await store.jobs():
-                overrides.apply(row)
-            yield JobReader(self._registry, store)
-        finally:
-            overrides.forget()
-            await store.close()
-
-    def _make_store(self, settings: AppSettings) -> JobStore:
-        from mainspring.jobs.engine._store_url import make_store
-        from mainspring.jobs.stores import MemoryData
-
-        if self._memory is None:
-            self._memory = MemoryData()
-        return make_store(self._store_given, memory=self._memory, settings=settings)
-
-    async def _reader(self) -> "JobReader":
-        from mainspring.jobs.engine._reader import JobReader
-
-        return JobReader(self._registry, (await self.open()).store)
 
     def __repr__(self) -> str:
         state = "closed" if self._open is None else f"open, {self._open.node.running_count} running"
