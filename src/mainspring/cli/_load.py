@@ -17,6 +17,7 @@ from mainspring.jobs import JobApp, job_runner
 
 _FORMS: Final = "a file as app.py, or module:attribute"
 _MAIN: Final = "app"
+_LIBRARY: Final = __name__.partition(".")[0]
 _STATE: Final = "MAINSPRING_STATE_DIR"
 _asked_store: ContextVar[str | None] = ContextVar("asked_store", default=None)
 
@@ -137,6 +138,9 @@ def _import_file(path: Path, name: str) -> ModuleType:
     if not path.is_file():
         hint = f"{path} is a directory" if path.is_dir() and name else f"there is no file {path}"
         raise InvalidArgumentError(argument="APP", value=name, expected=_FORMS, hint=hint)
+    if path.stem == _LIBRARY:
+        expected = "a file of another name, since this one would hide the library"
+        raise InvalidArgumentError(argument="APP", value=name, expected=expected, hint="rename it, as to app.py")
     # Known by its name: worker processes that are sent its functions must find it too.
     _put_first(str(path.resolve().parent))
     loaded = sys.modules.get(path.stem)

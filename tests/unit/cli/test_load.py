@@ -68,11 +68,13 @@ def test_several_names_of_one_app_are_one_app(tmp_path: Path) -> None:
         ("folder", "folder is a directory"),
         ("", "there is no file ."),
         ("text.txt", "a file as app.py"),
+        ("mainspring.py", "would hide the library"),
     ],
 )
 def test_what_cannot_be_an_app_is_said(tmp_path: Path, name: str, said: str) -> None:
     write(tmp_path / "two.py", "a", "b")
     write(tmp_path / "empty.py")
+    write(tmp_path / "mainspring.py", "a")
     (tmp_path / "folder").mkdir()
     (tmp_path / "text.txt").write_text("app")
     with pytest.raises(InvalidArgumentError) as raised:

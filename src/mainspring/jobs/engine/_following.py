@@ -126,6 +126,7 @@ class FollowUps(Declarations, ABC):
                 argument="RUN",
                 value=run_id,
                 expected="the id of a run, or an unambiguous beginning of it of 6 characters or more",
+                hint="app.runs() and `mainspring runs` list them",
             )
         definition = self._registry[record.job_id]
         while True:
