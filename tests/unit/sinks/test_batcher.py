@@ -168,6 +168,21 @@ async def test_closing_writes_what_is_queued() -> None:
     assert target.batches == [[1]]
 
 
+async def test_closing_waits_for_a_sink_that_takes_its_time() -> None:
+    target, ticket = Target(), _run()
+    target.gate.clear()
+    batcher = _batcher(target, max_seconds=3600)
+    await _put(batcher, ticket, 1)
+    closing = asyncio.create_task(batcher.close(timeout=60.0))
+    await target.tried.wait()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not closing.done()
+    target.gate.set()
+    await closing
+    assert target.batches == [[1]]
+
+
 async def test_bytes_bound_a_batch_and_the_queue() -> None:
     target, ticket = Target(), _run()
     target.gate.clear()

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tests.unit.sinks.support_targets import Target, Trade, spooling
 
 from mainspring.base import Backoff
 from mainspring.errors import SinkWriteError
-from mainspring.sinks import Delivery, SinkSet, Spool
+from mainspring.sinks import Delivery, SinkSet, Spool, WriteIntent
 from mainspring.sinks._batcher import Entry, Ticket
 from mainspring.sinks._spool_folder import SpoolFolder
 from mainspring.testing import eventually
@@ -114,6 +115,43 @@ async def test_an_item_is_tried_as_often_as_the_terms_say_and_those_of_a_letter_
         await sinks.flush()
         await eventually(lambda: spool_of(sinks).stats().dead_count == 3)
         assert from_memory + from_disk + 2 == target.attempts
+
+
+class OneAtATime(Target):
+    """A sink that notes how many of its calls run beside each other."""
+
+    def __init__(self) -> None:
+        super().__init__(down=True)
+        self.running = self.most = 0
+
+    async def write_batch(self, intents: Sequence[WriteIntent]) -> None:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            await super().write_batch(intents)
+        finally:
+            self.running -= 1
+
+
+async def test_a_sink_gets_one_batch_at_a_time_from_memory_and_disk(tmp_path: Path) -> None:
+    target = OneAtATime()
+    async with sinks_with(tmp_path, target, delivery=spooling(spool_tries=1)) as sinks:
+        await sinks.emit({"n": 1})
+        await sinks.flush()
+        await eventually(lambda: spool_of(sinks).stats().dead_count == 1)
+        target.down = False
+        target.gate.clear()
+        target.tried.clear()
+        await spool_of(sinks).replay()
+        await target.tried.wait()
+        await sinks.emit({"n": 2})
+        flushing = asyncio.create_task(sinks.flush())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        target.gate.set()
+        await flushing
+        await target.until(2)
+    assert 1 == target.most
 
 
 async def test_dead_letters_can_be_replayed_and_dropped(tmp_path: Path) -> None:
