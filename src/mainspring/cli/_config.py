@@ -61,7 +61,8 @@ def set_(
     if not changes and not replace:
         raise InvalidArgumentError(argument="KEY=VALUE", value="", expected="what to change, as rows=500")
     since = instant_of(from_, option="--from")
-    run_action(_set(load_app(app), job, changes, replace=replace, since=since, comment=comment, as_json=as_json))
+    keys, loaded = unset or [], load_app(app)
+    run_action(_set(loaded, job, changes, keys, replace=replace, since=since, comment=comment, as_json=as_json))
 
 
 @config_commands.command("history", short_help="List the stored versions.")
@@ -111,6 +112,7 @@ async def _set(
     app: JobApp,
     job: str,
     changes: dict[str, object],
+    unset: Sequence[str],
     *,
     replace: bool,
     since: datetime | None,
@@ -118,10 +120,22 @@ async def _set(
     as_json: bool,
 ) -> None:
     async with opened(app, runner=False):
+        await _check_unset(app, job, unset)
         if replace:
             changes = {key: value for key, value in changes.items() if value is not None}
         stored = await app.put_config(job, changes, merge=not replace, effective_from=since, comment=comment)
         await _say_stored(app, job, stored, as_json=as_json)
+
+
+async def _check_unset(app: JobApp, job: str, keys: Sequence[str]) -> None:
+    """Refuse to remove what was never stored: a misspelt key would end in a version that changes nothing."""
+    if not keys:
+        return
+    stored = {key for version in await _versions(app, job) for key in version.values}
+    for key in keys:
+        if key not in stored:
+            expected = f"a stored key: {', '.join(sorted(stored))}" if stored else "a stored key, and there is none"
+            raise InvalidArgumentError(argument="--unset", value=key, expected=expected)
 
 
 async def _rollback(app: JobApp, job: str, version: int, *, comment: str, as_json: bool) -> None:

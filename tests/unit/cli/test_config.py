@@ -59,6 +59,15 @@ def test_what_is_set_is_what_runs_get(app: str, command: Command) -> None:
     assert {"job": "load", "version": 2, "config": {"rows": 30}} == command.json("config", "get", app, "load")
 
 
+def test_a_key_that_was_never_stored_cannot_be_unset(app: str, command: Command) -> None:
+    assert 2 == command("config", "set", app, "load", "--unset", "pinn")
+    assert "--unset='pinn' is not accepted: expected a stored key, and there is none" in command.err
+    assert 0 == command("config", "set", app, "load", "rows=20", 'pin="1234"')
+    assert 2 == command("config", "set", app, "load", "rows=30", "--unset", "pinn")
+    assert "--unset='pinn' is not accepted: expected a stored key: pin, rows" in command.err
+    assert [1] == [one["version"] for one in command.json("config", "history", app, "load")]
+
+
 def test_a_config_is_shown_without_its_secrets(app: str, command: Command) -> None:
     assert ["rows 10"] == list(command.lines("config", "get", app, "load"))  # there is no store yet
     assert not Path(app).with_name("state.db").exists()
