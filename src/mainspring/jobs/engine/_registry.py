@@ -82,8 +82,22 @@ class Registry:
         if taken is not None:
             problem = f"the id is taken by the job at {taken.place}"
             raise JobDefinitionError(job_id=job_id, place=place, problem=problem, hint="give one of them a job_id")
+        self._refuse_unequal(definition)
         self.definitions[job_id] = self.declared[job_id] = definition
         return definition
+
+    def _refuse_unequal(self, new: JobDefinition) -> None:
+        """Refuse another number under a shared key: the job with the lower one might wait for ever beside the other."""
+        if new.concurrency_key is None:
+            return
+        for job_id, other in self.declared.items():
+            if other.concurrency_key == new.concurrency_key and other.max_instances != new.max_instances:
+                problem = (
+                    f"max_instances={new.max_instances} with concurrency_key={new.concurrency_key!r}, under which "
+                    f"the job {job_id!r} at {other.place} has max_instances={other.max_instances}"
+                )
+                hint = f"give each job of the key the same number, as max_instances={other.max_instances}"
+                raise JobDefinitionError(job_id=new.job_id, place=new.place, problem=problem, hint=hint)
 
     def override(self, job_id: str, schedule: Schedule | None, *, unscheduled: bool = False) -> JobDefinition:
         """Let a job go by another schedule, or with None by that of its code, or by none; return it."""
@@ -109,8 +123,8 @@ class JobKeywords(TypedDict, total=False):
     needs: jobs (their ids, their functions, or a `Need`) whose intervals must cover a run's interval before it starts.
     retry: a Backoff, or N retries after the first failure. timeout: of one attempt. limiter: admits attempts.
     depends_on_past: a run waits until the interval before its own has succeeded or was skipped.
-    max_instances: scheduled runs at once; concurrency_key shares it between jobs. At the limit a run whose time has
-        come waits under overlap "queue", and is skipped under "skip"; "allow" lifts the limit.
+    max_instances: scheduled runs at once; concurrency_key shares it between jobs, which all say the same number. At
+        the limit a run whose time has come waits under overlap "queue", and is skipped under "skip"; "allow" lifts it.
         These three, and all about time, are refused for a job without a schedule: they would do nothing.
     priority: higher goes first. queue: which nodes take it.
     executor: "loop", "thread", "process", or a pool: a WorkerPool (the app starts and closes it, unless it runs), a

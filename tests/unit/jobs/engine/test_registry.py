@@ -152,6 +152,20 @@ def test_an_id_is_taken_once() -> None:
         app.job("same")(plain)
 
 
+def test_jobs_under_one_key_say_the_same_number_or_the_later_one_is_refused() -> None:
+    """The job with the lower number would begin only beside fewer than its own number of the others."""
+    app = JobApp("a")
+    app.job("busy", every=1, concurrency_key="api", max_instances=3)(plain)
+    with pytest.raises(JobDefinitionError, match=r"'busy' at .*test_registry\.py:\d+ has max_instances=3") as refused:
+        app.job("starved", every=1, concurrency_key="api")(plain)
+    assert "test_registry.py:" in refused.value.place
+    assert "max_instances=1 with concurrency_key='api'" in str(refused.value)
+    app.job("equal", every=1, concurrency_key="api", max_instances=3)(plain)
+    app.job("elsewhere", every=1, concurrency_key="other", max_instances=2)(plain)
+    app.job("alone", every=1, max_instances=5)(plain)
+    assert {"busy", "equal", "elsewhere", "alone"} == app.jobs.keys()
+
+
 def test_a_method_names_its_job_though_each_look_at_it_is_another_object() -> None:
     class Loader:
         async def load(self) -> None: ...
