@@ -137,11 +137,13 @@ async def trigger_job(app: JobApp, job: str, config: Mapping[str, object], *, wa
     """Create a run, and run it here when `wait` is set."""
     async with opened(app, runner=wait):
         result = await app.run_job(job, config or None, wait=wait)
+    failed = result.state is RunState.FAILED
     facts = {
         "run": result.run_id,
         "job": result.job_id,
         "state": str(result.state),
-        "error": result.error,
+        "error": result.error if failed else None,
+        "note": None if failed else result.error,
         "value": result.value,
     }
     write_facts(facts, as_json=as_json)

@@ -90,7 +90,9 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
 def die_with_letters(app: Path, command: Command, *numbers: int) -> None:
     """Leave dead letters; a command may end before its item was tried as often as it may be."""
     for number in numbers:
-        command.json("trigger", str(app), "load", "--config", f"numbers=[{number}]", "--wait")
+        said = command.json("trigger", str(app), "load", "--config", f"numbers=[{number}]", "--wait")
+        assert ("succeeded", None) == (said["state"], said["error"])
+        assert said["note"].startswith("items are spooled: 1")
     asyncio.run(all_dead(app, len(numbers)))
 
 
