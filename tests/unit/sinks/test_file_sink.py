@@ -148,8 +148,8 @@ async def test_a_file_is_on_disk_before_it_takes_the_place_of_another(
     monkeypatch.setattr(os, "fsync", noted_sync)
     monkeypatch.setattr(Path, "replace", noted_replace)
     await write(JsonLines(tmp_path / "{start:%H}.jsonl"), run_of(0), {"n": 1})
-    file, folder = ((tmp_path / name).stat().st_ino for name in ("05.jsonl", "."))
-    assert calls.index(file) < calls.index("replace") < calls.index(folder)
+    file, fence, folder = ((tmp_path / name).stat().st_ino for name in ("05.jsonl", ".05.jsonl.fence", "."))
+    assert calls.index(file) < calls.index(fence) < calls.index("replace") < calls.index(folder)
 
 
 async def test_a_run_that_fails_leaves_no_trace(tmp_path: Path) -> None:
