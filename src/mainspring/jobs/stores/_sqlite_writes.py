@@ -65,10 +65,11 @@ def write_items(connection: sqlite3.Connection, command: Finish, lost: LostRuns)
     Raises:
         sqlite3.OperationalError: the transaction is gone with them; `lost` says why, and is asked the next time.
     """
-    claim = (command.run_id, command.fence)
     if not command.writes or command.state is not RunState.SUCCEEDED:
-        lost.pop(claim, None)  # its run ends in another way
+        if lost:
+            lost.pop((command.run_id, command.fence), None)  # its run ends in another way
         return None
+    claim = (command.run_id, command.fence)
     if claim in lost:
         return lost[claim]
     clock = current_clock()
