@@ -18,6 +18,7 @@ from mainspring.jobs.engine._declarations import Job
 from mainspring.jobs.engine._events import EventStream
 from mainspring.jobs.engine._looking import Looking
 from mainspring.jobs.engine._metrics import RunMetrics
+from mainspring.jobs.engine._option_values import check_app
 from mainspring.jobs.engine._refusals import REFUSALS, note_refusal
 from mainspring.jobs.engine._results import RunResult
 from mainspring.jobs.engine._scheduler import starts_of
@@ -107,11 +108,16 @@ class JobApp(Looking, Steering, Backfilling, Sight, Service):
 
         Service.__init__(self)
         Steering.__init__(self)
-        if spool_bytes < 1:
-            raise InvalidArgumentError(argument="spool_bytes", value=spool_bytes, expected="at least 1")
+        check_app(
+            label=label,
+            store=store,
+            was=was,
+            schedule=schedule,
+            spool=spool,
+            spool_bytes=spool_bytes,
+            retention=retention,
+        )
         check_alert(alert)
-        if isinstance(was, str):  # it would be taken for its letters
-            raise InvalidArgumentError(argument="was", value=was, expected=f"a list of labels, as [{was!r}]")
         self.label = label
         self._was = tuple(was)
         self.alert = alert
@@ -154,6 +160,7 @@ class JobApp(Looking, Steering, Backfilling, Sight, Service):
         """
         if self._open is not None:
             raise MisuseError(what="a JobApp", problem="is adjusted before it is opened", hint="close it first")
+        check_app(store=store)
         check_alert(alert)
         self._settings.give(slots=slots, queues=queues)
         self.alert = self.alert if alert is None else alert

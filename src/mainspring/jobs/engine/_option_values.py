@@ -1,4 +1,4 @@
-"""What each option of `@job` must be, looked at where it is written: not at its first run, nor never."""
+"""What each option of `@job` and argument of `JobApp` must be, looked at where it is written: not at its first use."""
 
 import math
 from collections.abc import Callable, Collection, Mapping
@@ -8,7 +8,7 @@ from typing import Any, Final  # Any: options hold any value
 
 from mainspring.base import seconds_hint
 from mainspring.errors import InvalidArgumentError
-from mainspring.jobs.model import Missed, Need
+from mainspring.jobs.model import Missed, Need, Retention
 
 _MISSED: Final = tuple(str(one) for one in Missed)
 _AWARE: Final = "give it a zone, as datetime(2013, 1, 1, tzinfo=UTC)"
@@ -19,7 +19,8 @@ Check = tuple[Callable[[Any], bool], str]
 """Tells whether a value will do, and says what does."""
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Tell whether it is a finite number; True and False are none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -44,8 +45,8 @@ def _each(kinds: type | tuple[type, ...], expected: str) -> Check:
     return fits, expected
 
 
-_FROM_ZERO: Final[Check] = (lambda value: _is_number(value) and 0 <= value <= _LONGEST, "finite seconds >= 0")
-_ABOVE_ZERO: Final[Check] = (lambda value: _is_number(value) and 0 < value <= _LONGEST, "finite seconds > 0")
+_FROM_ZERO: Final[Check] = (lambda value: is_number(value) and 0 <= value <= _LONGEST, "finite seconds >= 0")
+_ABOVE_ZERO: Final[Check] = (lambda value: is_number(value) and 0 < value <= _LONGEST, "finite seconds > 0")
 _FLAG: Final[Check] = (lambda value: isinstance(value, bool), "True or False")
 _TEXT: Final[Check] = (_is_text, "a text that is not empty")
 
@@ -84,20 +85,52 @@ _CHECKS: Final[Mapping[str, Check]] = {
 }
 
 
+def _is_path(value: object) -> bool:
+    from pathlib import Path
+
+    return _is_text(value) or isinstance(value, Path)
+
+
+def _is_store(value: object) -> bool:
+    made = not isinstance(value, type) and callable(getattr(value, "enqueue", None))
+    return made or _is_path(value)
+
+
+_APP_CHECKS: Final[Mapping[str, Check]] = {
+    "label": _TEXT,
+    "store": _or_none((_is_store, "the address of a SQLite file, its Path, 'memory', or a store")),
+    "was": _each(str, "a list of labels"),
+    "schedule": _FLAG,
+    "spool": _or_none((_is_path, "a folder, as a text or a Path")),
+    "spool_bytes": (lambda value: _is_int(value) and value >= 1, "an int >= 1"),
+    "retention": _or_none((lambda value: isinstance(value, Retention), "a Retention")),
+}
+"""Of what no settings say; the others have theirs there."""
+
+
+def check_app(**given: Any) -> None:
+    """Look at each argument of an app by itself, as `check_values` does at those of a job."""
+    _check(given, _APP_CHECKS)
+
+
 def check_values(given: Mapping[str, Any]) -> None:
     """Look at each option by itself.
 
     Raises:
         InvalidArgumentError: one of them is not what it must be; names it, and what does.
     """
+    _check(given, _CHECKS)
+
+
+def _check(given: Mapping[str, Any], checks: Mapping[str, Check]) -> None:
     for name, value in given.items():
-        if name not in _CHECKS:
+        if name not in checks:
             continue
-        fits, expected = _CHECKS[name]
+        fits, expected = checks[name]
         if not fits(value):
-            if "seconds" in expected and _is_number(value) and value > _LONGEST:
+            if "seconds" in expected and is_number(value) and value > _LONGEST:
                 expected = "seconds of 100 years at most"
             elif isinstance(value, str) and name in ("needs", "tags", "was"):  # it would be taken for its letters
-                expected = f"a list, as [{value!r}]"
+                expected = f"{expected}, as [{value!r}]"
             hint = _AWARE if name == "start_at" else seconds_hint(value) if "seconds" in expected else None
             raise InvalidArgumentError(argument=name, value=value, expected=expected, hint=hint)

@@ -4,7 +4,6 @@ What the app is given when it is made, or by the command that runs it, goes over
 """
 
 import logging
-import math
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, get_args  # Any: a config holds plain JSON
 
@@ -14,6 +13,7 @@ from msgspec import Meta
 from mainspring.base import current_clock, seconds_hint
 from mainspring.errors import ConfigError, InvalidArgumentError
 from mainspring.jobs.engine._misspelt import say_misspelt
+from mainspring.jobs.engine._option_values import is_number
 from mainspring.jobs.model import Keep, Retention
 
 if TYPE_CHECKING:
@@ -194,9 +194,9 @@ _ALLOWED: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {  # Any: as 
     "slots": ("an int >= 1", lambda count: type(count) is int and count >= 1),
     "live_reserve": (_RESERVE, lambda count: type(count) is int and count >= 0),
     "queues": ("one or more names of queues", _are_names),
-    "poll_interval": ("finite seconds > 0", lambda seconds: 0 < seconds < math.inf),
-    "drain_timeout": ("finite seconds >= 0", lambda seconds: 0 <= seconds < math.inf),
-    "cancel_grace": ("finite seconds >= 0", lambda seconds: 0 <= seconds < math.inf),
+    "poll_interval": ("finite seconds > 0", lambda seconds: is_number(seconds) and seconds > 0),
+    "drain_timeout": ("finite seconds >= 0", lambda seconds: is_number(seconds) and seconds >= 0),
+    "cancel_grace": ("finite seconds >= 0", lambda seconds: is_number(seconds) and seconds >= 0),
 }
 
 

@@ -24,6 +24,7 @@ from mainspring.errors import (
     UnknownJobError,
 )
 from mainspring.jobs import JobApp, JobContext, RunState
+from mainspring.jobs.stores import SqliteStore
 
 
 async def test_a_cancelled_caller_does_not_touch_the_run(tmp_path: Path) -> None:
@@ -278,15 +279,38 @@ async def test_a_damaged_store_is_refused_with_a_sentence(tmp_path: Path) -> Non
         {"slots": "5"},
         {"poll_interval": 0},
         {"poll_interval": "2s"},
+        {"poll_interval": True},
         {"drain_timeout": -1},
         {"cancel_grace": math.inf},
         {"queues": "cpu"},
         {"queues": ()},
+        {"schedule": "no"},
+        {"spool": 5},
+        {"spool_bytes": 1.5},
+        {"spool_bytes": "1"},
+        {"spool_bytes": True},
+        {"retention": 5},
+        {"was": 5},
+        {"was": "old"},
     ],
 )
 def test_options_of_the_app_are_checked(tmp_path: Path, options: dict[str, Any]) -> None:
-    with pytest.raises(InvalidArgumentError):
+    with pytest.raises(InvalidArgumentError, match=next(iter(options))):
         make_app(tmp_path, **options)
+
+
+@pytest.mark.parametrize("store", [5, b"state.db", "", SqliteStore])
+def test_what_can_be_no_store_is_refused_at_once(store: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="store"):
+        JobApp("test", store=store)
+    with pytest.raises(InvalidArgumentError, match="store"):
+        JobApp("test").adjust(store=store)
+
+
+@pytest.mark.parametrize("label", ["", 5])
+def test_an_app_is_called_by_a_text(label: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="label"):
+        JobApp(label)
 
 
 async def test_who_runs_an_app_may_adjust_it_before_it_opens(tmp_path: Path) -> None:
@@ -386,8 +410,6 @@ def test_the_default_store_is_in_the_state_directory_and_named_in_the_log(
 
 
 async def test_a_store_may_be_passed_in(tmp_path: Path) -> None:
-    from mainspring.jobs.stores import SqliteStore
-
     store = SqliteStore(tmp_path / "own.db", durability="memory")
     app = JobApp("own", store=store)
     async with running(app):

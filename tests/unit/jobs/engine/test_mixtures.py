@@ -24,8 +24,8 @@ def handler() -> None: ...
         ({"every": 1, "overlap": "skip", "stateful": True}, "would be skipped"),
         ({"every": 1, "overlap": "skip", "backfill_policy": "catch_up"}, "would be skipped"),
         ({"job_id": "it", "was": ["old", "it"]}, "earlier ids"),
-        ({"tags": "slow"}, r"a list, as \['slow'\]"),
-        ({"every": 1, "needs": "other"}, r"a list, as \['other'\]"),
+        ({"tags": "slow"}, r"a list of texts, as \['slow'\]"),
+        ({"every": 1, "needs": "other"}, r"a list of job ids, functions of jobs, and Needs, as \['other'\]"),
         ({"was": "old"}, "a list"),
     ],
 )

@@ -51,7 +51,7 @@ async def handler() -> None: ...
         ("missed", ["all"], "one of 'all', 'latest', 'merge', 'skip', or None"),
         ("backfill_policy", 5, "a text that is not empty, or None"),
         ("tags", (1,), "a list of texts"),
-        ("tags", "slow", r"a list, as \['slow'\]"),
+        ("tags", "slow", r"a list of texts, as \['slow'\]"),
         ("was", (5,), "a list of job ids"),
     ],
 )
