@@ -62,6 +62,7 @@ SUPERVISORS = {
     "mainspring.jobs.engine._alerts": 1,
     "mainspring.jobs.engine._execution": 1,
     "mainspring.jobs.engine._recording": 1,
+    "mainspring.jobs.engine._scheduler": 1,
     "mainspring.jobs.engine._steady": 1,
 }
 

@@ -29,7 +29,7 @@ from mainspring.jobs.stores import (
     ran_in,
 )
 
-BACKFILL_PRIORITY: Final = -10  # below live work of the same job
+BACKFILL_PRIORITY: Final = -10  # below live work of the same job, and of all that asked for no lower priority
 _AHEAD_MIN: Final = 64  # runs that are kept alive at least, so that a claim always finds some
 _AHEAD_MAX: Final = 512
 _OPEN: Final = (BackfillState.RUNNING, BackfillState.PAUSED)
@@ -211,7 +211,7 @@ class BackfillPlanner:
             interval_end=to_us(interval.end),
             generation=NEXT_GENERATION,
             queue=definition.queue,
-            priority=definition.priority + BACKFILL_PRIORITY,
+            priority=min(definition.priority, 0) + BACKFILL_PRIORITY,
             config=row.config,
             config_as_of=to_us(interval.start) if row.config_at == "interval" else None,
             limits=((backfill_key(row.backfill_id), row.max_parallel),),

@@ -34,6 +34,7 @@ from mainspring.jobs.stores import (
 log = logging.getLogger(__name__)
 
 _BATCH = 500  # jobs in one transaction
+_TRIED_AGAIN = 60.0  # seconds until a schedule is looked at again whose fires cannot be told
 _UNASKED = 3600.0  # seconds between two reads of rows that nobody said to have changed, at least
 _PER_JOB = 200  # occurrences of one job in one transaction
 
@@ -176,9 +177,7 @@ class Scheduler:
         if not ready:
             return
         try:
-            plans: _Plans = {}
-            planned = [self._advance_of(job_id, now, plans) for job_id in ready]
-            commands = [one for one in planned if not await self._is_held(one, now)]
+            commands = [one for one in self._planned(ready, now) if not await self._is_held(one, now)]
             answers = await self._store.advance(commands) if commands else ()
         except BaseException:
             for job_id in ready:
@@ -189,6 +188,17 @@ class Scheduler:
         created = sum(answer.created_count for answer in answers)
         if created:
             self._on_created(created)
+
+    def _planned(self, ready: Iterable[str], now: int) -> list[Advance]:
+        plans: _Plans = {}
+        planned: list[Advance] = []
+        for job_id in ready:
+            try:
+                planned.append(self._advance_of(job_id, now, plans))
+            except Exception:  # supervisor: a schedule that cannot be advanced keeps no other from its time
+                log.exception("the schedule of job %s cannot be advanced; tried again in %g s", job_id, _TRIED_AGAIN)
+                self._set_due(job_id, now + int(_TRIED_AGAIN * 1e6))
+        return planned
 
     async def _is_held(self, command: Advance, now: int) -> bool:
         """Tell whether a job has to wait with its past; then it is looked at again when enough runs have ended."""

@@ -58,6 +58,19 @@ async def test_every_interval_runs_once_and_never_more_than_max_parallel(tmp_pat
     assert "hourly" in repr(backfill)
 
 
+@pytest.mark.parametrize(("own", "of_backfill"), [(50, -10), (0, -10), (-5, -15)])
+async def test_a_backfill_goes_before_no_live_work(tmp_path: Path, own: int, of_backfill: int) -> None:
+    """However urgent its job is, other jobs' live runs of no special priority are not behind its past."""
+    app = make_app(tmp_path)
+
+    @app.job("hourly", cron="0 * * * *", priority=own)
+    async def hourly() -> None: ...
+
+    async with running(app):
+        await (await app.backfill("hourly", START, at(2))).wait()
+        assert [of_backfill] * 2 == [run.priority for run in await app.runs("hourly")]
+
+
 async def test_newest_first_when_asked(tmp_path: Path) -> None:
     job = Recorder(tmp_path)
     async with running(job.app) as app:

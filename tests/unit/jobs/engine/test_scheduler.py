@@ -14,6 +14,7 @@ from tests.unit.jobs.engine.support_engine import START, eventually, make_app, r
 from mainspring.base import current_clock
 from mainspring.jobs import DataInterval, JobApp, JobContext, Need, RunState
 from mainspring.jobs.engine._scheduler import MOST_AHEAD, due_after
+from mainspring.jobs.model import Every
 from mainspring.jobs.stores import MemoryData, MemoryStore
 from mainspring.testing import VirtualClock
 
@@ -161,6 +162,39 @@ def test_a_cursor_that_is_no_instant_rests_its_job_only(caplog: pytest.LogCaptur
         clock.run(main())
     assert {"bad": 1, "good": 4} == ran
     assert "job bad has a cursor that is no instant: its schedule rests" in caplog.text
+
+
+def test_a_schedule_that_cannot_be_advanced_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever is wrong with it: the others run in time, and it does, too, once that has been put right."""
+    app = JobApp("t", store="memory")
+    ran: Counter[str] = Counter()
+    for name, every in (("bad", 45), ("good", 20)):
+
+        @app.job(name, every=every)
+        async def tick(ctx: JobContext) -> None:
+            ran[ctx.job_id] += 1
+
+    sound = Every.previous_fire
+
+    def broken(self: Every, before: datetime) -> datetime | None:
+        if self.interval == 45:
+            raise ZeroDivisionError
+        return sound(self, before)
+
+    async def main() -> None:
+        async with running(app):
+            with monkeypatch.context() as patch:
+                patch.setattr(Every, "previous_fire", broken)
+                await asyncio.sleep(110)
+            assert {"good": 5} == ran
+            await asyncio.sleep(105)
+
+    with VirtualClock(START) as clock:
+        clock.run(main())
+    assert "the schedule of job bad cannot be advanced; tried again in 60 s" in caplog.text
+    assert {"good": 10, "bad": 2} == ran
 
 
 async def test_two_nodes_on_one_file_fire_once(tmp_path: Path) -> None:
