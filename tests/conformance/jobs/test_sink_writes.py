@@ -18,7 +18,7 @@ from tests.conformance.jobs.support_stores import (
 )
 
 from mainspring.base import from_us
-from mainspring.errors import SinkWriteError, StaleFenceError
+from mainspring.errors import SinkWriteError, StaleFenceError, StoreFullError
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import Enqueue, JobStore, RunRecord, _sqlite_writes
 from mainspring.sinks import SinkRun, SinkSet, SqlTable, SqlTransaction
@@ -142,6 +142,28 @@ async def test_rows_that_end_the_transaction_fail_their_run_only(
         await store.finish(ending(last, writes=(look,)))
         assert [1, 2] == look.found
         assert RunState.FAILED is (await store.finish(ending(two, RunState.FAILED))).state
+
+
+class Full(Rows):
+    """Meets a full disk, with which SQLite may give up the transaction."""
+
+    def apply(self, tx: SqlTransaction) -> int:
+        super().apply(tx)
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+
+async def test_a_full_disk_is_blamed_on_no_rows(stores: StoreFactory) -> None:
+    """The end of the run is sent again, as long as it takes."""
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await enqueue(store, new_run(store))
+        record = await claim_one(store, epoch)
+        full = Full(sink_run(record), [1], statement="INSERT OR ROLLBACK INTO target VALUES (7), (7)", swallows=True)
+        with pytest.raises((StoreFullError, sqlite3.OperationalError)):
+            await store.finish(ending(record, writes=(full,)))
+        assert RunState.SUCCEEDED is (await store.finish(ending(record, writes=(Rows(sink_run(record), [1]),)))).state
 
 
 @pytest.mark.parametrize("sql", ["/* as I like it */ COMMIT", "-- so\nROLLBACK", "; COMMIT", "\ufeffEND"])

@@ -24,8 +24,6 @@ class SinkRows:
 
     def write(self, command: Finish) -> SinkWriteError | None:
         """Apply the rows of a finish; a failure undoes them."""
-        if not command.writes:
-            return None
         lost: LostRuns = {}
         try:
             return write_items(self._opened(), command, lost)
