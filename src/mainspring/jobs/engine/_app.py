@@ -53,7 +53,7 @@ class JobApp(Looking, Steering, Backfilling, Sight, Service):
     Two apps share no jobs, runs or configuration: a store belongs to the app that opened it first, and refuses every
     app of another label. Any number of processes may open the same app. All methods belong to the loop on which the
     app is open. What is not given here the settings may say under the same name: `store`, `retention`, and everything
-    from `durability` to `cancel_grace`.
+    from `durability` to `key_lifetime`.
 
     Args:
         label: the app's name, as logs and lists show it, and by which its store knows it.
@@ -70,6 +70,8 @@ class JobApp(Looking, Steering, Backfilling, Sight, Service):
         drain_timeout: seconds that running handlers get at shutdown before their runs are handed back; by default 10.
         cancel_grace: seconds that a handler may take to stop, by default 5: a worker process is then killed, a thread
             left; it keeps its slot and its place in the limits until it has ended.
+        key_lifetime: seconds from a call of `run_job` for which its `idempotency_key` names its run, > 0; by default 7
+            days. A later call with the key is a new one.
         schedule: False for an app that only runs what others create.
         spool: a folder for items of sinks with `on_failure="spool"` that these did not take; by default beside the
             store's file, else in the state directory.
@@ -97,6 +99,7 @@ class JobApp(Looking, Steering, Backfilling, Sight, Service):
         poll_interval: float | None = None,
         drain_timeout: float | None = None,
         cancel_grace: float | None = None,
+        key_lifetime: float | None = None,
         schedule: bool = True,
         spool: "str | Path | None" = None,
         spool_bytes: int = SPOOL_BYTES,
@@ -108,15 +111,8 @@ class JobApp(Looking, Steering, Backfilling, Sight, Service):
 
         Service.__init__(self)
         Steering.__init__(self)
-        check_app(
-            label=label,
-            store=store,
-            was=was,
-            schedule=schedule,
-            spool=spool,
-            spool_bytes=spool_bytes,
-            retention=retention,
-        )
+        check_app(label=label, store=store, was=was, schedule=schedule)
+        check_app(spool=spool, spool_bytes=spool_bytes, retention=retention)
         check_alert(alert)
         self.label = label
         self._was = tuple(was)
@@ -137,6 +133,7 @@ class JobApp(Looking, Steering, Backfilling, Sight, Service):
             poll_interval=poll_interval,
             drain_timeout=drain_timeout,
             cancel_grace=cancel_grace,
+            key_lifetime=key_lifetime,
         )
         self._retention = retention
         self._open: OpenApp | None = None
@@ -313,8 +310,8 @@ class JobApp(Looking, Steering, Backfilling, Sight, Service):
     ) -> RunResult:
         """Run a job now and, by default, wait for its end.
 
-        Each call is its own run; with an `idempotency_key` (kept 7 days) a second call gets the first one's.
-        A handler's error does not raise here: it is in the result (`.check()` raises).
+        Each call is its own run; with an `idempotency_key` a second call within `key_lifetime` (7 days by default) gets
+        the first one's. A handler's error does not raise here: it is in the result (`.check()` raises).
 
         Raises:
             UnknownJobError: the job is not registered.
@@ -327,7 +324,8 @@ class JobApp(Looking, Steering, Backfilling, Sight, Service):
             opened = self._open
             if opened is None or opened.loop is not asyncio.get_running_loop():
                 opened = await self.open()
-            run = new_call(definition, config, scheduled_time, key=idempotency_key, now=opened.store.now())
+            lifetime, now = self._settings.last.key_lifetime, opened.store.now()
+            run = new_call(definition, config, scheduled_time, key=idempotency_key, now=now, key_lifetime=lifetime)
             if wait and not opened.node.in_handler:
                 return RunResult.of(await opened.run_to_end(run))
             answer = await opened.node.enqueue(run, claim=wait)

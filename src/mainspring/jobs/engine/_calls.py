@@ -1,16 +1,14 @@
 """Makes the run of a call: what `run_job` was given, as the store has it."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from mainspring.base import encode_json, new_id, to_us
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.engine._definition import JobDefinition
+from mainspring.jobs.engine._settings import KEY_LIFETIME
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import NEXT_GENERATION, NewRun, RunKind, RunRecord
-
-KEY_LIFETIME: Final = timedelta(days=7)
 
 
 def new_call(
@@ -20,8 +18,13 @@ def new_call(
     *,
     key: str | None,
     now: int,
+    key_lifetime: float = KEY_LIFETIME,
 ) -> NewRun:
-    """Return a run that is ready at `now`; `key` makes a second call with the same arguments get this one."""
+    """Return a run that is ready at `now`; `key` makes a second call with the same arguments get this one for a time.
+
+    Args:
+        key_lifetime: that time, in seconds.
+    """
     encoded = encoded_config(config)
     asked_for = None if scheduled_time is None else to_us(scheduled_time)
     return NewRun(
@@ -35,7 +38,7 @@ def new_call(
         config=encoded,
         idempotency_key=key,
         arguments_hash=None if key is None else _hash(definition.job_id, encoded, asked_for),
-        key_expires_at=None if key is None else now + int(KEY_LIFETIME.total_seconds() * 1e6),
+        key_expires_at=None if key is None else now + int(key_lifetime * 1e6),
     )
 
 
@@ -89,7 +92,7 @@ def new_generation(definition: JobDefinition, record: RunRecord, *, now: int, la
         config_version=None if latest_config else _kept_config(record),
         parent_run=record.parent_run,
         idempotency_key=None if of_interval or at_instant else f"retry/{record.run_id}",
-        key_expires_at=now + int(KEY_LIFETIME.total_seconds() * 1e6),
+        key_expires_at=now + int(KEY_LIFETIME * 1e6),
     )
 
 

@@ -13,7 +13,7 @@ from mainspring.jobs.model import Missed, Need, Retention
 _MISSED: Final = tuple(str(one) for one in Missed)
 _AWARE: Final = "give it a zone, as datetime(2013, 1, 1, tzinfo=UTC)"
 _MOST_PRIORITY: Final = 2**31  # well inside of what every store sorts by
-_LONGEST: Final = 100 * 366 * 86_400  # seconds: beyond, an instant so long ago or to come is in no calendar
+LONGEST: Final = 100 * 366 * 86_400  # seconds: beyond, an instant so long ago or to come is in no calendar
 
 Check = tuple[Callable[[Any], bool], str]
 """Tells whether a value will do, and says what does."""
@@ -45,8 +45,8 @@ def _each(kinds: type | tuple[type, ...], expected: str) -> Check:
     return fits, expected
 
 
-_FROM_ZERO: Final[Check] = (lambda value: is_number(value) and 0 <= value <= _LONGEST, "finite seconds >= 0")
-_ABOVE_ZERO: Final[Check] = (lambda value: is_number(value) and 0 < value <= _LONGEST, "finite seconds > 0")
+_FROM_ZERO: Final[Check] = (lambda value: is_number(value) and 0 <= value <= LONGEST, "finite seconds >= 0")
+_ABOVE_ZERO: Final[Check] = (lambda value: is_number(value) and 0 < value <= LONGEST, "finite seconds > 0")
 _FLAG: Final[Check] = (lambda value: isinstance(value, bool), "True or False")
 _TEXT: Final[Check] = (_is_text, "a text that is not empty")
 
@@ -128,7 +128,7 @@ def _check(given: Mapping[str, Any], checks: Mapping[str, Check]) -> None:
             continue
         fits, expected = checks[name]
         if not fits(value):
-            if "seconds" in expected and is_number(value) and value > _LONGEST:
+            if "seconds" in expected and is_number(value) and value > LONGEST:
                 expected = "seconds of 100 years at most"
             elif isinstance(value, str) and name in ("needs", "tags", "was"):  # it would be taken for its letters
                 expected = f"{expected}, as [{value!r}]"

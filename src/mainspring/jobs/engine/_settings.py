@@ -13,7 +13,7 @@ from msgspec import Meta
 from mainspring.base import current_clock, seconds_hint
 from mainspring.errors import ConfigError, InvalidArgumentError
 from mainspring.jobs.engine._misspelt import say_misspelt
-from mainspring.jobs.engine._option_values import is_number
+from mainspring.jobs.engine._option_values import LONGEST, is_number
 from mainspring.jobs.model import Keep, Retention
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 Durable: TypeAlias = Literal["memory", "process", "disk"]
 """The levels of `storage.Durability`, which costs more to import than an app that is only declared."""
 _YEAR: Final = 366 * 86_400.0
+KEY_LIFETIME: Final = 7 * 86_400.0
+"""Seconds for which an idempotency key names its run, unless an app says otherwise."""
 Patience: TypeAlias = Annotated[float, Meta(ge=0, le=_YEAR)]
 
 
@@ -61,8 +63,8 @@ class AppSettings(msgspec.Struct, frozen=True):
     Args:
         store: as `JobApp(store=)`, for apps that are given none.
         state_dir: the directory of what the app keeps by default.
-        durability, slots, live_reserve, queues, poll_interval, drain_timeout, cancel_grace: as those of `JobApp`, for
-            apps that are given none.
+        durability, slots, live_reserve, queues, poll_interval, drain_timeout, cancel_grace, key_lifetime: as those of
+            `JobApp`, for apps that are given none.
         retention: as `JobApp(retention=)`, for apps that are given none: a table for each state, as
             `[retention.failed]`, with `count`, `age` (seconds) or both, or "all".
         jobs: by job id, keys that replace those of the config in its declaration.
@@ -77,6 +79,7 @@ class AppSettings(msgspec.Struct, frozen=True):
     poll_interval: Annotated[float, Meta(gt=0, le=_YEAR)] = 2.0
     drain_timeout: Patience = 10.0
     cancel_grace: Patience = 5.0
+    key_lifetime: Annotated[float, Meta(gt=0, le=LONGEST)] = KEY_LIFETIME
     retention: RetentionTable = RetentionTable()
     jobs: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict[str, dict[str, Any]])  # Any: as above
 
@@ -196,6 +199,7 @@ _ALLOWED: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {  # Any: as 
     "queues": ("one or more names of queues", _are_names),
     "poll_interval": ("finite seconds > 0", lambda seconds: is_number(seconds) and seconds > 0),
     "drain_timeout": ("finite seconds >= 0", lambda seconds: is_number(seconds) and seconds >= 0),
+    "key_lifetime": ("seconds > 0, of 100 years at most", lambda time: is_number(time) and 0 < time <= LONGEST),
     "cancel_grace": ("finite seconds >= 0", lambda seconds: is_number(seconds) and seconds >= 0),
 }
 
