@@ -1,6 +1,7 @@
 """Calls a handler in whatever form it has and brings its items to their sinks."""
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -32,25 +33,24 @@ class HandlerThreads:
 
     async def run(self, ctx: JobContext, function: Callable[[], object]) -> object:
         """Call a function in a thread. Nothing can interrupt it: when cancelled, wait for it, but not for ever."""
-        begun = False
+        turn = threading.Lock()  # taken once: by the thread that begins, or by a cancel before that
 
         def body() -> object:
-            nonlocal begun
-            begun = True
-            return function()
+            return function() if turn.acquire(blocking=False) else None
 
         future = await self._begin(body)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             ctx.mark_cancelled()
-            if not begun:
+            if turn.acquire(blocking=False):
                 future.cancel()
                 raise
+            ctx.thread_left = future  # before the wait, which another cancellation ends
             await asyncio.wait((future,), timeout=self.cancel_grace)
             if future.done():
+                ctx.thread_left = None
                 return future.result()
-            ctx.thread_left = future
             raise
 
     async def _begin(self, body: Callable[[], object]) -> "asyncio.Future[object]":

@@ -1,16 +1,18 @@
 """Handlers that have to stop: in time, late, or never; each says so in its record, and the node goes on."""
 
 import asyncio
+import concurrent.futures
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.unit.jobs.engine.support_engine import eventually, make_app, running
 
-from mainspring.jobs import JobContext, RunResult, RunState
+from mainspring.base import Backoff
+from mainspring.jobs import JobApp, JobContext, RunResult, RunState
 from mainspring.jobs.engine._handler import THREAD_LEFT
 
 
@@ -52,6 +54,75 @@ async def test_a_thread_that_does_not_end_is_left_and_the_record_says_so(
     )
     assert THREAD_LEFT in caplog.text  # of the run that was handed back by the shutdown
     go.set()
+
+
+async def cancel_when_called(app: JobApp, job: str, called: asyncio.Event) -> tuple[RunResult, int]:
+    """Run a job and cancel it when it is called; return its result and how many handlers the app then counts."""
+    waiting = asyncio.create_task(app.run_job(job))
+    await called.wait()
+    (record,) = await app.runs(job, states=[RunState.RUNNING])
+    await app.cancel(record.run_id)
+    return await waiting, app.running_count
+
+
+@pytest.mark.parametrize("first", ["cancel", "timeout"])
+async def test_a_thread_that_is_told_twice_is_left_at_once_and_tracked(tmp_path: Path, first: str) -> None:
+    """Its run is cancelled and is out of time, one within the grace of the other: the second ends the wait."""
+    app = make_app(tmp_path, cancel_grace=30.0)  # which ends the wait should both come in the same turn of the loop
+    go, called = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    # A thread may be slow to begin: then nothing is left, and the next attempt tries again.
+    @app.job("deaf", timeout=0.1, retry=Backoff.constant(0.0, max_tries=100_000))
+    def deaf(ctx: JobContext) -> None:
+        while first == "timeout" and not ctx.cancelled:
+            go.wait(0.001)
+        loop.call_soon_threadsafe(called.set)
+        go.wait(60)
+
+    async with running(app):
+        result, count = await cancel_when_called(app, "deaf", called)
+        go.set()
+        assert (RunState.CANCELLED, f"cancelled on request; {THREAD_LEFT}") == (result.state, result.error)
+        assert 1 == count, "the thread has kept its slot"
+
+        async def left_no_more() -> bool:
+            return app.running_count == 0
+
+        await eventually(left_no_more)
+
+
+class Late(concurrent.futures.ThreadPoolExecutor):
+    """A pool whose only thread has taken its call, and makes it when it is told to."""
+
+    body: Callable[[], object] | None = None
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
+        self.body = partial(fn, *args, **kwargs)
+        future = concurrent.futures.Future[Any]()
+        future.set_running_or_notify_cancel()
+        return future
+
+
+async def test_a_thread_that_begins_after_the_cancel_calls_nothing(tmp_path: Path) -> None:
+    """It has taken the call already: no cancel of a future takes that back."""
+    ran: list[str] = []
+    app, late = make_app(tmp_path, cancel_grace=3600.0), Late(1)
+    app.job("late", executor=late)(lambda: ran.append("handler"))
+    async with running(app):
+        waiting = asyncio.create_task(app.run_job("late"))
+
+        async def taken() -> bool:
+            return late.body is not None
+
+        await eventually(taken)
+        (record,) = await app.runs("late", states=[RunState.RUNNING])
+        await app.cancel(record.run_id)
+        result = await waiting
+        assert late.body is not None
+        late.body()
+        assert (RunState.CANCELLED, "cancelled on request", 0) == (result.state, result.error, app.running_count)
+    assert [] == ran
 
 
 async def test_a_thread_that_notices_its_cancel_in_time_is_waited_for(tmp_path: Path) -> None:
