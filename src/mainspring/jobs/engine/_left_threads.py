@@ -16,6 +16,7 @@ from mainspring.errors import StorageError
 from mainspring.jobs.engine._execution import Execution
 from mainspring.jobs.stores import JobStore
 from mainspring.resilience import retry
+from mainspring.tools import without_secrets
 
 log = logging.getLogger(__name__)
 
@@ -55,14 +56,16 @@ class LeftThreads:
             task.cancel()
         await asyncio.gather(*self._letting_go, return_exceptions=True)
 
-    def _ended(self, execution: Execution, _: "asyncio.Future[object]") -> None:
+    def _ended(self, execution: Execution, thread: "asyncio.Future[object]") -> None:
         del self._left[execution]
-        log.warning("the thread of run %s of %s has ended after its run", *_named(execution))
         self._on_end(execution)
         if not self._is_closed:
             task = asyncio.create_task(self._let_go(execution), name=execution.name)
             self._letting_go.add(task)
             task.add_done_callback(self._let_gone)
+        error = None if thread.cancelled() else thread.exception()
+        raised = "" if error is None else f", and raised {without_secrets(repr(error), execution.secrets())}"
+        log.warning("the thread of run %s of %s has ended after its run%s", *_named(execution), raised)
 
     async def _let_go(self, execution: Execution) -> None:
         record = execution.record

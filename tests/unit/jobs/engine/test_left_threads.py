@@ -97,6 +97,30 @@ async def test_the_next_attempt_waits_for_the_thread_of_the_last(
     assert "has ended after its run" in caplog.text
 
 
+async def test_what_a_thread_that_was_left_raises_is_told_with_its_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without the secrets of its config, as in the record of a run."""
+    app = make_app(tmp_path, cancel_grace=0.01)
+    deaf = Deaf()
+
+    @app.job("deaf")
+    def handle(config: dict[str, str]) -> None:
+        deaf.handle()
+        raise OSError(f"no line for {config['token']}")
+
+    async def ended() -> bool:
+        return "has ended after its run" in caplog.text
+
+    async with running(app):
+        await app.run_job("deaf", {"token": "hunter2hunter2"}, wait=False)
+        left = await deaf.is_left(app)
+        deaf.go.set()
+        await eventually(ended)
+    told = f"the thread of run {left.run_id} of deaf has ended after its run, and raised OSError('no line for ***')"
+    assert told in caplog.text
+
+
 async def test_scheduled_runs_are_skipped_while_a_thread_has_the_place(tmp_path: Path) -> None:
     app = make_app(tmp_path, cancel_grace=0.01)
     deaf = Deaf()
