@@ -224,9 +224,9 @@ def newest_config_at_each_attempt(patch: pytest.MonkeyPatch) -> None:
 def place_kept_by_the_dead(patch: pytest.MonkeyPatch) -> None:
     """A node that ends takes with it the places that its ended attempts have kept."""
 
-    def forgetful(data: MemoryData, epoch: int, now: int) -> None: ...
+    def forgetful(data: MemoryData, now: int) -> None: ...
 
-    patch.setattr(_memory_nodes, "let_go_of_epoch", forgetful)
+    patch.setattr(_memory_nodes, "let_go_of_dead", forgetful)
 
 
 PLANTS: tuple[Plant, ...] = (

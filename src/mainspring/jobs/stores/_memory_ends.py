@@ -128,10 +128,10 @@ def let_go(data: MemoryData, run_id: str, fence: int, now: int) -> None:
         lower_counters(data, Counter(kept.keys), now)
 
 
-def let_go_of_epoch(data: MemoryData, epoch: int, now: int) -> None:
-    """Give back all places that an epoch has kept: it has ended."""
+def let_go_of_dead(data: MemoryData, now: int) -> None:
+    """Give back all places that epochs keep which have ended."""
     for (run_id, fence), kept in list(data.kept.items()):
-        if kept.epoch == epoch:
+        if kept.epoch not in data.nodes:
             let_go(data, run_id, fence, now)
 
 

@@ -4,7 +4,7 @@ from msgspec import structs
 
 from mainspring.jobs.stores._ends import Change, rescued
 from mainspring.jobs.stores._memory_data import LiveNode, LiveRun, MemoryData
-from mainspring.jobs.stores._memory_ends import let_go_of_epoch, settle
+from mainspring.jobs.stores._memory_ends import let_go_of_dead, settle
 from mainspring.jobs.stores._records import HeartbeatAnswer, RunRecord
 
 
@@ -18,7 +18,7 @@ def open_node(data: MemoryData, node: LiveNode) -> int:
 def close_node(data: MemoryData, epoch: int, now: int) -> None:
     """End an epoch in good order: what it held is free, and no rescue is counted."""
     data.nodes.pop(epoch, None)
-    let_go_of_epoch(data, epoch, now)
+    let_go_of_dead(data, now)
     _free_orphans(data, now, max_rescues=None)
 
 
@@ -36,7 +36,7 @@ def rescue(data: MemoryData, max_rescues: int, *, monotonic: int, now: int) -> l
     for epoch, node in list(data.nodes.items()):
         if node.expires_at < monotonic or node.owner not in data.owners:
             del data.nodes[epoch]
-            let_go_of_epoch(data, epoch, now)
+    let_go_of_dead(data, now)
     return _free_orphans(data, now, max_rescues=max_rescues)
 
 

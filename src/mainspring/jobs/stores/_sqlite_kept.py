@@ -13,9 +13,9 @@ def let_go(connection: sqlite3.Connection, run_id: str, fence: int, now: int) ->
     _delete(connection, statements("runs")["let_go"], (run_id, fence), now)
 
 
-def let_go_of_epoch(connection: sqlite3.Connection, epoch: int, now: int) -> None:
-    """Give back all places that an epoch has kept: it has ended."""
-    _delete(connection, statements("runs")["let_go_of_epoch"], (epoch,), now)
+def let_go_of_dead(connection: sqlite3.Connection, now: int) -> None:
+    """Give back all places that epochs keep which have ended, also those that a node of an older version has ended."""
+    _delete(connection, statements("runs")["let_go_of_dead"], (), now)
 
 
 def _delete(connection: sqlite3.Connection, delete: str, whose: tuple[object, ...], now: int) -> None:

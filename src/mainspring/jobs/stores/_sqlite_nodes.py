@@ -9,7 +9,7 @@ from mainspring.jobs.stores._ends import rescued
 from mainspring.jobs.stores._instants import monotonic_us
 from mainspring.jobs.stores._records import HeartbeatAnswer, NodeTakes, RunRecord
 from mainspring.jobs.stores._sqlite_ends import Change, settle
-from mainspring.jobs.stores._sqlite_kept import let_go_of_epoch
+from mainspring.jobs.stores._sqlite_kept import let_go_of_dead
 from mainspring.jobs.stores._sqlite_locks import NodeLock, boot_id, look, remove
 from mainspring.jobs.stores._sqlite_rows import ATTEMPT, CANCEL_REQUESTED, EPOCH, ERROR, RESCUES, Row, id_list
 from mainspring.jobs.stores._sqlite_sql import statements
@@ -55,7 +55,8 @@ class Nodes:
 
     def close(self, connection: sqlite3.Connection, epoch: int, now: int) -> None:
         """End an epoch of this process and free what it held; a rescue of this kind is not counted."""
-        self._kill(connection, epoch, now)
+        connection.execute(statements("nodes")["kill"], (now, epoch))
+        let_go_of_dead(connection, now)
         self._free_orphans(connection, now, max_rescues=None)
         self.forget(epoch)
 
@@ -91,10 +92,11 @@ class Nodes:
         """Mark dead epochs and free their runs; also runs of epochs that died before."""
         for epoch, _, boot, lock_file, expires_at in connection.execute(statements("nodes")["living"]).fetchall():
             if self._is_dead(epoch, boot, lock_file, expires_at):
-                self._kill(connection, epoch, now)
+                connection.execute(statements("nodes")["kill"], (now, epoch))
                 if self._database is not None and lock_file:
                     remove(self._lock_path(lock_file))
         self._count_others(connection)
+        let_go_of_dead(connection, now)
         return self._free_orphans(connection, now, max_rescues=max_rescues)
 
     def _is_dead(self, epoch: int, boot: str, lock_file: str, expires_at: int) -> bool:
@@ -135,10 +137,6 @@ class Nodes:
         connection.execute(statements("runs")["clear_epoch"], (id_list([row[0] for row in rows]),))
         changes = [_rescued(row, max_rescues, now) for row in rows]
         return settle(connection, changes, now)
-
-    def _kill(self, connection: sqlite3.Connection, epoch: int, now: int) -> None:
-        connection.execute(statements("nodes")["kill"], (now, epoch))
-        let_go_of_epoch(connection, epoch, now)
 
     def _count_others(self, connection: sqlite3.Connection) -> None:
         living = {row[0] for row in connection.execute(statements("nodes")["living"])}

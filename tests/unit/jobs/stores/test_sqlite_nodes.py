@@ -1,9 +1,12 @@
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.conformance.jobs.support_stores import claim, claim_one, ending, enqueue, new_run, sqlite_factory
 
 from mainspring.errors import StoreOpenError
+from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import SqliteStore
 from mainspring.storage import InlineRunner
 
@@ -37,6 +40,32 @@ async def test_a_node_from_before_the_reboot_is_dead(tmp_path: Path) -> None:
     await after.rescue()
     assert not (await after.heartbeat(old)).alive
     await after.close()
+
+
+def dead(connection: sqlite3.Connection) -> None:
+    connection.execute("UPDATE epoch SET alive = 0, ended_at = 0 WHERE name = 'b'")
+
+
+def forgotten(connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM epoch WHERE name = 'b'")
+
+
+@pytest.mark.parametrize("end", [dead, forgotten])
+async def test_a_place_that_a_dead_epoch_still_keeps_is_let_go(
+    tmp_path: Path, end: Callable[[sqlite3.Connection], None]
+) -> None:
+    """A node of a version that knows no such places has ended the epoch, and may even have forgotten it."""
+    async with sqlite_factory(tmp_path, inline=True)() as store:
+        assert isinstance(store, SqliteStore)
+        epoch, gone = await store.open_node("a"), await store.open_node("b")
+        await enqueue(store, new_run(store, limits=(("k", 1),)))
+        await store.finish(ending(await claim_one(store, gone), RunState.FAILED, keeps_limits=True))
+        await enqueue(store, waits := new_run(store, limits=(("k", 1),)))
+        await store.owner.write(end)
+        assert not (await claim(store, epoch)).runs
+        assert [] == await store.rescue(), "its run had ended"
+        assert [] == await store.check()
+        assert waits.run_id == (await claim_one(store, epoch)).run_id
 
 
 async def test_a_store_in_memory_has_nodes_too() -> None:

@@ -118,8 +118,8 @@ INSERT INTO kept_limit VALUES (?, ?, ?, ?)
 -- name: let_go
 DELETE FROM kept_limit WHERE run_id = ? AND fence = ? RETURNING limits
 
--- name: let_go_of_epoch
-DELETE FROM kept_limit WHERE epoch = ? RETURNING limits
+-- name: let_go_of_dead
+DELETE FROM kept_limit WHERE epoch NOT IN (SELECT epoch FROM epoch WHERE alive = 1) RETURNING limits
 
 -- name: park
 UPDATE run SET place = 0, parked = ? WHERE run_id = ?
