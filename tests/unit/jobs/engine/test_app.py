@@ -100,10 +100,20 @@ def test_a_bare_loop_gets_store_and_runner_and_is_left_clean(tmp_path: Path) -> 
     async def hello() -> str:
         return "hello"
 
+    tasks: list[asyncio.Task[Any]] = []  # held here: one that nobody holds could be collected before it is looked at
+
+    def noted(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+        tasks.append(asyncio.Task(coroutine, loop=loop, **options))
+        return tasks[-1]
+
     async def main() -> str:
+        asyncio.get_running_loop().set_task_factory(noted)
         return str((await app.run_job("hello")).value)
 
     assert [asyncio.run(main()) for _ in range(2)] == ["hello", "hello"]
+    assert tasks
+    assert [] == [task for task in tasks if not task.done()]
+    tasks.clear()
     gc.collect()
     assert not set(threading.enumerate()) - before[0]
     assert len(os.listdir("/proc/self/fd")) <= before[1]
