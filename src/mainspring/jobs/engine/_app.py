@@ -69,7 +69,7 @@ class JobApp(Looking, Steering, Backfilling, Sight, Service):
         poll_interval: seconds between looks at what other processes changed, > 0; by default 2.
         drain_timeout: seconds that running handlers get at shutdown before their runs are handed back; by default 10.
         cancel_grace: seconds that a handler may take to stop, by default 5: a worker process is then killed, a thread
-            left; it keeps its slot and its place in the limits until it has ended.
+            left; it keeps its slot, and its place in the limits if it has one, until it or this app has ended.
         key_lifetime: seconds from a call of `run_job` for which its `idempotency_key` names its run, > 0; by default 7
             days. A later call with the key is a new one.
         schedule: False for an app that only runs what others create.

@@ -17,7 +17,10 @@ from mainspring.sinks import SinkSession
 if TYPE_CHECKING:
     from mainspring.concurrency import Threads, Workers
 
-THREAD_LEFT = "ended, still running: nothing can interrupt its thread, which keeps its slot and its place in the limits"
+THREAD_LEFT = (
+    "ended, still running: nothing can interrupt its thread, which keeps its slot, and its place in the limits if it "
+    "has one, while its node lives"
+)
 
 _FULL = Backoff(0.001, maximum=0.1)  # pauses while the queue of a pool is full
 _Body = Coroutine[object, object, object] | AsyncGenerator[object, None] | Generator[object, None, None]

@@ -1,8 +1,9 @@
 """Threads of handlers that go on after their runs had to end: nothing can interrupt them.
 
-The record of such a run is final and says so. Its slot on the node and its place in the limits of the store stay taken
-until the thread has really ended, so that nothing begins beside it that must not. With the node's epoch its places in
-the limits are let go as well: then the thread goes on beside what comes next, as after a lost lease.
+The record of such a run is final and says so. Its slot on the node, and its place in the limits of the store if it has
+one, stay taken until the thread has really ended, so that nothing begins beside it that they keep apart. With the
+node's epoch its places in the limits are let go as well: then the thread goes on beside what comes next, as after a
+lost lease.
 """
 
 import asyncio
