@@ -329,14 +329,14 @@ class JobApp(Looking, Steering, Backfilling, Sight, Service):
             if wait and not opened.node.in_handler:
                 return RunResult.of(await opened.run_to_end(run))
             answer = await opened.node.enqueue(run, claim=wait)
-            record = answer.claimed or answer.record
-            if wait and (record is None or not record.state.terminal):
-                record = await opened.node.waiting(opened.waiters.wait(answer.run_id))
-            if record is None:
-                record = await opened.store.run(answer.run_id)
         except REFUSALS as error:
             note_refusal(error, job, self.metrics, self._open)
             raise
+        record = answer.claimed or answer.record
+        if wait and (record is None or not record.state.terminal):
+            record = await opened.node.waiting(opened.waiters.wait(answer.run_id))
+        if record is None:
+            record = await opened.store.run(answer.run_id)
         if record is None:
             raise InvalidArgumentError(argument="run", value=answer.run_id, expected="a run that is kept")
         return RunResult.of(record)

@@ -89,6 +89,20 @@ async def _refuses(*_: object) -> None:
     raise busy()
 
 
+async def test_a_call_whose_run_was_made_is_none_that_made_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, store = troubled(tmp_path)
+    app.job("quick")(quick)
+    async with running(app):
+        with monkeypatch.context() as patch:
+            patch.setattr(type(store), "run", _refuses)
+            with pytest.raises(StoreBusyError):
+                await app.run_job("quick", wait=False)
+        assert ["quick"] == [run.job_id for run in await app.runs()]
+    assert {} == app.metrics.refused_calls
+
+
 async def test_a_store_that_cannot_keep_the_row_hides_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app, store = troubled(tmp_path)
     app.job("quick")(quick)
