@@ -87,7 +87,7 @@ class Alerts:
         Raises:
             StorageError: the store does not answer; then nothing was told.
         """
-        routes = {row.job_id: self._routes.get(row.job_id, self._route_of(None)) for row in rows}
+        routes = {row.job_id: self._route_to(row.job_id) for row in rows}
         oldest = {row.oldest_run: row for row in rows if routes[row.job_id] is not None}
         if not oldest:
             return
@@ -126,12 +126,12 @@ class Alerts:
 
     def _happened(self, event: JobEvent) -> None:
         record = event.record
-        definition = self._definitions.get(record.job_id)
-        if definition is None or not record.state.terminal or event.name == "late":
+        if not record.state.terminal or event.name == "late":
             return
+        definition = self._definitions.get(record.job_id)
         if record.state is RunState.FAILED:
             self._put(definition, "failed", record)
-        if definition.sla is None or record.job_id not in self._next_look:
+        if definition is None or definition.sla is None or record.job_id not in self._next_look:
             return
         if record.kind is RunKind.SCHEDULE and record.state is not RunState.SKIPPED:
             due = (record.scheduled_at or record.created_at) + int(definition.sla * 1e6)
@@ -158,8 +158,11 @@ class Alerts:
         soonest = min(self._next_look.values(), default=now + int(_LONGEST_PAUSE * 1e6))
         return min(max((soonest - self._store.now()) / 1e6, 0.001), _LONGEST_PAUSE)
 
-    def _put(self, definition: JobDefinition, kind: Literal["failed", "late"], record: RunRecord) -> None:
-        self._enqueue(self._routes[definition.job_id], _alert_of(definition, kind, record))
+    def _route_to(self, job_id: str) -> Route | None:
+        return self._routes[job_id] if job_id in self._routes else self._route_of(None)
+
+    def _put(self, definition: JobDefinition | None, kind: Literal["failed", "late"], record: RunRecord) -> None:
+        self._enqueue(self._route_to(record.job_id), _alert_of(definition, kind, record))
 
     def _enqueue(self, route: Route | None, alert: Alert) -> None:
         if route is None:

@@ -168,8 +168,8 @@ class OpenApp:
         install_capture()
         await (self._join() if guest else self.register())
         await self.sinks.open(_Stage(self.store))
+        self.alerts.start(watch=not guest)  # before the node, which at once finds runs of nodes that died
         await self.node.start(guest=guest)
-        self.alerts.start(watch=not guest)
         self._start(self.scheduler.follow(), "mainspring-schedules")
         self._start(self.planner.run(), "mainspring-backfills")
         if not guest:

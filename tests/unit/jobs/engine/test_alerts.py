@@ -15,7 +15,7 @@ from mainspring.base import Backoff, new_id
 from mainspring.errors import InvalidArgumentError, JobDefinitionError
 from mainspring.jobs import Alert, AlertChannel, JobApp, RunState
 from mainspring.jobs.engine import _alerts
-from mainspring.jobs.stores import Enqueue, MemoryStore, NewRun, RunKind, RunRecord
+from mainspring.jobs.stores import Claim, Enqueue, MemoryData, MemoryStore, NewRun, RunKind, RunRecord
 from mainspring.testing import VirtualClock
 from mainspring.tools import LarkBot, Notifier, SlackBot
 
@@ -156,6 +156,40 @@ async def test_jobs_that_declare_no_alert_have_that_of_the_app(tmp_path: Path) -
         for job in ("plain", "named", "own", "quiet"):
             await app.run_job(job)
     assert [["plain", "named"], ["own"]] == [[text.split()[0] for _, text in one.sent] for one in (channel, own)]
+
+
+@pytest.mark.parametrize("last_rescue", ["while it runs", "as it starts"])
+async def test_a_failed_run_of_a_job_that_is_gone_has_the_alert_of_the_app(
+    virtual_clock: VirtualClock, last_rescue: str
+) -> None:
+    """Its nodes died as often as they may; it is found out by one that does not have the job."""
+    data, told = MemoryData(), list[Alert]()
+
+    async def tell(alert: Alert) -> None:
+        told.append(alert)
+
+    old = JobApp("t", store=MemoryStore(data, lease=10.0))
+    new = JobApp("t", store=MemoryStore(data), alert=tell)
+    old.job("gone")(fails)
+    new.job("kept")(fails)
+    await old.open(runner=False)
+    run = await old.run_job("gone", wait=False)
+    for is_last in (False, False, True):
+        if is_last and last_rescue == "while it runs":
+            await new.start()
+        epoch = await old.store.open_node("dies")
+        await old.store.claim(Claim(epoch=epoch, limit=1, jobs=frozenset({"gone"})))
+        await virtual_clock.advance(60)
+        if not is_last:
+            await old.store.rescue()
+    if last_rescue == "as it starts":
+        await new.start()
+    await virtual_clock.advance(60)
+    await new.stop()
+    await old.close()
+    assert [("failed", "gone", run.run_id, RunState.FAILED)] == [
+        (one.kind, one.job_id, one.run_id, one.state) for one in told
+    ]
 
 
 async def test_an_app_can_be_given_its_alert_before_it_is_opened(tmp_path: Path) -> None:
