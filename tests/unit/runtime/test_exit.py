@@ -139,7 +139,7 @@ def test_a_main_task_that_does_not_end_is_left_with_code_70(caplog: pytest.LogCa
             try:
                 await release.wait()
             except asyncio.CancelledError:
-                asyncio.get_running_loop().call_later(0.1, release.set)
+                asyncio.get_running_loop().call_later(30.0, release.set)
 
     code = exit_code(quiet(shutdown_timeout=0.05), lambda loop: loop.run_until_complete(stubborn()))
     assert 70 == code
@@ -258,6 +258,7 @@ async def test_a_cancelled_stop_of_some_services_is_a_stop_of_all_of_them() -> N
     assert ["cancelled", "None"] == log
 
 
+@pytest.mark.usefixtures("virtual_clock")  # in real time a pause is as long as the whole of stopping may take
 async def test_a_cancelled_stop_waits_no_longer_than_stopping_may_take(caplog: pytest.LogCaptureFixture) -> None:
     """A service that ignores its cancellation is left alone, and what its neighbour raised is told."""
     log, hangs = list[str](), asyncio.Event()
@@ -292,6 +293,7 @@ async def test_a_step_that_awaits_what_was_cancelled_hides_no_error(caplog: pyte
     assert "awaited something that was cancelled" in caplog.text
 
 
+@pytest.mark.usefixtures("virtual_clock")
 async def test_a_cancelled_exit_is_bounded_too(caplog: pytest.LogCaptureFixture) -> None:
     log, hangs = list[str](), asyncio.Event()
     services = Lowest(log=log), BadStop(log=log), Hanging(log=log, hangs=hangs, is_stubborn=True)
