@@ -4,6 +4,8 @@ import asyncio
 import signal
 import ssl
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -44,18 +46,35 @@ def proxy(
     as_json: AsJson = False,
 ) -> None:
     """Rebroadcast one WebSocket feed to many clients, each with its own subscriptions, until Ctrl-C."""
-    made = WebSocketProxy(
-        listen,
-        upstream,
-        router_keys=None if by is None else row_keys(by),
-        update_subscribe=_tell_keys if tell else None,
-        tokens=() if tokens is None else _read_tokens(tokens),
-        ssl=None if certificate is None else _server_context(certificate),
-        policy=policy.value,
-        origins=origin or (),
-        allow_unauthenticated=allow_unauthenticated,
-    )
+    secrets = () if tokens is None else _read_tokens(tokens)
+    context = None if certificate is None else _server_context(certificate)
+    with _named_as_options(upstream):
+        made = WebSocketProxy(
+            listen,
+            upstream,
+            router_keys=None if by is None else row_keys(by),
+            update_subscribe=_tell_keys if tell else None,
+            tokens=secrets,
+            ssl=context,
+            policy=policy.value,
+            origins=origin or (),
+            allow_unauthenticated=allow_unauthenticated,
+        )
     run_action(_run_proxy(made, upstream, as_json=as_json))
+
+
+@contextmanager
+def _named_as_options(upstream: str) -> Generator[None]:
+    """Let an error about one of the two addresses say which."""
+    try:
+        yield
+    except InvalidArgumentError as error:
+        if error.argument != "address":
+            raise
+        argument = "UPSTREAM" if error.value == upstream else "--listen"
+        raise InvalidArgumentError(
+            argument=argument, value=error.value, expected=error.expected, hint=error.hint
+        ) from error
 
 
 async def _run_proxy(made: WebSocketProxy, upstream: str, *, as_json: bool) -> ExitCode:

@@ -84,7 +84,8 @@ async def test_it_serves_with_a_certificate(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["http://x"], "address='http://x'"),
+        (["http://x"], "UPSTREAM='http://x'"),
+        (["--listen", "here", "ws://127.0.0.1:1"], "--listen='here'"),
         (["--listen", "ws://0.0.0.0:0", "ws://127.0.0.1:1"], "unencrypted"),
         (["--tokens", "nothing", "ws://127.0.0.1:1"], "--tokens"),
         (["--certificate", "nothing", "--listen", "wss://127.0.0.1:0", "ws://127.0.0.1:1"], "--certificate"),
