@@ -1,15 +1,17 @@
 """SqlTable: rows of runs into a SQL table, so that each interval's rows count exactly once.
 
-With `replace="interval"` the table gets two columns of ours, `_job` and `_interval_start` (UTC microseconds, indexed):
-a run first deletes what an earlier run of the same job wrote for its interval, in the same transaction.
+With `replace="interval"` the table gets columns of ours, `_job`, `_interval_start` and `_interval_end` (the instants
+in UTC microseconds): a run first deletes what an earlier run of the same job wrote for its interval, in the same
+transaction. What was written for an interval that is only partly its own cannot be told apart, and is not touched:
+such a run is refused.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal  # Any: cell values have any type
 
-from mainspring.base import decode_json, to_us
-from mainspring.errors import InvalidArgumentError, InvalidItemError, TableSchemaError
+from mainspring.base import decode_json, from_us, to_us
+from mainspring.errors import InvalidArgumentError, InvalidItemError, SinkWriteError, TableSchemaError
 from mainspring.sinks._columns import as_row, cells, columns_of, sql_type
 from mainspring.sinks._own_database import OwnDatabase
 from mainspring.sinks._sink import TransactionalBatch
@@ -17,7 +19,7 @@ from mainspring.sinks._table_names import check_table_name, is_plain
 from mainspring.sinks._transaction import SinkRun, SqlTransaction
 
 MAX_COLUMNS: Final = 1_000
-_JOB, _START, _KEY = "_job", "_interval_start", "_key"
+_JOB, _START, _END, _KEY = "_job", "_interval_start", "_interval_end", "_key"
 
 
 class SqlTable:
@@ -68,7 +70,7 @@ class SqlTable:
         self.replaces = replace is not None
         self._key = (_KEY,) if item_key else tuple(key)
         self._item_key = item_key
-        self._ours = {_JOB: "TEXT", _START: "INTEGER"} if self.replaces else {}
+        self._ours = {_JOB: "TEXT", _START: "INTEGER", _END: "INTEGER"} if self.replaces else {}
         self._create = create
 
     def shape(self, item: Any, key: str | None, run: SinkRun) -> Mapping[str, Any]:
@@ -100,21 +102,30 @@ class SqlTable:
             )
 
     def write(self, tx: SqlTransaction, batch: TransactionalBatch) -> int:
-        """Write one batch of a run's rows; the first one also clears what its interval had."""
+        """Write one batch of a run's rows; the first one also clears what its interval had.
+
+        Raises:
+            SinkWriteError: rows are there that were written for an interval which is only partly the run's.
+        """
         if self.table.lower() in getattr(tx, "own_tables", ()):
             raise TableSchemaError(table=self.table, reason="is one of the job store's own")
         rows = [as_row(item, sink=self.label) for item in batch.items]
         columns = columns_of(rows)
         known = self._columns(tx)
-        if batch.first and self._ours.keys() <= known and known and self.replaces:
+        if batch.first and self.replaces and {_JOB, _START} <= known:
+            if _END in known:
+                self._refuse_parts(tx, batch)
             self._clear(tx, batch.run)
         if not rows:
             return 0
         self._fit(tx, rows, columns, known)
         lines = cells(rows, columns, sink=self.label)
         if self.replaces:
-            mark = (batch.run.job_id, _start_of(batch.run))
-            tx.executemany(self._insert([*columns, _JOB, _START]), (line + mark for line in lines))
+            marks: dict[str, object] = dict(zip(self._ours, (batch.run.job_id, *_ends_of(batch.run)), strict=True))
+            if not self._create and _END not in known:  # somebody's own table, which need not have it
+                del marks[_END]
+            mark = tuple(marks.values())
+            tx.executemany(self._insert([*columns, *marks]), (line + mark for line in lines))
         else:
             tx.executemany(self._insert(columns), lines)
         return len(lines)
@@ -130,11 +141,31 @@ class SqlTable:
         hint = "emit(item, key=...), or declare the job deterministic=True" if self._item_key else None
         return InvalidItemError(sink=self.label, reason=reason, hint=hint)
 
+    def _refuse_parts(self, tx: SqlTransaction, batch: TransactionalBatch) -> None:
+        """Look at the last rows before each end of the run's interval: what a job wrote does not overlap."""
+        for job_id in (batch.run.job_id, *batch.run.was):
+            for end in _ends_of(batch.run):
+                sql = (
+                    f'SELECT "{_START}", "{_END}" FROM "{self.table}" WHERE "{_JOB}" = ? AND "{_START}" < ? '
+                    f'ORDER BY "{_START}" DESC LIMIT 1'
+                )
+                for low, high in tx.execute(sql, (job_id, end)):
+                    if isinstance(low, int) and isinstance(high, int) and high > end:
+                        raise self._overlaps(batch, low, high)
+
+    def _overlaps(self, batch: TransactionalBatch, low: int, high: int) -> SinkWriteError:
+        theirs = f"{from_us(low).isoformat()} to {from_us(high).isoformat()}"
+        return SinkWriteError(
+            sink=self.label,
+            items=len(batch.items),
+            reason=f"rows are there that were written together for {theirs}, which is only partly this run's interval",
+            hint="retry the run of that interval, which writes all of it again",
+        )
+
     def _clear(self, tx: SqlTransaction, run: SinkRun) -> None:
-        end = 0 if run.interval_end is None else to_us(run.interval_end)
         jobs = (run.job_id, *run.was)
         condition = f'"{_JOB}" IN ({", ".join("?" * len(jobs))}) AND "{_START}" >= ? AND "{_START}" < ?'
-        tx.execute(f'DELETE FROM "{self.table}" WHERE {condition}', (*jobs, _start_of(run), end))
+        tx.execute(f'DELETE FROM "{self.table}" WHERE {condition}', (*jobs, *_ends_of(run)))
 
     def _fit(
         self, tx: SqlTransaction, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], known: set[str]
@@ -145,7 +176,7 @@ class SqlTable:
             TableSchemaError: it may not be changed, or a column cannot be one.
         """
         missing = [name for name in columns if name not in known]
-        ours = [name for name in self._ours if name not in known]
+        ours = [name for name in self._ours if name not in known and (self._create or name != _END)]
         bad = next((name for name in columns if name in self._ours or not is_plain(str(name))), None)
         if bad is not None:
             raise TableSchemaError(table=self.table, reason=f"cannot have a column {bad!r}")
@@ -187,5 +218,7 @@ class SqlTable:
         return f"<SqlTable {self.table!r}>"
 
 
-def _start_of(run: SinkRun) -> int:
-    return 0 if run.interval_start is None else to_us(run.interval_start)
+def _ends_of(run: SinkRun) -> tuple[int, int]:
+    if run.interval_start is None or run.interval_end is None:
+        return 0, 0
+    return to_us(run.interval_start), to_us(run.interval_end)

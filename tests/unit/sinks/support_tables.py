@@ -31,11 +31,17 @@ class Database:
 
 
 def run_of(
-    hour: int = 0, *, fence: int = 1, job_id: str = "load", run_id: str | None = None, was: tuple[str, ...] = ()
+    hour: int = 0,
+    *,
+    hours: int = 1,
+    fence: int = 1,
+    job_id: str = "load",
+    run_id: str | None = None,
+    was: tuple[str, ...] = (),
 ) -> SinkRun:
     start = START + timedelta(hours=hour)
     run_id = run_id or f"run-{hour}-{fence}"
-    return SinkRun(run_id, job_id, fence, 1, start, start, start + timedelta(hours=1), was)
+    return SinkRun(run_id, job_id, fence, 1, start, start, start + timedelta(hours=hours), was)
 
 
 def call_of() -> SinkRun:

@@ -14,7 +14,14 @@ import pytest
 from tests.unit.sinks.support_tables import START, Database, call_of, run_of
 
 from mainspring.base import new_id
-from mainspring.errors import ClosedError, InvalidArgumentError, InvalidItemError, StaleFenceError, TableSchemaError
+from mainspring.errors import (
+    ClosedError,
+    InvalidArgumentError,
+    InvalidItemError,
+    SinkWriteError,
+    StaleFenceError,
+    TableSchemaError,
+)
 from mainspring.sinks import SinkRun, SinkSet, SqlTable, SqlTransaction, TransactionalBatch
 
 
@@ -50,6 +57,46 @@ async def test_a_run_without_rows_removes_what_its_interval_had(database: Databa
     assert 0 == await _write(table, database, run_of(0, fence=2))
     assert database.execute("SELECT n FROM flights") == [(2,)]
     assert 0 == await _write(table, database, call_of())
+
+
+@pytest.mark.parametrize(
+    ("hour", "hours", "job_id"),
+    [(3, 1, "load"), (1, 1, "load"), (5, 1, "load"), (0, 2, "load"), (5, 4, "load"), (3, 1, "load 2")],
+)
+async def test_a_part_of_a_longer_interval_is_refused(database: Database, hour: int, hours: int, job_id: str) -> None:
+    """Its rows cannot be told from the others of the interval: none is doubled and none is lost."""
+    table = SqlTable("flights", replace="interval")
+    await _write(table, database, run_of(1, hours=5), *({"hour": hour} for hour in range(1, 6)))
+    before = database.execute("SELECT * FROM flights")
+    part = run_of(hour, hours=hours, fence=2, job_id=job_id, was=() if job_id == "load" else ("load",))
+    for items in ([{"hour": hour}], []):
+        with pytest.raises(SinkWriteError, match=r"2013-01-01T06:00:00.* to 2013-01-01T11:00:00.*only partly"):
+            await _write(table, database, part, *items)
+    assert before == database.execute("SELECT * FROM flights")
+
+
+@pytest.mark.parametrize(("hour", "hours"), [(1, 5), (0, 8)])
+async def test_a_longer_interval_is_replaced_as_a_whole(database: Database, hour: int, hours: int) -> None:
+    table = SqlTable("flights", replace="interval")
+    await _write(table, database, run_of(0), {"n": 0})
+    await _write(table, database, run_of(6), {"n": 6})
+    await _write(table, database, run_of(1, hours=5), {"n": 1}, {"n": 5})
+    await _write(table, database, run_of(hour, hours=hours, fence=2), {"n": 9})
+    expected = [(9,)] if hours == 8 else [(0,), (6,), (9,)]
+    assert expected == database.execute("SELECT n FROM flights ORDER BY n")
+
+
+async def test_a_table_of_before_the_ends_of_intervals_is_kept(database: Database) -> None:
+    database.execute("CREATE TABLE t(n INTEGER, _job TEXT, _interval_start INTEGER)")
+    own = SqlTable("t", replace="interval", create=False)
+    for fence in (1, 2):
+        await _write(own, database, run_of(0, fence=fence), {"n": fence})
+    assert [(2,)] == database.execute("SELECT n FROM t")
+    table = SqlTable("t", replace="interval")
+    for fence in (3, 4):
+        await _write(table, database, run_of(0, fence=fence), {"n": fence})
+    await _write(own, database, run_of(1), {"n": 5})
+    assert [(4,), (5,)] == database.execute("SELECT n FROM t WHERE _interval_end IS NOT NULL ORDER BY n")
 
 
 async def test_jobs_replace_only_their_own_rows(database: Database) -> None:
