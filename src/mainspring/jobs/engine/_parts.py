@@ -19,6 +19,7 @@ from mainspring.jobs.engine._node import Node
 from mainspring.jobs.engine._overrides import Overrides
 from mainspring.jobs.engine._places import Places
 from mainspring.jobs.engine._planner import BackfillPlanner
+from mainspring.jobs.engine._refusals import Refusals
 from mainspring.jobs.engine._registry import Registry
 from mainspring.jobs.engine._retention import Pruner
 from mainspring.jobs.engine._scheduler import Scheduler, registration_of
@@ -95,6 +96,7 @@ class OpenApp:
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.store = store
+        self.refusals = Refusals(store)
         self.sinks = sinks
         self._resources = resources
         self.places = Places(resources.container, cancel_grace=cancel_grace)
@@ -238,6 +240,7 @@ class OpenApp:
                 await self.node.close(drain_timeout=drain_timeout)
             await self.leases.close()
             await self.alerts.close(timeout=drain_timeout)
+            await self.refusals.close()
             self.planner.close()
             await self.waiters.close()
             await self.sinks.close()

@@ -121,6 +121,89 @@ async def test_a_store_that_cannot_keep_the_row_hides_no_error(tmp_path: Path, m
     assert {"unknown_job": 2} == app.metrics.refused_calls
 
 
+class Slow(MemoryStore):
+    """A store that keeps rows of refused calls when it is let, and counts those that it is given before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lets, self.asked = asyncio.Event(), asyncio.Event()
+        self.open_count = self.most_open = 0
+
+    async def note_refused(self, job_id: str, *, reason: str, error: str) -> None:
+        self.open_count += 1
+        self.most_open = max(self.most_open, self.open_count)
+        self.asked.set()
+        try:
+            await self.lets.wait()
+            await super().note_refused(job_id, reason=reason, error=error)
+        finally:
+            self.open_count -= 1
+
+
+async def refuse(app: JobApp, first: int, end: int) -> None:
+    for number in range(first, end):
+        with pytest.raises(UnknownJobError):
+            await app.run_job(f"nobody{number}")
+
+
+async def test_refused_calls_write_one_row_at_a_time_and_keep_the_newest_hundred() -> None:
+    store = Slow()
+    app = JobApp("app", store=store)
+    app.job("quick")(quick)
+    async with running(app):
+        await refuse(app, 0, 1)
+        await store.asked.wait()
+        await refuse(app, 1, 500)
+        assert (await app.run_job("quick")).state is RunState.SUCCEEDED, "no row is in its way"
+        store.lets.set()
+        await eventually_refused(app, [(f"nobody{number}", "unknown_job") for number in range(400, 500)])
+    assert 1 == store.most_open
+    assert {"unknown_job": 500} == app.metrics.refused_calls
+    assert "mainspring-refusals" not in {task.get_name() for task in asyncio.all_tasks()}
+
+
+async def test_rows_that_wait_when_the_app_closes_are_written(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    app.job("quick")(quick)
+    async with running(app):
+        await refuse(app, 0, 150)
+    again = make_app(tmp_path)
+    async with running(again):
+        assert [f"nobody{number}" for number in range(50, 150)] == [job for job, _ in await refusals(again)]
+
+
+def test_a_bare_loop_that_ends_with_the_refusal_has_its_row(tmp_path: Path) -> None:
+    """`asyncio.run` cancels every task before it lets the app close itself."""
+
+    async def main() -> None:
+        app = make_app(tmp_path)
+        app.job("quick")(quick)
+        await app.open()
+        await refuse(app, 0, 1)
+
+    async def look() -> None:
+        async with make_app(tmp_path).reading() as reader:
+            assert ["nobody0"] == [row.job_id for row in await reader.refused_calls()]
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(look(), 20))
+
+
+async def test_a_store_that_keeps_no_row_does_not_hold_up_the_end(virtual_clock: VirtualClock) -> None:
+    store = Slow()
+    app = JobApp("app", store=store)
+    app.job("quick")(quick)
+    async with running(app):
+        await refuse(app, 0, 1)
+        await store.asked.wait()
+        await refuse(app, 1, 5)
+        opened, started = await app.open(), virtual_clock.monotonic()
+    assert virtual_clock.monotonic() - started < 20
+    opened.refusals.put("late", reason="unknown_job", error="")
+    assert "mainspring-refusals" not in {task.get_name() for task in asyncio.all_tasks()}
+    assert 0 == store.open_count
+
+
 async def test_a_cancelled_handler_shows_in_result_record_and_metric(tmp_path: Path) -> None:
     app, begun = make_app(tmp_path), asyncio.Event()
 
