@@ -369,6 +369,8 @@ def test_every_variable_has_its_effect_and_arguments_win(
         "NO_PLUGINS": "1",
     }.items():
         monkeypatch.setenv(f"MAINSPRING_{name}", value)
+    # With debug it tells of each step that took a tenth of a second, as one may on a busy machine.
+    monkeypatch.setattr(logging.getLogger("asyncio"), "disabled", True)
 
     async def main() -> int:
         logging.info("too quiet")
