@@ -1,6 +1,7 @@
 """What each option of `@job` and argument of `JobApp` must be, looked at where it is written: not at its first use."""
 
 import math
+import sys
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from types import FunctionType, MethodType
@@ -20,8 +21,10 @@ Check = tuple[Callable[[Any], bool], str]
 
 
 def is_number(value: object) -> bool:
-    """Tell whether it is a finite number; True and False are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Tell whether it is a finite number that a float can hold; True and False are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value) if isinstance(value, float) else abs(value) <= sys.float_info.max
 
 
 def _is_int(value: object) -> bool:

@@ -19,6 +19,7 @@ async def handler() -> None: ...
     [
         ("timeout", "soon", "finite seconds > 0, or None"),
         ("timeout", math.inf, "finite seconds > 0, or None"),
+        ("timeout", 10**400, "finite seconds > 0, or None"),
         ("timeout", True, "finite seconds > 0, or None"),
         ("delay", math.inf, "finite seconds >= 0"),
         ("jitter", math.nan, "finite seconds >= 0"),
