@@ -108,7 +108,15 @@ def message_of(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except Exception as error:  # noqa: BLE001  # supervisor: arguments may raise anything, who keeps records goes on
-        return f"{record.msg!r} with {record.args!r} ({type(error).__name__}: {error})"
+        return f"{repr_of(record.msg)} with {repr_of(record.args)} ({type(error).__name__}: {error})"
+
+
+def repr_of(value: object) -> str:
+    """Return the `repr` of a value; of one that has none, its class and address."""
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001  # supervisor: as above
+        return object.__repr__(value)
 
 
 class LineFormatter(logging.Formatter):

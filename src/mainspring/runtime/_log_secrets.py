@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
-from mainspring.runtime._log_format import LogBlock, message_of
+from mainspring.runtime._log_format import LogBlock, message_of, repr_of
 from mainspring.tools import MASK, known_secrets, with_stars
 
 _TRACES: Final = logging.Formatter()
@@ -77,26 +77,27 @@ def _value(value: object, secrets: Sequence[str]) -> object:
     try:
         return _within(value, secrets)
     except RecursionError:  # a value inside of itself
-        return with_stars(repr(value), secrets)
+        return with_stars(repr_of(value), secrets)
 
 
 def _within(value: object, secrets: Sequence[str]) -> object:
     if type(value) in _HARMLESS:
         return value
     if type(value) in _PLAIN:
-        return MASK if str(value) in secrets else value
+        return MASK if repr_of(value) in secrets else value
     whole: object = value
     if isinstance(value, Mapping):
         table = cast("Mapping[object, object]", value)  # cast: isinstance leaves its items unknown
-        left = {key: _within(one, secrets) for key, one in table.items()}
-        return whole if all(left[key] is one for key, one in table.items()) else left
+        entries = list(table.items())  # its owner may go on with it
+        left = {key: _within(one, secrets) for key, one in entries}
+        return whole if all(left[key] is one for key, one in entries) else left
     if isinstance(value, list | tuple):
         items = cast("Sequence[object]", value)  # cast: as above
         others = [_within(one, secrets) for one in items]
         if all(one is other for one, other in zip(items, others, strict=True)):
             return whole
         return tuple(others) if isinstance(whole, tuple) else others
-    text = value if isinstance(value, str) else repr(value)
+    text = value if isinstance(value, str) else repr_of(value)
     shown = with_stars(text, secrets)
     if shown == text:
         return value

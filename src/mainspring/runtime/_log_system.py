@@ -46,7 +46,12 @@ def _discreet(kind: Any, *, with_fields: bool = False, with_locals: bool = False
     """Return a kind of handlers that show no secrets; see `safe_record`."""
 
     def emit(self: Any, record: logging.LogRecord) -> None:
-        kind.emit(self, safe_record(record, with_fields=with_fields, with_locals=with_locals))
+        try:
+            safe = safe_record(record, with_fields=with_fields, with_locals=with_locals)
+        except Exception:  # noqa: BLE001  # supervisor: a log call must not raise into its caller
+            self.handleError(record)
+        else:
+            kind.emit(self, safe)
 
     return type(kind.__name__, (kind,), {"emit": emit})
 

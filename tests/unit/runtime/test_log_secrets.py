@@ -217,3 +217,64 @@ async def test_records_of_worker_processes_show_the_secrets_of_neither_side(
     basic_config(log_format="disabled", buffered=False)
     assert "***, *** 0" in stream.getvalue()
     assert "remembered" not in stream.getvalue()
+
+
+class Untellable:
+    """A value with a text, but without a `repr`."""
+
+    def __repr__(self) -> str:
+        raise OSError("not connected")
+
+    def __str__(self) -> str:
+        return "the client"
+
+
+def test_a_record_with_a_value_without_repr_is_written() -> None:
+    remember_secrets("remembered")
+    shown = record("%s of %s", Untellable(), "remembered", mine=[Untellable(), "remembered"], huge=10**5_000)
+    safe = safe_record(shown, with_fields=True)
+    assert "the client of ***" == safe.getMessage()
+    assert "***" == vars(safe)["mine"][1]
+    assert isinstance(vars(safe)["mine"][0], Untellable)
+    inside: list[object] = [Untellable()]
+    inside.append(inside)
+    assert "remembered" not in str(vars(safe_record(record("in itself", box=inside), with_fields=True))["box"])
+    wrong = safe_record(record("%d remembered", Untellable()), with_fields=False)
+    assert "'%d ***' with <tuple object at" in wrong.getMessage()
+
+
+def test_a_table_that_changes_is_written() -> None:
+    """As a buffer writes it: later, while its owner goes on."""
+    remember_secrets("remembered")
+    table: dict[str, object] = {}
+
+    class Meddler:
+        def __repr__(self) -> str:
+            table[f"other-{len(table)}"] = 1
+            return "remembered"
+
+    table.update(one=Meddler(), two="remembered")
+    assert {"one": "***", "two": "***"} == vars(safe_record(record("hello", table=table), with_fields=True))["table"]
+
+
+def test_a_record_that_cannot_be_looked_at_is_an_error_of_its_handler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refused(str):
+        """A name of a file that cannot be shown."""
+
+        def replace(self, *_: object) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]  # as odd
+            raise OSError("not connected")
+
+    remember_secrets("remembered")
+    address = str(tmp_path / "log")
+    monkeypatch.setattr("mainspring.runtime._log_system.SYSLOG_SOCKET", address)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(address)
+        handler = system_handler(LogFormat.syslog, None)
+        failed: list[logging.LogRecord] = []
+        monkeypatch.setattr(handler, "handleError", failed.append)
+        refused = record("hello", stack_info=Refused("stack"))
+        handler.handle(refused)
+        handler.close()
+    assert [refused] == failed
