@@ -3,13 +3,17 @@
 import re
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from mainspring.tools._values import is_list, is_table
 
 MASK: Final = "***"
 _SHORTEST: Final = 6  # characters of a secret that is looked for; shorter ones would hide innocent words
 _REMEMBERED: Final = 1_000
+_DEEPEST: Final = 500  # tables inside of each other that are searched
+_MOST_VISITS: Final = 16  # to one table or list, which may be in several places, and within itself
+_MOST_TRIES: Final = 10  # to read a table that threads change
+_Found: TypeAlias = tuple[object, str, bool, int]  # a value, its dotted key, whether that is secret, and how deep it is
 _remembered: dict[str, None] = {}  # oldest first
 _longest_first: tuple[str, ...] = ()  # the same, as they are looked for: one may be a part of another
 _remembering: Final = threading.Lock()
@@ -50,22 +54,49 @@ def masked(name: str, value: object) -> object:
 def secret_texts(values: Mapping[str, object], hides: Callable[[str], bool] = is_secret) -> set[str]:
     """Return the texts of secrets in a table of settings, to be looked for in other texts.
 
+    The table may change meanwhile, and be anything: what in it cannot be read, or lies deeper than 500 tables, is
+    passed over. Raises nothing.
+
     Args:
         hides: tells for a dotted key whether all beneath it is secret.
     """
-    return _as_written(text for text in _texts(values, hides, "", hidden=False) if len(text) >= _SHORTEST)
+    texts: set[str] = set()
+    waiting: list[_Found] = [(values, "", False, 0)]  # what was looked at stays here: its id remains its own
+    visits: dict[tuple[int, bool], int] = {}
+    for value, key, hidden, depth in waiting:
+        try:
+            if is_table(value) or is_list(value):
+                place = id(value), hidden
+                visits[place] = visits.get(place, 0) + 1
+                if visits[place] <= _MOST_VISITS and depth < _DEEPEST:
+                    waiting.extend(_inside(value, key, hides, hidden=hidden, depth=depth))
+            elif hidden and value is not None and not isinstance(value, bool):
+                text = str(value)
+                if len(text) >= _SHORTEST:
+                    texts |= _as_written((text,))
+        except Exception:  # noqa: BLE001  # supervisor: who logs, or ends a run, must not meet what its config raises
+            continue
+    return texts
 
 
-def _texts(value: object, hides: Callable[[str], bool], key: str, *, hidden: bool) -> Iterator[str]:
+def _inside(value: object, key: str, hides: Callable[[str], bool], *, hidden: bool, depth: int) -> Iterator[_Found]:
     if is_table(value):
-        for name, inner in value.items():
+        for name, inner in _entries(value):
             path = f"{key}.{name}" if key else str(name)
-            yield from _texts(inner, hides, path, hidden=hidden or hides(path))
+            yield inner, path, hidden or hides(path), depth + 1
     elif is_list(value):
-        for inner in value:
-            yield from _texts(inner, hides, key, hidden=hidden)
-    elif hidden and value is not None and not isinstance(value, bool):
-        yield str(value)
+        for inner in list(value):
+            yield inner, key, hidden, depth
+
+
+def _entries(table: Mapping[str, object]) -> list[tuple[str, object]]:
+    """Return what is in a table at one moment; nothing of one that never stops changing."""
+    for _ in range(_MOST_TRIES):
+        try:
+            return list(table.items())
+        except RuntimeError:  # a thread has changed it: its size is another
+            continue
+    return []
 
 
 def remember_secrets(*texts: str) -> None:

@@ -1,6 +1,6 @@
 """Which names hold secrets, and what is shown of a value."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from contextvars import ContextVar
 
 import pytest
@@ -107,3 +107,57 @@ def test_the_running_context_may_know_secrets(monkeypatch: pytest.MonkeyPatch) -
     assert {"of this one", "the longest of all"} == secrets_here()
     assert ["the longest of all", "of this one", "remembered"] == list(known_secrets())
     assert "*** and ***" == with_stars("the longest of all and remembered", known_secrets())
+
+
+def test_a_table_that_changes_while_it_is_searched_has_its_secrets() -> None:
+    table: dict[str, object] = {"token": "token-one", "name": "innocent"}
+
+    def hides(key: str) -> bool:
+        table[f"other-{len(table)}"] = "innocent"  # as another thread does
+        return is_secret(key)
+
+    assert {"token-one", "token-two"} == secret_texts({"token": "token-two", "table": table}, hides)
+
+
+def test_tables_inside_of_themselves_are_searched_to_an_end() -> None:
+    itself: dict[str, object] = {"token": "token-one"}
+    itself["me"] = itself
+    members: list[object] = []
+    members.extend({"key": "token-two", "all": members} for _ in range(50))
+    deep: dict[str, object] = {"token": "too-deep-to-be-found"}
+    for _ in range(100_000):
+        deep = {"n": deep}
+    values = {"a": itself, "b": members, "c": deep, "password": {"all": members}}
+    assert {"token-one", "token-two"} == secret_texts(values)
+
+
+class Restless(Mapping[str, object]):
+    """A table that never holds still, or does so in time."""
+
+    def __init__(self, *, moves: int) -> None:
+        self.moves = moves
+
+    def __getitem__(self, key: str) -> object:
+        return "token-one"
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[str]:
+        self.moves -= 1
+        if self.moves >= 0:
+            raise RuntimeError("changed size during iteration")
+        return iter(["token"])
+
+
+class Untellable:
+    """A value without a text."""
+
+    def __str__(self) -> str:
+        raise OSError("no text")
+
+
+def test_what_cannot_be_searched_hides_nothing_else() -> None:
+    assert {"token-one"} == secret_texts({"n": Restless(moves=2)})
+    assert {"token-two"} == secret_texts({"n": Restless(moves=1000), "token": ["token-two"]})
+    assert {"token-two"} == secret_texts({"tokens": [Untellable(), "token-two"], "n": {Untellable(): 1}})

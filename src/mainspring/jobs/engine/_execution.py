@@ -6,17 +6,19 @@ cancellation without a reason comes from the loop that is shutting down, and han
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from enum import Enum
-from typing import Final, Literal
+from functools import partial
+from typing import Final, Literal, TypeVar
 
 from msgspec.structs import replace
 
+from mainspring.errors import MainspringError
 from mainspring.jobs.engine._calling import HandlerCall, Outcome
 from mainspring.jobs.engine._capture import LogTail, hear
 from mainspring.jobs.engine._context import JobContext
 from mainspring.jobs.engine._handler import THREAD_LEFT
-from mainspring.jobs.engine._outcome import describe_error, encode_value, explain, sink_failures
+from mainspring.jobs.engine._outcome import ErrorFacts, describe_error, encode_value, explain, sink_failures
 from mainspring.jobs.engine._work import Work
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import EventKind, Finish, JobStore, Progress, RunRecord, happened
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 
 _LONGEST_RETRY_AFTER: Final = 86_400.0  # seconds that the other side can put a retry off
 Said = tuple[int, Progress | None]
+T = TypeVar("T")
 
 
 class StopReason(Enum):
@@ -103,13 +106,13 @@ class Execution:
     def lines(self) -> bytes | None:
         """Return the lines so far, as the store keeps them."""
         if self._context is not None and self._tail.count:
-            self._conceal(self._context.config)  # there may be more secrets in it since
+            self._conceal()  # there may be more secrets in it since
         return self._tail.encoded(self._hide)
 
     def secrets(self) -> Collection[str]:
         """Return what must not be shown of what its handler logs."""
         if not self._tail.conceals:  # a handler that is given nothing, or has not begun
-            self._conceal(self._work.configs.plain(self._work.definition, self.record))
+            self._conceal()
         return self._tail.secrets()
 
     @property
@@ -166,20 +169,23 @@ class Execution:
         self._phase = "handling"
         hear(self)  # in the context of its own task, which ends with it
         if self._stop is not None:
-            self._end(self._stopped())
+            self._end(self._made(self._stopped))
             return
         definition = self._work.definition
         try:
-            if self._is_bare:
-                outcome: Outcome = encode_value(definition.job_id, await definition.function()), (), 0
+            try:
+                if self._is_bare:
+                    outcome: Outcome = encode_value(definition.job_id, await definition.function()), (), 0
+                else:
+                    outcome = await self._outcome()
+            except asyncio.CancelledError as error:
+                finish = self._cancelled(error)
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # supervisor: what a handler raises ends in its record
+                finish = self._raised(error)
             else:
-                outcome = await self._outcome()
-        except asyncio.CancelledError as error:
-            finish = self._cancelled(error)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # supervisor: what a handler raises ends in its record
-            finish = self._raised(error)
-        else:
-            finish = self._succeeded(*outcome)
+                finish = self._succeeded(*outcome)
+        except Exception as problem:  # noqa: BLE001  # supervisor: without an end the run would be RUNNING for ever
+            finish = self._unmade(problem)
         self._end(finish)
 
     def _end(self, finish: Finish | None) -> None:
@@ -236,7 +242,7 @@ class Execution:
     async def _outcome(self) -> Outcome:
         work = self._work
         config = await work.configs.of_run(work.definition, self.record)
-        self._conceal(config.values)
+        self._tail.conceal(config.values, work.definition.hides)
         call = HandlerCall(
             work, self.record, config, self._tail, cancel_grace=self._cancel_grace, on_stuck=self._say_stuck
         )
@@ -271,12 +277,21 @@ class Execution:
         """Return a text without the secrets of the run's config, of credentials and of addresses."""
         return without_secrets(text, self.secrets())
 
-    def _conceal(self, config: Mapping[str, object]) -> None:
-        self._tail.conceal(config, self._work.definition.hides)
+    def _conceal(self) -> None:
+        """Have the secrets of the config hidden as it stands now, beside those that were in it before."""
+        definition = self._work.definition
+        try:
+            context = self._context
+            config = self._work.configs.plain(definition, self.record) if context is None else context.config
+            self._tail.conceal(config, definition.hides)
+        except Exception:  # noqa: BLE001  # supervisor: this is within log calls; what was known is hidden as before
+            return
 
     def failed(self, error: BaseException) -> Finish:
         """Return the end of a failed attempt: the next one has a time, or the run has failed for good."""
-        retry = self._work.definition.retry
+        return self._made(partial(self._failed, error))
+
+    def _failed(self, error: BaseException) -> Finish:
         asked = "data_interval" in self._work.supplied
         explain(error, has_interval=not asked or self.record.interval_start is not None)
         finish = replace(
@@ -284,10 +299,44 @@ class Execution:
             **describe_error(error, self._hide),
             events=sink_failures(error),
         )
+        return self._or_again(finish, error)
+
+    def _or_again(self, finish: Finish, error: BaseException | None) -> Finish:
+        """Return the end of a failed attempt, with the time of the next one if there is one."""
+        retry = self._work.definition.retry
         if retry is None or self.record.attempt >= (retry.max_tries or 1):
             return finish
         pause = max(retry.delay(self.record.attempt), min(retry_after(error), _LONGEST_RETRY_AFTER))
         return replace(finish, state=RunState.RETRYING, available_at=finish.finished_at + int(pause * 1e6))
+
+    def _made(self, make: Callable[[], T]) -> T | Finish:
+        try:
+            return make()
+        except Exception as problem:  # noqa: BLE001  # supervisor: as in `run`
+            return self._unmade(problem)
+
+    def _unmade(self, problem: Exception) -> Finish:
+        """Return the end of an attempt whose own could not be made: it has failed, and that is why.
+
+        Nothing that may have failed is asked for again: neither lines nor progress.
+        """
+        try:
+            facts: ErrorFacts = describe_error(problem, self._hide)
+        except Exception:  # noqa: BLE001  # supervisor: an error that cannot be described has a name
+            name = type(problem).__qualname__[:128]
+            facts = {"error_type": name, "error_message": "it cannot be described", "error_detail": name}
+        record = self.record
+        finish = Finish(
+            run_id=record.run_id,
+            epoch=record.epoch or 0,
+            fence=record.fence,
+            attempt=record.attempt,
+            state=RunState.FAILED,
+            finished_at=self._work.store.now(),
+            keeps_limits=self.thread_left is not None,
+            **facts,
+        )
+        return self._or_again(finish, None)
 
     def _stopped(self, error: BaseException | None = None) -> Finish | None:
         """Return the end of an attempt that was asked to stop, and may have raised `error` on its way out."""
@@ -309,7 +358,11 @@ class Execution:
 
     def _hand_back(self) -> None:
         """Give the run back without waiting: this task is being cancelled by the loop's own shutdown."""
-        reply_of(self._work.store.finish(self._handed_back())).then(lambda _: None)
+        finish = self._handed_back()
+        try:
+            reply_of(self._work.store.finish(finish)).then(lambda _: None)
+        except MainspringError as error:  # then the end of the node's epoch frees it
+            log.warning("run %s of %s is left to another claim: %s", finish.run_id, self.record.job_id, error)
 
 
 def _is_cancelled() -> bool:

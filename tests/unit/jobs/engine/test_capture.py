@@ -16,8 +16,9 @@ from mainspring.base import from_us
 from mainspring.dataflow import Dataflow, Process, Runner
 from mainspring.jobs import SECRET, JobApp, JobContext, RunInfo, RunLog
 from mainspring.jobs.engine._capture import MAX_BYTES, MAX_LINES, LogTail, RunLogger
+from mainspring.jobs.engine._configs import JobConfigs
 from mainspring.resilience import Backoff
-from mainspring.runtime import basic_config
+from mainspring.runtime import LogFormat, basic_config, log_handler
 from mainspring.tools import is_secret
 from mainspring.tools._credential import make_credential
 
@@ -201,16 +202,25 @@ def test_large_lines_are_cut_and_all_together_are_bounded() -> None:
     assert 50 == len(log.lines) + log.dropped_count
 
 
+class Untellable:
+    """A value without a `repr`."""
+
+    def __repr__(self) -> str:
+        raise OSError("not connected")
+
+
 def test_odd_records_become_lines_all_the_same() -> None:
     tail = LogTail()
     tail.take(record("%d", "no number"))
     tail.take(record("odd name \udcff"))
+    tail.take(record("%r", Untellable()))
     stack = record("where")
     stack.stack_info = "Stack (most recent call last)"
     tail.take(stack)
     log = log_of(tail)
     assert "'%d' with ('no number',) (TypeError" in log.lines[0].message
-    assert ["odd name \\udcff", "where\nStack (most recent call last)"] == [one.message for one in log.lines[1:]]
+    assert "'%r' with <tuple object at" in log.lines[2].message
+    assert ["odd name \\udcff", "where\nStack (most recent call last)"] == [log.lines[n].message for n in (1, 3)]
     assert from_us(log.lines[0].at).tzinfo is not None
 
 
@@ -337,6 +347,68 @@ async def test_what_is_printed_without_any_handler_shows_no_secret(
     finally:
         root.handlers = kept
     assert "printed ***\n" == capsys.readouterr().err
+
+
+class Meddler:
+    """A text that changes its table when it is asked for, as a thread may."""
+
+    def __init__(self, table: dict[str, object]) -> None:
+        self.table = table
+
+    def __str__(self) -> str:
+        self.table[f"other-{len(self.table)}"] = 1
+        return "another-token"
+
+
+async def test_a_run_whose_config_cannot_be_read_in_peace_is_recorded(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+
+    @app.job("changes", config={"n": {"token": "the-token"}})
+    async def changes(ctx: JobContext) -> None:
+        table: dict[str, object] = {"other": "more"}
+        table["token"] = Meddler(table)
+        ctx.config["n"] = table
+        ctx.log.info("the-token, another-token")
+
+    @app.job("itself", config={"n": {"token": "the-token"}})
+    async def itself(ctx: JobContext) -> None:
+        table: dict[str, object] = {"token": "another-token"}
+        table["me"] = table
+        ctx.config["n"] = [table, ctx.config["n"]]
+        ctx.log.info("the-token, another-token")
+
+    @app.job("none", config={"n": {"token": "the-token"}})
+    async def none(ctx: JobContext) -> None:
+        ctx.config = None  # type: ignore[assignment]  # as code without types may
+        ctx.log.info("the-token")
+
+    async with running(app):
+        results = [await app.run_job(job) for job in ("changes", "itself", "none")]
+        said = [await lines_of(app, result.run_id) for result in results]
+    assert [True, True, True] == [result.ok for result in results]
+    assert ["***, ***", "***, ***", "***"] == [message for ((_, _, message),) in said]
+
+
+async def test_a_log_call_does_not_meet_what_fails_in_the_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A handler without a context has its config looked for by its first log line."""
+    app, stream = make_app(tmp_path), StringIO()
+    handler = log_handler(LogFormat.plain, stream=stream)
+
+    def fails(*_: object) -> dict[str, object]:
+        raise OSError("no settings")
+
+    @app.job("bare")
+    async def bare() -> str:
+        monkeypatch.setattr(JobConfigs, "plain", fails)
+        handler.handle(record("hello"))
+        library.warning("hello")
+        return "done"
+
+    async with running(app):
+        assert "done" == (await app.run_job("bare")).value
+    assert stream.getvalue().endswith("hello\n")
 
 
 def test_what_was_secret_stays_it_when_the_config_changes() -> None:

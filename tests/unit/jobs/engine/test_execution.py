@@ -13,6 +13,7 @@ from mainspring.errors import (
     RunFailedError,
 )
 from mainspring.jobs import JobContext, RunState
+from mainspring.jobs.engine._execution import Execution
 
 
 async def test_a_call_returns_the_handlers_value(tmp_path: Path) -> None:
@@ -200,3 +201,79 @@ async def test_a_handler_that_does_not_stop_is_left_behind_with_a_word(
     tasks = [task for task in asyncio.all_tasks() if task.get_name() == "job-stubborn"]
     await asyncio.gather(*tasks, return_exceptions=True)
     assert "does not stop" in caplog.text
+
+
+class Unanswered(Exception):
+    """An error that fails itself when it is asked for how long to wait."""
+
+    @property
+    def retry_after(self) -> float:
+        raise OSError("no answer")
+
+
+class Untellable(Exception):
+    """An error that cannot be described, and neither can what comes of it."""
+
+    @property
+    def __notes__(self) -> list[str]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]  # as odd code has it
+        raise Untellable
+
+    def __str__(self) -> str:
+        raise Untellable
+
+
+async def test_an_attempt_whose_end_cannot_be_made_has_failed(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+
+    @app.job("unanswered", retry=Backoff.constant(3600.0, max_tries=2))
+    async def unanswered() -> None:
+        raise Unanswered("the first")
+
+    @app.job("untellable")
+    async def untellable() -> None:
+        raise Untellable
+
+    async with running(app):
+        untold = await app.run_job("untellable")
+        waiting = await app.run_job("unanswered", wait=False)
+
+        async def retrying() -> bool:
+            record = await app.run(waiting.run_id)
+            return record is not None and record.state is RunState.RETRYING
+
+        await eventually(retrying)
+        record = await app.run(waiting.run_id)
+    assert (RunState.FAILED, "Untellable: it cannot be described") == (untold.state, untold.error)
+    assert record is not None
+    assert "OSError: no answer" == record.error
+    assert "Unanswered: the first" in (record.error_detail or "")
+
+
+async def test_an_end_without_lines_is_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the attempt ended: with a value, or stopped."""
+    app = make_app(tmp_path)
+    started = asyncio.Event()
+
+    def broken(self: Execution) -> bytes:
+        raise RuntimeError("no lines")
+
+    @app.job("quick")
+    async def quick() -> str:
+        return "done"
+
+    @app.job("hang", retry=5)
+    async def hang() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Execution, "lines", broken)
+    async with running(app):
+        result = await app.run_job("quick")
+        waiting = asyncio.create_task(app.run_job("hang"))
+        await started.wait()
+        (record,) = await app.runs(states=[RunState.RUNNING])
+        await app.cancel(record.run_id)
+        cancelled = await waiting
+    assert (RunState.FAILED, "RuntimeError: no lines") == (result.state, result.error)
+    assert RunState.CANCELLED is cancelled.state
+    assert "no lines" in (cancelled.error or "")
