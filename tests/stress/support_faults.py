@@ -357,6 +357,9 @@ class FaultyStore:
     async def job_counts(self) -> Sequence[tuple[str, str, int]]:
         return await self._call(self.inner.job_counts)
 
+    async def queue_counts(self) -> Sequence[tuple[str, str, int]]:
+        return await self._call(self.inner.queue_counts)
+
     async def done(self, job_id: str, start: int, end: int) -> Sequence[DoneRange]:
         return await self._call(lambda: self.inner.done(job_id, start, end))
 

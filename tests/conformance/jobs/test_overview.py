@@ -159,6 +159,17 @@ async def test_runs_are_counted_in_every_state_they_come_through(stores: StoreFa
         assert 8 - 1 == sum(found.values()), "none is lost"
 
 
+async def test_runs_behind_a_full_limit_are_counted_in_their_queue(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        for queue in ("default", "default", "default", "slow"):
+            await enqueue(store, new_run(store, queue=queue, limits=(("k", 1),)))
+        await claim(store, epoch)
+        assert [("job", "default", 2), ("job", "slow", 1)] == await store.queue_counts()
+        await store.close_node(epoch)
+        assert [("job", "default", 3), ("job", "slow", 1)] == await store.queue_counts()
+
+
 async def test_runs_that_no_living_node_takes_are_listed(stores: StoreFactory) -> None:
     async with stores() as store:
         now = store.now()
@@ -174,6 +185,7 @@ async def test_runs_that_no_living_node_takes_are_listed(stores: StoreFactory) -
         assert [] == await store.stranded(), "nobody is there to take anything"
         guest = await store.open_node("guest", takes=NodeTakes(jobs=frozenset(), queues=frozenset({"default"})))
         assert [] == await store.stranded(), "nor is a guest"
+        assert [("gone", "default", 2), ("job", "default", 1), ("job", "slow", 1)] == await store.queue_counts()
         takes = NodeTakes(jobs=frozenset({"job"}), queues=frozenset({"default"}))
         epoch = await store.open_node("a", takes=takes)
         assert [("gone", "default", 9), ("job", "slow", 7)] == [

@@ -30,8 +30,8 @@ class AlertChannel:
 class Alert:
     """What an `alert=` is called with. No field of it holds a secret that the run's record does not.
 
-    "stranded" tells of all runs of a job that no living node takes: the run is the oldest of them, `run_count` how many
-    wait, `since` when the first of them could have begun, in the queue `queue`.
+    "stranded" tells of the runs of a job that no living node takes from the queue `queue`: the run is the oldest of
+    them, `run_count` how many wait there, `since` when the first of them could have begun.
     """
 
     kind: Literal["failed", "late", "stranded"]
@@ -62,7 +62,7 @@ class Alert:
     def _stranded(self) -> str:
         waits = "1 run of it waits" if self.run_count == 1 else f"{self.run_count:,} runs of it wait"
         return (
-            f"{self.job_id} is taken by no node that runs: {waits} in queue {self.queue!r},"
+            f"{self.job_id} in queue {self.queue!r} is taken by no node that runs: {waits} there,"
             f" since {self.since:%Y-%m-%d %H:%M:%SZ};"
             f" bring the job back (a renamed one with was=), serve the queue, or cancel the runs (run {self.run_id})"
         )

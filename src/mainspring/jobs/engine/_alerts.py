@@ -62,6 +62,7 @@ class Alerts:
         self._ended_late: dict[str, list[str]] = {}
         self._next_look: dict[str, int] = {job_id: 0 for job_id, one in self._definitions.items() if one.sla}
         self._waiting: asyncio.Queue[tuple[Route, Alert]] = asyncio.Queue(MOST_WAITING)
+        self._taken = asyncio.Event()
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._end: Callable[[], None] | None = None
@@ -84,26 +85,32 @@ class Alerts:
     async def stranded(self, rows: Sequence[StrandedRow]) -> None:
         """Tell of jobs whose runs no living node takes, unless one was told of the same oldest run.
 
+        Waits while too many alerts do: nothing is noted as told before there is room for it.
+
         Raises:
-            StorageError: the store does not answer; then nothing was told.
+            StorageError: the store does not answer; what was not told then is told by another call.
         """
         routes = {row.job_id: self._route_to(row.job_id) for row in rows}
         oldest = {row.oldest_run: row for row in rows if routes[row.job_id] is not None}
         if not oldest:
             return
-        counts = {
-            job_id: count for job_id, state, count in await self._store.job_counts() if state == RunState.AVAILABLE
-        }
-        for record in await self._store.note_stranded(tuple(oldest)):
-            row = oldest[record.run_id]
-            self._stream.publish("stranded", record)
-            alert = replace(
-                _alert_of(None, "stranded", record),
-                run_count=max(1, counts.get(row.job_id, 1)),
-                since=from_us(row.oldest_at),
-                queue=row.queue,
-            )
-            self._enqueue(routes[row.job_id], alert)
+        counts = {(job_id, queue): count for job_id, queue, count in await self._store.queue_counts()}
+        left = list(oldest)
+        while left:
+            now = await self._room()
+            noted, left = await self._store.note_stranded(left[:now]), left[now:]
+            for record in noted:
+                row = oldest[record.run_id]
+                self._stream.publish("stranded", record)
+                alert = _stranded_alert(row, record, count=counts.get((row.job_id, row.queue), 1))
+                await self._waiting.put((cast("Route", routes[row.job_id]), alert))  # cast: those without are left out
+
+    async def _room(self) -> int:
+        """Wait until an alert can wait; return how many can. What is noted is never told again."""
+        while self._waiting.full():
+            self._taken.clear()
+            await self._taken.wait()
+        return MOST_WAITING - self._waiting.qsize()
 
     def _deliverers(self) -> "list[asyncio.Task[None]]":
         return [asyncio.create_task(self._deliver(), name="mainspring-alerts") for _ in range(_AT_ONCE)]
@@ -175,6 +182,7 @@ class Alerts:
     async def _deliver(self) -> None:
         while True:
             route, alert = await self._waiting.get()
+            self._taken.set()
             try:
                 async with time_limit(ALERT_TIMEOUT):
                     await self._send(route, alert)
@@ -215,6 +223,11 @@ def _next_late(definition: JobDefinition, before: int) -> int:
     schedule = definition.schedule
     fire = None if schedule is None else schedule.next_fire(from_us(before))
     return before + int(_LONGEST_PAUSE * 1e6) if fire is None else to_us(fire)
+
+
+def _stranded_alert(row: StrandedRow, record: RunRecord, *, count: int) -> Alert:
+    alert = _alert_of(None, "stranded", record)
+    return replace(alert, run_count=count, since=from_us(row.oldest_at), queue=row.queue)
 
 
 def _alert_of(

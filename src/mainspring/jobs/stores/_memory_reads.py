@@ -1,6 +1,7 @@
 """What can be read of a job store in memory, by its nodes or by somebody who only looks."""
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -172,6 +173,12 @@ class MemoryReads:
         if first is not None and first[0] <= now:
             records = (run.record for run in self._data.live.values() if run.place is Place.TIMED)
             yield from ((one.queue, one.available_at) for one in records if one.available_at <= now)
+
+    async def queue_counts(self) -> Sequence[tuple[str, str, int]]:
+        """Return (job id, queue, number of runs) of what waits there; see `ReadStore`."""
+        waiting = (run.record for run in self._data.live.values() if run.place in (Place.READY, Place.PARKED))
+        counts = Counter((record.job_id, record.queue) for record in waiting)
+        return sorted((job_id, queue, count) for (job_id, queue), count in counts.items())
 
     async def stranded(self) -> Sequence[StrandedRow]:
         """List runs that no living node takes, by job and queue."""

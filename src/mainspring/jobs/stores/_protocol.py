@@ -313,6 +313,10 @@ class ReadStore(Protocol):
         """List the queues in which runs wait for a claim, by name."""
         ...
 
+    async def queue_counts(self) -> Sequence[tuple[str, str, int]]:
+        """Return (job id, queue, number of runs) of what waits for a claim, or for a place under a limit."""
+        ...
+
     async def stranded(self) -> Sequence[StrandedRow]:
         """List runs that no living node takes, by job and queue; nothing when none lives, or one tells not what."""
         ...

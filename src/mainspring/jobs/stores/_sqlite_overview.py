@@ -38,6 +38,11 @@ def list_queues(connection: sqlite3.Connection, now: int) -> list[QueueRow]:
     return [QueueRow(queue=queue, oldest_at=oldest[queue]) for queue in sorted(oldest)]
 
 
+def count_queued(connection: sqlite3.Connection) -> list[tuple[str, str, int]]:
+    """Return (job id, queue, number of runs) of what waits there; looks at an entry of an index for each run."""
+    return [(job_id, queue, count) for job_id, queue, count in connection.execute(statements("overview")["queued"])]
+
+
 def list_stranded(connection: sqlite3.Connection) -> list[StrandedRow]:
     """Return what no living node takes."""
     rows = connection.execute(statements("overview")["takers"]).fetchall()

@@ -140,6 +140,10 @@ class SqliteReads(ABC):
         """List the queues in which runs wait for a claim, by name."""
         return await self._read(lambda c: overview.list_queues(c, now_us()))
 
+    async def queue_counts(self) -> Sequence[tuple[str, str, int]]:
+        """Return (job id, queue, number of runs) of what waits there; see `ReadStore`."""
+        return await self._read(overview.count_queued)
+
     async def stranded(self) -> Sequence[StrandedRow]:
         """List runs that no living node takes, by job and queue."""
         return await self._read(overview.list_stranded)

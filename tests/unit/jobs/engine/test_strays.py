@@ -1,5 +1,6 @@
 """Runs that nobody takes are told in the log, once, and when it is no matter of a restart."""
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +11,8 @@ from tests.unit.jobs.engine.support_engine import running
 
 from mainspring.errors import StoreBusyError
 from mainspring.jobs import Alert, JobApp, JobEvent, RunState
-from mainspring.jobs.stores import EventKind, JobRow, MemoryData, MemoryStore, RunRecord, StrandedRow
+from mainspring.jobs.engine._alerts import MOST_WAITING
+from mainspring.jobs.stores import EventKind, JobRow, MemoryData, MemoryStore, NodeTakes, RunRecord, StrandedRow
 from mainspring.testing import VirtualClock
 
 
@@ -121,7 +123,7 @@ async def test_a_job_that_is_gone_alerts_once_until_it_is_back(virtual_clock: Vi
             assert (RunState.AVAILABLE, 0, "default", None) == (alert.state, alert.attempt, alert.queue, alert.sla)
             assert alert.since is not None
             assert alert.text.startswith(
-                "gone is taken by no node that runs: 3 runs of it wait in queue 'default', since"
+                "gone in queue 'default' is taken by no node that runs: 3 runs of it wait there, since"
             )
             assert [EventKind.STRANDED] == [event.kind for event in await new.store.events(runs[0].run_id)]
             await old.close()
@@ -133,7 +135,7 @@ async def test_a_job_that_is_gone_alerts_once_until_it_is_back(virtual_clock: Vi
             assert [run.run_id] == [event.record.run_id for event in seen if event.name == "stranded"]
     alerts = [*told.alerts, *other_told.alerts]
     assert [runs[0].run_id, run.run_id] == [alert.run_id for alert in alerts]
-    assert "1 run of it waits in queue 'default'" in alerts[1].text
+    assert "gone in queue 'default' is taken by no node that runs: 1 run of it waits there" in alerts[1].text
     await old.close()
 
 
@@ -159,7 +161,72 @@ async def test_a_job_that_waits_in_two_queues_alerts_once(virtual_clock: Virtual
         await virtual_clock.advance(1)
     async with running(app_with(data, "kept", alert=told)):
         await virtual_clock.advance(200)
-    assert [("first", 2)] == [(alert.queue, alert.run_count) for alert in told.alerts]
+    assert [("first", 1)] == [(alert.queue, alert.run_count) for alert in told.alerts]
+
+
+async def test_runs_of_another_queue_that_is_served_are_not_counted(virtual_clock: VirtualClock) -> None:
+    """The job has moved to a queue whose node is busy: its runs there wait as they should."""
+    data, told = MemoryData(), Told()
+    for queue, count in (("a", 1), ("b", 40)):
+        moved = app_with(data, "moved", queue=queue)
+        await moved.open(runner=False)
+        for _ in range(count):
+            await moved.run_job("moved", wait=False)
+        await moved.close()
+    store = MemoryStore(data)
+    await store.open()
+    takes = NodeTakes(jobs=frozenset({"moved"}), queues=frozenset({"b"}))
+    await store.open_node("busy", takes=takes)
+    async with running(app_with(data, "kept", alert=told)):
+        await virtual_clock.advance(200)
+    await store.close()
+    (alert,) = told.alerts
+    assert ("a", 1) == (alert.queue, alert.run_count)
+    assert alert.text.startswith("moved in queue 'a' is taken by no node that runs: 1 run of it waits there, since")
+
+
+async def test_more_jobs_than_alerts_can_wait_are_all_told(
+    virtual_clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    data, told = MemoryData(), Counter[str]()
+
+    async def tell(alert: Alert) -> None:
+        await asyncio.sleep(1)
+        told[alert.job_id] += 1
+
+    names = [f"gone{number}" for number in range(2 * MOST_WAITING + 50)]
+    old = app_with(data, *names)
+    await old.open(runner=False)
+    for name in names:
+        await old.run_job(name, wait=False)
+    await old.close()
+    async with running(app_with(data, "kept", alert=tell)):
+        await virtual_clock.advance(300)
+    assert Counter(names) == told
+    assert "dropped" not in caplog.text
+
+
+async def test_an_app_that_ends_while_they_wait_tells_the_others_when_it_is_back(virtual_clock: VirtualClock) -> None:
+    data, told, goes_on = MemoryData(), Counter[str](), asyncio.Event()
+
+    async def tell(alert: Alert) -> None:
+        await goes_on.wait()
+        told[alert.job_id] += 1
+
+    names = [f"gone{number}" for number in range(MOST_WAITING + 50)]
+    old = app_with(data, *names)
+    await old.open(runner=False)
+    for name in names:
+        await old.run_job(name, wait=False)
+    await old.close()
+    await virtual_clock.advance(120)  # so that the first look finds them
+    async with running(app_with(data, "kept", alert=tell)):
+        await virtual_clock.advance(5)
+        goes_on.set()
+    assert MOST_WAITING <= told.total() < len(names)
+    async with running(app_with(data, "kept", alert=tell)):
+        await virtual_clock.advance(200)
+    assert Counter(names) == told
 
 
 async def test_a_store_that_fails_is_asked_again_before_it_is_told(

@@ -11,6 +11,12 @@ ORDER BY queue, rank, job_id, available_at, run_id LIMIT 1
 -- name: overdue
 SELECT queue, min(available_at) FROM run INDEXED BY run_timed WHERE place = 2 AND available_at <= ? GROUP BY queue
 
+-- name: queued
+SELECT job_id, queue, count(*) FROM (
+    SELECT job_id, queue FROM run INDEXED BY run_ready WHERE place = 1
+    UNION ALL SELECT job_id, queue FROM run INDEXED BY run_parked WHERE parked IS NOT NULL)
+GROUP BY job_id, queue ORDER BY job_id, queue
+
 -- name: job_ids
 SELECT job_id FROM job ORDER BY job_id
 
