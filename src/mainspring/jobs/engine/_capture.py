@@ -100,7 +100,7 @@ class LogTail:
         secrets = self._secrets
         if secrets is None:
             config, hides = self._config, self._hides
-            new = () if config is None or hides is None else secret_texts(config, hides)
+            new = () if not config or hides is None else secret_texts(config, hides)
             secrets = self._secrets = {*self._found, *new}
         return secrets
 
