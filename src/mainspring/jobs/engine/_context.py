@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from mainspring.base import current_clock
 from mainspring.errors import InvalidArgumentError
@@ -160,16 +161,15 @@ class JobContext(Mapping[str, object]):
         concluded from it.
 
         Args:
-            done: how much is done, in the handler's own unit, at least 0.
+            done: how much is done, in the handler's own unit, at least 0; a number of any kind, those of numpy too.
             total: how much there is; None when nobody knows.
 
         Raises:
             InvalidArgumentError: not a finite number, or below 0.
         """
-        for name, value in (("done", done), ("total", total)):
-            if value is not None and not 0 <= value <= _LARGEST:
-                raise InvalidArgumentError(argument=name, value=value, expected="a number from 0 to 2**53")
-        self.last_progress = Progress(done=done, total=total, at=round(current_clock().time() * 1e6))
+        known = None if total is None else _plain_number("total", total)
+        at = round(current_clock().time() * 1e6)
+        self.last_progress = Progress(done=_plain_number("done", done), total=known, at=at)
 
     def cpu(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
         """Run a pure function in a worker process of the app and wait for its result.
@@ -256,3 +256,18 @@ def _logger_of(run: JobContext | RunInfo) -> tuple[logging.Logger, dict[str, obj
     """Return the logger of a run's job, and what its records carry."""
     ids: dict[str, object] = {"run_id": run.run_id, "job_id": run.job_id, "attempt": run.attempt}
     return logging.getLogger(f"mainspring.jobs.{run.job_id}"), ids
+
+
+def _plain_number(name: str, value: Any) -> float:  # Any: as numbers of other libraries are
+    """Return what is said of a progress as a number that every store can keep.
+
+    Raises:
+        InvalidArgumentError: not a number from 0 to 2**53.
+    """
+    number: float = value
+    if type(value) is not int and type(value) is not float:
+        convert = int if hasattr(value, "__index__") else float if hasattr(value, "__float__") else None
+        number = math.nan if convert is None else convert(value)
+    if not 0 <= number <= _LARGEST:
+        raise InvalidArgumentError(argument=name, value=value, expected="a number from 0 to 2**53")
+    return number

@@ -18,6 +18,7 @@ from mainspring.jobs.engine._calling import HandlerCall, Outcome
 from mainspring.jobs.engine._capture import LogTail, hear
 from mainspring.jobs.engine._context import JobContext
 from mainspring.jobs.engine._handler import THREAD_LEFT
+from mainspring.jobs.engine._option_values import LONGEST
 from mainspring.jobs.engine._outcome import ErrorFacts, describe_error, encode_value, explain, sink_failures
 from mainspring.jobs.engine._work import Work
 from mainspring.jobs.model import RunState
@@ -180,12 +181,14 @@ class Execution:
                     outcome = await self._outcome()
             except asyncio.CancelledError as error:
                 finish = self._cancelled(error)
-            except (Exception, SystemExit) as error:  # noqa: BLE001  # supervisor: what a handler raises ends in its record
+            except (KeyboardInterrupt, GeneratorExit):  # Ctrl-C, or a task that is thrown away
+                raise
+            except BaseException as error:  # noqa: BLE001  # supervisor: what a handler raises ends in its record
                 finish = self._raised(error)
             else:
                 finish = self._succeeded(*outcome)
         except Exception as problem:  # noqa: BLE001  # supervisor: without an end the run would be RUNNING for ever
-            finish = self._unmade(problem)
+            finish = self.unmade(problem)
         self._end(finish)
 
     def _end(self, finish: Finish | None) -> None:
@@ -197,10 +200,11 @@ class Execution:
     def _left(self, task: "asyncio.Task[object]") -> None:
         """Give up on an attempt whose task could not make its end."""
         error = None if task.cancelled() else task.exception()
-        if error is not None:
-            log.error("run %s of %s ended without a record", self.record.run_id, self.record.job_id, exc_info=error)
-        if task.cancelled() or error is not None:
+        if task.cancelled() or isinstance(error, KeyboardInterrupt):
             self._on_end(self, None)
+        elif error is not None:
+            log.error("run %s of %s ended by itself", self.record.run_id, self.record.job_id, exc_info=error)
+            self._on_end(self, self.unmade(error))
 
     def _cancelled(self, error: asyncio.CancelledError) -> Finish | None:
         if self._stop is not None:
@@ -306,16 +310,16 @@ class Execution:
         retry = self._work.definition.retry
         if retry is None or self.record.attempt >= (retry.max_tries or 1):
             return finish
-        pause = max(retry.delay(self.record.attempt), min(retry_after(error), _LONGEST_RETRY_AFTER))
+        pause = max(min(retry.delay(self.record.attempt), LONGEST), min(retry_after(error), _LONGEST_RETRY_AFTER))
         return replace(finish, state=RunState.RETRYING, available_at=finish.finished_at + int(pause * 1e6))
 
     def _made(self, make: Callable[[], T]) -> T | Finish:
         try:
             return make()
         except Exception as problem:  # noqa: BLE001  # supervisor: as in `run`
-            return self._unmade(problem)
+            return self.unmade(problem)
 
-    def _unmade(self, problem: Exception) -> Finish:
+    def unmade(self, problem: BaseException) -> Finish:
         """Return the end of an attempt whose own could not be made: it has failed, and that is why.
 
         Nothing that may have failed is asked for again: neither lines nor progress.

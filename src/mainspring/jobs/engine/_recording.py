@@ -96,8 +96,11 @@ async def _until_recorded(execution: "Execution", finish: Finish, reply: Reply[R
         log.warning("run %s of %s: %s", finish.run_id, job_id, error)
         return None
     except Exception as error:  # supervisor: what a sink's write raised ends in the record
-        if finish.state is not RunState.SUCCEEDED:
-            log.exception("run %s of %s cannot be recorded", finish.run_id, job_id)
-            return None
-        failed = execution.failed(error)
+        if finish.state is RunState.SUCCEEDED:
+            failed = execution.failed(error)
+        else:
+            log.exception("run %s of %s cannot be recorded as it ended", finish.run_id, job_id)
+            if finish.log is None and finish.progress is None:  # there is nothing more to leave out
+                return None
+            failed = execution.unmade(error)
     return await _until_recorded(execution, failed, None)

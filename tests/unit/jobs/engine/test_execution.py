@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from mainspring.base import Backoff
 from mainspring.errors import (
     RunFailedError,
 )
-from mainspring.jobs import JobContext, RunState
+from mainspring.jobs import JobApp, JobContext, RunState
 from mainspring.jobs.engine._execution import Execution
 
 
@@ -247,6 +248,59 @@ async def test_an_attempt_whose_end_cannot_be_made_has_failed(tmp_path: Path) ->
     assert record is not None
     assert "OSError: no answer" == record.error
     assert "Unanswered: the first" in (record.error_detail or "")
+
+
+class Panic(BaseException):
+    """No Exception, as the panics of extensions written in Rust are."""
+
+
+def several(text: str) -> BaseException:
+    """As a TaskGroup makes of them."""
+    return BaseExceptionGroup(text, [Panic()])
+
+
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+@pytest.mark.parametrize("made", [Panic, SystemExit, several])
+async def test_whatever_a_handler_raises_ends_its_run(
+    tmp_path: Path, store: str, made: Callable[[str], BaseException]
+) -> None:
+    app = JobApp("test", store="memory") if store == "memory" else make_app(tmp_path)
+
+    @app.job("bare")
+    async def bare() -> None:
+        raise made("so be it")
+
+    @app.job("loop")
+    async def loop(ctx: JobContext) -> None:
+        raise made("so be it")
+
+    @app.job("thread")
+    def thread() -> None:
+        raise made("so be it")
+
+    async with running(app):
+        for name in ("bare", "loop", "thread"):
+            result = await app.run_job(name)
+            assert RunState.FAILED is result.state
+            assert f"{type(made('x')).__name__}: so be it" in (result.error or "")
+
+
+@pytest.mark.parametrize("pause", [1e13, 1e300])
+async def test_a_retry_lies_within_the_calendar(tmp_path: Path, pause: float) -> None:
+    app = make_app(tmp_path)
+
+    @app.job("patient", retry=Backoff.constant(pause, max_tries=2))
+    async def patient() -> None:
+        raise OSError
+
+    async with running(app):
+        result = await app.run_job("patient", wait=False)
+
+        async def retrying() -> bool:
+            record = await app.run(result.run_id)
+            return record is not None and record.state is RunState.RETRYING
+
+        await eventually(retrying)
 
 
 async def test_an_end_without_lines_is_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,10 @@
 """What handlers say while they run can be read from outside: a fair share of it with each heartbeat."""
 
 import asyncio
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.jobs.engine.support_engine import eventually, make_app, running
@@ -76,8 +79,31 @@ async def test_a_thread_says_how_far_it_is(tmp_path: Path) -> None:
         assert ((7, None), []) == await said(app, result.run_id)
 
 
-@pytest.mark.parametrize(("done", "total"), [(-1, 3), (1, float("nan")), (float("inf"), 1), (0, -0.5)])
-async def test_what_is_no_progress_is_refused(done: float, total: float) -> None:
+class Count:
+    """An integer as other libraries have theirs."""
+
+    def __index__(self) -> int:
+        return 5
+
+
+@pytest.mark.parametrize(("done", "plain"), [(Decimal("2.5"), 2.5), (Fraction(1, 2), 0.5), (Count(), 5), (True, 1)])
+async def test_progress_is_a_number_of_any_kind(tmp_path: Path, done: Any, plain: float) -> None:
+    app = make_app(tmp_path)
+
+    @app.job("counts")
+    async def counts(ctx: JobContext) -> None:
+        ctx.progress(done, done)
+
+    async with running(app):
+        result = await app.run_job(counts)
+        assert result.ok
+        assert ((plain, plain), []) == await said(app, result.run_id)
+
+
+@pytest.mark.parametrize(
+    ("done", "total"), [(-1, 3), (1, float("nan")), (float("inf"), 1), (0, -0.5), ("5", 7), (Decimal("nan"), 1)]
+)
+async def test_what_is_no_progress_is_refused(done: Any, total: Any) -> None:
     app = JobApp("test", store="memory")
 
     @app.job("wrong")
