@@ -29,7 +29,7 @@ async def test_reports_come_again_and_again_and_at_the_end(tmp_path: Path) -> No
     assert isinstance(reports[-1], LogBlock)
     assert "Ordered by: call count" in reports[-1]
     functions = {name for _, _, name in pstats.Stats(str(path)).stats}  # type: ignore[attr-defined]  # not in the stubs
-    assert {"work", "report"} <= functions
+    assert "work" in functions
 
 
 async def test_a_start_that_failed_is_stopped() -> None:
