@@ -32,7 +32,7 @@ from mainspring.jobs.stores import Claim, Enqueue, Finish, JobStore, NewRun, Run
 
 # By whether it is to be quick.
 JOBS: Final = {False: 10_000, True: 2_000}
-PERIOD: Final = {False: 60.0, True: 12.0}
+PERIOD: Final = {False: 60.0, True: 8.0}
 RUNS: Final = {False: 100_000, True: 20_000}
 WAITING: Final = {False: 1_000_000, True: 100_000}
 FEW: Final = 1_000

@@ -150,7 +150,7 @@ def run_subject(name: str, quick: bool) -> dict[str, float]:
     found: dict[str, float] = {}
     with tempfile.TemporaryFile("w") as stream:
         subject = make(stream)
-        for rate, count in ((50, 15 if quick else 250), (10_000, 5_000 if quick else 50_000)):
+        for rate, count in ((50, 15 if quick else 250), (10_000, 2_500 if quick else 50_000)):
             paced(subject.call, rate=rate, count=count // 10)
             seconds = quietest(subject.call, rate=rate, count=count)
             found[f"p50 {rate}/s"] = seconds[count // 2] * 1e6
@@ -173,7 +173,7 @@ def hang(quick: bool) -> dict[str, float]:
     handler = BufferedHandler(log_handler(LogFormat.plain, stream=sink), buffer_size=1024, flush_interval=0.01)
     subject, probe = of_handler(handler), of_handler(logging.NullHandler())
     subject.call(0)
-    count = 10_000 if quick else 100_000
+    count = 4_000 if quick else 100_000
     seconds = quietest(subject.call, rate=10_000, count=count)
     dropped = handler.dropped_count
     bare_seconds = quietest(probe.call, rate=10_000, count=count)
