@@ -3,14 +3,13 @@
 A program says over its standard output where it is, so that no test has to wait for a time.
 """
 
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import pytest
+from tests.faults.support_programs import lines_until, started
 
 HEAD = """
 import asyncio, sys
@@ -51,27 +50,8 @@ PROGRAMS = {
 }
 
 
-@contextmanager
-def program(text: str, *, uvloop: bool) -> Generator["subprocess.Popen[str]"]:
-    environment = {**os.environ, "MAINSPRING_USE_UVLOOP": str(int(uvloop)), "MAINSPRING_LOG_FORMAT": "plain"}
-    command = [sys.executable, "-c", HEAD + text]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment) as child:
-        try:
-            yield child
-        finally:
-            child.kill()
-
-
-def lines_until(child: "subprocess.Popen[str]", last: str) -> list[str]:
-    """Read lines until `last` is there."""
-    found: list[str] = []
-    for line in child.stdout or ():
-        found.append(line.rstrip("\n"))
-        if found[-1] == last:
-            return found
-    _, errors = child.communicate()
-    raise AssertionError(f"{found} without {last!r}: {errors}")
+def program(text: str, *, uvloop: bool) -> AbstractContextManager["subprocess.Popen[str]"]:
+    return started([sys.executable, "-c", HEAD + text], MAINSPRING_USE_UVLOOP=str(int(uvloop)))
 
 
 @pytest.mark.parametrize("uvloop", [False, pytest.param(True, marks=pytest.mark.extras)])
