@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sqlite3
 import sys
 from asyncio.subprocess import PIPE
 from collections import Counter
@@ -17,6 +18,7 @@ import pytest
 
 from mainspring.base import Backoff
 from mainspring.dataflow import Dataflow, Edge, Process, Runner, StageFailedError
+from mainspring.sinks import Delivery, SqlTable
 from mainspring.testing import eventually
 
 WINDOW = 256
@@ -90,6 +92,45 @@ async def test_no_number_is_lost_when_each_worker_is_killed_in_turn(
     repeated = sum(numbers.values()) - count
     assert repeated <= len(PLACES) * 10 * WINDOW
     assert all(0 == edge.lost_count for edge in stats.edges)
+
+
+async def test_rows_of_a_sinks_worker_that_is_killed_are_there_once(
+    tmp_path: Path, mainspring_count: Callable[[int, int], int]
+) -> None:
+    count, database, last = mainspring_count(5_000, 200_000), tmp_path / "rows.db", tmp_path / "last"
+
+    async def source(p: Process) -> AsyncGenerator[int]:
+        for number in range(p.acknowledged, count):
+            while number == count - 1 and not last.exists():  # noqa: ASYNC110  # another process makes it
+                await asyncio.sleep(0.01)
+            yield number
+
+    def row(p: Process, number: int) -> dict[str, int]:
+        return {"n": number}
+
+    table = SqlTable("rows", key=("n",), database=database)
+    stages = [Runner(source), Runner(row, 2, edge=EDGE, sink=table, sink_delivery=Delivery(max_count=50))]
+    flow = Dataflow("rows", stages, restart=SOON)
+    async with flow:
+        for place, share in (("1.0", 0.2), ("0.0", 0.5), ("1.1", 0.8)):
+            await eventually(lambda share=share: numbers_of(database)[0] >= count * share, within=40.0)  # type: ignore[misc]
+            victim = flow.pids[place]
+            os.kill(victim, signal.SIGKILL)
+            await eventually(lambda place=place, victim=victim: flow.pids.get(place) != victim, within=20.0)  # type: ignore[misc]
+        last.touch()
+        await flow.wait()
+        stages_done = flow.stats().stages
+    assert (count, count, count * (count - 1) // 2) == numbers_of(database)
+    assert 3 == sum(stage.restart_count for stage in stages_done)
+
+
+def numbers_of(database: Path) -> tuple[int, int, int]:
+    """Return how many rows a table has, how many different ones, and their sum; nothing while there is none."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'rows'").fetchone():
+            return 0, 0, 0
+        [found] = connection.execute("SELECT count(*), count(DISTINCT n), coalesce(sum(n), 0) FROM rows")
+    return int(found[0]), int(found[1]), int(found[2])
 
 
 async def test_at_most_once_drops_and_counts_and_repeats_nothing(tmp_path: Path) -> None:

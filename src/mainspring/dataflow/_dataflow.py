@@ -12,8 +12,9 @@ from mainspring.base import Backoff
 from mainspring.dataflow._describe import FlowGraph, describe_as_mermaid, describe_as_text, graph_of
 from mainspring.dataflow._part import Part
 from mainspring.dataflow._plan import DeadLetterHook, Delivery, WorkerPlan, pack
+from mainspring.dataflow._seat import Flow, Mode
 from mainspring.dataflow._statistics import DataflowStats
-from mainspring.dataflow._supervisor import Flow, Mode, Supervisor
+from mainspring.dataflow._supervisor import Supervisor
 from mainspring.dataflow._topology import Stage, Topology
 from mainspring.errors import InvalidArgumentError, MisuseError
 

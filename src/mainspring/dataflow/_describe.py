@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from mainspring.dataflow._statistics import DataflowStats, EdgeStats, StageStats
-from mainspring.dataflow._topology import NetworkCxn, NetworkMode, Overflow, Runner, Stage, Topology, name_of
+from mainspring.dataflow._topology import NetworkCxn, NetworkMode, Overflow, Runner, Stage, Topology, name_of, sink_name
 
 StageKind: TypeAlias = Literal["source", "pipes", "workers", "networks"]
 """Where a stage's messages come from: itself, descriptors, the stage before; or it has networks beside that."""
@@ -21,6 +21,7 @@ class StageNode:
         kind: where its messages come from.
         worker_count: how many workers it has, here or elsewhere.
         networks: what each worker of a border does, in words.
+        sink: what its sink is called; None when it has none.
         stats: what it has done so far; None while it does not run.
     """
 
@@ -29,6 +30,7 @@ class StageNode:
     kind: StageKind
     worker_count: int
     networks: tuple[str, ...]
+    sink: str | None
     stats: StageStats | None
 
 
@@ -76,6 +78,7 @@ def graph_of(name: str, topology: Topology, stats: DataflowStats | None = None) 
                 kind=_kind(stage, level),
                 worker_count=stage.width,
                 networks=() if isinstance(stage, Runner) else tuple(map(_network, stage.networks)),
+                sink=sink_name(stage),
                 stats=stage_stats[level] if stage_stats else None,
             )
             for level, stage in enumerate(stages)
@@ -140,7 +143,8 @@ def _is_filtered(stage: Stage) -> bool:
 
 def _workers(stage: StageNode) -> str:
     count = f"{stage.worker_count} worker{'s' if stage.worker_count > 1 else ''}"
-    return count + {"source": ", source", "pipes": ", each reads a pipe"}.get(stage.kind, "")
+    sink = "" if stage.sink is None else f", into {stage.sink}"
+    return count + {"source": ", source", "pipes": ", each reads a pipe"}.get(stage.kind, "") + sink
 
 
 def _edge(edge: EdgeLine) -> str:

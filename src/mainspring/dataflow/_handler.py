@@ -51,9 +51,9 @@ class Handler:
                 elif result is not None:
                     await send_all(result, send, process.drain)
             except asyncio.CancelledError as error:
-                await self._bury(message, f"{sender}#{ledger.done_count + ledger.open_count}", _strange(error))
+                await self.bury(message, f"{sender}#{ledger.done_count + ledger.open_count}", _strange(error))
             except Exception as error:  # noqa: BLE001  # supervisor: one bad message must not end the worker
-                await self._bury(message, f"{sender}#{ledger.done_count + ledger.open_count}", error)
+                await self.bury(message, f"{sender}#{ledger.done_count + ledger.open_count}", error)
             token.release()
             ended = clock()
             counts["seconds"] += ended - began
@@ -76,14 +76,14 @@ class Handler:
             if result is not None:
                 await send_all(result, self.send_result, self.process.drain)
         except asyncio.CancelledError as error:
-            await self._bury(arguments[0], f"client#{self.counts['received']:.0f}", _strange(error))
+            await self.bury(arguments[0], f"client#{self.counts['received']:.0f}", _strange(error))
         except Exception as error:  # noqa: BLE001  # supervisor: one bad message must not end the worker
-            await self._bury(arguments[0], f"client#{self.counts['received']:.0f}", error)
+            await self.bury(arguments[0], f"client#{self.counts['received']:.0f}", error)
         self.counts["seconds"] += clock() - began
         self.counts["handled"] += 1
         await self.process.drain()
 
-    async def _bury(self, message: Any, message_id: str, error: Exception) -> None:
+    async def bury(self, message: Any, message_id: str, error: Exception) -> None:
         """Log a message that could not be taken, and give it to the hook."""
         plan = self._plan
         self.counts["failed"] += 1

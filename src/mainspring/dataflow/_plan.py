@@ -25,8 +25,9 @@ class BuriedMessage:
         worker: its place, as "1.3".
         message_id: the sender's place and the number of the message from there, as "0.0#17"; over NATS the number
             of the message in its worker, as "stream#17"; likewise from a pipe or a client, as "pipe#17", "client#17".
+            An item that the sink can never write is "sink#17".
         message: decoded, or the bytes as they came when they could not be.
-        error: what the callback raised.
+        error: what the callback, or the sink, raised.
     """
 
     stage: str

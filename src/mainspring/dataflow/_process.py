@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any  # Any: messages and a program's own state
 
 from mainspring.dataflow._outbound import Outbound
+from mainspring.dataflow._outlet import Outlet
 from mainspring.dataflow._plan import WorkerPlan
 
 
@@ -24,7 +25,13 @@ class Process:
         address: where a listening network worker listens, once it does.
     """
 
-    def __init__(self, plan: WorkerPlan, outbound: Sequence[Outbound], send: Callable[[Any], object]) -> None:
+    def __init__(
+        self,
+        plan: WorkerPlan,
+        outbound: Sequence[Outbound],
+        send: Callable[[Any], object],
+        outlet: Outlet | None = None,
+    ) -> None:
         self.level = plan.level
         self.index = plan.index
         self.stage = plan.stage.label
@@ -34,9 +41,10 @@ class Process:
         self.restart_count = plan.restart_count
         self.address: tuple[str, int] | None = None
         self._send = send
-        self._full: set[Outbound] = set()
+        self._ways: list[Outbound | Outlet] = [*outbound, *([] if outlet is None else [outlet])]
+        self._full: set[Outbound | Outlet] = set()
         self._room = asyncio.Event()
-        for one in outbound:
+        for one in self._ways:
             one.on_full = self._full.add
             one.on_room = self._note_room
 
@@ -50,7 +58,7 @@ class Process:
 
     @property
     def is_congested(self) -> bool:
-        """Whether a worker of the next stage does not keep up, so that `drain` would wait."""
+        """Whether a worker of the next stage, or the sink, does not keep up, so that `drain` would wait."""
         return bool(self._full)
 
     def send(self, message: object) -> None:
@@ -63,17 +71,17 @@ class Process:
         self._send(message)
 
     async def drain(self) -> None:
-        """Wait until every worker of the next stage has room."""
+        """Wait until every worker of the next stage, and the sink, has room."""
         while self._full:
             self._room.clear()
             await self._room.wait()
 
     async def until_done(self) -> None:
-        """Wait until all that was sent is done for good."""
-        while any(one.load for one in self.outbound):
+        """Wait until all that was sent is done for good, and all that a sink was given is written."""
+        while any(one.load for one in self._ways):
             self._room.clear()
             await self._room.wait()
 
-    def _note_room(self, outbound: Outbound) -> None:
-        self._full.discard(outbound)
+    def _note_room(self, way: Outbound | Outlet) -> None:
+        self._full.discard(way)
         self._room.set()

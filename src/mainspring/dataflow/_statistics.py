@@ -10,7 +10,7 @@ from mainspring.base import Statistic, current_clock
 from mainspring.dataflow._meter import Meter
 from mainspring.dataflow._topology import Topology
 
-_STAGE: Final = ("received", "handled", "failed", "seconds")
+_STAGE: Final = ("received", "handled", "failed", "written", "seconds")
 _EDGE: Final = ("sent", "sent_bytes", "acknowledged", "dropped", "lost", "redelivered")
 
 
@@ -21,6 +21,7 @@ class StageStatistic(Statistic):
     handled: int
     failed: int
     restarts: int
+    written: int
     seconds: float
 
 
@@ -44,10 +45,11 @@ class StageStats:
         stage: its label.
         received_count: messages that came to it, again counts again.
         handled_count: messages that its callback was called with.
-        failed_count: those for which the callback raised.
+        failed_count: those for which the callback raised, and items that the sink can never write.
         restart_count: how often one of its workers was restarted.
         service_time: seconds that the callback took for one message, on average; 0.0 before the first.
         rate: messages that it handled per second, in the last 5 s.
+        written_count: items that its sink has written.
     """
 
     stage: str
@@ -57,6 +59,7 @@ class StageStats:
     restart_count: int
     service_time: float
     rate: float
+    written_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,7 @@ class FlowCounts:
                     one.restarts,
                     one.seconds / one.handled if one.handled else 0.0,
                     meter.rate(at=now),
+                    one.written,
                 )
                 for one, meter in zip(self._stages, self._stage_meters, strict=True)
             ),

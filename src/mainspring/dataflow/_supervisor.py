@@ -7,65 +7,22 @@ that a NATS stream carries has no ways: its workers talk to the server.
 """
 
 import asyncio
-import contextlib
 import logging
 import socket
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
 
-from mainspring.base import Backoff, current_clock
+from mainspring.base import current_clock
 from mainspring.dataflow._control import Control, Note, NoteKind, control_pair
 from mainspring.dataflow._feeder import Feeder
 from mainspring.dataflow._launch import Child, launch_inline, launch_process
 from mainspring.dataflow._nats_line import check_stream
-from mainspring.dataflow._part import Part
-from mainspring.dataflow._plan import DeadLetterHook, Delivery, WorkerPlan
+from mainspring.dataflow._plan import WorkerPlan
+from mainspring.dataflow._seat import Flow, Seat, join
 from mainspring.dataflow._statistics import FlowCounts
-from mainspring.dataflow._topology import Runner, Topology
+from mainspring.dataflow._topology import Runner
 from mainspring.errors import ConnectionClosedError, FrameTooLargeError, StageFailedError
 from mainspring.resilience import timeout as time_limit
 
 log = logging.getLogger(__name__)
-
-Mode: TypeAlias = Literal["process", "inline"]
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """A topology, how to run it, and which workers of it run here."""
-
-    title: str
-    topology: Topology
-    mode: Mode
-    start_method: str | None
-    delivery: Delivery
-    restart: Backoff
-    healthy_after: float
-    dead_letter: DeadLetterHook | None
-    part: Part
-
-
-@dataclass(slots=True, eq=False)
-class Seat:
-    """A place for a worker, and who sits there."""
-
-    level: int
-    index: int
-    child: Child | None = None
-    control: Control | None = None
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
-    must_finish: bool = False
-    is_done: bool = False
-    acknowledged: int = 0
-    restart_count: int = 0
-    reason: str = ""
-    address: str = ""
-    task: "asyncio.Task[None] | None" = None
-
-    @property
-    def id(self) -> str:
-        """Stage and place, as "1.3"."""
-        return f"{self.level}.{self.index}"
 
 
 class Supervisor:
@@ -79,6 +36,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
         self._broken_pipe: Exception | None = None
+        self._hurries = False
         self.counts = FlowCounts(flow.title, flow.topology)
 
     @property
@@ -206,6 +164,7 @@ class Supervisor:
             feeding.cancel()
             stopping.cancel()
             await asyncio.gather(feeding, stopping, return_exceptions=True)
+        self._note_sent(seat)
         await feeder.finish()
         self._tell_to_finish(seat)
 
@@ -216,6 +175,16 @@ class Supervisor:
         except (ConnectionClosedError, FrameTooLargeError) as error:
             log.error("%s: the pipe of worker %s is read no more: %s", self._flow.title, seat.id, error)
             self._broken_pipe = self._broken_pipe or error
+
+    def _note_sent(self, seat: Seat) -> None:
+        """Note that a worker sends no more; sinks hurry when no source does, since all waits for what they hold."""
+        seat.has_sent = True
+        sources = [one for level in self._flow.part.entries for one in self._levels[level]]
+        if not self._hurries and all(one.has_sent for one in sources):
+            self._hurries = True
+            for one in self.seats:
+                if one.control is not None:
+                    one.control.send(Note(NoteKind.HURRY))
 
     def _tell_to_finish(self, seat: Seat) -> None:
         seat.must_finish = True
@@ -277,6 +246,8 @@ class Supervisor:
         hearing = asyncio.create_task(self._hear(seat, control), name=f"dataflow-hear-{seat.id}")
         try:
             await self._connect(seat)
+            if self._hurries:
+                control.send(Note(NoteKind.HURRY))
             if seat.must_finish:
                 control.send(Note(NoteKind.FINISH))
             return await child.wait()
@@ -325,10 +296,10 @@ class Supervisor:
         stages = self._flow.topology.stages
         if seat.level and stages[seat.level].edge.via is None:
             for sender in self._levels[seat.level - 1]:
-                _join(sender, seat)
+                join(sender, seat)
         if not self._flow.topology.is_last(seat.level) and stages[seat.level + 1].edge.via is None:
             for receiver in self._levels[seat.level + 1]:
-                _join(seat, receiver)
+                join(seat, receiver)
         if seat.level == 0 and (feeder := self._feeders.get(seat.index)) is not None and seat.control is not None:
             ours, theirs = socket.socketpair()
             seat.control.send(Note(NoteKind.INBOUND, index=0), theirs)
@@ -345,19 +316,10 @@ class Supervisor:
         elif note.kind == NoteKind.REPORT:
             seat.acknowledged = note.acknowledged
             self.counts.report(seat.level, seat.id, note.counts)
+        elif note.kind == NoteKind.SENT:
+            self._note_sent(seat)
         elif note.kind == NoteKind.DONE:
             seat.is_done = True
             seat.ready.set()
         elif note.kind == NoteKind.FAILED:
             seat.reason = note.text
-
-
-def _join(sender: Seat, receiver: Seat) -> None:
-    """Give two workers the two ends of a new way; nobody else keeps one."""
-    if sender.control is None or receiver.control is None:
-        return
-    start, end = socket.socketpair()
-    with contextlib.suppress(OSError):
-        start.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-    receiver.control.send(Note(NoteKind.INBOUND, index=sender.index), end)
-    sender.control.send(Note(NoteKind.OUTBOUND, index=receiver.index), start)

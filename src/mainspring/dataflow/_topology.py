@@ -10,6 +10,7 @@ from mainspring.base import is_loopback
 from mainspring.dataflow._checks import accepts, check_callable, check_choice, check_int, check_pipes
 from mainspring.dataflow._jetstream import JetStream
 from mainspring.errors import InvalidArgumentError
+from mainspring.sinks import Delivery, check_stream_sink, label_of
 from mainspring.transport import Connection
 
 Route: TypeAlias = Literal["round-robin", "least-loaded", "broadcast", "manual"]
@@ -88,6 +89,9 @@ class Runner:
         read_pipes: descriptors to read from; in the first stage only.
         edge: how messages get here.
         title: in descriptions, logs and statistics; the target's name by default.
+        sink: takes what the target returns or yields, in batches, beside the next stage; a message is done when it is
+            written. A SqlTable has a database of its own here, and a file `{run}` in its path: each batch is a file.
+        sink_delivery: the terms on which the sink gets its batches; its retries have no end here.
 
     Raises:
         InvalidArgumentError: an argument cannot work; it says which.
@@ -100,6 +104,8 @@ class Runner:
     read_pipes: Sequence[int] | None = None
     edge: Edge = field(default=Edge(), kw_only=True)
     title: str | None = field(default=None, kw_only=True)
+    sink: object | None = field(default=None, kw_only=True)
+    sink_delivery: Delivery | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         check_callable("target", self.target)
@@ -109,6 +115,7 @@ class Runner:
             check_int("how_many", self.how_many, 1, 4096)
         if self.read_pipes is not None:
             check_pipes(self.read_pipes)
+        _check_sink(self.sink, self.sink_delivery)
 
     @property
     def width(self) -> int:
@@ -206,13 +213,19 @@ class WebSocketCxn(NetworkCxn):
 
 @dataclass(frozen=True, slots=True)
 class NetworkRunner:
-    """A stage at the border: one worker process for each network. The first or the last of a topology."""
+    """A stage at the border: one worker process for each network. The first or the last of a topology.
+
+    `sink` and `sink_delivery` are as those of a Runner.
+    """
 
     networks: Sequence[NetworkCxn]
     edge: Edge = field(default=Edge(), kw_only=True)
     title: str | None = field(default=None, kw_only=True)
+    sink: object | None = field(default=None, kw_only=True)
+    sink_delivery: Delivery | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        _check_sink(self.sink, self.sink_delivery)
         if not self.networks or any(not isinstance(one, NetworkCxn) for one in _as_objects(self.networks)):
             raise InvalidArgumentError(
                 argument="networks", value=self.networks, expected="at least one WebSocketCxn, and nothing else"
@@ -297,6 +310,18 @@ class Topology:
 def name_of(function: object) -> str:
     """Return what to call a callable."""
     return str(getattr(function, "__name__", type(function).__name__))
+
+
+def sink_name(stage: Stage) -> str | None:
+    """Return what a stage's sink is called; None when it has none."""
+    return None if stage.sink is None else label_of(stage.sink)
+
+
+def _check_sink(sink: object | None, delivery: Delivery | None) -> None:
+    if sink is not None:
+        check_stream_sink(sink, delivery)
+    elif delivery is not None:
+        raise InvalidArgumentError(argument="sink_delivery", value=delivery, expected="a sink= beside it")
 
 
 def _as_objects(items: Sequence[object]) -> Sequence[object]:

@@ -16,6 +16,7 @@ from mainspring.dataflow._nats_line import NatsLine
 from mainspring.dataflow._nats_sender import NatsSender
 from mainspring.dataflow._network import Network
 from mainspring.dataflow._outbound import Outbound
+from mainspring.dataflow._outlet import Outlet
 from mainspring.dataflow._plan import WorkerPlan
 from mainspring.dataflow._process import Process
 from mainspring.dataflow._routing import make_router
@@ -55,11 +56,13 @@ class Worker:
         self._progress_is_due = False
         self._outbound = _make_outbound(plan)
         router = make_router(plan.following, self._outbound)
-        process = Process(plan, self._outbound, router)
         chooses_itself = plan.following is None or (
             plan.following.route == "manual" and plan.following.edge.key is None
         )
-        self._handler = Handler(plan, process, _ignore if chooses_itself else router)
+        send = _ignore if chooses_itself else router
+        self._outlet = None if plan.stage.sink is None else Outlet(plan, send, self._bury_item)
+        process = Process(plan, self._outbound, router, self._outlet)
+        self._handler = Handler(plan, process, send if self._outlet is None else self._outlet.send)
         self._stored = _make_stored_inbound(plan)
         self._lines = _make_lines(plan, self._outbound, self._stored)
         self._callback = self._make_callback()
@@ -70,6 +73,8 @@ class Worker:
         reporting = asyncio.create_task(self._report_often(), name="dataflow-report")
         working = asyncio.create_task(self._work(), name=f"dataflow-worker-{self._plan.id}")
         keeping = [asyncio.create_task(line.keep(), name="dataflow-line") for line in self._lines]
+        if self._outlet is not None:
+            keeping.append(asyncio.create_task(self._outlet.keep(), name="dataflow-sink"))
         try:
             await asyncio.wait([listening, working, *keeping], return_when=asyncio.FIRST_COMPLETED)
             for task in (working, *keeping):
@@ -86,6 +91,8 @@ class Worker:
             await asyncio.gather(*tasks, return_exceptions=True)
             if self._network is not None:
                 await self._network.close()
+            if self._outlet is not None:
+                await self._outlet.close()
 
     def close(self) -> None:
         """Close every way."""
@@ -105,6 +112,8 @@ class Worker:
         stage, process = self._plan.stage, self._handler.process
         for line in self._lines:
             await line.ready.wait()
+        if self._outlet is not None:
+            await self._outlet.open()
         address = "" if self._network is None else await self._network.open()
         startup = stage.startup if isinstance(stage, Runner) else stage.networks[self._plan.index].startup
         await _call_startup(startup, process)
@@ -121,6 +130,7 @@ class Worker:
         if self._stored is not None:
             await self._stored.finish(drains=self._plan.drains)
         await asyncio.gather(*self._readers.values())
+        self._control.send(Note(NoteKind.SENT))
         await process.until_done()
         if self._stored is not None:
             await self._stored.settle()
@@ -175,6 +185,8 @@ class Worker:
     async def _listen(self) -> None:
         while (received := await self._control.receive()) is not None:
             note, end = received
+            if note.kind in (NoteKind.FINISH, NoteKind.HURRY) and self._outlet is not None:
+                self._outlet.hurry()
             if note.kind == NoteKind.FINISH:
                 self._finish.set()
             elif end is not None and note.kind == NoteKind.OUTBOUND:
@@ -204,6 +216,9 @@ class Worker:
             await self._handler.handle_many(payloads, self._callback, inbound.ledger, "stream")
             await asyncio.sleep(0)
 
+    async def _bury_item(self, item: object, error: Exception) -> None:
+        await self._handler.bury(item, f"sink#{self._handler.counts['failed'] + 1:.0f}", error)
+
     def _note_progress(self, done_count: int) -> None:
         self._progress = self._plan.acknowledged + done_count
         if not self._progress_is_due:
@@ -218,6 +233,7 @@ class Worker:
     def _report(self) -> None:
         self._progress_is_due = False
         counts = dict(self._handler.counts)
+        counts["written"] = 0 if self._outlet is None else self._outlet.written_count
         for name in _COUNTED:
             counts[name.removesuffix("_count")] = sum(getattr(one, name) for one in self._outbound)
         counts["in_flight"] = sum(one.load for one in self._outbound)

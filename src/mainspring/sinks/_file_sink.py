@@ -49,6 +49,7 @@ class FileSink:
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise InvalidArgumentError(argument="timezone", value=timezone, expected="an IANA zone") from error
         self._by_interval = bool(fields & {"start", "end"})
+        self.has_file_for_each_run = "run" in fields and not self._by_interval
         self.label = name or self._template
 
     def path_for(self, run: SinkRun) -> Path:

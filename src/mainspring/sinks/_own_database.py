@@ -29,6 +29,10 @@ class OwnDatabase:
         self.path = path
         self._owner: SqliteOwner | None = None
 
+    def __reduce__(self) -> tuple[type["OwnDatabase"], tuple[Path]]:
+        """Let the path travel; whoever gets it opens the file anew."""
+        return OwnDatabase, (self.path,)
+
     async def open(self) -> None:
         """Open the file and make what it needs.
 

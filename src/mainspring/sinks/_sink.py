@@ -136,11 +136,16 @@ class TypedSink:
         """Give each item to the method of its type, one call per method."""
         groups: dict[str, list[Any]] = {}
         for item in batch:
-            groups.setdefault(self._method_for(item), []).append(item)
+            groups.setdefault(self.method_for(item), []).append(item)
         for name, items in groups.items():
             await getattr(self, name)(items)
 
-    def _method_for(self, item: object) -> str:
+    def method_for(self, item: object) -> str:
+        """Return the name of the method that writes an item.
+
+        Raises:
+            UnroutedItemError: none does.
+        """
         for base in type(item).__mro__:
             if base in self._handlers:
                 return self._handlers[base]

@@ -6,6 +6,7 @@ transaction. What was written for an interval that is only partly its own cannot
 such a run is refused.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal  # Any: cell values have any type
@@ -72,6 +73,17 @@ class SqlTable:
         self._item_key = item_key
         self._ours = {_JOB: "TEXT", _START: "INTEGER", _END: "INTEGER"} if self.replaces else {}
         self._create = create
+
+    @property
+    def needs_run(self) -> bool:
+        """Whether rows can only be written for a run: with its interval, or the keys of its items."""
+        return self.replaces or self._item_key
+
+    def apart(self) -> "SqlTable":
+        """Return a table like this one that shares no open database with it: for another process, or another loop."""
+        other = copy.copy(self)
+        other.own = None if self.database is None else OwnDatabase(self.database)
+        return other
 
     def shape(self, item: Any, key: str | None, run: SinkRun) -> Mapping[str, Any]:
         """Return the row that is kept of an item.

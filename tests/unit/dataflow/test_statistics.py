@@ -10,7 +10,19 @@ from mainspring.dataflow._statistics import FlowCounts
 from mainspring.testing import VirtualClock, eventually
 
 ZERO = dict.fromkeys(
-    ("received", "handled", "failed", "sent", "sent_bytes", "acknowledged", "dropped", "lost", "redelivered"), 0
+    (
+        "received",
+        "handled",
+        "failed",
+        "written",
+        "sent",
+        "sent_bytes",
+        "acknowledged",
+        "dropped",
+        "lost",
+        "redelivered",
+    ),
+    0,
 )
 
 
