@@ -1,6 +1,7 @@
 """A job store that gets into trouble by the numbers of a seed, and an audit of all that it answers."""
 
 import asyncio
+import itertools
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Sequence
@@ -66,6 +67,12 @@ class Audit:
         self.owners: dict[int, FaultyStore] = {}
         self.alone: set[FaultyStore] = set()  # who holds the lease, by what they were told
 
+        self.trace: list[tuple[float, object]] = []  # all that befell the nodes and all that they were told, and when
+        self.numbers = itertools.count(1)
+
+    def tell(self, what: object) -> None:
+        self.trace.append((asyncio.get_running_loop().time(), what))
+
     def complain(self, problem: str) -> None:
         self.problems.append(problem)
 
@@ -128,6 +135,7 @@ class FaultyStore:
         self.inner = inner
         self.audit = audit
         self.rate = rate
+        self.name = f"node {next(audit.numbers)}"  # no process is part of a story
         self.cut = False
         self.gone = False
         self._trouble_at = -math.inf
@@ -160,6 +168,8 @@ class FaultyStore:
         """Do a call, or not; `vital` ones are those without which a lease runs out."""
         random = current_random()
         fault = random.choice(["slow", "refused", "lost"]) if random.random() < self.rate else ""
+        if fault:
+            self.audit.tell(fault)
         if fault and vital:
             self._note_trouble()
         await asyncio.sleep(random.uniform(0.1, 4.0) if fault == "slow" else random.random() * 0.02)
@@ -167,6 +177,7 @@ class FaultyStore:
             raise self._trouble("refused")
         self._look()
         result = await work()
+        self.audit.tell(result)
         if saw is not None:
             saw(result)
         await asyncio.sleep(random.random() * 0.02)
@@ -178,6 +189,7 @@ class FaultyStore:
     def _look(self) -> None:
         if self.cut or self.gone:
             self._note_trouble()
+            self.audit.tell("out of reach")
             raise self._trouble("out of reach")
 
     def _trouble(self, reason: str) -> StoreBusyError:
@@ -206,7 +218,7 @@ class FaultyStore:
             self.audit.owners[epoch] = self
 
         sent = current_clock().monotonic()
-        epoch = await self._call(lambda: self.inner.open_node(name, takes=takes), saw, vital=True)
+        epoch = await self._call(lambda: self.inner.open_node(self.name, takes=takes), saw, vital=True)
         self._lease_ends[epoch] = sent + LEASE
         return epoch
 

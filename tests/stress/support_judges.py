@@ -4,9 +4,20 @@ from collections.abc import Sequence
 
 from tests.stress.support_jobs import DELAY, START
 
-from mainspring.base import to_us
+from mainspring.base import new_id, to_us
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores import BackfillRow, BackfillState, RunRecord
+from mainspring.jobs.stores import (
+    BackfillRow,
+    BackfillState,
+    Claim,
+    Enqueue,
+    Finish,
+    JobStore,
+    NewRun,
+    RunKind,
+    RunRecord,
+)
+from mainspring.sinks import SinkRun, SqlTransaction
 
 SUM = 40_000_000  # microseconds of an interval of the job that needs others
 
@@ -71,3 +82,38 @@ def judge_downstream(first: BackfillRow, records: list[RunRecord]) -> list[str]:
     }
     stale = [at for at in ran if at >= to_us(START) and at + SUM <= done_at and at not in seen]
     return [f"the sum of {at} is older than backfill {first.backfill_id}" for at in stale]
+
+
+class Look:
+    """Reads, inside of the store's transaction, what runs wrote."""
+
+    sink_name = "look"
+    count = 0
+    run = SinkRun("", "look", 0, 1, None, None, None)
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, str, int]] = []
+
+    def apply(self, tx: SqlTransaction) -> int:
+        if tx.execute("SELECT 1 FROM sqlite_master WHERE name = 'rows'"):
+            found = tx.execute("SELECT start, run, fence FROM rows ORDER BY start, run")
+            self.rows = [(int(str(start)), str(run), int(str(fence))) for start, run, fence in found]
+        return 0
+
+
+async def write(store: JobStore, look: Look) -> None:
+    """Finish a run whose rows are a look."""
+    epoch = await store.open_node("judge")
+    run = NewRun(run_id=new_id(), job_id="look", kind=RunKind.MANUAL, available_at=0)
+    await store.enqueue(Enqueue(run=run))
+    (record,) = (await store.claim(Claim(epoch=epoch, limit=1, jobs=frozenset({"look"})))).runs
+    end = Finish(
+        run_id=record.run_id,
+        epoch=epoch,
+        fence=record.fence,
+        attempt=1,
+        state=RunState.SUCCEEDED,
+        finished_at=store.now(),
+        writes=(look,),
+    )
+    await store.finish(end)

@@ -69,8 +69,8 @@ class PastGuard:
 
     async def _backfills(self, waiting: Iterable[RunRecord]) -> dict[str, BackfillRow]:
         found: dict[str, BackfillRow] = {}
-        for backfill_id in {record.backfill_id for record in waiting} - {None}:
-            row = await self._store.backfill(backfill_id or "")
+        for backfill_id in dict.fromkeys(record.backfill_id for record in waiting if record.backfill_id is not None):
+            row = await self._store.backfill(backfill_id)
             if row is not None:
                 found[row.backfill_id] = row
         return found

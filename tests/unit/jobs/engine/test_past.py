@@ -15,7 +15,7 @@ from mainspring.base import to_us
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs import DataInterval, JobApp, RunState
 from mainspring.jobs.engine import _needs
-from mainspring.jobs.stores import MemoryData, MemoryStore
+from mainspring.jobs.stores import BackfillRow, MemoryData, MemoryStore
 from mainspring.testing import VirtualClock
 
 
@@ -226,6 +226,37 @@ def test_a_chain_keeps_its_order_among_others_that_wait(monkeypatch: pytest.Monk
 
     simulate(12, main())
     assert chain.most == 1
+
+
+class NotingStore(MemoryStore):
+    """Notes which backfills were asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    async def backfill(self, backfill_id: str) -> BackfillRow | None:
+        self.asked.append(backfill_id)
+        return await super().backfill(backfill_id)
+
+
+def test_backfills_are_looked_at_in_the_order_of_their_intervals() -> None:
+    """A set of their ids would be in another order in each process, and no simulation replay."""
+    store = NotingStore()
+    chain = Chain(JobApp("t", store=store, poll_interval=60.0), start_at=START, missed="all")
+    chain.failing = {at(0)}
+
+    async def main() -> None:
+        async with running(chain.app) as app:
+            await asyncio.sleep(60)
+            made = [await app.backfill("chain", at(hour), at(hour + 1), reprocess="all") for hour in range(8, 1, -1)]
+            await asyncio.sleep(60)
+            store.asked.clear()
+            await asyncio.sleep(3600)
+            oldest_first = [one.backfill_id for one in reversed(made)]
+            assert oldest_first == store.asked[: len(made)]
+
+    simulate(10.5, main())
 
 
 async def test_a_chain_goes_on_after_a_restart(tmp_path: Path) -> None:
