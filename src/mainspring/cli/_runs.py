@@ -47,10 +47,10 @@ async def _cancel(app: JobApp, run_id: str, *, as_json: bool) -> ExitCode:
             return ExitCode.DONE
         if found is None:
             raise InvalidArgumentError(
-                argument="RUN",
+                argument="RUN|BACKFILL",
                 value=run_id,
-                expected="the id of a run, or an unambiguous beginning of it of 6 characters or more",
-                hint="list them with `mainspring runs`",
+                expected="the id of a run or a backfill, or an unambiguous beginning of a run's (6 characters or more)",
+                hint="list them with `mainspring runs` and `mainspring backfills`",
             )
         if found.state.terminal:
             raise InvalidArgumentError(

@@ -12,7 +12,7 @@ from mainspring.cli._backfills import steer_backfill
 from mainspring.cli._load import load_app
 from mainspring.cli._options import App, AsJson, Job, instant_of, run_action
 from mainspring.cli._output import write_facts, write_rows
-from mainspring.errors import InvalidArgumentError, StoreMissingError
+from mainspring.errors import InvalidArgumentError, StoreMissingError, UnknownJobError
 from mainspring.jobs import BackfillState, JobApp, ScheduleVersion
 
 _KINDS: Final = ("--cron", "--every", "--at")
@@ -73,7 +73,15 @@ async def _set_paused(app: JobApp, job: str, *, paused: bool, as_json: bool) -> 
             wanted = BackfillState.PAUSED if paused else BackfillState.RUNNING
             if await steer_backfill(app, job, wanted, as_json=as_json):
                 return
-        await (app.pause(job) if paused else app.resume(job))
+        try:
+            await (app.pause(job) if paused else app.resume(job))
+        except UnknownJobError as error:
+            raise InvalidArgumentError(
+                argument="JOB|BACKFILL",
+                value=job,
+                expected="the id of a job or of a backfill",
+                hint=f"{error.hint}; `mainspring backfills` lists the backfills",
+            ) from error
     state = "paused" if paused else "resumed"
     write_facts({"job": job, "paused": paused} if as_json else {"job": job, "state": state}, as_json=as_json)
 

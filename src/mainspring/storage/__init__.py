@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mainspring.storage._sqlite_files import Durability as Durability
     from mainspring.storage._sqlite_files import connect as connect
     from mainspring.storage._sqlite_files import connect_reader as connect_reader
+    from mainspring.storage._sqlite_files import has_file as has_file
     from mainspring.storage._sqlite_migrate import Migration as Migration
     from mainspring.storage._sqlite_reader import SqliteReader as SqliteReader
     from mainspring.storage._sqlite_runner import InlineRunner as InlineRunner
@@ -73,7 +74,7 @@ else:
             "_sqlite": ("SqliteOwner", "SqliteStats", "WriteChannel"),
             "_sqlite_copy": ("copy_database",),
             "_sqlite_errors": ("is_busy", "translated"),
-            "_sqlite_files": ("Durability", "connect", "connect_reader"),
+            "_sqlite_files": ("Durability", "connect", "connect_reader", "has_file"),
             "_sqlite_migrate": ("Migration",),
             "_sqlite_reader": ("SqliteReader",),
             "_sqlite_runner": ("InlineRunner", "Runner", "ThreadRunner"),

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import stat
 import sys
 from pathlib import Path
 from typing import Literal
@@ -41,6 +42,26 @@ def is_name(name: object) -> bool:
     return isinstance(name, str) and Path(name).name == name and name not in ("", "..") and "\0" not in name
 
 
+def has_file(path: Path) -> bool:
+    """Tell whether there is a file that could be a database.
+
+    Raises:
+        StoreOpenError: it is a directory, or it cannot be looked at.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except PermissionError as exc:
+        hint = "let this user enter the directories that lead to it, or name a store elsewhere"
+        raise StoreOpenError(store=str(path), reason=_reason_of(exc), hint=hint) from exc
+    except OSError as exc:
+        raise StoreOpenError(store=str(path), reason=_reason_of(exc)) from exc
+    if stat.S_ISDIR(mode):
+        raise StoreOpenError(store=str(path), reason="it is a directory", hint="name a file inside of it")
+    return stat.S_ISREG(mode)
+
+
 def prepare_path(path: Path) -> None:
     """Make the missing directories (0700) and the file (0600), and refuse places that cannot hold it.
 
@@ -72,7 +93,11 @@ def prepare_path(path: Path) -> None:
     except OSError as exc:
         if isinstance(exc, StoreOpenError):
             raise
-        raise StoreOpenError(store=str(path), reason=exc.strerror or str(exc)) from exc
+        raise StoreOpenError(store=str(path), reason=_reason_of(exc)) from exc
+
+
+def _reason_of(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def file_system(folder: Path, mounts: Path = _MOUNTS) -> str | None:

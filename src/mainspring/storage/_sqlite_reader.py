@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from mainspring.errors import ClosedError, StoreMissingError, StoreOpenError
+from mainspring.errors import ClosedError, StoreMissingError
+from mainspring.storage._sqlite_files import has_file
 from mainspring.storage._sqlite_migrate import Migration, check_current
 from mainspring.storage._sqlite_readers import Readers
 from mainspring.storage._sqlite_runner import ThreadRunner
@@ -35,13 +36,12 @@ class SqliteReader:
 
         Raises:
             StoreMissingError: there is no such file.
-            StoreOpenError: it is a directory or belongs to another application, or its schema is older than ours.
+            StoreOpenError: it is a directory, lies where this user may not look, or belongs to another application, or
+                its schema is older than ours.
             StoreTooNewError: its schema is newer than ours.
             StoreCorruptError: it is damaged or no database.
         """
-        if not self.path.is_file():
-            if self.path.is_dir():
-                raise StoreOpenError(store=str(self.path), reason="it is a directory", hint="name a file inside of it")
+        if not has_file(self.path):
             raise StoreMissingError(store=str(self.path))
         self._runner = ThreadRunner(readers=1)
         self._runner.start(_nothing_to_write)

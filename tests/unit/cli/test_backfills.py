@@ -60,8 +60,8 @@ def test_a_backfill_is_paused_resumed_and_cancelled(app: str, command: Command) 
         assert "expected a backfill that has not ended; this one is cancelled" in command.err
 
 
-def test_what_is_neither_is_an_error_about_what_is_usual(app: str, command: Command) -> None:
+def test_what_is_neither_is_an_error_about_both(app: str, command: Command) -> None:
     assert 2 == command("cancel", app, "01a216ea-e7bc-75d9-9fd5-798a457bd8be")
-    assert "RUN=" in command.err
+    assert "RUN|BACKFILL=" in command.err
     assert 2 == command("pause", app, "01a216ea-e7bc-75d9-9fd5-798a457bd8be")
-    assert "there is no job" in command.err
+    assert "expected the id of a job or of a backfill" in command.err

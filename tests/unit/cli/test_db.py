@@ -1,5 +1,6 @@
 """`mainspring db`: bringing a store up to date, looking for trouble, pruning, copying."""
 
+import shutil
 import sqlite3
 import sys
 from contextlib import closing
@@ -10,6 +11,7 @@ import pytest
 pytest.importorskip("typer")
 
 from tests.unit.cli.support_commands import Command
+from tests.unit.storage.support_users import as_nobody, unprivileged
 
 pytestmark = pytest.mark.extras
 
@@ -86,6 +88,10 @@ def test_a_copy_is_a_store(app: str, command: Command, tmp_path: Path) -> None:
     assert {"file": str(copy), "bytes": copy.stat().st_size} == said
     assert 2 == command("db", "backup", app, str(copy))
     assert "a file that does not exist yet" in command.err
+    missing = str(tmp_path / "missing" / "copy.db")
+    assert 2 == command("db", "backup", app, missing)
+    sentence = f"error: file={missing!r} is not accepted: expected a file in a folder that exists"
+    assert f"{sentence}\nhint: make the folder {tmp_path / 'missing'} first, or name another one\n" == command.err
     copy.replace(store_of(app))
     for left in ("-wal", "-shm"):
         store_of(app).with_name(f"state.db{left}").unlink(missing_ok=True)
@@ -109,6 +115,22 @@ def test_the_store_of_another_app_is_looked_after_but_not_used(app: str, command
     assert ["all is well"] == list(command.lines("db", "check", app))
     assert 0 == command("db", "backup", app, str(tmp_path / "copy.db"))
     assert 0 == command("db", "upgrade", app)
+
+
+def test_a_store_where_this_user_may_not_look_is_not_taken_for_missing(app: str, command: Command) -> None:
+    with unprivileged() as folder:
+        own = str(shutil.copy(app, folder))
+        store = folder / "closed" / "state.db"
+        store.parent.mkdir(0o700)
+        commands = [("--store", f"sqlite:///{store}", *words, own) for words in (("db", "upgrade"), ("db", "check"))]
+        for argv in commands:
+            assert 0 == command(*argv), command.err  # all that they import is read by now
+        with as_nobody():
+            for argv in commands:
+                assert 3 == command(*argv)
+                first, second = command.err.splitlines()
+                assert f"error: cannot open the store {store}: Permission denied" == first
+                assert second.startswith("hint: let this user enter the directories")
 
 
 @pytest.mark.parametrize(

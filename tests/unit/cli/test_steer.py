@@ -45,8 +45,10 @@ def test_a_job_is_paused_and_resumed(app: str, command: Command) -> None:
 
 
 def test_unknown_jobs_are_wrong_input(app: str, command: Command) -> None:
-    assert 2 == command("pause", app, "nobody")
-    assert "hint: known jobs: hourly" in command.err
+    for verb in ("pause", "resume"):
+        assert 2 == command(verb, app, "nobody")
+        sentence = "error: JOB|BACKFILL='nobody' is not accepted: expected the id of a job or of a backfill"
+        assert f"{sentence}\nhint: known jobs: hourly; `mainspring backfills` lists the backfills\n" == command.err
 
 
 def test_a_schedule_is_put_over_that_of_the_code_and_taken_away(app: str, command: Command) -> None:

@@ -1,11 +1,13 @@
 """Copies of a SQLite file: whole or not there, whatever happens to it meanwhile."""
 
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.unit.storage.support_users import as_nobody, unprivileged
 
 from mainspring.errors import InvalidArgumentError, StoreCorruptError, StoreFullError, StoreMissingError, StoreOpenError
 from mainspring.storage import _sqlite_copy, copy_database
@@ -66,8 +68,21 @@ def test_a_damaged_source_leaves_no_copy(source: Path, tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_hold_it_is_named(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(StoreOpenError, match=r"missing/target\.db: No such file or directory"):
-        copy_database(source, tmp_path / "missing" / "target.db")
+    for folder in (tmp_path / "missing", source):
+        with pytest.raises(
+            InvalidArgumentError, match=r"target\.db'.*expected a file in a folder that exists"
+        ) as caught:
+            copy_database(source, folder / "target.db")
+        assert f"make the folder {folder} first, or name another one" == caught.value.hint
+    with unprivileged() as folder:
+        own = shutil.copy(source, folder)
+        Path(own).chmod(0o644)
+        (folder / "closed").mkdir(0o700)
+        with as_nobody():
+            for closed in (folder, folder / "closed"):
+                with pytest.raises(StoreOpenError, match=r"target\.db: Permission denied") as refused:
+                    copy_database(Path(own), closed / "target.db")
+                assert f"let this user write into {closed}, or name another folder" == refused.value.hint
 
     def full(source: Path, part: Path) -> None:
         error = sqlite3.OperationalError("database or disk is full")

@@ -60,6 +60,23 @@ def test_an_old_sqlite_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         files.prepare_path(tmp_path / "store.db")
 
 
+def test_what_cannot_be_looked_at_is_not_taken_for_missing(tmp_path: Path) -> None:
+    (tmp_path / "there").touch()
+    os.mkfifo(tmp_path / "pipe")
+    assert [True, False, False, False] == [
+        files.has_file(tmp_path / name) for name in ("there", "pipe", "missing", "there/below")
+    ]
+    with pytest.raises(StoreOpenError, match="it is a directory"):
+        files.has_file(tmp_path)
+    with pytest.raises(StoreOpenError, match="File name too long"):
+        files.has_file(tmp_path / ("x" * 1000))
+    with unprivileged() as folder:
+        (folder / "closed").mkdir(0o700)
+        with as_nobody(), pytest.raises(StoreOpenError, match=r"store\.db: Permission denied") as caught:
+            files.has_file(folder / "closed" / "store.db")
+    assert "let this user enter the directories that lead to it, or name a store elsewhere" == caught.value.hint
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's list of mounts")
 def test_the_kind_of_file_system_comes_from_the_list_of_mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device = tmp_path.stat().st_dev

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mainspring.jobs.stores._sqlite_sql import statements
-from mainspring.storage import connect_reader, translated
+from mainspring.storage import connect_reader, has_file, translated
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ def file_version(path: Path) -> int | None:
     Raises:
         StorageError: the file cannot be read (each its own class).
     """
-    return look(path, _version) if path.is_file() else None
+    return look(path, _version) if has_file(path) else None
 
 
 def _version(connection: sqlite3.Connection) -> int:
