@@ -31,7 +31,7 @@ from mainspring.cli._output import (
 )
 from mainspring.cli._progress import make_meter
 from mainspring.errors import DecodeError, InvalidArgumentError, StorageError, StoreMissingError
-from mainspring.jobs import Backfill, BackfillProgress, JobApp, JobReader, RunState
+from mainspring.jobs import Backfill, BackfillProgress, JobApp, JobReader, RunRecord, RunResult, RunState
 
 _LOOK_INTERVAL: Final = 0.2
 _MEMORY: Final = "memory"
@@ -136,7 +136,9 @@ async def show_run(app: JobApp, run_id: str, *, as_json: bool) -> None:
 async def trigger_job(app: JobApp, job: str, config: Mapping[str, object], *, wait: bool, as_json: bool) -> ExitCode:
     """Create a run, and run it here when `wait` is set."""
     async with opened(app, runner=wait):
-        result = await app.run_job(job, config or None, wait=wait)
+        result = await app.run_job(job, config or None, wait=False)
+        if wait:
+            result = RunResult.of(await wait_for_end(app, result.run_id))
     failed = result.state is RunState.FAILED
     facts = {
         "run": result.run_id,
@@ -148,6 +150,18 @@ async def trigger_job(app: JobApp, job: str, config: Mapping[str, object], *, wa
     }
     write_facts(facts, as_json=as_json)
     return ExitCode.FAILED if wait and not result.ok else ExitCode.DONE
+
+
+async def wait_for_end(app: JobApp, run_id: str) -> RunRecord:
+    """Wait until a run has ended; whoever interrupts that is told how to find it again."""
+    try:
+        return await app.wait_for_run(run_id)
+    except asyncio.CancelledError:
+        sys.stderr.write(
+            f"stopping: run {run_id} may end, else a running app goes on with it; Ctrl-C again ends at once\n"
+            f"hint: `mainspring show APP {run_id}` tells how it is\n"
+        )
+        raise
 
 
 def parse_config(pairs: Sequence[str], *, argument: str = "--config") -> dict[str, object]:

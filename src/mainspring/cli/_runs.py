@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from mainspring.cli._actions import opened
+from mainspring.cli._actions import opened, wait_for_end
 from mainspring.cli._backfills import steer_backfill
 from mainspring.cli._errors import ExitCode
 from mainspring.cli._load import load_app
@@ -65,6 +65,6 @@ async def _retry(app: JobApp, run_id: str, *, latest_config: bool, wait: bool, a
     async with opened(app, runner=wait):
         record = await app.retry(run_id, latest_config=latest_config)
         if wait:
-            record = await app.wait_for_run(record.run_id)
+            record = await wait_for_end(app, record.run_id)
     write_facts(run_facts(record), as_json=as_json)
     return ExitCode.FAILED if wait and record.state is not RunState.SUCCEEDED else ExitCode.DONE

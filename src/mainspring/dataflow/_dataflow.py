@@ -2,10 +2,13 @@
 
 import asyncio
 import copy
+import logging
 import math
+import os
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final, Self, get_args
 
 from mainspring.base import Backoff
@@ -17,6 +20,8 @@ from mainspring.dataflow._statistics import DataflowStats
 from mainspring.dataflow._supervisor import Supervisor
 from mainspring.dataflow._topology import Stage, Topology
 from mainspring.errors import InvalidArgumentError, MisuseError
+
+log: Final = logging.getLogger(__name__)
 
 _START_METHODS: Final = (None, "fork", "forkserver", "spawn")
 _RESTART: Final = Backoff(0.05, maximum=5.0, max_tries=12)
@@ -121,6 +126,8 @@ class Dataflow:
     def start(self) -> None:
         """Run until every source has ended, or until SIGINT or SIGTERM; then let everything be done. Blocks.
 
+        A second signal ends the program at once, with the code 128 + its number, and its workers with it.
+
         Raises:
             StageFailedError: a worker died again and again.
             EdgeUnavailableError: the NATS server of an edge cannot be used.
@@ -133,7 +140,7 @@ class Dataflow:
         loop = asyncio.get_running_loop()
         asked = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, asked.set)
+            loop.add_signal_handler(number, partial(self._ask_to_stop, asked, number))
         try:
             async with self:
                 ending = asyncio.create_task(self.wait())
@@ -149,6 +156,17 @@ class Dataflow:
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
+
+    def _ask_to_stop(self, asked: asyncio.Event, number: int) -> None:
+        if asked.is_set():
+            os._exit(128 + number)  # the workers see that and end
+        asked.set()
+        log.warning(
+            "%s: got %s: what is on its way may be done, for %g s at most; a second Ctrl-C or SIGTERM ends it now",
+            self.name,
+            signal.Signals(number).name,
+            self._stop_timeout,
+        )
 
     async def wait(self) -> None:
         """Wait until every source has ended and every message is done.

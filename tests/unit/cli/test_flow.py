@@ -1,6 +1,9 @@
 """`mainspring flow` draws a dataflow, or runs it and says what it did."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -74,3 +77,41 @@ def test_a_module_must_have_one_dataflow(file: str, capsys: pytest.CaptureFixtur
     sys.modules.pop("a_small_flow", None)
     assert 2 == run_command_line(["flow", file])
     assert "top level" in capsys.readouterr().err
+
+
+STUCK = """
+import asyncio
+from mainspring.dataflow import Dataflow, Runner
+
+def one(p):
+    yield 1
+
+async def hold(p, number):
+    print("begun", flush=True)
+    await asyncio.Event().wait()
+
+flow = Dataflow("stuck", [Runner(one), Runner(hold)])
+"""
+
+
+def test_the_first_ctrl_c_says_what_it_waits_for_and_the_second_one_ends_it(tmp_path: Path) -> None:
+    path = tmp_path / "a_stuck_flow.py"
+    path.write_text(STUCK)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "mainspring", "flow", str(path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, text=True, env=environment, stdout=pipe, stderr=pipe) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        try:
+            assert "begun\n" == child.stdout.readline()
+            child.send_signal(signal.SIGINT)
+            said = (
+                "got SIGINT: what is on its way may be done, for 30 s at most; a second Ctrl-C or SIGTERM ends it now"
+            )
+            assert said in child.stderr.readline()
+            child.send_signal(signal.SIGINT)
+            child.communicate(timeout=30)  # until no worker holds a pipe any more
+            assert 130 == child.returncode
+        finally:
+            child.kill()

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import runpy
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -278,16 +277,6 @@ def test_run_schedules_for_as_long_as_it_is_told(app: str, command: Command) -> 
     assert 0 == command("run", app, "--no-web", "--for", "0.1s")
     assert "running 5 jobs of 'shop'" in command.out
     assert 5 == command.json("run", app, "--no-web", "--for", "0.1s")["jobs"]
-
-
-def test_run_ends_at_a_signal(app: str) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-m", "mainspring", "run", app, "--no-web"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
-        assert child.stdout is not None
-        assert "Ctrl-C ends it" in child.stdout.readline()
-        child.send_signal(signal.SIGTERM)
-        assert 0 == child.wait(timeout=20)
 
 
 def test_ctrl_c_has_its_own_code(app: str, monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
