@@ -299,6 +299,7 @@ class RunMachine(RuleBasedStateMachine):
             state=state,
             finished_at=1,
             available_at=0,
+            claimed=record,
         )
 
     @precondition(lambda self: bool(self.stale))

@@ -114,6 +114,7 @@ def ending(record: RunRecord, state: RunState = RunState.SUCCEEDED, **changes: A
         attempt=record.attempt,
         state=state,
         finished_at=(record.started_at or 0) + 1,
+        claimed=record,
     )
     return structs.replace(finish, **changes)
 

@@ -275,6 +275,7 @@ class Execution:
             log=self.lines(),
             progress=self.said[1],
             keeps_limits=self.thread_left is not None,
+            claimed=record,
         )
 
     def _hide(self, text: str) -> str:

@@ -213,6 +213,9 @@ class Finish(Struct, frozen=True, kw_only=True):
     log: bytes | None = None  # JSON of a RunLog, what the attempt said
     progress: Progress | None = None  # what it said last
     keeps_limits: bool = False  # something of the attempt still runs
+    claimed: RunRecord | None = (
+        None  # as its claim gave it: a store that finds the run unchanged need not read it again
+    )
 
 
 class Report(Struct, frozen=True, kw_only=True):

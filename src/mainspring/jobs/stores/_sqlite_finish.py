@@ -7,6 +7,7 @@ from mainspring.errors import StaleFenceError
 from mainspring.jobs.stores._ends import finished, finished_again
 from mainspring.jobs.stores._records import Finish, RunRecord
 from mainspring.jobs.stores._sqlite_ends import Change, settle
+from mainspring.jobs.stores._sqlite_plain_ends import end_plain
 from mainspring.jobs.stores._sqlite_reports import keep_last_progress, keep_logs
 from mainspring.jobs.stores._sqlite_rows import (
     ATTEMPT,
@@ -37,14 +38,29 @@ def finish(
     Raises:
         sqlite3.OperationalError: the rows of a run have ended this one; it can be tried again.
     """
-    ids = id_list([command.run_id for command in commands])
+    plain = {} if lost else end_plain(connection, commands)
+    answers: dict[int, RunRecord | BaseException] = {**plain}
+    if len(answers) < len(commands):
+        _finish_others(connection, commands, now, lost, answers)
+    return [answers[place] for place in range(len(commands))]
+
+
+def _finish_others(
+    connection: sqlite3.Connection,
+    commands: Sequence[Finish],
+    now: int,
+    lost: LostRuns,
+    answers: dict[int, RunRecord | BaseException],
+) -> None:
+    """Answer the commands that are not answered yet."""
+    others = [(place, command) for place, command in enumerate(commands) if place not in answers]
+    ids = id_list([command.run_id for _, command in others])
     rows = {row[RUN]: row for row in connection.execute(statements("runs")["live_runs"], (ids,))}
-    alive = {epoch: epoch_alive(connection, epoch) for epoch in {command.epoch for command in commands}}
-    answers: dict[int, RunRecord | BaseException] = {}
+    alive = {epoch: epoch_alive(connection, epoch) for epoch in {command.epoch for _, command in others}}
     changes: dict[int, Change] = {}
     late: list[int] = []
     taken: set[str] = set()
-    for place, command in enumerate(commands):
+    for place, command in others:
         row = rows.get(command.run_id)
         if row is None or command.run_id in taken or not _holds(row, command) or not alive[command.epoch]:
             late.append(place)
@@ -61,7 +77,6 @@ def finish(
     answers.update(zip(changes, settled, strict=True))
     for place in late:
         answers[place] = _answer_again(connection, commands[place])
-    return [answers[place] for place in range(len(commands))]
 
 
 def epoch_alive(connection: sqlite3.Connection, epoch: int) -> bool:

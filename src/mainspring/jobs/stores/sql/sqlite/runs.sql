@@ -140,6 +140,11 @@ SELECT {live}, limits FROM run WHERE run_id IN (SELECT value FROM json_each(?))
 -- name: ended_run
 SELECT {ended} FROM history WHERE run_id = ?
 
+-- name: count_unchanged
+SELECT count(*) FROM json_each(?1) AS ended CROSS JOIN run ON run_id = ended.key
+WHERE job_id = ?2 AND epoch = ?3 AND fence = ?4 AND attempt = ?5 AND state = 'running' AND NOT cancel_requested
+    AND limits IS NULL AND EXISTS (SELECT 1 FROM epoch WHERE epoch = ?3 AND alive = 1)
+
 -- name: move_to_history
 INSERT INTO history(
     run_id, job_id, kind, state, queue, rank, generation, attempt, rescues, fence, epoch, created_at, available_at,
@@ -166,6 +171,9 @@ FROM json_each(?2) AS ended CROSS JOIN run ON run_id = ended.key
 
 -- name: delete_live
 DELETE FROM run WHERE run_id IN (SELECT value FROM json_each(?))
+
+-- name: delete_ended
+DELETE FROM run WHERE run_id IN (SELECT key FROM json_each(?))
 
 -- name: add_tally
 INSERT INTO tally SELECT key, ?1, value FROM json_each(?2) WHERE true
