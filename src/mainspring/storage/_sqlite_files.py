@@ -4,6 +4,7 @@ import os
 import sqlite3
 import stat
 import sys
+import threading
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +26,9 @@ _NETWORK = frozenset(
     | {"ocfs2", "davfs", "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "fuse.davfs"}
 )
 _MOUNTS = Path("/proc/self/mountinfo")
+
+_making = threading.Lock()
+os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release)
 
 
 def check_durability(durability: object) -> None:
@@ -81,8 +85,9 @@ def prepare_path(path: Path) -> None:
             reason = f"it lies on a network file system ({kind}), where its locks do not hold"
             raise StoreOpenError(store=str(path), reason=reason, hint="use a local disk, or a server store")
         # invariant: only a file that did not exist is opened and closed here; closing any other would drop
-        # the locks of a connection that this process may already have on it.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        # the locks of a connection that this process may already have on it. So no other thread comes by meanwhile.
+        with _making:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError as exc:
         if not path.is_file():
             raise StoreOpenError(store=str(path), reason=f"{exc.filename} is no file") from exc

@@ -2,6 +2,7 @@ import os
 import sqlite3
 import stat
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.unit.storage.support_users import as_nobody, unprivileged
 from mainspring.errors import StoreOpenError, StoreReadOnlyError
 from mainspring.storage import InlineRunner, SqliteOwner, connect
 from mainspring.storage import _sqlite_files as files
+from mainspring.storage._sqlite_guard import guard
 
 
 def test_missing_directories_and_the_file_are_private(tmp_path: Path) -> None:
@@ -18,6 +20,16 @@ def test_missing_directories_and_the_file_are_private(tmp_path: Path) -> None:
     files.prepare_path(path)
     for made, mode in ((path.parent, 0o700), (path.parent.parent, 0o700), (path, 0o600)):
         assert stat.S_IMODE(made.stat().st_mode) == mode
+
+
+def test_threads_that_make_the_same_file_do_not_take_each_other_for_a_plain_open(tmp_path: Path) -> None:
+    def come(path: Path) -> None:
+        files.prepare_path(path)
+        guard.remove(guard.add(path))
+
+    with ThreadPoolExecutor(4) as threads:
+        for number in range(50):
+            list(threads.map(come, [tmp_path / f"{number}.db"] * 4))
 
 
 def test_a_directory_is_refused(tmp_path: Path) -> None:
