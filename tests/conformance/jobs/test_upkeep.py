@@ -14,7 +14,7 @@ from tests.conformance.jobs.support_stores import (
     registration,
 )
 
-from mainspring.errors import InvalidArgumentError, StorageError
+from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.stores import SqliteStore
 
 
@@ -46,7 +46,7 @@ async def test_a_copy_is_a_store_of_that_moment(stores: StoreFactory, tmp_path: 
             with pytest.raises(InvalidArgumentError, match="expected a file, to be copied"):
                 await store.backup(target)
             return
-        with pytest.raises(StorageError, match="No such file or directory"):
+        with pytest.raises(InvalidArgumentError, match="a file in a folder that exists"):
             await store.backup(target)
         target.parent.mkdir()
         assert await store.backup(target) == target.stat().st_size
