@@ -1,12 +1,13 @@
 """What the conformance suite of job stores is written with: a factory per store, and short makers of commands."""
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 from msgspec import structs
+from tests.conformance.jobs.support_trouble import GatedInline, GatedThreads, Way, failing_commits, standing
 
 from mainspring.base import new_id
 from mainspring.jobs.model import RunState
@@ -28,50 +29,120 @@ from mainspring.jobs.stores import (
     SqliteStore,
 )
 from mainspring.sinks import SinkRun
-from mainspring.storage import InlineRunner
 
 MINUTE = 60_000_000
 HOUR = 60 * MINUTE
 
-StoreFactory = Callable[..., AbstractAsyncContextManager[JobStore]]
-"""`factory(lease=30.0, app=None)` opens one more store on the same data; leaving it is a death without good-bye.
 
-Whatever a test did, nothing in the store may contradict itself afterwards.
-"""
+class StoreFactory(Protocol):
+    """Makes stores on the same data, and gets them into trouble: all that the suite asks of an implementation.
+
+    Whoever writes a store of their own runs the suite on it by adding such a factory to those of `conftest.py`; each
+    test gets one of its own, whose data begin empty. The four faults are those that a node may meet:
+
+    - *kill*: leaving a store's block, which says good-bye to nobody;
+    - *cut*: `cut(store)`, nothing of a write is done;
+    - *lost reply*: `lose_replies(store)`, a write is done, and who asked for it does not learn of it;
+    - *pause*: `stand_still(store)`, writes wait until it ends; the process was suspended, or its network was.
+
+    A fault belongs as deep as it can be reached: between two groups and at the commit of a file, in a proxy before
+    a server. Where nothing can be reached, `support_trouble.Way` makes the faults on the way to any store.
+    """
+
+    def __call__(self, *, lease: float = 30.0, app: AppName | None = None) -> AbstractAsyncContextManager[JobStore]:
+        """Open one more store on the same data; leaving it is a death without good-bye.
+
+        Whatever a test did, nothing in the store may contradict itself afterwards.
+        """
+        ...
+
+    def cut(self, store: JobStore) -> AbstractContextManager[None]:
+        """Within, writes of this store raise a `StorageError`, and nothing of them is kept."""
+        ...
+
+    def lose_replies(self, store: JobStore) -> AbstractContextManager[None]:
+        """Within, writes of this store are kept, and raise a `StorageError`."""
+        ...
+
+    def stand_still(self, store: JobStore) -> AbstractContextManager[None]:
+        """Within, writes of this store wait; when it ends, they go on in their order."""
+        ...
+
+
+class SqliteFactory:
+    """Makes stores that share a file in `folder`; their faults happen at the commit and between two groups."""
+
+    def __init__(self, folder: Path, *, inline: bool) -> None:
+        self._path = folder / "jobs.db"
+        self._make_runner = GatedInline if inline else GatedThreads
+        self._runners: dict[JobStore, GatedInline | GatedThreads] = {}
+
+    @asynccontextmanager
+    async def __call__(self, *, lease: float = 30.0, app: AppName | None = None) -> AsyncGenerator[JobStore]:
+        runner = self._make_runner()
+        store = SqliteStore(self._path, durability="process", lease=lease, runner=runner)
+        self._runners[store] = runner
+        await store.open(app=app)
+        try:
+            yield store
+            assert await store.check() == []
+        finally:
+            await store.close()
+
+    def cut(self, store: JobStore) -> AbstractContextManager[None]:
+        return failing_commits(_sqlite(store), kept=False)
+
+    def lose_replies(self, store: JobStore) -> AbstractContextManager[None]:
+        return failing_commits(_sqlite(store), kept=True)
+
+    def stand_still(self, store: JobStore) -> AbstractContextManager[None]:
+        return standing(self._runners[store])
+
+
+class MemoryFactory:
+    """Makes stores that share their data in memory; their faults happen on the way to them."""
+
+    def __init__(self) -> None:
+        self._data = MemoryData()
+
+    @asynccontextmanager
+    async def __call__(self, *, lease: float = 30.0, app: AppName | None = None) -> AsyncGenerator[JobStore]:
+        store = MemoryStore(self._data, lease=lease)
+        await store.open(app=app)
+        try:
+            yield cast("JobStore", Way(store))  # cast: it has whatever the store has
+            assert await store.check() == []
+        finally:
+            await store.close()
+
+    def cut(self, store: JobStore) -> AbstractContextManager[None]:
+        return _way(store).cut()
+
+    def lose_replies(self, store: JobStore) -> AbstractContextManager[None]:
+        return _way(store).lose_replies()
+
+    def stand_still(self, store: JobStore) -> AbstractContextManager[None]:
+        return _way(store).stand_still()
 
 
 def sqlite_factory(folder: Path, *, inline: bool = False) -> StoreFactory:
     """Return a factory of stores that share a file in `folder`."""
-
-    @asynccontextmanager
-    async def factory(*, lease: float = 30.0, app: AppName | None = None) -> AsyncGenerator[JobStore]:
-        runner = InlineRunner() if inline else None
-        store = SqliteStore(folder / "jobs.db", durability="process", lease=lease, runner=runner)
-        await store.open(app=app)
-        try:
-            yield store
-            assert await store.check() == []
-        finally:
-            await store.close()
-
-    return factory
+    return SqliteFactory(folder, inline=inline)
 
 
 def memory_factory() -> StoreFactory:
     """Return a factory of stores that share their data in memory."""
-    data = MemoryData()
+    return MemoryFactory()
 
-    @asynccontextmanager
-    async def factory(*, lease: float = 30.0, app: AppName | None = None) -> AsyncGenerator[JobStore]:
-        store = MemoryStore(data, lease=lease)
-        await store.open(app=app)
-        try:
-            yield store
-            assert await store.check() == []
-        finally:
-            await store.close()
 
-    return factory
+def _sqlite(store: JobStore) -> SqliteStore:
+    assert isinstance(store, SqliteStore)
+    return store
+
+
+def _way(store: JobStore) -> Way:
+    assert isinstance(store, Way)
+    return store
 
 
 def new_run(store: JobStore, job: str = "job", /, **changes: Any) -> NewRun:  # Any: fields of NewRun

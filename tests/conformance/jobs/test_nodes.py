@@ -1,9 +1,9 @@
 """Leases, rescue and staging: what every job store promises about nodes that die."""
 
 import math
-from datetime import datetime
 
 import pytest
+from tests.conformance.jobs.support_clock import Ahead
 from tests.conformance.jobs.support_stores import (
     HOUR,
     StoreFactory,
@@ -15,26 +15,10 @@ from tests.conformance.jobs.support_stores import (
     new_run,
 )
 
-from mainspring.base import SystemClock, use_clock
+from mainspring.base import use_clock
 from mainspring.errors import LeaseLostError, StaleFenceError
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import RunFilter
-
-
-class Ahead:
-    """A clock whose monotonic time a test moves ahead."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def monotonic(self) -> float:
-        return SystemClock().monotonic() + self.ahead
-
-    def time(self) -> float:
-        return SystemClock().time()
-
-    def now(self) -> datetime:
-        return SystemClock().now()
 
 
 async def test_epochs_grow_and_are_never_used_again(stores: StoreFactory) -> None:

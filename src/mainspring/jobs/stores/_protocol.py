@@ -213,7 +213,10 @@ class CatalogStore(Protocol):
         ...
 
     def note_refused(self, job_id: str, *, reason: str, error: str) -> Awaitable[None]:
-        """Keep an event of NO_RUN: a call for a job of this id, which may be known to nobody, made no run."""
+        """Keep an event of NO_RUN: a call for a job of this id, which may be known to nobody, made no run.
+
+        The one write that is kept as often as it is sent.
+        """
         ...
 
 

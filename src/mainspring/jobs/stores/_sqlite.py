@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from mainspring.base import current_clock, new_id
-from mainspring.errors import IdempotencyError, InvalidArgumentError, LeaseLostError, StaleFenceError
+from mainspring.errors import IdempotencyError, InvalidArgumentError, LeaseLostError, MainspringError, StaleFenceError
 from mainspring.jobs.stores._apps import AppName
 from mainspring.jobs.stores._catalog_records import (
     Advance,
@@ -47,7 +47,7 @@ from mainspring.jobs.stores._sqlite_heart import Heart
 from mainspring.jobs.stores._sqlite_kept import let_go
 from mainspring.jobs.stores._sqlite_leases import drop_lease, take_lease
 from mainspring.jobs.stores._sqlite_locks import Graveyard
-from mainspring.jobs.stores._sqlite_nodes import RENEWED_FROM, Nodes
+from mainspring.jobs.stores._sqlite_nodes import RENEWED_FROM, Nodes, Opening
 from mainspring.jobs.stores._sqlite_prune import prune
 from mainspring.jobs.stores._sqlite_reader import (
     APPLICATION,
@@ -181,8 +181,12 @@ class SqliteStore(SqliteReads):
 
     async def open_node(self, name: str, *, takes: NodeTakes | None = None) -> int:
         """Register this process as a live node; see `RunStore`."""
-        sent = current_clock().monotonic()
-        epoch = await self.owner.write(lambda connection: self._nodes.open(connection, name, now_us(), takes))
+        sent, opening = current_clock().monotonic(), Opening(name, takes)
+        try:
+            epoch = await self.owner.write(lambda connection: self._nodes.open(connection, opening, now_us()))
+        except (MainspringError, sqlite3.Error):
+            self._nodes.abandon(opening)
+            raise
         self._lease_ends[epoch] = sent + self._lease
         self._be_polite()
         if self._heart is not None:

@@ -1,6 +1,7 @@
 """Nodes in SQLite: epochs, leases on the host's monotonic clock, heartbeats and rescue."""
 
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 
 from mainspring.base import encode_json
@@ -20,6 +21,16 @@ RENEWED_FROM = 0.9
 KEPT_EPOCHS_US = 7 * 86_400 * 1_000_000
 
 
+@dataclass(slots=True)
+class Opening:
+    """A node on its way into the file: a group may be tried again, and none of it may have been kept."""
+
+    name: str
+    takes: NodeTakes | None
+    lock: NodeLock | None = None
+    epoch: int | None = None
+
+
 class Nodes:
     """The nodes of one store as this process sees them; its methods run inside a group.
 
@@ -35,23 +46,26 @@ class Nodes:
         self._own: dict[int, NodeLock | None] = {}
         self.other_count = 0
 
-    def open(self, connection: sqlite3.Connection, name: str, now: int, takes: NodeTakes | None = None) -> int:
-        """Register a node; return its epoch.
+    def open(self, connection: sqlite3.Connection, opening: Opening, now: int) -> int:
+        """Register a node; return its epoch. Whoever does not get that calls `abandon`.
 
         Raises:
             StoreOpenError: a node of another host has the file open.
         """
         self._refuse_other_hosts(connection)
-        lock = None if self._database is None else NodeLock(self._database)
-        try:
-            epoch = self._insert_epoch(connection, name, lock, now, takes)
-        except sqlite3.Error:
-            if lock is not None:
-                lock.release()
-            raise
-        self._own[epoch] = lock
+        self._disown(opening)
+        if self._database is not None and opening.lock is None:
+            opening.lock = NodeLock(self._database)
+        opening.epoch = epoch = self._insert_epoch(connection, opening, now)
+        self._own[epoch] = opening.lock
         self._count_others(connection)
         return epoch
+
+    def abandon(self, opening: Opening) -> None:
+        """Let a node that nobody knows of be dead: its number is not ours if it was not kept, and unused if it was."""
+        self._disown(opening)
+        if opening.lock is not None:
+            opening.lock.release()
 
     def close(self, connection: sqlite3.Connection, epoch: int, now: int) -> None:
         """End an epoch of this process and free what it held; a rescue of this kind is not counted."""
@@ -106,16 +120,19 @@ class Nodes:
             return False
         return self._database is None or look(self._lock_path(lock_file)) != "held"
 
-    def _insert_epoch(
-        self, connection: sqlite3.Connection, name: str, lock: NodeLock | None, now: int, takes: NodeTakes | None
-    ) -> int:
+    def _disown(self, opening: Opening) -> None:
+        if opening.epoch is not None:
+            self._own.pop(opening.epoch, None)
+            opening.epoch = None
+
+    def _insert_epoch(self, connection: sqlite3.Connection, opening: Opening, now: int) -> int:
         sql = statements("nodes")
         connection.execute(sql["forget_epochs"], (now - KEPT_EPOCHS_US,))
-        lock_file = "" if lock is None else lock.path.name
+        lock_file = "" if opening.lock is None else opening.lock.path.name
         said: tuple[str | None, ...] = (None, None)
-        if takes is not None:
-            said = tuple(encode_json(sorted(one)).decode() for one in (takes.jobs, takes.queues))
-        row = (name, self._boot_id, lock_file, self._expiry(), now, *said)
+        if opening.takes is not None:
+            said = tuple(encode_json(sorted(one)).decode() for one in (opening.takes.jobs, opening.takes.queues))
+        row = (opening.name, self._boot_id, lock_file, self._expiry(), now, *said)
         return connection.execute(sql["insert_epoch"], row).lastrowid or 0
 
     def _refuse_other_hosts(self, connection: sqlite3.Connection) -> None:

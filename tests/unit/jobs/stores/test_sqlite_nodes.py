@@ -1,3 +1,4 @@
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -5,10 +6,10 @@ from pathlib import Path
 import pytest
 from tests.conformance.jobs.support_stores import claim, claim_one, ending, enqueue, new_run, sqlite_factory
 
-from mainspring.errors import StoreOpenError
+from mainspring.errors import StorageError, StoreOpenError
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import SqliteStore
-from mainspring.storage import InlineRunner
+from mainspring.storage import InlineRunner, SqliteOwner
 
 
 def on_another_host(connection: sqlite3.Connection) -> None:
@@ -40,6 +41,41 @@ async def test_a_node_from_before_the_reboot_is_dead(tmp_path: Path) -> None:
     await after.rescue()
     assert not (await after.heartbeat(old)).alive
     await after.close()
+
+
+async def test_a_node_that_was_opened_unheard_is_dead(tmp_path: Path) -> None:
+    """Nobody beats for it: it must not seem to live for a lease."""
+    stores = sqlite_factory(tmp_path)
+    async with stores() as store, stores() as other:
+        with stores.lose_replies(store), pytest.raises(StorageError):
+            await store.open_node("a")
+        (unheard,) = await other.nodes()
+        assert unheard.ended_at is None
+        await other.rescue()
+        (unheard,) = await other.nodes()
+        assert unheard.ended_at is not None
+
+
+async def test_a_node_that_is_opened_in_a_second_try_of_its_group_has_one_lock(tmp_path: Path) -> None:
+    """What was not kept of the first one leaves neither a lock nor a number behind."""
+    tries: list[sqlite3.Connection] = []
+
+    def give_up(connection: sqlite3.Connection) -> None:
+        if not tries:
+            connection.execute("ROLLBACK")
+        tries.append(connection)
+
+    async with sqlite_factory(tmp_path, inline=True)() as store, sqlite_factory(tmp_path)() as other:
+        assert isinstance(store, SqliteStore)
+
+        async def disturb(owner: SqliteOwner) -> None:
+            await owner.write(give_up)
+
+        epoch, _ = await asyncio.gather(store.open_node("a"), disturb(store.owner))
+        assert 2 == len(tries)
+        assert 1 == len(list((tmp_path / "jobs.db-nodes").iterdir()))
+        await other.rescue()
+        assert (await store.heartbeat(epoch)).alive
 
 
 def dead(connection: sqlite3.Connection) -> None:
