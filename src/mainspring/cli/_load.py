@@ -141,6 +141,10 @@ def _import_file(path: Path, name: str) -> ModuleType:
     if path.stem == _LIBRARY:
         expected = "a file of another name, since this one would hide the library"
         raise InvalidArgumentError(argument="APP", value=name, expected=expected, hint="rename it, as to app.py")
+    if "." in path.stem:
+        expected = "a file without further dots in its name, by which worker processes import it"
+        hint = f"rename it, as to {path.stem.replace('.', '_')}.py"
+        raise InvalidArgumentError(argument="APP", value=name, expected=expected, hint=hint)
     # Known by its name: worker processes that are sent its functions must find it too.
     _put_first(str(path.resolve().parent))
     loaded = sys.modules.get(path.stem)

@@ -69,12 +69,14 @@ def test_several_names_of_one_app_are_one_app(tmp_path: Path) -> None:
         ("", "there is no file ."),
         ("text.txt", "a file as app.py"),
         ("mainspring.py", "would hide the library"),
+        ("my.app.py", "expected a file without further dots in its name, by which worker processes import it"),
     ],
 )
 def test_what_cannot_be_an_app_is_said(tmp_path: Path, name: str, said: str) -> None:
     write(tmp_path / "two.py", "a", "b")
     write(tmp_path / "empty.py")
     write(tmp_path / "mainspring.py", "a")
+    write(tmp_path / "my.app.py", "a")
     (tmp_path / "folder").mkdir()
     (tmp_path / "text.txt").write_text("app")
     with pytest.raises(InvalidArgumentError) as raised:
