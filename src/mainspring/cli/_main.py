@@ -21,6 +21,7 @@ from mainspring.cli._db import db_commands
 from mainspring.cli._errors import ExitCode, prepare_streams, say_error, say_unwritten
 from mainspring.cli._flow import flow
 from mainspring.cli._load import asked_places, load_app
+from mainspring.cli._logs import house_logs
 from mainspring.cli._options import App, AsJson, Job, State, States, Store, instant_of
 from mainspring.cli._options import run_action as _run
 from mainspring.cli._proxy import proxy
@@ -79,6 +80,7 @@ Version = Annotated[
 def common(context: typer.Context, state: State = None, store: Store = None, version: Version = False) -> None:
     """See and steer the jobs of an app."""
     context.with_resource(asked_places(store=store, state=state))
+    context.with_resource(house_logs())
 
 
 @cli.command(short_help="Schedule and run an app's jobs until Ctrl-C.")
