@@ -20,6 +20,7 @@ _STAGE: Final = (
     "CREATE TABLE IF NOT EXISTS stage(run_id TEXT, fence INTEGER, sink TEXT, sequence INTEGER, payload BLOB,"
     " PRIMARY KEY(run_id, fence, sink, sequence)) WITHOUT ROWID"
 )
+_DROP_STAGED: Final = "DELETE FROM stage WHERE run_id = ? AND (sink = ? OR fence < ?)"
 
 
 class OwnDatabase:
@@ -70,7 +71,7 @@ class OwnDatabase:
         def apply(connection: sqlite3.Connection) -> int:
             _raise_fence(connection, rows.sink.label, run)
             written = write.apply(_Transaction(connection))
-            connection.execute("DELETE FROM stage WHERE run_id = ? AND sink = ?", (run.run_id, rows.sink.label))
+            connection.execute(_DROP_STAGED, (run.run_id, rows.name, run.fence))
             return written
 
         return await asyncio.shield(self._opened().write(apply))  # shielded: it is written anyway

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mainspring.errors import InvalidArgumentError, UnknownSinkError, UnroutedItemError
+from mainspring.errors import InvalidArgumentError, InvalidItemError, UnknownSinkError, UnroutedItemError
 from mainspring.sinks._sink import label_of
 
 
@@ -14,6 +14,7 @@ class Routes:
         self._by_label: dict[str, object] = {}
         self._found: dict[type, object] = {}
         self._names: dict[int, str] = {}
+        self._by_name: dict[str, object] = {}
         self._labels: dict[int, str] = {}
         self._overrides: dict[str, object] = {}
 
@@ -34,7 +35,13 @@ class Routes:
         self._found.clear()
 
     def name(self, name: str, sink: object) -> None:
-        """Say what records on disk call a sink; the first name counts."""
+        """Say what records on disk call a sink; the first name counts.
+
+        Raises:
+            InvalidArgumentError: another sink has it.
+        """
+        if self._by_name.setdefault(name, sink) is not sink:
+            raise InvalidArgumentError(argument="name", value=name, expected="a name that no other sink has")
         self._names.setdefault(id(sink), name)
 
     def override(self, name: str, replacement: object) -> None:
@@ -77,6 +84,22 @@ class Routes:
     def label(self, sink: object) -> str:
         """Return how a sink is called in counts and intents: the name it was added under, or its own."""
         return self._labels.get(id(sink)) or label_of(sink)
+
+    def staged_as(self, sink: object) -> str:
+        """Return a name that no other sink of a run has.
+
+        Raises:
+            InvalidItemError: it is registered under none, and a registered one has its label.
+        """
+        stands_for = (name for name, replacement in self._overrides.items() if replacement is sink)
+        name = self._names.get(id(sink)) or next(stands_for, None)
+        if name is not None:
+            return name
+        label = label_of(sink)
+        if label in self._by_name:
+            hint = "give one of the two a name= of its own"
+            raise InvalidItemError(sink=label, reason="a registered sink has its name", hint=hint)
+        return label
 
     def name_of(self, sink: object) -> str:
         """Return what records on disk call a sink."""

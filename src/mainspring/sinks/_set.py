@@ -100,7 +100,8 @@ class SinkSet:
         """Make a sink known that belongs to one job: records on disk call it by `name`, no item is routed to it.
 
         Raises:
-            InvalidArgumentError: the object is no sink, or two types that it may spool have one name.
+            InvalidArgumentError: the object is no sink, another one has the name, or two types that it may spool have
+                one name.
         """
         check_sink(sink)
         self.routes.name(name, sink)
@@ -289,14 +290,15 @@ class SinkSet:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(FILE_THREADS, statistic_name="sinks")
             return sink.collect(run, self._threads)
+        name = self.routes.staged_as(sink)
         if not isinstance(sink, SqlTable):
-            return RunRows(sink, run, self._stage, budget=self._budget)
+            return RunRows(sink, run, self._stage, name=name, budget=self._budget)
         if sink.own is None:
-            return RunRows(sink, run, self._stage, budget=self._budget, shape=sink.shape)
+            return RunRows(sink, run, self._stage, name=name, budget=self._budget, shape=sink.shape)
         async with self._opening:  # one opens, the others wait
             if id(sink) not in self._tables:
                 await sink.own.open()
                 self._tables[id(sink)] = sink
-        rows = OwnRows(sink, run, sink.own, budget=self._budget, shape=sink.shape)
+        rows = OwnRows(sink, run, sink.own, name=name, budget=self._budget, shape=sink.shape)
         rows.database = sink.own
         return rows

@@ -61,7 +61,7 @@ class TransactionalSink(Protocol):
         Raises:
             InvalidItemError: what is wrong with it.
         """
-        ...
+        return
 
 
 @runtime_checkable

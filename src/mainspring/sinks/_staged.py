@@ -38,10 +38,11 @@ class RunRows:
     """Collects the items of one run for one transactional sink.
 
     Args:
+        name: keeps its chunks apart in the stage, where two sinks of a run may have one label.
         shape: turns an item and its key into what is kept, then `sink.check` looks at the first item only.
     """
 
-    __slots__ = ("_budget", "_chunks", "_in_flight", "_packer", "_shape", "_stage", "count", "run", "sink")
+    __slots__ = ("_budget", "_chunks", "_in_flight", "_packer", "_shape", "_stage", "count", "name", "run", "sink")
 
     def __init__(
         self,
@@ -49,10 +50,12 @@ class RunRows:
         run: SinkRun,
         stage: StageArea | None,
         *,
+        name: str,
         budget: MemoryBudget,
         shape: Shape | None = None,
     ) -> None:
         self.sink = sink
+        self.name = name
         self.run = run
         self.count = 0
         self._stage = stage
@@ -93,7 +96,7 @@ class RunRows:
         # Rows of one run resemble each other: the 100 MiB of bench_sinks become 3, which the store need not write,
         # nor remember page by page while it drops them in the transaction of the finish.
         payload = zlib.compress(self._cut(), 1)
-        self._in_flight = asyncio.ensure_future(self._stage.put(self.run, self.sink.label, sequence, payload))
+        self._in_flight = asyncio.ensure_future(self._stage.put(self.run, self.name, sequence, payload))
 
     async def finish(self) -> "TransactionalWrite | None":
         """Return what the store's finish applies."""
@@ -102,7 +105,7 @@ class RunRows:
     async def closed(self) -> "RowsWrite":
         """Return the rows, once all chunks are staged."""
         await self._landed()
-        return RowsWrite(self.sink, self.run, self._cut(), self._packer.types, self._chunks, self.count)
+        return RowsWrite(self, self._cut(), self._packer.types, self._chunks)
 
     async def discard(self) -> None:
         """Forget the rows; the store drops staged chunks with the end of the attempt."""
@@ -141,17 +144,16 @@ class RunRows:
 class RowsWrite:
     """The rows of one run for one sink, ready for the transaction of its finish."""
 
-    __slots__ = ("_chunks", "_payload", "_sink", "_types", "count", "run")
+    __slots__ = ("_chunks", "_payload", "_sink", "_staged_as", "_types", "count", "run")
 
-    def __init__(
-        self, sink: TransactionalSink, run: SinkRun, payload: bytes, types: Sequence[type], chunks: int, count: int
-    ) -> None:
-        self._sink = sink
+    def __init__(self, rows: RunRows, payload: bytes, types: Sequence[type], chunks: int) -> None:
+        self._sink = rows.sink
+        self._staged_as = rows.name
         self._payload = payload
         self._types = types
         self._chunks = chunks
-        self.run = run
-        self.count = count
+        self.run = rows.run
+        self.count = rows.count
 
     @property
     def sink_name(self) -> str:
@@ -166,7 +168,7 @@ class RowsWrite:
         """
         written = 0
         for sequence in range(self._chunks):
-            found = tx.execute(_READ, (self.run.run_id, self.run.fence, self.sink_name, sequence))
+            found = tx.execute(_READ, (self.run.run_id, self.run.fence, self._staged_as, sequence))
             if not found or not isinstance(found[0][0], bytes):
                 raise SinkWriteError(sink=self.sink_name, items=self.count, reason=f"staged chunk {sequence} is gone")
             written += self._write(tx, zlib.decompress(found[0][0]), first=sequence == 0)

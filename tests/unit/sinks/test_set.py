@@ -227,6 +227,8 @@ async def test_names_types_and_sinks_are_checked_when_added() -> None:
     for sink, types, name in ((SqlTable("t"), (), None), (SqlTable("u"), (dict,), None), (7, (), "seven")):
         with pytest.raises(InvalidArgumentError):
             sinks.add(sink, types=types, name=name)
+    with pytest.raises(InvalidArgumentError, match="a name that no other sink has"):
+        sinks.bind("t", SqlTable("v"))
 
 
 def test_a_result_sink_must_say_how_it_writes() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, time
 from decimal import Decimal
@@ -320,6 +321,18 @@ async def test_a_database_of_its_own_is_written_at_the_finish(tmp_path: Path) ->
     assert connection.execute("SELECT count(*) FROM flights").fetchone() == (2,)
     assert connection.execute("SELECT count(*) FROM stage").fetchone() == (0,)
     connection.close()
+
+
+async def test_a_commit_drops_what_earlier_attempts_staged_under_whatever_name(tmp_path: Path) -> None:
+    path = tmp_path / "flights.db"
+    await _emit_own(path, run_of(0), 1)
+    with closing(sqlite3.connect(path)) as connection:
+        staged = [("run", 1, "other name", 0, b""), ("run", 2, "other sink", 0, b""), ("another run", 1, "t", 0, b"")]
+        connection.executemany("INSERT INTO stage VALUES (?, ?, ?, ?, ?)", staged)
+        connection.commit()
+        await _emit_own(path, run_of(1, fence=2, run_id="run"), 2)
+        left = connection.execute("SELECT run_id, fence, sink FROM stage ORDER BY run_id").fetchall()
+        assert [("another run", 1, "t"), ("run", 2, "other sink")] == left
 
 
 async def test_a_database_of_its_own_of_before_the_ids_of_runs_is_kept(tmp_path: Path) -> None:

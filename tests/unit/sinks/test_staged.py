@@ -60,6 +60,49 @@ class Numbers(TransactionalSink):
         return len(batch)
 
 
+class Column(TransactionalSink):
+    """Two of these have one label, that of their class."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+
+    def write(self, tx: SqlTransaction, batch: TransactionalBatch) -> int:
+        tx.execute(f"CREATE TABLE IF NOT EXISTS {self.table}(item)")
+        tx.executemany(f"INSERT INTO {self.table} VALUES (?)", [(item,) for item in batch])
+        return len(batch)
+
+
+@pytest.mark.parametrize("how", ["registered", "overridden", "own"])
+async def test_sinks_of_one_label_keep_their_chunks_apart(database: Database, how: str) -> None:
+    sinks, ints, texts = SinkSet(), Column("ints"), Column("texts")
+    sinks.add(Column("nowhere") if how == "overridden" else ints, types=[int], name="ints")
+    if how == "own":
+        sinks.bind("job load", texts)
+    else:
+        sinks.add(Column("nowhere") if how == "overridden" else texts, types=[str], name="texts")
+    if how == "overridden":
+        sinks.override("ints", ints)
+        sinks.override("texts", texts)
+    await sinks.open(database)
+    session = sinks.session(run_of(), default=texts if how == "own" else None)
+    for number in range(5_001):
+        await session.emit(number, sink="ints")
+        await session.emit(str(number))
+    for write in await session.finish():
+        write.apply(database)
+    assert [(n,) for n in range(5_001)] == database.execute("SELECT item FROM ints")
+    assert [(str(n),) for n in range(5_001)] == database.execute("SELECT item FROM texts")
+
+
+async def test_a_sink_of_no_name_is_refused_beside_a_registered_one_of_its_label(database: Database) -> None:
+    sinks = SinkSet()
+    sinks.add(Column("ints"))
+    await sinks.open(database)
+    session = sinks.session(run_of(), default=Column("texts"))
+    with pytest.raises(InvalidItemError, match="a registered sink has its name"):
+        await session.emit(1)
+
+
 class Forgetful(Numbers):
     def write(self, tx: SqlTransaction, batch: TransactionalBatch) -> Any:  # Any: it returns nothing
         super().write(tx, batch)
@@ -143,7 +186,7 @@ async def test_many_bytes_are_staged_though_they_are_few_rows(database: Database
 
 async def test_the_bytes_of_all_runs_together_are_bounded(database: Database) -> None:
     budget, row = MemoryBudget(3 * SMALL_CHUNK_BYTES), {"text": "x" * 1000}
-    runs = [RunRows(SqlTable("t"), run_of(n), database, budget=budget) for n in range(10)]
+    runs = [RunRows(SqlTable("t"), run_of(n), database, name="t", budget=budget) for n in range(10)]
     for _ in range(50):
         for rows in runs:
             if rows.take(row, None):
