@@ -7,7 +7,6 @@ else goes through one batcher per sink, and a run ends when its own items are wr
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mainspring.sinks._batcher import SinkStatistic as SinkStatistic
     from mainspring.sinks._clickhouse_intervals import ClickHouseIntervals as ClickHouseIntervals
     from mainspring.sinks._clickhouse_table import ClickHouseTable as ClickHouseTable
     from mainspring.sinks._delivery import SPOOL_BYTES as SPOOL_BYTES
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from mainspring.sinks._stream import check_stream_sink as check_stream_sink
     from mainspring.sinks._survey import SpoolSurvey as SpoolSurvey
     from mainspring.sinks._survey import survey_spools as survey_spools
+    from mainspring.sinks._tickets import SinkStatistic as SinkStatistic
     from mainspring.sinks._transaction import Collector as Collector
     from mainspring.sinks._transaction import SinkRun as SinkRun
     from mainspring.sinks._transaction import SqlTransaction as SqlTransaction
@@ -48,7 +48,6 @@ else:
     __getattr__, __dir__, __all__ = door(
         __name__,
         {
-            "_batcher": ("SinkStatistic",),
             "_clickhouse_intervals": ("ClickHouseIntervals",),
             "_clickhouse_table": ("ClickHouseTable",),
             "_delivery": ("Delivery",),
@@ -68,6 +67,7 @@ else:
             "_spool": ("Spool", "SpoolStats"),
             "_sql_table": ("SqlTable",),
             "_survey": ("SpoolSurvey", "survey_spools"),
+            "_tickets": ("SinkStatistic",),
             "_transaction": ("Collector", "SinkRun", "SqlTransaction", "StageArea", "TransactionalWrite"),
             "parquet": ("Parquet",),
         },

@@ -1,92 +1,29 @@
 """One batcher per sink: a bounded queue, one consumer, and tickets that know whose items were written.
 
-Items of all runs share batches. A run waits for its own items only: its barrier cuts the open batch, and a batch
-that cannot be written is blamed on the runs whose items it held. A run that failed withdraws what still waits.
+Items of all runs share batches. A run waits for its own items only: its barrier cuts the open batch. Before runs are
+blamed for a batch that cannot be written, the items of each are tried once more by themselves, without pauses: only
+those fail whose own items do. After `_DOWN_AFTER` failures in a row, or one that says that the sink is out of reach,
+the sink is taken to be down and the others are blamed untried. A run that failed withdraws what still waits.
 """
 
 import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, NamedTuple  # Any: items have any type
+from typing import Final  # Any: items have any type
 
-from mainspring.base import Backoff, BatchKernel, Statistic
+from mainspring.base import Backoff, BatchKernel
 from mainspring.errors import ClosedError, MainspringError, SinkWriteError
 from mainspring.resilience import RetryAttempt, retry, retry_after
 from mainspring.sinks._delivery import Delivery
 from mainspring.sinks._packing import weigh
-from mainspring.sinks._sink import WriteIntent
+from mainspring.sinks._tickets import Entry, Rescue, SinkStatistic, Ticket
 
 log = logging.getLogger(__name__)
 
 _LONGEST_RETRY_AFTER: Final = 60.0  # seconds that a sink may ask for; beyond, others would stand behind its batch
-
-
-class SinkStatistic(Statistic):
-    """What went through one sink that takes batches: items written and spooled, batches written, failed attempts."""
-
-    written: int
-    spooled: int
-    batches: int
-    failures: int
-
-
-class Ticket:
-    """What one run, or a service, has on its way to one sink.
-
-    Invariant: `pending` counts the items that are neither written, given up nor withdrawn.
-    """
-
-    __slots__ = (
-        "changed",
-        "count",
-        "error",
-        "job_id",
-        "pending",
-        "run_id",
-        "sink",
-        "spooled",
-        "spooled_count",
-        "withdrawn",
-    )
-
-    def __init__(self, sink: str = "", *, run_id: str | None = None, job_id: str | None = None) -> None:
-        self.sink = sink
-        self.run_id = run_id
-        self.job_id = job_id
-        self.count = 0
-        self.pending = 0
-        self.withdrawn = False
-        self.spooled: list[int] = []  # letters on disk, to be taken back if the run fails
-        self.spooled_count = 0  # items in those letters
-        self.error: SinkWriteError | None = None
-        self.changed = asyncio.Event()
-
-    def settle(self, count: int, error: SinkWriteError | None) -> None:
-        """Note that `count` items were written, or not."""
-        self.pending -= count
-        self.error = self.error or error
-        self.changed.set()
-
-
-class Entry(NamedTuple):
-    """One item in the queue."""
-
-    ticket: Ticket
-    item: Any
-    key: str | None
-    size: int
-
-    def intent(self) -> WriteIntent:
-        """Return the item as a ResultSink gets it."""
-        ticket = self.ticket
-        return WriteIntent(
-            payload=self.item, key=self.key, sink=ticket.sink, job_id=ticket.job_id, run_id=ticket.run_id
-        )
-
-
-Rescue = Callable[[Sequence[Entry], SinkWriteError], Awaitable[list[Entry]]]
-"""Keeps items durably; returns those that cannot be kept."""
+_DOWN_AFTER: Final = 3  # failures in a row, run by run, that are taken for a sink that is down
+UNWINDING: Final = 1.0  # seconds that a cancelled sink has to end
 
 
 class Batcher:
@@ -208,7 +145,9 @@ class Batcher:
             reason = f"not written {timeout:g} s after the end"
         finally:
             task.cancel()
-            await asyncio.wait({task})
+            _, stuck = await asyncio.wait({task}, timeout=UNWINDING)
+            if stuck:
+                log.error("sink %s goes on though it was cancelled, and is left alone", self._label)
             await self._give_up_the_rest(reason)
 
     async def _give_up_the_rest(self, reason: str) -> None:
@@ -217,7 +156,8 @@ class Batcher:
             left += batch
         self._ready.clear()
         if left:
-            await self._give_up(left, SinkWriteError(sink=self._label, items=len(left), reason=reason))
+            refused, more = await self._rescued(left, SinkWriteError(sink=self._label, items=len(left), reason=reason))
+            self._blame(refused, SinkWriteError(sink=self._label, items=len(refused), reason=reason + more))
 
     def _cut(self) -> None:
         self._ready.extend(self._kernel.cut())
@@ -254,16 +194,49 @@ class Batcher:
 
     async def _write_current(self) -> None:
         """Write the batch in `_current`, or rescue it, or blame its runs; a cancellation leaves it there."""
+        error = await self._failure_of(self._persistently())
+        if error is None:
+            return
+        self._current = self._without_withdrawn(self._current)
+        self._current, more = await self._rescued(self._current, self._failed(self._current, error))
+        failed = await self._try_apart(error, more)
+        if self._current:
+            raise failed from error
+
+    async def _failure_of(self, attempt: Awaitable[None]) -> Exception | None:
         try:
-            await self._persistently()
-        except Exception as error:  # supervisor: whatever a sink raises is retried, then blamed
+            await attempt
+        except Exception as error:  # noqa: BLE001  # supervisor: whatever a sink raises is retried, then blamed
+            return error
+        return None
+
+    async def _try_apart(self, error: Exception, more: str) -> SinkWriteError:
+        """Try what is left of a batch run by run, and blame the runs that fail; return what the last one failed with.
+
+        Items of no run that fail stay in `_current`, since nobody answers for them.
+        """
+        tickets = dict.fromkeys(entry.ticket for entry in self._current)
+        failures = _DOWN_AFTER if len(tickets) == 1 or _is_away(error) else 0
+        failed = self._failed(self._current, error, more)
+        for ticket in tickets:
             self._current = self._without_withdrawn(self._current)
-            reason = f"{type(error).__qualname__}: {error}"
-            failed = SinkWriteError(sink=self._label, items=len(self._current), reason=reason)
-            failed.__cause__ = error
-            self._current = await self._give_up(self._current, failed)
-            if self._current:
-                raise failed from error
+            part = [entry for entry in self._current if entry.ticket is ticket]
+            again = await self._failure_of(self._write(part)) if part and failures < _DOWN_AFTER else error
+            self._current = [entry for entry in self._current if entry.ticket is not ticket]
+            if again is None:
+                failures = 0
+                self._settle(part, None)
+            else:
+                failures = _DOWN_AFTER if _is_away(again) else failures + 1
+                failed = self._failed(part, again, more)
+                self._current += self._blame(part, failed)
+        return failed
+
+    def _failed(self, entries: Sequence[Entry], error: Exception, more: str = "") -> SinkWriteError:
+        reason = f"{type(error).__qualname__}: {error}{more}"
+        failed = SinkWriteError(sink=self._label, items=len(entries), reason=reason)
+        failed.__cause__ = error
+        return failed
 
     async def _attempt(self) -> None:
         self._current = self._without_withdrawn(self._current)
@@ -280,21 +253,24 @@ class Batcher:
     def _say(self, failed: RetryAttempt) -> None:
         log.warning("sink %s failed, next attempt in %.1f s: %r", self._label, failed.delay, failed.exception)
 
-    async def _give_up(self, entries: list[Entry], error: SinkWriteError) -> list[Entry]:
-        """Rescue items or blame their runs; return those that are to be tried on, since nobody answers for them."""
-        if self._rescue is not None and entries:
-            try:
-                refused = await self._rescue(entries, error)
-            except (MainspringError, OSError) as failure:
-                log.error("sink %s: %d items could not be kept: %s", self._label, len(entries), failure)
-            else:
-                left = set(map(id, refused))
-                self.statistic.spooled += len(entries) - len(refused)
-                self._settle([entry for entry in entries if id(entry) not in left], None)
-                entries = refused
-        of_runs = [entry for entry in entries if entry.ticket.run_id is not None]
-        self._settle(of_runs, error)
+    async def _rescued(self, entries: list[Entry], error: SinkWriteError) -> tuple[list[Entry], str]:
+        """Have items kept durably; return those that could not be, and what is to be said of that."""
+        if self._rescue is None or not entries:
+            return entries, ""
+        try:
+            refused = await self._rescue(entries, error)
+        except (MainspringError, OSError) as failure:
+            log.error("sink %s: %d items could not be kept: %s", self._label, len(entries), failure)
+            return entries, f"; they could not be kept either: {failure}"
+        left = set(map(id, refused))
+        self.statistic.spooled += len(entries) - len(refused)
+        self._settle([entry for entry in entries if id(entry) not in left], None)
+        return refused, "; they could not be kept either: the log says why"
+
+    def _blame(self, entries: list[Entry], error: SinkWriteError) -> list[Entry]:
+        """Blame the runs of these items; return those that are to be tried on, since nobody answers for them."""
         nobodys = [entry for entry in entries if entry.ticket.run_id is None]
+        self._settle([entry for entry in entries if entry.ticket.run_id is not None], error)
         if self._closing and nobodys:
             log.error("sink %s: %d items are lost: %s", self._label, len(nobodys), error.reason)
             self._settle(nobodys, error)
@@ -310,3 +286,8 @@ class Batcher:
         for ticket, count in counts.items():
             ticket.settle(count, error)
         self._room.set()
+
+
+def _is_away(error: Exception) -> bool:
+    """Tell whether an error says that the sink is out of reach, or wants to be left alone: not what an item does."""
+    return isinstance(error, TimeoutError) or retry_after(error) > 0

@@ -22,8 +22,9 @@ class Delivery:
         max_queue: items that may wait; whoever emits waits beyond.
         max_queue_bytes: bytes that may wait, about.
         retry: pauses between the attempts to write a batch; its `max_tries` ends them.
-        on_failure: what happens to a batch after the last attempt. "fail": the runs whose items it held fail, and
-            the items are dropped; "spool": it is kept on disk and written later, and the runs succeed.
+        on_failure: what happens to a batch after the last attempt. "fail": its items are tried once more run by run,
+            without pauses, and the runs whose own items fail too do so; "spool": it is kept on disk and written
+            later, and the runs succeed.
         spool_retry: pauses between the attempts to write what is on disk.
         spool_tries: attempts from the disk, after which items become dead letters, >= 1.
 

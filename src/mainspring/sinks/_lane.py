@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 
-from mainspring.sinks._batcher import Batcher, Entry, Rescue
+from mainspring.sinks._batcher import Batcher
 from mainspring.sinks._delivery import Delivery
 from mainspring.sinks._sink import ResultSink, check_sink, is_write
+from mainspring.sinks._tickets import Entry, Rescue
 
 
 class Lane:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any  # Any: items have any type
 
 from mainspring.base import to_us
 from mainspring.errors import ClosedError
-from mainspring.sinks._batcher import Batcher, Ticket
+from mainspring.sinks._batcher import Batcher
 from mainspring.sinks._sink import is_collecting
+from mainspring.sinks._tickets import Ticket
 from mainspring.sinks._transaction import Collector, SinkRun, TransactionalWrite
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from typing import Any, Final, Self, TypeVar  # Any: items have any type
 
 from mainspring.concurrency import ThreadPoolExecutor
 from mainspring.errors import InvalidArgumentError, InvalidItemError
-from mainspring.sinks._batcher import Ticket
 from mainspring.sinks._delivery import SPOOL_BYTES, Delivery
 from mainspring.sinks._lane import Lane, delivery_of
 from mainspring.sinks._letters import TypeNames
@@ -28,6 +27,7 @@ from mainspring.sinks._sink import (
 from mainspring.sinks._spool import Spool
 from mainspring.sinks._sql_table import SqlTable
 from mainspring.sinks._staged import MemoryBudget, RunRows
+from mainspring.sinks._tickets import Ticket
 from mainspring.sinks._transaction import Collector, SinkRun, StageArea
 
 Sink = TypeVar("Sink")

@@ -14,12 +14,12 @@ from typing import Final, ParamSpec, TypeVar
 from mainspring.base import current_clock, decode_msgpack
 from mainspring.concurrency import ThreadPoolExecutor
 from mainspring.errors import DecodeError, InvalidItemError, SinkWriteError
-from mainspring.sinks._batcher import Entry, Ticket
 from mainspring.sinks._lane import Lane
 from mainspring.sinks._letters import DeadLetter, Letter, TypeNames, decode_letter, encode_item
 from mainspring.sinks._replay import REQUEST_INTERVAL, take_requests
 from mainspring.sinks._segments import SegmentLog
 from mainspring.sinks._spool_folder import SpoolFolder
+from mainspring.sinks._tickets import Entry, Ticket
 
 log = logging.getLogger(__name__)
 

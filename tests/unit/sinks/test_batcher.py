@@ -9,7 +9,8 @@ import pytest
 from mainspring.base import Backoff
 from mainspring.errors import CircuitBroken, ClosedError, InvalidArgumentError, SinkWriteError
 from mainspring.sinks import Delivery
-from mainspring.sinks._batcher import Batcher, Entry, Ticket
+from mainspring.sinks._batcher import Batcher
+from mainspring.sinks._tickets import Entry, Ticket
 from mainspring.testing import VirtualClock
 
 _AT_ONCE = Backoff.constant(0.0, max_tries=3)
