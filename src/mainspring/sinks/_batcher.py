@@ -93,6 +93,8 @@ class Batcher:
             self._loop = asyncio.get_running_loop()
             self._task = self._loop.create_task(self._consume(), name=f"sink-{self._label}")
         size = weigh(item)
+        if type(item) is dict:
+            item = item.copy()  # emitters fill the same dict again  # pyright: ignore[reportUnknownVariableType]
         self._waiting += 1
         self._waiting_bytes += size
         ticket.pending += 1

@@ -42,6 +42,8 @@ class SinkSession:
     async def emit(self, item: Any, *, key: str | None = None, sink: str | None = None) -> None:
         """Accept one item for its sink; waits when that sink is behind.
 
+        A dict may be changed afterwards (what it holds may not); any other object is kept as it is until written.
+
         Args:
             key: names the item for whoever drops or replaces what comes twice: a ResultSink, or a SqlTable with
                 `item_key=True`. A deterministic run names items without one by their place.

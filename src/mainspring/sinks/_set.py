@@ -201,7 +201,7 @@ class SinkSet:
     async def emit(self, item: object, *, key: str | None = None, sink: str | None = None) -> None:
         """Queue an item of no run, as a service does; waits only when its sink is behind.
 
-        It is tried until its sink takes it, or spooled; closing writes what is queued.
+        It is tried until its sink takes it, or spooled; closing writes what is queued. Only a dict may be changed then.
 
         Raises:
             UnroutedItemError: no sink takes items of this type.

@@ -306,6 +306,17 @@ async def test_items_of_no_run_that_cannot_be_kept_are_lost_with_a_word(caplog: 
     assert "sink t: 1 items are lost" in caplog.text
 
 
+async def test_a_dict_may_be_changed_once_it_is_queued() -> None:
+    target, ticket, row = Target(), _run(), dict[str, int]()
+    batcher = _batcher(target, max_seconds=3600)
+    for n in range(3):
+        row["n"] = n
+        await batcher.put(ticket, row)
+    await batcher.flush(ticket)
+    assert [[{"n": 0}, {"n": 1}, {"n": 2}]] == target.batches
+    await batcher.close()
+
+
 @pytest.mark.parametrize("terms", [{"max_count": 0}, {"max_queue_bytes": 0}, {"max_seconds": -1}, {"on_failure": "x"}])
 def test_terms_are_checked_at_once(terms: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgumentError):
