@@ -1,7 +1,8 @@
 """One claimed run on this node: its handler's life, and the record of how it ended.
 
-The handler runs in the execution's own task. Whoever wants it to stop sets a reason and cancels the task; a
-cancellation without a reason comes from the loop that is shutting down, and hands the run back.
+The handler runs in the execution's own task. Whoever in the engine wants it to stop sets a reason and cancels the task.
+A cancellation without a reason comes from the loop that is shutting down, when all tasks are cancelled, and hands the
+run back; or from somebody else, and is a failure: a run that was handed back for it would begin again for ever.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ from mainspring.tools import without_secrets
 log = logging.getLogger(__name__)
 
 _LONGEST_RETRY_AFTER: Final = 86_400.0  # seconds that the other side can put a retry off
+_CANCELLED: Final = "the handler's task was cancelled, and not by the engine"
+_AWAITED_CANCELLED: Final = "the handler awaited something that was cancelled"
 Said = tuple[int, Progress | None]
 T = TypeVar("T")
 
@@ -53,6 +56,7 @@ class Execution:
     """One attempt of one run. `run()` does not raise what the handler raised: that is in the end.
 
     Args:
+        is_cut_off: tells whether all tasks of the loop are cancelled, as at its end.
         on_end: called with this and its end, to be recorded; None when the run belongs to another claim. That is the
             last act of its task: a callback of the task would come a turn of the loop later, and cost that turn.
     """
@@ -60,6 +64,7 @@ class Execution:
     __slots__ = (
         "_cancel_grace",
         "_context",
+        "_is_cut_off",
         "_on_end",
         "_phase",
         "_stop",
@@ -75,11 +80,13 @@ class Execution:
         record: RunRecord,
         *,
         cancel_grace: float,
+        is_cut_off: Callable[[], bool],
         on_end: "Callable[[Execution, Finish | None], None]",
     ) -> None:
         self.record = record
         self.task: asyncio.Task[object] | None = None
         self._work = work
+        self._is_cut_off = is_cut_off
         self._on_end = on_end
         own = work.definition.cancel_grace
         self._cancel_grace = cancel_grace if own is None else own
@@ -200,7 +207,9 @@ class Execution:
     def _left(self, task: "asyncio.Task[object]") -> None:
         """Give up on an attempt whose task could not make its end."""
         error = None if task.cancelled() else task.exception()
-        if task.cancelled() or isinstance(error, KeyboardInterrupt):
+        if task.cancelled() and self._phase == "new" and not self._is_cut_off():  # before its first line
+            self._end(self._made(partial(self._cancelled, asyncio.CancelledError())))
+        elif task.cancelled() or isinstance(error, KeyboardInterrupt):
             self._on_end(self, None)
         elif error is not None:
             log.error("run %s of %s ended by itself", self.record.run_id, self.record.job_id, exc_info=error)
@@ -210,10 +219,13 @@ class Execution:
         if self._stop is not None:
             _forget_cancellation()
             return self._stopped()
-        if _is_cancelled():
+        if self._is_cut_off():
             self._hand_back()
             raise error
-        error.args = ("the handler awaited something that was cancelled",)
+        was_cancelled = self.task is not None and self.task.cancelling() > 0
+        error.args = (_CANCELLED if was_cancelled else _AWAITED_CANCELLED,)
+        if self.thread_left is not None:
+            error.add_note(THREAD_LEFT)
         return self.failed(error)
 
     def _raised(self, error: BaseException) -> Finish | None:
@@ -368,12 +380,6 @@ class Execution:
             reply_of(self._work.store.finish(finish)).then(lambda _: None)
         except MainspringError as error:  # then the end of the node's epoch frees it
             log.warning("run %s of %s is left to another claim: %s", finish.run_id, self.record.job_id, error)
-
-
-def _is_cancelled() -> bool:
-    """Tell whether somebody cancelled this task, and not only what it awaited."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _forget_cancellation() -> None:

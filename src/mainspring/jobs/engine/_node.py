@@ -238,7 +238,8 @@ class Node:
 
     def begin(self, record: RunRecord) -> None:
         """Run a claimed run in a task of its own."""
-        execution = Execution(self._works[record.job_id], record, cancel_grace=self._cancel_grace, on_end=self._handled)
+        work, grace, is_cut_off = self._works[record.job_id], self._cancel_grace, self.tenure.is_cut_off
+        execution = Execution(work, record, cancel_grace=grace, is_cut_off=is_cut_off, on_end=self._handled)
         self._on_start(record)
         self._running[execution] = None
         self._slots.holders.add(execution)

@@ -117,6 +117,10 @@ class Tenure:
         except StorageError as error:  # those who wait for its runs must still be told that the app is closed
             log.warning("cannot end epoch %d, its runs are free when its lease ends: %s", self.epoch, error)
 
+    def is_cut_off(self) -> bool:
+        """Tell whether all tasks of the loop are cancelled, as at its end: these are, and nobody here did it."""
+        return all(task.cancelling() or task.done() for task in self._tasks)
+
     async def replace(self, lost: int) -> None:
         """Take a new epoch in the place of one that was lost, unless that was done already."""
         async with self._replacing:  # whoever claims and whoever beats may find the lease lost

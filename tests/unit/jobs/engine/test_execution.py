@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ from mainspring.errors import (
 )
 from mainspring.jobs import JobApp, JobContext, RunState
 from mainspring.jobs.engine._execution import Execution
+from mainspring.jobs.engine._handler import THREAD_LEFT
+from mainspring.jobs.stores import RunRecord
 
 
 async def test_a_call_returns_the_handlers_value(tmp_path: Path) -> None:
@@ -160,6 +164,96 @@ async def test_a_handler_that_awaits_something_cancelled_has_failed(tmp_path: Pa
         result = await app.run_job("inner")
     assert result.state is RunState.FAILED
     assert result.error == "CancelledError: the handler awaited something that was cancelled"
+
+
+async def cancel_me_soon() -> None:
+    """As a watchdog by hand does it."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().call_soon(task.cancel)
+    await asyncio.Event().wait()
+
+
+async def cancel_me_in_vain() -> None:
+    """Swallow a cancellation and forget to say so, then await what somebody else has cancelled."""
+    with suppress(asyncio.CancelledError):
+        await cancel_me_soon()
+    other = asyncio.get_running_loop().create_future()
+    other.cancel()
+    await other
+
+
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+@pytest.mark.parametrize("body", [cancel_me_soon, cancel_me_in_vain])
+async def test_a_handler_whose_task_somebody_cancels_has_failed(
+    tmp_path: Path, store: str, body: Callable[[], Awaitable[None]]
+) -> None:
+    """Only the engine hands runs back: else this one would begin again for ever, with no pause and no new attempt."""
+    app = JobApp("test", store="memory") if store == "memory" else make_app(tmp_path)
+    attempts: list[tuple[str, int]] = []
+
+    @app.job("bare")
+    async def bare() -> None:
+        attempts.append(("bare", 1))
+        await body()
+
+    @app.job("again", retry=Backoff.constant(0.0, max_tries=2), timeout=3600.0)
+    async def again(ctx: JobContext) -> None:
+        attempts.append(("again", ctx.attempt))
+        await body()
+
+    async with running(app):
+        results = [await asyncio.wait_for(app.run_job(job), 30) for job in (bare, again)]
+    assert [("bare", 1), ("again", 1), ("again", 2)] == attempts
+    assert [(RunState.FAILED, 1), (RunState.FAILED, 2)] == [(result.state, result.attempt) for result in results]
+    assert {"CancelledError: the handler's task was cancelled, and not by the engine"} == {one.error for one in results}
+
+
+async def test_a_task_that_somebody_cancels_before_its_first_step_has_failed(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+
+    @app.job("quick")
+    async def quick() -> None: ...
+
+    async with running(app):
+        node = (await app.open()).node
+        begin = node.begin
+
+        def begin_and_cancel(record: RunRecord) -> None:
+            begin(record)
+            (task,) = (task for task in asyncio.all_tasks() if task.get_name() == "job-quick")
+            task.cancel()
+
+        node.begin = begin_and_cancel  # type: ignore[method-assign]  # a third party that goes through all tasks
+        result = await asyncio.wait_for(app.run_job(quick), 30)
+        assert node.running_count == 0
+    assert RunState.FAILED is result.state
+    assert "CancelledError: the handler's task was cancelled, and not by the engine" == result.error
+
+
+async def test_a_thread_whose_task_somebody_cancels_is_told_of_in_the_record(tmp_path: Path) -> None:
+    app = make_app(tmp_path, cancel_grace=0.01)
+    loop, begun, go = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    @app.job("deaf")
+    def deaf() -> None:
+        loop.call_soon_threadsafe(begun.set)
+        go.wait(60)
+
+    async with running(app):
+        waiting = asyncio.create_task(app.run_job(deaf))
+        await begun.wait()
+        (task,) = (task for task in asyncio.all_tasks() if task.get_name() == "job-deaf")
+        task.cancel()
+        result = await asyncio.wait_for(waiting, 30)
+        go.set()
+
+        async def left_no_more() -> bool:
+            return app.running_count == 0
+
+        await eventually(left_no_more)
+    assert RunState.FAILED is result.state
+    assert THREAD_LEFT in (result.error or "")
 
 
 @pytest.mark.parametrize("executor", ["loop", "thread"])
