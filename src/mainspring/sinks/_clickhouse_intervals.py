@@ -9,7 +9,7 @@ rows, and those of runs that died, are deleted after the next commit for their i
 
 import asyncio
 import logging
-from collections.abc import Sequence, Set
+from collections.abc import Hashable, Sequence, Set
 from typing import Any, Final  # Any: what a query returns
 
 from mainspring.base import current_random, encode_json, to_us
@@ -87,6 +87,10 @@ class ClickHouseIntervals:
             before=_COMMITS.format(name=self.commits, window=DEDUPLICATION_WINDOW),
         )
 
+    def place(self, run: SinkRun | None) -> Hashable:
+        """Return the table, and the way to its database."""
+        return id(self.querier), self.rows
+
     def collect(self, run: SinkRun, threads: ThreadPoolExecutor) -> "IntervalRows":
         """Return what collects a run's items.
 
@@ -143,6 +147,10 @@ class IntervalRows:
             return  # another task of the handler has sent them
         self._full_at, self._breath_at = BLOCK_BYTES, min(BREATH_BYTES, BLOCK_BYTES)
         self._in_flight = asyncio.ensure_future(self._send(self._taken()))
+
+    async def has_earlier(self) -> bool:
+        """Tell whether an earlier run of the same job has written for the interval."""
+        return await self._exists() and bool(await self._of_interval())
 
     async def finish(self) -> None:
         """Make the rows count.

@@ -38,10 +38,10 @@ def move_under_fence(part: Path, target: Path, run: SinkRun) -> None:
         sync_path(target.parent)
         return
     mark = _Mark(run.job_id, to_us(run.interval_start), run.fence, run.run_id)
-    lock = os.open(target.with_name(f".{target.name}.fence"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    lock = os.open(_fence_of(target), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _check(_read(lock), mark, target, run)
+        _check(_read(lock), target, run)
         os.pwrite(lock, encode_json(mark).ljust(os.fstat(lock).st_size), 0)
         os.fsync(lock)
         part.replace(target)
@@ -51,6 +51,29 @@ def move_under_fence(part: Path, target: Path, run: SinkRun) -> None:
         os.close(lock)
 
 
+def was_written_for(target: Path, run: SinkRun) -> bool:
+    """Tell whether a target is there that the run's job wrote for the run's interval."""
+    try:
+        lock = os.open(_fence_of(target), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        found = _read(lock)
+    finally:
+        os.close(lock)
+    return found is not None and _is_of(found, run) and target.exists()
+
+
+def _fence_of(target: Path) -> Path:
+    return target.with_name(f".{target.name}.fence")
+
+
+def _is_of(mark: _Mark, run: SinkRun) -> bool:
+    """Tell whether a mark is that of a run's job and interval."""
+    start = run.interval_start
+    return start is not None and mark.start == to_us(start) and mark.job in (run.job_id, *run.was)
+
+
 def _read(lock: int) -> _Mark | None:
     try:
         return decode_json(os.pread(lock, 1 << 16, 0), _Mark)
@@ -58,11 +81,10 @@ def _read(lock: int) -> _Mark | None:
         return None  # new, or torn by a power cut: the claim that tore it did not rename
 
 
-def _check(found: _Mark | None, mark: _Mark, target: Path, run: SinkRun) -> None:
+def _check(found: _Mark | None, target: Path, run: SinkRun) -> None:
     if found is None:
         return
-    is_ours = found.job in (mark.job, *run.was) and found.start == mark.start
-    if not is_ours and target.exists():
+    if not _is_of(found, run) and target.exists():
         raise SinkWriteError(
             sink=str(target),
             items=0,

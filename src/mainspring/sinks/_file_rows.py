@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Final, Protocol  # Any: what a form makes of a
 
 from mainspring.concurrency import ThreadPoolExecutor
 from mainspring.errors import InvalidItemError
-from mainspring.sinks._file_fence import move_under_fence
+from mainspring.sinks._file_fence import move_under_fence, was_written_for
 from mainspring.sinks._transaction import SinkRun
 
 BUFFER_BYTES: Final = 256 << 10
@@ -78,6 +78,10 @@ class FileRows:
         async with self._one_at_a_time:
             chunk, self._buffer, self._size = self._buffer, [], 0
             await self._in_thread(self._write, chunk)
+
+    async def has_earlier(self) -> bool:
+        """Tell whether the target is there and was written by an earlier run of the same job and interval."""
+        return await self._threads.run(was_written_for, self._target, self._run)
 
     async def finish(self) -> None:
         """Put the file in place.

@@ -3,7 +3,7 @@
 import csv
 import io
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final  # Any: cell values have any type
@@ -69,6 +69,10 @@ class FileSink:
         ends: Mapping[str, datetime | None] = {"start": start, "end": end}
         values |= {name: end.astimezone(self._zone) for name, end in ends.items() if end is not None}
         return Path(self._template.format(**values))
+
+    def place(self, run: SinkRun | None) -> Hashable:
+        """Return the file of a run, or the template."""
+        return (self._template, self._zone.key) if run is None else self.path_for(run).absolute()
 
     def collect(self, run: SinkRun, threads: ThreadPoolExecutor) -> "FileRows":
         """Return what collects a run's items."""

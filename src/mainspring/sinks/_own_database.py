@@ -34,6 +34,11 @@ class OwnDatabase:
         """Let the path travel; whoever gets it opens the file anew."""
         return OwnDatabase, (self.path,)
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is such a file."""
+        return self._owner is not None or self.path.exists()
+
     async def open(self) -> None:
         """Open the file and make what it needs.
 
@@ -76,6 +81,13 @@ class OwnDatabase:
 
         return await asyncio.shield(self._opened().write(apply))  # shielded: it is written anyway
 
+    async def has_rows_of(self, target: str, run: SinkRun) -> bool:
+        """Tell whether the run's job has written to a table with intervals before."""
+        jobs = (run.job_id, *run.was)
+        sql = f"SELECT 1 FROM _mainspring_fence WHERE target = ? AND job IN ({', '.join('?' * len(jobs))}) LIMIT 1"
+        found = await self._opened().read(lambda connection: connection.execute(sql, (target, *jobs)).fetchone())
+        return found is not None
+
     async def forget(self, run: SinkRun) -> None:
         """Drop what a run has in the stage."""
         await self._opened().write(
@@ -96,6 +108,10 @@ class OwnRows(RunRows):
     __slots__ = ("database",)
 
     database: OwnDatabase
+
+    async def has_earlier(self) -> bool:
+        """Tell whether there may be rows of an earlier run to remove."""
+        return await self.database.has_rows_of(self.sink.label, self.run)
 
     async def finish(self) -> None:
         """Commit the rows."""

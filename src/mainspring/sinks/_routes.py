@@ -1,9 +1,13 @@
 """Which item goes to which sink: by name, by the nearest registered base of its type, or to what overrides it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from mainspring.errors import InvalidArgumentError, InvalidItemError, UnknownSinkError, UnroutedItemError
+from mainspring.sinks._places import PlacedSink, Places, is_placed
 from mainspring.sinks._sink import label_of
+
+ONE_FOR_BOTH: Final = "register one sink for both types: @app.sink(A, B)"
 
 
 class Routes:
@@ -17,18 +21,25 @@ class Routes:
         self._by_name: dict[str, object] = {}
         self._labels: dict[int, str] = {}
         self._overrides: dict[str, object] = {}
+        self._places = Places()
+        self.any_replaces = False
 
     def add(self, label: str, sink: object, types: Sequence[type]) -> None:
         """Register a sink.
 
         Raises:
-            InvalidArgumentError: the name or a type is taken.
+            InvalidArgumentError: the name or a type is taken, or another one writes to its place.
         """
         if label in self._by_label:
             raise InvalidArgumentError(argument="name", value=label, expected="a name that no other sink has")
         for one in types:
             if one in self._by_type:
                 raise InvalidArgumentError(argument="types", value=one, expected="a type that no other sink takes")
+        rival = self._places.rival_of(sink, None)
+        if rival is not None:
+            expected = f"another place than sink {self.label(rival)!r}, since one removes what the other has written"
+            raise InvalidArgumentError(argument="sink", value=sink, expected=expected, hint=ONE_FOR_BOTH)
+        self.any_replaces = self.any_replaces or (is_placed(sink) and sink.replaces)
         self._labels.setdefault(id(sink), label)
         self._by_label[label] = sink
         self._by_type.update(dict.fromkeys(types, sink))
@@ -58,6 +69,13 @@ class Routes:
         if found is None:
             raise UnknownSinkError(sink=label, known=tuple(self._by_label))
         return self.actual(found)
+
+    def replacing(self) -> Iterator[PlacedSink]:
+        """Iterate over the registered sinks that replace what a run's job wrote for its interval, and nothing else."""
+        for sink in self._by_label.values() if self.any_replaces else ():
+            actual = self.actual(sink)
+            if is_placed(actual) and actual.replaces:
+                yield actual
 
     def of_type(self, item_type: type) -> object:
         """Return the sink of the nearest registered base of a type.

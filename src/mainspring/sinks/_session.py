@@ -4,8 +4,10 @@ from collections.abc import Awaitable, Mapping
 from typing import TYPE_CHECKING, Any  # Any: items have any type
 
 from mainspring.base import to_us
-from mainspring.errors import ClosedError
+from mainspring.errors import ClosedError, InvalidItemError
 from mainspring.sinks._batcher import Batcher
+from mainspring.sinks._places import Places
+from mainspring.sinks._routes import ONE_FOR_BOTH
 from mainspring.sinks._sink import is_collecting
 from mainspring.sinks._tickets import Ticket
 from mainspring.sinks._transaction import Collector, SinkRun, TransactionalWrite
@@ -26,6 +28,7 @@ class SinkSession:
         self._collectors: dict[int, Collector] = {}
         self._tickets: dict[int, tuple[Batcher, Ticket]] = {}
         self._labels: dict[int, str] = {}
+        self._places = Places()
         self._quick: Collector | None = None  # takes what comes without key or sink, once it is known
 
     @property
@@ -51,7 +54,8 @@ class SinkSession:
         Raises:
             UnroutedItemError: no sink takes items of this type.
             UnknownSinkError: there is no sink of that name.
-            InvalidItemError: the sink can never write this item.
+            InvalidItemError: the sink can never write this item, or another sink of the run writes to the same place
+                and one of the two replaces.
             ClosedError: the run has ended.
         """
         if self._ended:
@@ -63,7 +67,10 @@ class SinkSession:
         number = id(target)
         collector = self._collectors.get(number)
         if collector is None:
-            entry = self._tickets.get(number) or await self._way_to(target)
+            entry = self._tickets.get(number)
+            if entry is None:
+                self._take_place(target)
+                entry = await self._way_to(target)
             if entry is not None:
                 batcher, ticket = entry
                 if not batcher.offer(ticket, item, key):
@@ -85,15 +92,15 @@ class SinkSession:
     async def finish(self) -> tuple[TransactionalWrite, ...]:
         """Wait until this run's own items are accepted; return the writes that travel with its finish.
 
-        A sink that replaces gets its turn though nothing was emitted, if it is the run's default. Rows for a table
-        with a database of its own are committed there now, in one transaction.
+        A sink that replaces gets its turn though nothing was emitted. Rows for a table with a database of its own are
+        committed there now, in one transaction.
 
         Raises:
             SinkWriteError: a sink did not accept some of them.
         """
         self._end()
-        if getattr(self._default, "replaces", False) and self._run.interval_start is not None:
-            await self._way_to(self._default)
+        if self._run.interval_start is not None:
+            await self._replace_by_nothing()
         for batcher, ticket in self._tickets.values():
             await batcher.flush(ticket)
         written = [await collector.finish() for collector in list(self._collectors.values())]
@@ -108,6 +115,22 @@ class SinkSession:
         for collector in list(self._collectors.values()):
             await collector.discard()
 
+    async def _replace_by_nothing(self) -> None:
+        """Give sinks their turn that replace and got nothing: an earlier run may have written there."""
+        default, run = self._default, self._run
+        if getattr(default, "replaces", False) and not self._is_replaced(default):
+            await self._way_to(default)
+        for sink in self._sinks.routes.replacing():
+            if id(sink) not in self._collectors and not self._is_replaced(sink):
+                collector = await self._sinks.collectors.make_for_nothing(sink, run)
+                if collector is not None:
+                    self._collectors[id(sink)] = collector
+
+    def _is_replaced(self, sink: object) -> bool:
+        """Tell whether the run has replaced what another sink wrote to the same place."""
+        rival = self._places.rival_of(sink, self._run)
+        return rival is not None and rival.replaces
+
     async def _way_to(self, target: object) -> tuple[Batcher, Ticket] | None:
         """Return batcher and ticket for a sink that takes batches; any other one has a collector after this."""
         number = id(target)
@@ -117,11 +140,19 @@ class SinkSession:
             ticket = Ticket(label, run_id=run.run_id, job_id=run.job_id)
             return self._tickets.setdefault(number, (self._sinks.lane(target).batcher, ticket))
         if number not in self._collectors:
-            collector = await self._sinks.collector(target, self._run)
+            collector = await self._sinks.collectors.make(target, self._run)
             self._collectors.setdefault(number, collector)  # another task of the run may have been first
             if target is self._default and self._ordinal is None and not self._ended:
                 self._quick = self._collectors[number]
         return None
+
+    def _take_place(self, target: object) -> None:
+        """Refuse a sink that would remove what another one writes in this run, or the other way round."""
+        rival = self._places.rival_of(target, self._run)
+        if rival is not None:
+            label = self._sinks.routes.label
+            reason = f"sink {label(rival)!r} writes to the same place in this run, and one of the two replaces"
+            raise InvalidItemError(sink=label(target), reason=reason, hint=ONE_FOR_BOTH)
 
     def _closed(self) -> ClosedError:
         return ClosedError(what=f"the way to the sinks of run {self._run.run_id}")

@@ -6,29 +6,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar  # Any: items have any type
+from typing import Any, Self, TypeVar  # Any: items have any type
 
-from mainspring.concurrency import ThreadPoolExecutor
 from mainspring.errors import InvalidArgumentError, InvalidItemError
+from mainspring.sinks._collectors import Collectors
 from mainspring.sinks._delivery import SPOOL_BYTES, Delivery
 from mainspring.sinks._lane import Lane, delivery_of
 from mainspring.sinks._letters import TypeNames
-from mainspring.sinks._own_database import OwnRows
 from mainspring.sinks._routes import Routes
 from mainspring.sinks._session import SinkSession
-from mainspring.sinks._sink import (
-    CollectingSink,
-    TransactionalSink,
-    TypedSink,
-    check_sink,
-    is_collecting,
-    label_of,
-)
+from mainspring.sinks._sink import TypedSink, check_sink, is_collecting, label_of
 from mainspring.sinks._spool import Spool
-from mainspring.sinks._sql_table import SqlTable
-from mainspring.sinks._staged import MemoryBudget, RunRows
 from mainspring.sinks._tickets import Ticket
-from mainspring.sinks._transaction import Collector, SinkRun, StageArea
+from mainspring.sinks._transaction import SinkRun, StageArea
 
 Sink = TypeVar("Sink")
 
@@ -45,9 +35,6 @@ class SinkStats:
     spooled_count: int
 
 
-FILE_THREADS: Final = 4  # files that are written at once
-
-
 class SinkSet:
     """Sinks and routes, for the runs of an app or for a service of its own (`async with`, then `emit`).
 
@@ -60,16 +47,12 @@ class SinkSet:
         if spool_bytes < 1:
             raise InvalidArgumentError(argument="spool_bytes", value=spool_bytes, expected="at least 1")
         self.routes = Routes()
+        self.collectors = Collectors(self.routes)
         self._deliveries: dict[int, Delivery] = {}
         self._lanes: dict[int, Lane] = {}
         self._lanes_by_name: dict[str, Lane] = {}
         self._type_names = TypeNames()
-        self._tables: dict[int, SqlTable] = {}
         self._nobodys: dict[int, Ticket] = {}
-        self._opening = asyncio.Lock()
-        self._stage: StageArea | None = None
-        self._budget = MemoryBudget()
-        self._threads: ThreadPoolExecutor | None = None
         self._spool: Spool | None = None
         if spool is not None:
             names, lanes = self._type_names, self._lanes_by_name
@@ -88,7 +71,8 @@ class SinkSet:
         """Register a sink under a name and for items of some types (a TypedSink brings its own). Before `open`.
 
         Raises:
-            InvalidArgumentError: the name or a type is taken, or the object is no sink.
+            InvalidArgumentError: the name or a type is taken, the object is no sink, or it writes where another one
+                does and one of the two replaces.
         """
         check_sink(sink)
         label = name or label_of(sink)
@@ -141,7 +125,7 @@ class SinkSet:
         Raises:
             OSError: the spool cannot be used.
         """
-        self._stage = stage
+        self.collectors.stage = stage
         if self._spool is not None:
             await self._spool.open()
 
@@ -160,13 +144,7 @@ class SinkSet:
     async def _close_rest(self) -> None:
         if self._spool is not None:
             await self._spool.close()
-        for table in self._tables.values():
-            if table.own is not None:
-                await table.own.close()
-        self._tables.clear()
-        if self._threads is not None:
-            self._threads.shutdown()
-            self._threads = None
+        await self.collectors.close()
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -240,6 +218,11 @@ class SinkSet:
         """
         return SinkSession(self, run, default, deterministic=deterministic)
 
+    @property
+    def replaces(self) -> bool:
+        """Whether a registered sink may have something to replace for a run with an interval that emits nothing."""
+        return self.routes.any_replaces
+
     def named(self, label: str) -> object:
         """Return a sink by its name.
 
@@ -283,22 +266,3 @@ class SinkSet:
         """Take back what of a failed run lies on disk."""
         if self._spool is not None:
             await self._spool.forget(ticket.spooled)
-
-    async def collector(self, sink: TransactionalSink | CollectingSink, run: SinkRun) -> Collector:
-        """Return what collects a run's items, opening the sink's own database if it has one."""
-        if isinstance(sink, CollectingSink):
-            if self._threads is None:
-                self._threads = ThreadPoolExecutor(FILE_THREADS, statistic_name="sinks")
-            return sink.collect(run, self._threads)
-        name = self.routes.staged_as(sink)
-        if not isinstance(sink, SqlTable):
-            return RunRows(sink, run, self._stage, name=name, budget=self._budget)
-        if sink.own is None:
-            return RunRows(sink, run, self._stage, name=name, budget=self._budget, shape=sink.shape)
-        async with self._opening:  # one opens, the others wait
-            if id(sink) not in self._tables:
-                await sink.own.open()
-                self._tables[id(sink)] = sink
-        rows = OwnRows(sink, run, sink.own, name=name, budget=self._budget, shape=sink.shape)
-        rows.database = sink.own
-        return rows

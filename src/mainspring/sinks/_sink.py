@@ -43,7 +43,9 @@ class TransactionalSink(Protocol):
     """A sink whose rows travel with the run's finish, in one transaction of the job store.
 
     An attribute `replaces = True` asks for an empty first batch from a run of its job that emitted nothing, so that
-    what an earlier run wrote for the same interval can be removed.
+    what an earlier run wrote for the same interval can be removed. A sink that an app knows by types or name gets one
+    from every run of the app with an interval if it also has a method `place(run)` as a `SqlTable` has: then it must
+    remove what the run's own job wrote, and nothing else.
     """
 
     @property
@@ -68,7 +70,8 @@ class TransactionalSink(Protocol):
 class CollectingSink(Protocol):
     """A sink that collects what a run emits and writes it by itself when the run ends well.
 
-    An attribute `replaces = True` asks for a collector also for a run of its job that emitted nothing.
+    An attribute `replaces = True` asks for a collector also for a run of its job that emitted nothing, as with a
+    `TransactionalSink`.
     """
 
     @property

@@ -7,7 +7,8 @@ such a run is refused.
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal  # Any: cell values have any type
 
@@ -78,6 +79,10 @@ class SqlTable:
     def needs_run(self) -> bool:
         """Whether rows can only be written for a run: with its interval, or the keys of its items."""
         return self.replaces or self._item_key
+
+    def place(self, run: SinkRun | None) -> Hashable:
+        """Return the table and its database."""
+        return None if self.database is None else os.path.realpath(self.database), self.table.lower()
 
     def apart(self) -> "SqlTable":
         """Return a table like this one that shares no open database with it: for another process, or another loop."""

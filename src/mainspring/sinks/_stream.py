@@ -83,7 +83,7 @@ class SinkStream(Generic[Receipt]):
         """Get ready; raises what keeps the sink's own database from being opened."""
         await self._sinks.open()
         if is_collecting(self._sink):
-            await (await self._sinks.collector(self._sink, self._nobody)).discard()
+            await (await self._sinks.collectors.make(self._sink, self._nobody)).discard()
 
     async def close(self) -> None:
         """Close what the sink has open; what is not written stays with whoever has its receipt."""

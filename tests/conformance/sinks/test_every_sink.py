@@ -1,6 +1,7 @@
 """What every sink promises, whatever its kind; and what only those promise that count rows exactly once."""
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.unit.sinks.support_tables import run_of
 
 from mainspring.base import new_id
 from mainspring.errors import ClosedError, StaleFenceError
+from mainspring.sinks import SinkRun
 
 CaseOf = Callable[[str, Path], Case]
 
@@ -86,6 +88,30 @@ async def test_a_run_that_emits_nothing_removes_what_its_interval_had(
         await case.run(run_of(1), [3])
         await case.run(run_of(0, fence=2), [])
         assert case.rows() == [3]
+
+
+@pytest.mark.parametrize("kind", kinds(REPLACING))
+async def test_a_registered_sink_removes_what_the_job_had_though_the_run_emits_nothing(
+    tmp_path: Path, kind: str, case_of: CaseOf
+) -> None:
+    async with case_of(kind, tmp_path) as case:
+        case.sinks.add(case.sink, types=[dict])
+
+        async def run(run: SinkRun, *numbers: int) -> None:
+            session = case.sinks.session(run)
+            for number in numbers:
+                await session.emit({"n": number})
+            await case.finish(session)
+
+        await run(run_of(0, fence=1))
+        assert [] == os.listdir(tmp_path)  # no file without rows, and no database
+        await run(run_of(0, fence=2), 1, 2)
+        await run(run_of(1, fence=3), 3)
+        await run(run_of(2, fence=4, job_id="other"), 4)
+        await run(run_of(0, fence=5, job_id="other"))
+        assert [1, 2, 3, 4] == case.rows()
+        await run(run_of(0, fence=6))
+        assert [3, 4] == case.rows()
 
 
 @pytest.mark.parametrize("kind", kinds(FENCED))

@@ -14,7 +14,7 @@ from tests.unit.sinks.support_targets import AT_ONCE, Target
 from mainspring.jobs import JobApp, JobContext
 from mainspring.jobs.engine._store_url import spool_folder
 from mainspring.jobs.stores import SqliteStore
-from mainspring.sinks import Delivery, SqlTable, TypedSink, on
+from mainspring.sinks import Delivery, JsonLines, SqlTable, TypedSink, on
 from mainspring.testing import eventually
 
 
@@ -133,6 +133,34 @@ async def test_a_deterministic_jobs_items_count_once_though_they_have_no_names(t
         found = connection.execute("SELECT letter FROM letters ORDER BY letter").fetchall()
     connection.close()
     assert [("a",)] * 4 + [("b",)] * 2 == found
+
+
+async def test_a_run_removes_what_the_last_one_of_its_interval_wrote_into_sinks_of_the_app(tmp_path: Path) -> None:
+    app, emitted = make_app(tmp_path), [Trade("A"), Trade("B")]
+    app.sink(Trade, sink=SqlTable("trades", replace="interval"))
+    app.sink(str, sink=JsonLines(tmp_path / "{job}-{start:%d}.jsonl"), name="texts")
+
+    @app.job("conditional", cron="0 0 * * *")
+    async def conditional(ctx: JobContext) -> None:
+        for trade in emitted:
+            await ctx.emit(trade)
+            await ctx.emit(trade.symbol)
+
+    @app.job("idle", cron="0 0 * * *")
+    async def idle(ctx: JobContext) -> None: ...
+
+    def found() -> tuple[int, list[str]]:
+        with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+            ((count,),) = connection.execute("SELECT count(*) FROM trades").fetchall()
+        return count, [path.read_text() for path in sorted(tmp_path.glob("*.jsonl"))]
+
+    async with running(app):
+        for left in (4, 0):
+            for job in (conditional, idle):
+                backfill = await app.backfill(job, date(2013, 1, 1), date(2013, 1, 3), reprocess="all")
+                assert 2 == (await backfill.wait()).succeeded
+            assert (left, ['"A"\n"B"\n' if left else ""] * 2) == found()
+            emitted.clear()
 
 
 async def test_a_renamed_job_replaces_its_rows_and_those_of_no_other(tmp_path: Path) -> None:

@@ -61,8 +61,7 @@ class HandlerCall:
         session: SinkSession | None = None
         try:
             value = await self._value()
-            # A job's own sink takes part though nothing was emitted: it may have an interval's old rows to delete.
-            session = ctx.used_session if definition.sink is None else ctx.session
+            session = ctx.session if self._fills_sinks_by_nothing() else ctx.used_session
             if session is None:
                 return encode_value(definition.job_id, value), (), 0
             writes = await session.finish()
@@ -71,6 +70,11 @@ class HandlerCall:
             if ctx.used_session is not None:
                 await ctx.used_session.discard()
             raise
+
+    def _fills_sinks_by_nothing(self) -> bool:
+        """Tell whether sinks take part though nothing was emitted: they may have an interval's old rows to delete."""
+        has_interval = self._record.interval_start is not None
+        return self._work.definition.sink is not None or (has_interval and self._work.sinks.replaces)
 
     async def _value(self) -> object:
         """Call the handler inside its resources and its time limit."""
