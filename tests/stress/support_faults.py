@@ -36,6 +36,7 @@ from mainspring.jobs.stores import (
     NodeRow,
     NodeTakes,
     Prune,
+    Pruned,
     QueueRow,
     Report,
     RunFilter,
@@ -328,7 +329,7 @@ class FaultyStore:
     async def set_backfill_state(self, backfill_id: str, state: BackfillState) -> BackfillRow:
         return await self._call(lambda: self.inner.set_backfill_state(backfill_id, state))
 
-    async def prune(self, command: Prune) -> int:
+    async def prune(self, command: Prune) -> Pruned:
         return await self._call(lambda: self.inner.prune(command))
 
     async def settle_waiting(self, *, released: Sequence[str] = (), blocked: Sequence[tuple[str, str]] = ()) -> None:

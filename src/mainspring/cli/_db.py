@@ -48,7 +48,7 @@ def prune(
 ) -> None:
     """Remove ended runs from the history now: by these bounds, else by those of the app.
 
-    What ended in the last ten minutes stays.
+    What ended in the last ten minutes stays, and what an idempotency key names.
     """
     retention = _retention(older_than, keep, state or [])
     run_action(_prune(load_app(app), retention, as_json=as_json))

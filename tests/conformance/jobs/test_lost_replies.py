@@ -230,10 +230,7 @@ async def prune(store: JobStore, epoch: int) -> Send:
     for _ in range(2):
         await enqueue(store, new_run(store))
         await store.finish(ending(await claim_one(store, epoch), finished_at=5))
-    spare_since = store.now() + HOUR
-    command = Prune(
-        job_id="job", state=RunState.SUCCEEDED, count=1, ended_before=None, spare_since=spare_since, limit=9
-    )
+    command = Prune(job_id="job", state=RunState.SUCCEEDED, count=1, ended_before=store.now() + HOUR, limit=9)
     return lambda: store.prune(command)
 
 

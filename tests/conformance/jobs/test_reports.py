@@ -81,8 +81,8 @@ async def test_progress_goes_with_the_record(stores: StoreFactory) -> None:
         record = await claim_one(store, epoch)
         ended = await store.finish(ending(record, progress=HALF))
         later = (ended.finished_at or 0) + 1
-        command = Prune(job_id="job", state=RunState.SUCCEEDED, count=0, ended_before=None, spare_since=later, limit=10)
-        assert 1 == await store.prune(command)
+        command = Prune(job_id="job", state=RunState.SUCCEEDED, ended_before=later, limit=10)
+        assert 1 == (await store.prune(command)).gone
         await enqueue(store, new_run(store, run_id=record.run_id))
         again = await claim_one(store, epoch)
         assert again.run_id == record.run_id

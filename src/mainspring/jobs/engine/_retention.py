@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Final
 
 from mainspring.base import current_random
@@ -30,19 +31,24 @@ async def prune(store: JobStore, retention: Retention, *, jobs: Collection[str] 
 
 async def _prune_one(store: JobStore, retention: Retention, job_id: str, state: RunState) -> int:
     keep, now, total = retention.of(state), store.now(), 0
-    command = Prune(
-        job_id=job_id,
-        state=state,
-        count=keep.count,
-        ended_before=None if keep.age is None else now - int(keep.age * 1e6),
-        spare_since=now - int(SPARED * 1e6),
-        limit=_BATCH,
-    )
+    spared_since = now - int(SPARED * 1e6)
+    command = Prune(job_id=job_id, state=state, ended_before=spared_since, limit=_BATCH)
+    if keep.age is not None:
+        total += await _prune_all(store, replace(command, ended_before=min(now - int(keep.age * 1e6), spared_since)))
+    if keep.count is not None:
+        total += await _prune_all(store, replace(command, count=keep.count))
+    return total
+
+
+async def _prune_all(store: JobStore, command: Prune) -> int:
+    total = 0
     while True:
         pruned = await store.prune(command)
-        total += pruned
-        if pruned < _BATCH:
+        total += pruned.gone
+        if pruned.last is None:
             return total
+        # what a key has spared stays beside the newest, and does not push them out
+        command = replace(command, after=pruned.last, count=command.count + pruned.spared)
         await asyncio.sleep(_BREATH)
 
 

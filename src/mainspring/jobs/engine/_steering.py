@@ -209,7 +209,8 @@ class Steering(Declarations, ABC):
     async def prune(self, retention: Retention | None = None) -> int:
         """Remove now what is not to be kept of the history of all jobs in the store; return how many runs.
 
-        A few at a time: others hardly notice. What ended in the last ten minutes stays.
+        A few at a time: others hardly notice. What ended in the last ten minutes stays, and what an
+        idempotency key names.
 
         Args:
             retention: what stays; that of the app unless given.

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.stores._steering_records import ConfigRow as ConfigRow
     from mainspring.jobs.stores._steering_records import LeaseRow as LeaseRow
     from mainspring.jobs.stores._steering_records import Prune as Prune
+    from mainspring.jobs.stores._steering_records import Pruned as Pruned
     from mainspring.jobs.stores._steering_records import ScheduleRow as ScheduleRow
     from mainspring.jobs.stores._steering_records import SetSchedule as SetSchedule
     from mainspring.jobs.stores._steering_records import TakeLease as TakeLease
@@ -95,6 +96,14 @@ else:
                 "StrandedRow",
             ),
             "_sqlite": ("SqliteStore",),
-            "_steering_records": ("ConfigRow", "LeaseRow", "Prune", "ScheduleRow", "SetSchedule", "TakeLease"),
+            "_steering_records": (
+                "ConfigRow",
+                "LeaseRow",
+                "Prune",
+                "Pruned",
+                "ScheduleRow",
+                "SetSchedule",
+                "TakeLease",
+            ),
         },
     )

@@ -48,7 +48,7 @@ from mainspring.jobs.stores._records import (
     Report,
     RunRecord,
 )
-from mainspring.jobs.stores._steering_records import ConfigRow, LeaseRow, Prune, SetSchedule, TakeLease
+from mainspring.jobs.stores._steering_records import ConfigRow, LeaseRow, Prune, Pruned, SetSchedule, TakeLease
 from mainspring.sinks import SinkRun
 
 T = TypeVar("T")
@@ -214,9 +214,9 @@ class MemoryStore(MemoryReads):
         """Pause, resume or cancel; see `CatalogStore`."""
         return self._answer(partial(catalog.set_backfill_state, backfill_id=backfill_id, state=state, now=now_us()))
 
-    def prune(self, command: Prune) -> Awaitable[int]:
+    def prune(self, command: Prune) -> Awaitable[Pruned]:
         """Remove ended runs from the history; see `CatalogStore`."""
-        return self._answer(partial(prune, command=command))
+        return self._answer(partial(prune, command=command, now=now_us()))
 
     def settle_waiting(
         self, *, released: Sequence[str] = (), blocked: Sequence[tuple[str, str]] = ()

@@ -90,14 +90,22 @@ class IdempotencyKeys:
 
     def get(self, key: str, now: int) -> KeyUse | None:
         """Return the use of a key."""
-        while self._expiries and self._expiries[0][0] <= now:
-            del self._uses[heapq.heappop(self._expiries)[1]]
+        self._forget(now)
         return self._uses.get(key)
+
+    def runs(self, now: int) -> set[str]:
+        """Return the runs that keys name."""
+        self._forget(now)
+        return {use.run_id for use in self._uses.values()}
 
     def put(self, key: str, use: KeyUse) -> None:
         """Remember the use of a key that `get` did not know at the same instant."""
         self._uses[key] = use
         heapq.heappush(self._expiries, (use.expires_at, key))
+
+    def _forget(self, now: int) -> None:
+        while self._expiries and self._expiries[0][0] <= now:
+            del self._uses[heapq.heappop(self._expiries)[1]]
 
 
 class MemoryData:

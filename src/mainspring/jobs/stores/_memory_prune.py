@@ -4,25 +4,21 @@ from itertools import islice
 
 from mainspring.jobs.stores._memory_data import MemoryData
 from mainspring.jobs.stores._records import RunRecord
-from mainspring.jobs.stores._steering_records import Prune
+from mainspring.jobs.stores._steering_records import Prune, Pruned
 
 
-def prune(data: MemoryData, command: Prune) -> int:
-    """Remove the oldest runs that are not to be kept; return how many."""
+def prune(data: MemoryData, command: Prune, now: int) -> Pruned:
+    """Remove the oldest runs that are not to be kept."""
     key = (command.job_id, command.state)
     ended = sorted((one for one in data.ended.values() if (one.job_id, one.state) == key), key=lambda one: one.run_id)
-    ended = [one for one in ended if (one.finished_at or 0) < command.spare_since]
-    gone: dict[str, RunRecord] = {}
-    if command.ended_before is not None:
-        old = (one for one in ended if (one.finished_at or 0) < (command.ended_before or 0))
-        gone = {one.run_id: one for one in islice(old, command.limit)}
-    if command.count is not None:
-        excess = data.tally[command.job_id, command.state.value] - command.count - len(gone)
-        wanted = min(excess, command.limit - len(gone))
-        others = (one for one in ended if one.run_id not in gone)
-        gone |= {one.run_id: one for one in islice(others, max(wanted, 0))}
+    old = (one for one in ended if (one.finished_at or 0) < command.ended_before and one.run_id > command.after)
+    excess = data.tally[command.job_id, command.state.value] - command.count
+    looked_at = list(islice(old, max(min(excess, command.limit), 0)))
+    named = data.keys.runs(now)
+    gone = {one.run_id: one for one in looked_at if one.run_id not in named}
     _forget(data, gone)
-    return len(gone)
+    last = looked_at[-1].run_id if len(looked_at) == command.limit else None
+    return Pruned(gone=len(gone), spared=len(looked_at) - len(gone), last=last)
 
 
 def _forget(data: MemoryData, gone: dict[str, RunRecord]) -> None:

@@ -35,7 +35,15 @@ from mainspring.jobs.stores._records import (
     RunRecord,
     StrandedRow,
 )
-from mainspring.jobs.stores._steering_records import ConfigRow, LeaseRow, Prune, ScheduleRow, SetSchedule, TakeLease
+from mainspring.jobs.stores._steering_records import (
+    ConfigRow,
+    LeaseRow,
+    Prune,
+    Pruned,
+    ScheduleRow,
+    SetSchedule,
+    TakeLease,
+)
 from mainspring.sinks import SinkRun
 
 if TYPE_CHECKING:
@@ -188,8 +196,8 @@ class CatalogStore(Protocol):
         """
         ...
 
-    def prune(self, command: Prune) -> Awaitable[int]:
-        """Remove ended runs, with what belongs to them, from the history; return how many. The done-set stays."""
+    def prune(self, command: Prune) -> Awaitable[Pruned]:
+        """Remove ended runs, with what belongs to them, from the history. The done-set stays."""
         ...
 
     def settle_waiting(

@@ -62,7 +62,7 @@ from mainspring.jobs.stores._sqlite_schedules import set_paused, set_schedule
 from mainspring.jobs.stores._sqlite_sql import statements
 from mainspring.jobs.stores._sqlite_upkeep import file_version
 from mainspring.jobs.stores._sqlite_writes import LostRuns
-from mainspring.jobs.stores._steering_records import ConfigRow, LeaseRow, Prune, SetSchedule, TakeLease
+from mainspring.jobs.stores._steering_records import ConfigRow, LeaseRow, Prune, Pruned, SetSchedule, TakeLease
 from mainspring.sinks import SinkRun
 from mainspring.storage import Durability, Runner, SqliteOwner, ThreadRunner, WriteChannel
 
@@ -305,9 +305,9 @@ class SqliteStore(SqliteReads):
         """Pause, resume or cancel; see `CatalogStore`."""
         return self._write(lambda connection: set_backfill_state(connection, backfill_id, state, now_us()))
 
-    def prune(self, command: Prune) -> Awaitable[int]:
+    def prune(self, command: Prune) -> Awaitable[Pruned]:
         """Remove ended runs from the history; see `CatalogStore`."""
-        return self._write(lambda connection: prune(connection, command))
+        return self._write(lambda connection: prune(connection, command, now_us()))
 
     def settle_waiting(
         self, *, released: Sequence[str] = (), blocked: Sequence[tuple[str, str]] = ()

@@ -5,42 +5,37 @@ import sqlite3
 from mainspring.jobs.stores._sqlite_rows import id_list
 from mainspring.jobs.stores._sqlite_sql import statements
 from mainspring.jobs.stores._sqlite_tally import add_tally
-from mainspring.jobs.stores._steering_records import Prune
+from mainspring.jobs.stores._steering_records import Prune, Pruned
 
 
-def prune(connection: sqlite3.Connection, command: Prune) -> int:
-    """Remove the oldest runs that are not to be kept; return how many. Their logs go by a trigger."""
-    ids = _too_old(connection, command)
-    ids += _too_many(connection, command, ids)
-    if ids:
-        sql, listed = statements("prune"), id_list(ids)
+def prune(connection: sqlite3.Connection, command: Prune, now: int) -> Pruned:
+    """Remove the oldest runs that are not to be kept. Their logs go by a trigger."""
+    sql = statements("prune")
+    kept = connection.execute(sql["kept"], (command.job_id, command.state.value)).fetchone()
+    excess = 0 if kept is None else kept[0] - command.count
+    looked_at = _oldest(connection, command, min(excess, command.limit), now) if excess > 0 else []
+    gone = [run_id for run_id, has_key in looked_at if not has_key]
+    if gone:
+        listed = id_list(gone)
         connection.execute(sql["delete_events"], (listed,))
         connection.execute(sql["delete_runs"], (listed,))
-        add_tally(connection, command.state.value, {command.job_id: -len(ids)})
-    return len(ids)
+        add_tally(connection, command.state.value, {command.job_id: -len(gone)})
+    last = looked_at[-1][0] if len(looked_at) == command.limit else None
+    return Pruned(gone=len(gone), spared=len(looked_at) - len(gone), last=last)
 
 
-def _too_old(connection: sqlite3.Connection, command: Prune) -> list[str]:
-    if command.ended_before is None:
-        return []
-    before = min(command.ended_before, command.spare_since)
-    # ids grow with time: what was created later cannot have ended before, and need not be looked at
-    parameters = (command.job_id, command.state.value, before, _first_id(before), command.limit)
-    return [row[0] for row in connection.execute(statements("prune")["old"], parameters)]
-
-
-def _too_many(connection: sqlite3.Connection, command: Prune, gone: list[str]) -> list[str]:
-    if command.count is None:
-        return []
-    sql, key = statements("prune"), (command.job_id, command.state.value)
-    kept = connection.execute(sql["kept"], key).fetchone()
-    excess = 0 if kept is None else kept[0] - command.count
-    wanted = min(excess, command.limit) - len(gone)
-    if wanted <= 0:
-        return []
-    rows = connection.execute(sql["oldest"], (*key, command.spare_since, min(excess, command.limit)))
-    known = set(gone)
-    return [row[0] for row in rows if row[0] not in known][:wanted]
+def _oldest(connection: sqlite3.Connection, command: Prune, most: int, now: int) -> list[tuple[str, bool]]:
+    parameters = {
+        "now": now,
+        "job_id": command.job_id,
+        "state": command.state.value,
+        "before": command.ended_before,
+        "after": command.after,
+        # ids grow with time: what was created later cannot have ended before, and need not be looked at
+        "until": _first_id(command.ended_before),
+        "most": most,
+    }
+    return connection.execute(statements("prune")["oldest"], parameters).fetchall()
 
 
 def _first_id(microseconds: int) -> str:

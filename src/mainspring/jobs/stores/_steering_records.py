@@ -50,18 +50,33 @@ class ScheduleRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prune:
-    """Remove up to `limit` ended runs of a job and state, the oldest first.
+    """Look at up to `limit` ended runs of a job and state, the oldest first, and remove those that no key names.
 
-    Those go that ended before `ended_before`, and so many that `count` are left; None is no bound. What ended at
-    `spare_since` or later stays in any case.
+    Those may go that ended before `ended_before`, but for the newest so many that `count` are left. A run stays beside
+    these as long as an idempotency key names it: a second call with the key gets its result.
+
+    Attributes:
+        after: only runs whose ids come after this one: those before it were looked at.
     """
 
     job_id: str
     state: RunState
-    count: int | None
-    ended_before: int | None
-    spare_since: int
+    ended_before: int
+    count: int = 0
     limit: int
+    after: str = ""
+
+
+class Pruned(Struct, frozen=True, kw_only=True):
+    """What a `Prune` came to: how many runs are gone and how many a key has spared.
+
+    Attributes:
+        last: the last run that was looked at, if there may be more behind it.
+    """
+
+    gone: int
+    spared: int
+    last: str | None
 
 
 class TakeLease(Struct, frozen=True, kw_only=True):

@@ -122,3 +122,29 @@ async def test_what_failed_can_be_reprocessed_when_its_records_are_gone(virtual_
         backfill = await app.backfill("load", START, START + timedelta(hours=1), reprocess="failed")
         assert 1 == (await backfill.wait()).succeeded
         assert START == seen[-1]
+
+
+async def test_a_run_stays_as_long_as_its_key_and_keeps_no_others(
+    virtual_clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_retention, "_BATCH", 2)
+    app = JobApp("kept", store="memory", poll_interval=600, retention=None, key_lifetime=2 * 86_400.0)
+    calls: list[int] = []
+
+    @app.job("count")
+    async def count() -> int:
+        calls.append(1)
+        return len(calls)
+
+    async with running(app):
+        keyed = [await app.run_job(count, idempotency_key=f"k{number}") for number in range(5)]
+        for _ in range(6):
+            await app.run_job(count)
+        await virtual_clock.advance(86_400)
+        assert 4 == await app.prune(Retention(succeeded=Keep(count=2)))
+        assert 0 == await app.prune(Retention(succeeded=Keep(count=2)))
+        assert keyed[0] == await app.run_job(count, idempotency_key="k0")
+        assert 2 == await app.prune(Retention(succeeded=Keep(age=3600.0)))
+        await virtual_clock.advance(86_400)
+        assert 5 == await app.prune(Retention(succeeded=Keep(age=3600.0)))
+        assert 12 == (await app.run_job(count, idempotency_key="k0")).value
