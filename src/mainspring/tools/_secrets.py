@@ -25,7 +25,8 @@ _SECRET_NAME: Final = re.compile(
 )
 _WORD_START: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NOT_WORD: Final = re.compile(r"[\W_]+")
-_PASSWORD_IN_URL: Final = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]*@")
+_PASSWORD_IN_URL: Final = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]*)@")
+_SAME_EVERYWHERE: Final = re.compile(r"[A-Za-z0-9_.~-]*")  # no form of writing changes these
 
 
 def snake_case(name: str) -> str:
@@ -54,6 +55,7 @@ def masked(name: str, value: object) -> object:
 def secret_texts(values: Mapping[str, object], hides: Callable[[str], bool] = is_secret) -> set[str]:
     """Return the texts of secrets in a table of settings, to be looked for in other texts.
 
+    Those are the values of secret keys and the passwords in addresses, each in all the forms in which texts have it.
     The table may change meanwhile, and be anything: what in it cannot be read, or lies deeper than 500 tables, is
     passed over. Raises nothing.
 
@@ -74,9 +76,23 @@ def secret_texts(values: Mapping[str, object], hides: Callable[[str], bool] = is
                 text = str(value)
                 if len(text) >= _SHORTEST:
                     texts |= _as_written((text,))
+            elif isinstance(value, str) and "://" in value:
+                texts |= _as_written(_passwords(value))
         except Exception:  # noqa: BLE001  # supervisor: who logs, or ends a run, must not meet what its config raises
             continue
     return texts
+
+
+def _passwords(address: str) -> Iterator[str]:
+    """Return the passwords in addresses; a short one with what stands around it, lest it hide innocent words."""
+    from urllib.parse import unquote  # few settings are addresses
+
+    for found in _PASSWORD_IN_URL.finditer(address):
+        password = found[2]
+        if len(password) >= _SHORTEST:
+            yield from (password, unquote(password))
+        elif password:
+            yield f":{password}@"
 
 
 def _inside(value: object, key: str, hides: Callable[[str], bool], *, hidden: bool, depth: int) -> Iterator[_Found]:
@@ -116,8 +132,20 @@ def remember_secrets(*texts: str) -> None:
 
 
 def _as_written(secrets: Iterable[str]) -> set[str]:
-    """Return texts with the forms that they have inside of a `repr`: a key of several lines is one line there."""
-    return {form for text in secrets for form in (text, repr(text)[1:-1])}
+    """Return texts with the forms that they have in other texts: a key of several lines is one line in a `repr`."""
+    return {form for text in secrets for form in _forms(text)}
+
+
+def _forms(text: str) -> Iterable[str]:
+    """Return a text as it is, in a `repr` (with either quotes), in JSON (with any letters, or ASCII) and an address."""
+    if _SAME_EVERYWHERE.fullmatch(text):
+        return (text,)
+    import json  # few secrets need either
+    from urllib.parse import quote, quote_plus
+
+    in_json = (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
+    in_address = (quote(text, "", errors="replace"), quote(text, errors="replace"), quote_plus(text, errors="replace"))
+    return (text, repr(text)[1:-1], repr(f"{text}\"'")[1:-4], *in_json, *in_address)
 
 
 def find_secrets(finder: Callable[[], Collection[str]]) -> None:

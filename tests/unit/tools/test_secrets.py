@@ -1,10 +1,13 @@
 """Which names hold secrets, and what is shown of a value."""
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from contextvars import ContextVar
+from urllib.parse import quote, urlencode
 
 import pytest
 
+from mainspring.base import encode_json
 from mainspring.tools import _secrets
 from mainspring.tools._secrets import (
     find_secrets,
@@ -65,7 +68,8 @@ def test_the_texts_of_secrets_are_found_in_tables() -> None:
         "nested": {"api_key": "abcdefgh", "name": "innocent"},
         "tokens": ["token-one", {"value": "token-two"}, 12345678, None, True, "short"],
     }
-    assert {"open sesame", "abcdefgh", "token-one", "token-two", "12345678"} == secret_texts(values)
+    forms = {"open sesame", "open%20sesame", "open+sesame"}
+    assert {*forms, "abcdefgh", "token-one", "token-two", "12345678"} == secret_texts(values)
     assert {"db.example"} == secret_texts(values, lambda key: key == "host")
     assert {"innocent"} == secret_texts(values, lambda key: key == "nested.name")
 
@@ -86,9 +90,39 @@ def test_of_very_many_secrets_the_newest_are_remembered() -> None:
 
 def test_a_secret_of_several_lines_is_found_inside_of_a_repr() -> None:
     key = "-----KEY-----\n'\\0a1b2c"
-    assert {key, repr(key)[1:-1]} == secret_texts({"key": key}, lambda _: True)
     shown = f"{ {'key': key} } and {key}"
     assert "{'key': \"***\"} and ***" == without_secrets(shown, secret_texts({"key": key}, lambda _: True))
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ['qu"ote\nof two lines', "p\xe4ssw\xf6rd", "back\\slash", 'it\'s "both"', "a+b/c d=="],
+    ids=["quote", "umlauts", "backslash", "both_quotes", "base64"],
+)
+def test_a_secret_is_found_in_each_form_in_which_texts_have_it(secret: str) -> None:
+    written = {
+        json.dumps({"a": secret}): '{"a": "***"}',
+        json.dumps([secret], ensure_ascii=False): '["***"]',
+        encode_json(secret).decode(): '"***"',
+        repr([secret]): "['***']",
+        repr(f"{secret}, \"more\" 'of' it"): "'***, \"more\" \\'of\\' it'",
+        f"?token={quote(secret, '')}": "?token=***",
+        f"?token={quote(secret)}": "?token=***",
+        urlencode({"token": secret}): "token=***",
+    }
+    for text, expected in written.items():
+        shown = without_secrets(text, secret_texts({"token": secret}))
+        assert expected.replace('"', "'") == shown.replace('"', "'")
+
+
+def test_passwords_in_addresses_are_secrets_too() -> None:
+    values = {"url": "https://me:p%40ssw%C3%B6rd@db/x", "hosts": ["redis://:short@one", "redis://two:6379", "a://b:@c"]}
+    hidden = secret_texts(values)
+    assert "at https://me:***@db/x with ***" == with_stars(
+        "at https://me:p%40ssw%C3%B6rd@db/x with p@ssw\xf6rd", hidden
+    )
+    assert "redis://***one is short" == with_stars("redis://:short@one is short", hidden)
+    assert "redis://two:6379 a://b:@c" == with_stars("redis://two:6379 a://b:@c", hidden)
 
 
 def test_the_running_context_may_know_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """What a run logs is in its record: its own lines and nobody else's, within bounds, whoever configured logging."""
 
 import asyncio
+import json
 import logging
 import sys
 from collections.abc import Iterator
@@ -271,6 +272,31 @@ async def test_no_secret_comes_into_a_record(tmp_path: Path) -> None:
     assert "ValueError: refused *** of ***" == result.error
     assert record is not None
     assert "ValueError: refused *** of ***" in (record.error_detail or "")
+
+
+async def test_a_secret_that_is_written_in_json_is_hidden_alike_everywhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the error, the lines of the run and what is printed; so is the password in an address of the config."""
+    app, root = make_app(tmp_path), logging.getLogger()
+    kept, root.handlers = root.handlers, []
+    config = {"password": 'qu"ote\nand line', "token": "p\xe4ssw\xf6rd", "url": "https://me:hidden-too@db/x"}
+
+    @app.job("leaky", config=config)
+    async def leaky(ctx: JobContext) -> None:
+        library.warning("with %s", json.dumps(ctx.config))
+        raise ValueError(json.dumps(ctx.config))
+
+    try:
+        async with running(app):
+            result = await app.run_job(leaky)
+            said = await lines_of(app, result.run_id)
+    finally:
+        root.handlers = kept
+    stars = '{"password": "***", "token": "***", "url": "https://me:***@db/x"}'
+    assert f"ValueError: {stars}" == result.error
+    assert f"with {stars}" == said[0][2]
+    assert f"with {stars}" in capsys.readouterr().err
 
 
 class Marked(Struct):
