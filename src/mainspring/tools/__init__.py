@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from mainspring.tools._sigv4 import SignatureV4 as SignatureV4
     from mainspring.tools._sigv4 import signing_key as signing_key
     from mainspring.tools._timer import Timer as Timer
+    from mainspring.tools._values import is_list as is_list
+    from mainspring.tools._values import is_table as is_table
     from mainspring.tools.notifier import Notifier as Notifier
     from mainspring.tools.prompt import dispatch_completer as dispatch_completer
     from mainspring.tools.redis_credentials import RedisCredentials as RedisCredentials
@@ -93,5 +95,6 @@ else:
                 "without_secrets",
             ),
             "_sigv4": ("signing_key",),
+            "_values": ("is_list", "is_table"),
         },
     )

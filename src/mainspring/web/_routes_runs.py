@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from mainspring.base import decode_json
-from mainspring.jobs import JobApp, JobReader, RunRecord, RunState, shown
+from mainspring.jobs import JobApp, JobReader, RunRecord, RunState
 from mainspring.web._views import AttemptLogView, EventView, Limit, Mark, Page, RunDetailView, RunView, json_of
 
 _SCANNED: Final = 10_000  # runs that one request for a text looks at; the page then says where to go on
@@ -72,11 +72,8 @@ class RunRoutes:
             if record is None:
                 raise HTTPException(404, f"there is no run {run_id!r}")
             logs, events = await reader.logs(record.run_id), await reader.events(record.run_id)
-        one = self._app.jobs.get(record.job_id)
-        config: dict[str, Any] | None = None  # Any: a config holds plain JSON
-        if record.config is not None:
-            values = decode_json(record.config, dict[str, Any])
-            config = shown(values, None if one is None else one.schema)
+            record = self._app.shown_run(record, stored=await reader.config_used(record))
+        config = None if record.config is None else decode_json(record.config, dict[str, Any])
         return RunDetailView(
             run=RunView.of(record),
             fence=record.fence,

@@ -296,7 +296,7 @@ class EventView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDetailView:
-    """A run with its value, its traceback, what its call configured (without secrets), its events and its log."""
+    """A run with its value and what its call configured (both without secrets), its traceback, events and log."""
 
     run: RunView
     fence: int

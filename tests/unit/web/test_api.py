@@ -115,6 +115,10 @@ async def test_a_run_is_shown_with_all_that_is_known_of_it(client: Client, shop:
     assert (failed.run_id, None, []) == (shown["run"]["run_id"], shown["value"], shown["log"])
     greeted = await shop.run_job("greet", {"name": "Ann"})
     assert "hello Ann" == (await client.get(f"/api/v1/runs/{greeted.run_id}")).json["value"]
+    await shop.put_config("greet", {"name": "stored", "api_key": "stored-key"})
+    leaky = await shop.run_job("greet", {"name": "stored-key of call-key", "password": "call-key"})
+    assert "hello stored-key of call-key" == leaky.value
+    assert "hello *** of ***" == (await client.get(f"/api/v1/runs/{leaky.run_id}")).json["value"]
     backfill = await shop.backfill("hourly", START, START + timedelta(hours=1))
     await backfill.wait()
     (run,) = (await client.get(f"/api/v1/runs?backfill={backfill.backfill_id}")).json["items"]

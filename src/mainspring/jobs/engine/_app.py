@@ -118,7 +118,7 @@ class JobApp(Looking, Steering, Backfilling, Sight, Service):
         self._was = tuple(was)
         self.alert = alert
         self.metrics = RunMetrics()
-        self.stream = EventStream()
+        self.stream = EventStream(self.shown_run)
         self._store_given = store
         self._spool_given = None if spool is None else Path(spool)
         self._spool_bytes = spool_bytes

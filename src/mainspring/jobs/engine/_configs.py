@@ -77,6 +77,10 @@ class JobConfigs:
                 return RunConfig(values, instance)
         raise problems[0]
 
+    def used(self, record: RunRecord) -> ConfigVersion | None:
+        """Return the stored version that a run of this node has used, if it is still known."""
+        return self._good.get((record.job_id, record.config_version or 0))
+
     def plain(self, definition: JobDefinition, record: RunRecord) -> dict[str, object]:
         """Return the config of a run without what the store has for its job."""
         file = self._settings.of_job(record.job_id)

@@ -1,13 +1,13 @@
 """The event stream of an app: what happens to its runs in this process, for whoever listens in it.
 
 Nothing is kept of it: rows are written by the store, for what a run's record cannot say. Publishing costs nothing
-while nobody listens.
+while nobody listens. Secrets are looked for when an event is read.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import TracebackType
 from typing import Final, Literal, Self
@@ -24,7 +24,7 @@ EventName = Literal[
 
 @dataclass(frozen=True, slots=True)
 class JobEvent:
-    """Something that happened to a run in this process; `record` is the run as it then stood."""
+    """Something that happened to a run in this process; `record` is the run as it then stood, without secrets."""
 
     name: EventName
     at: datetime
@@ -41,10 +41,15 @@ _ENDS: Final[dict[RunState, EventName]] = {
 
 
 class EventStream:
-    """Hands events to listeners, in the call, and to subscriptions, which have a bound."""
+    """Hands events to listeners, in the call, and to subscriptions, which have a bound.
 
-    def __init__(self) -> None:
+    Args:
+        shown: returns what a reader may see of a record; listeners, which belong to the app, get it as it is.
+    """
+
+    def __init__(self, shown: Callable[[RunRecord], RunRecord]) -> None:
         self._listeners: list[Callable[[JobEvent], None]] = []
+        self.shown = shown
 
     def listen(self, listener: Callable[[JobEvent], None]) -> Callable[[], None]:
         """Call `listener`, which must neither wait nor raise, with every event; call what is returned to end it."""
@@ -129,7 +134,8 @@ class Subscription:
                 raise ClosedError(what="the subscription", hint="read it inside of `async with`")
             self._ready.clear()
             await self._ready.wait()
-        return self._waiting.popleft()
+        event = self._waiting.popleft()
+        return replace(event, record=self._stream.shown(event.record))
 
     def __repr__(self) -> str:
         return f"<Subscription {len(self._waiting)} waiting, {self.dropped_count} dropped>"

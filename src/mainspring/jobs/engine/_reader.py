@@ -163,6 +163,14 @@ class JobReader:
         """List the stored versions of a job's config, newest first; `before` is the last number seen."""
         return await history_of(self._store, self._registry[job].job_id, before=before, limit=limit)
 
+    async def config_used(self, record: RunRecord) -> ConfigVersion | None:
+        """Return the stored version of its job's config that a run used; None for none, and for one that is gone."""
+        number = record.config_version
+        if not number:
+            return None
+        found = await history_of(self._store, record.job_id, before=number + 1, limit=1)
+        return found[0] if found and found[0].version == number else None
+
     async def check(self) -> Sequence[str]:
         """Look for damage and for what contradicts itself; return a sentence for each thing found. May take long."""
         return await self._store.check()

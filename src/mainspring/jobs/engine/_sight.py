@@ -5,19 +5,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mainspring.base import current_clock
+from mainspring.jobs.engine._declarations import Declarations
 from mainspring.jobs.engine._events import EventStream, Subscription
 from mainspring.jobs.engine._metrics import RunMetrics
 from mainspring.jobs.engine._settings import SettingsSource
-from mainspring.jobs.stores import JobStore
+from mainspring.jobs.stores import JobStore, RunRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mainspring.jobs.engine._parts import OpenApp
+    from mainspring.jobs.model import ConfigVersion
     from mainspring.sinks import SinkSet, SinkStats, Spool, SpoolStats
 
 
-class Sight(ABC):
+class Sight(Declarations, ABC):
     """The showing half of a `JobApp`."""
 
     metrics: RunMetrics
@@ -26,6 +28,21 @@ class Sight(ABC):
     _settings: SettingsSource
     _store_given: "JobStore | str | Path | None"
     _spool_given: "Path | None"
+
+    def shown_run(self, record: RunRecord, *, stored: "ConfigVersion | None" = None) -> RunRecord:
+        """Return a run as it may be shown: secrets of its config are stars, in its config and in its value.
+
+        Args:
+            stored: the version of the stored config that it used; this process knows those of the runs that it runs.
+        """
+        from mainspring.jobs.engine._showing import shown_run
+
+        if record.config is None and record.value is None:
+            return record
+        if stored is None and self._open is not None:
+            stored = self._open.configs.used(record)
+        file = self._settings.of_job(record.job_id)
+        return shown_run(record, self.jobs.get(record.job_id), file=file, stored=stored)
 
     @property
     def state_folder(self) -> "Path":

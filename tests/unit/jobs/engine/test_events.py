@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.unit.jobs.engine.support_engine import make_app, running
 
+from mainspring.base import decode_json
 from mainspring.errors import ClosedError, InvalidArgumentError
 from mainspring.jobs import JobEvent, RunRecord, Subscription
 from mainspring.jobs.engine._events import EventStream
@@ -44,7 +45,7 @@ async def some_record(path: Path) -> RunRecord:
 
 async def test_a_reader_that_is_behind_loses_the_oldest_and_is_told_how_many(tmp_path: Path) -> None:
     record = await some_record(tmp_path)
-    stream = EventStream()
+    stream = EventStream(lambda record: record)
     async with stream.subscribe(most=2) as events:
         for name in ("started", "retried", "failed"):
             stream.publish(name, record)
@@ -65,10 +66,35 @@ async def read_all(events: Subscription) -> list[JobEvent]:
 
 
 async def test_a_subscription_is_read_inside_of_its_block() -> None:
-    events = EventStream().subscribe()
+    events = EventStream(lambda record: record).subscribe()
     with pytest.raises(ClosedError, match="the subscription"):
         await anext(events)
     with pytest.raises(InvalidArgumentError, match="most"):
-        EventStream().subscribe(most=0)
+        EventStream(lambda record: record).subscribe(most=0)
     async with events:
         pass
+
+
+async def test_no_event_shows_a_secret_of_the_run(tmp_path: Path) -> None:
+    """Neither of its call, nor of its declaration or a stored version, in the value that it returns."""
+    app = make_app(tmp_path)
+
+    @app.job("leaky", config={"token": "declared-token", "host": "db"})
+    async def leaky(config: dict[str, object]) -> dict[str, object]:
+        return config
+
+    async with running(app), app.events() as events:
+        await app.put_config(leaky, {"api_key": "stored-key"})
+        result = await app.run_job(leaky, config={"password": "call-secret", "rows": 5})
+        seen = [await anext(events) for _ in range(2)]
+        kept = await app.run(result.run_id)
+    for secret in ("call-secret", "declared-token", "stored-key"):
+        assert secret not in repr(seen)
+    assert (b'{"password":"***","rows":5}', b'{"password":"***","rows":5}') == (
+        seen[0].record.config,
+        seen[1].record.config,
+    )
+    shown = {"token": "***", "host": "db", "api_key": "***", "password": "***", "rows": 5}
+    assert shown == decode_json(seen[1].record.value or b"")
+    assert kept is not None
+    assert "call-secret" == result.value["password"] == decode_json(kept.config or b"", dict)["password"]
