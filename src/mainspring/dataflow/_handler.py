@@ -29,12 +29,27 @@ class Handler:
         self._plan = plan
         self.process = process
         self.send_result = send_result
+        self._calls = 0
         self.counts: dict[str, float] = {"received": 0, "handled": 0, "failed": 0, "seconds": 0.0}
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether messages are being handled."""
+        return self._calls > 0
 
     async def handle_many(
         self, payloads: list[Payload], callback: MessageCallback, ledger: Ledger, sender: str
     ) -> None:
         """Handle what has arrived from one sender, one message after the other."""
+        self._calls += 1
+        try:
+            await self._handle_many(payloads, callback, ledger, sender)
+        finally:
+            self._calls -= 1
+
+    async def _handle_many(
+        self, payloads: list[Payload], callback: MessageCallback, ledger: Ledger, sender: str
+    ) -> None:
         process, counts, send = self.process, self.counts, self.send_result
         clock = current_clock().monotonic
         counts["received"] += len(payloads)
@@ -68,6 +83,14 @@ class Handler:
 
     async def handle_client(self, callback: Callable[..., Any], *arguments: Any) -> None:
         """Call a network's callback with a client's message; then wait until there is room for the next."""
+        self._calls += 1
+        try:
+            await self._handle_client(callback, *arguments)
+        finally:
+            self._calls -= 1
+        await self.process.drain()
+
+    async def _handle_client(self, callback: Callable[..., Any], *arguments: Any) -> None:
         clock = current_clock().monotonic
         began = clock()
         self.counts["received"] += 1
@@ -81,7 +104,6 @@ class Handler:
             await self.bury(arguments[0], f"client#{self.counts['received']:.0f}", error)
         self.counts["seconds"] += clock() - began
         self.counts["handled"] += 1
-        await self.process.drain()
 
     async def bury(self, message: Any, message_id: str, error: Exception) -> None:
         """Log a message that could not be taken, and give it to the hook."""

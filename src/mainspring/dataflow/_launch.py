@@ -17,7 +17,9 @@ from mainspring.dataflow._control import close_descriptors
 from mainspring.dataflow._plan import WorkerPlan, pack, unpack
 from mainspring.dataflow._talk import Ear, speak
 from mainspring.dataflow._worker import run_worker
+from mainspring.errors import MisuseError
 from mainspring.runtime import hear_children
+from mainspring.sinks import open_here
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +59,13 @@ async def launch_process(
         strangers: descriptors that a fork copies along, and which the worker closes.
         start_method: "fork", "forkserver" or "spawn"; None to choose.
     """
-    method = start_method or choose_start_method()
+    method = start_method or choose_start_method(plan.stage.sink)
+    if method == "fork" and (database := open_here(plan.stage.sink)) is not None:
+        raise MisuseError(
+            what=f"the database {database}, into which stage {plan.stage.label} writes,",
+            problem="is open in this process, and a forked one may not open it too",
+            hint="close it here meanwhile, or leave start_method out",
+        )
     load = plan if method == "fork" else pack(plan)
     hear_children()  # what stages log belongs to the program, whoever configured logging
     ours, theirs = socket.socketpair()
@@ -97,11 +105,15 @@ class WorkerProcess:
         self._child.kill()
 
 
-def choose_start_method() -> str | None:
-    """Return "fork" where a fork copies everything a worker needs and no lock that a thread holds, else None."""
+def choose_start_method(sink: object = None) -> str | None:
+    """Return "fork" where a fork copies everything a worker needs and no lock that a thread holds, else None.
+
+    Args:
+        sink: into which the worker writes; one whose database is open here is not forked along.
+    """
     if not _CAN_FORK or threading.active_count() > 1 or len(os.listdir("/proc/self/task")) > 1:
         return None
-    return "fork"
+    return "fork" if sink is None or open_here(sink) is None else None
 
 
 async def launch_inline(plan: WorkerPlan, end: socket.socket) -> Child:

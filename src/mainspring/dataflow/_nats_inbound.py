@@ -97,14 +97,22 @@ class NatsInbound:
             self._session = None
             self._changed.set()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing is asked for before more of what is here is done."""
+        return self._room < min(_BATCH, (self._most + 1) // 2)
+
+    @property
+    def _room(self) -> int:
+        return self._most - len(self._held) - len(self._unsaid)
+
     async def _pull(self, session: NatsSession, inbox: str) -> None:
         """Take up to as many as there is room for."""
-        room = self._most - len(self._held) - len(self._unsaid)
-        if self._has_ended or room < min(_BATCH, (self._most + 1) // 2):
+        if self._has_ended or self.is_full:
             await self._say_what_is_done(session)
             await self._until_change()
             return
-        self._expected = min(_BATCH, room)
+        self._expected = min(_BATCH, self._room)
         await session.ask_for(self._receiver, self._expected, within=_PULL_SECONDS, inbox=inbox)
         try:
             async with timeout(_PULL_SECONDS + _PULL_GRACE):

@@ -9,20 +9,20 @@ from mainspring.sinks import SinkStream
 
 
 class Outlet:
-    """Gives items to a sink, and to the next stage as well.
+    """Gives items to a sink.
 
     Args:
-        send_on: sends an item to the next stage.
         on_refused: told of an item that the sink can never write.
+        nothing_comes: tells whether the worker takes nothing more before the sink has written what it holds.
     """
 
     def __init__(
         self,
         plan: WorkerPlan,
-        send_on: Callable[[Any], object],
+        *,
         on_refused: Callable[[Any, Exception], Awaitable[None]],
+        nothing_comes: Callable[[], bool],
     ) -> None:
-        self._send_on = send_on
         self._on_refused = on_refused
         self.on_full: Callable[[Outlet], object] = _nobody
         self.on_room: Callable[[Outlet], object] = _nobody
@@ -33,10 +33,10 @@ class Outlet:
             on_done=_release,
             on_refused=self._refuse,
             on_room=self._note_room,
+            nothing_comes=nothing_comes,
         )
         self.open = self._stream.open
         self.keep = self._stream.run
-        self.hurry = self._stream.hurry
         self.close = self._stream.close
 
     @property
@@ -49,23 +49,19 @@ class Outlet:
         """Items that are written."""
         return self._stream.written_count
 
-    def send(self, item: object) -> None:
-        """Take an item for the sink, and send it to the next stage.
+    def before(self, send_on: Callable[[Any], object]) -> Callable[[Any], None]:
+        """Return what gives an item to the next stage and to the sink."""
 
-        Raises:
-            InvalidItemError: the sink can never write it; nobody got it.
-            UnroutedItemError: likewise.
-            EncodeError: it has no JSON form, and there is a next stage; nobody got it.
-        """
-        stream = self._stream
-        stream.check(item)
-        self._send_on(item)
-        token = current_token.get()
-        if token is not None:
-            token.holds += 1
-        stream.put(item, token)
-        if stream.is_full:
-            self.on_full(self)
+        def send(item: object) -> None:
+            send_on(item)  # it may have no JSON form
+            token = current_token.get()
+            if token is not None:
+                token.holds += 1
+            self._stream.put(item, token)
+            if self._stream.is_full:
+                self.on_full(self)
+
+        return send
 
     def _note_room(self) -> None:
         if not self._stream.is_full:

@@ -52,6 +52,7 @@ class Worker:
         self._network: Network | None = None
         self._started = asyncio.Event()
         self._finish = asyncio.Event()
+        self._hurries = False
         self._progress = plan.acknowledged
         self._progress_is_due = False
         self._outbound = _make_outbound(plan)
@@ -59,10 +60,14 @@ class Worker:
         chooses_itself = plan.following is None or (
             plan.following.route == "manual" and plan.following.edge.key is None
         )
-        send = _ignore if chooses_itself else router
-        self._outlet = None if plan.stage.sink is None else Outlet(plan, send, self._bury_item)
+        send_result = _ignore if chooses_itself else router
+        self._outlet: Outlet | None = None
+        if plan.stage.sink is not None:
+            self._outlet = Outlet(plan, on_refused=self._bury_item, nothing_comes=self._waits_for_sink)
+            send_result = self._outlet.before(send_result)
+            router = self._outlet.before(_ignore if plan.following is None else router)
         process = Process(plan, self._outbound, router, self._outlet)
-        self._handler = Handler(plan, process, send if self._outlet is None else self._outlet.send)
+        self._handler = Handler(plan, process, send_result)
         self._stored = _make_stored_inbound(plan)
         self._lines = _make_lines(plan, self._outbound, self._stored)
         self._callback = self._make_callback()
@@ -185,8 +190,8 @@ class Worker:
     async def _listen(self) -> None:
         while (received := await self._control.receive()) is not None:
             note, end = received
-            if note.kind in (NoteKind.FINISH, NoteKind.HURRY) and self._outlet is not None:
-                self._outlet.hurry()
+            if note.kind in (NoteKind.FINISH, NoteKind.HURRY):
+                self._hurries = True
             if note.kind == NoteKind.FINISH:
                 self._finish.set()
             elif end is not None and note.kind == NoteKind.OUTBOUND:
@@ -215,6 +220,16 @@ class Worker:
         while payloads := await inbound.take():
             await self._handler.handle_many(payloads, self._callback, inbound.ledger, "stream")
             await asyncio.sleep(0)
+
+    def _waits_for_sink(self) -> bool:
+        """Whether no message comes before the sink has written what it holds: all are sent, or a sender's window is
+        full.
+        """
+        if self._handler.is_busy:
+            return False
+        window = self._plan.stage.edge.max_in_flight
+        full = any(one.ledger.open_count >= window for one in self._inbound.values())
+        return self._hurries or full or (self._stored is not None and self._stored.is_full)
 
     async def _bury_item(self, item: object, error: Exception) -> None:
         await self._handler.bury(item, f"sink#{self._handler.counts['failed'] + 1:.0f}", error)

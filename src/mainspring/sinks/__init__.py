@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from mainspring.sinks._spool import SpoolStats as SpoolStats
     from mainspring.sinks._sql_table import SqlTable as SqlTable
     from mainspring.sinks._stream import SinkStream as SinkStream
-    from mainspring.sinks._stream import check_stream_sink as check_stream_sink
+    from mainspring.sinks._stream_sink import check_stream_sink as check_stream_sink
+    from mainspring.sinks._stream_sink import open_here as open_here
     from mainspring.sinks._survey import SpoolSurvey as SpoolSurvey
     from mainspring.sinks._survey import survey_spools as survey_spools
     from mainspring.sinks._tickets import SinkStatistic as SinkStatistic
@@ -74,7 +75,8 @@ else:
         house={
             "_replay": ("ask_for_replay",),
             "_sink": ("label_of",),
-            "_stream": ("SinkStream", "check_stream_sink"),
+            "_stream": ("SinkStream",),
+            "_stream_sink": ("check_stream_sink", "open_here"),
             "_delivery": ("SPOOL_BYTES",),
             "_transaction": ("rows_within_bound",),
         },

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from mainspring.errors import MisuseError
 from mainspring.sinks._batcher import Batcher
 from mainspring.sinks._delivery import Delivery
 from mainspring.sinks._sink import ResultSink, check_sink, is_write
@@ -34,11 +35,26 @@ class Lane:
                     await self._sink.write_batch([entry.intent() for entry in entries])
                 elif is_write(self._sink):
                     await self._sink([entry.item for entry in entries])
+            except asyncio.CancelledError as error:
+                statistic.failures += 1
+                _raise_if_cancelled(error)
+                raise MisuseError(
+                    what=f"the sink {self.label}",
+                    problem="let a CancelledError out",
+                    hint="what it awaited was cancelled",
+                ) from error
             except BaseException:
                 statistic.failures += 1
                 raise
         statistic.batches += 1
         statistic.written += len(entries)
+
+
+def _raise_if_cancelled(error: asyncio.CancelledError) -> None:
+    """Raise the cancellation of this task; that of something that the task awaited is no end of it."""
+    task = asyncio.current_task()
+    if task is None or task.cancelling():
+        raise error
 
 
 def delivery_of(sink: object, given: Delivery | None) -> Delivery:

@@ -5,43 +5,67 @@ batch that fails is tried for ever, and one whose process died comes again.
 """
 
 import asyncio
+import copy
 import logging
+import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Generic, NamedTuple, TypeVar  # Any: items have any type
+from typing import Any, Final, Generic, NamedTuple, TypeVar  # Any: items have any type
 
-from mainspring.base import Backoff, BatchKernel, new_id
-from mainspring.errors import InvalidArgumentError, InvalidItemError, SinkWriteError, TableSchemaError
+from mainspring.base import Backoff, BatchKernel, decode_msgpack, encode_msgpack, new_id
+from mainspring.errors import EncodeError, InvalidItemError, SinkWriteError, UnroutedItemError
 from mainspring.resilience import RetryAttempt, retry
+from mainspring.sinks._columns import plain_row
 from mainspring.sinks._delivery import Delivery
-from mainspring.sinks._file_sink import FileSink
-from mainspring.sinks._lane import delivery_of
 from mainspring.sinks._packing import weigh
 from mainspring.sinks._set import SinkSet
-from mainspring.sinks._sink import CollectingSink, TransactionalSink, TypedSink, check_sink, is_collecting, label_of
+from mainspring.sinks._sink import TypedSink, is_collecting, label_of
 from mainspring.sinks._sql_table import SqlTable
+from mainspring.sinks._stream_sink import check_stream_sink
+from mainspring.sinks._table_names import is_plain
 from mainspring.sinks._transaction import SinkRun
 
 log = logging.getLogger(__name__)
 
 Receipt = TypeVar("Receipt")
 
+QUIET_SECONDS: Final = 0.02  # without an item, after which it is asked whether any comes before the batch is written
+MAX_SEEN: Final = 1_000  # sets of columns that are remembered as good
+REFUSALS: Final = (
+    InvalidItemError,
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    OverflowError,
+    UnicodeError,
+)
+"""What says of an item that it can never be written, whatever is done to the sink."""
+
 
 class _Entry(NamedTuple):
-    item: Any
+    item: Any  # packed, for a table: what the callback does to it afterwards changes nothing
     receipt: Any
     size: int
 
 
+class _Refused(NamedTuple):
+    item: Any
+    receipt: Any
+    error: Exception
+
+
 class SinkStream(Generic[Receipt]):
     """The way to one sink; `run` it in a task, `put` never waits.
+
+    A row for a table is packed when it is put; of what is for a file a deep copy is kept, and a shallow one of a dict
+    for any other sink.
 
     Args:
         owner: what files and `WriteIntent` call the job.
         on_done: called with the receipts of items that are written, or were refused.
         on_refused: awaited with the item, its receipt and the error, when the sink can never write the item.
         on_room: called after each batch.
+        nothing_comes: asked when no item has come for a moment: whether none will before the batch is written.
 
     Raises:
         InvalidArgumentError: the sink needs a run of a job, or more than a stream has.
@@ -56,21 +80,26 @@ class SinkStream(Generic[Receipt]):
         on_done: Callable[[Sequence[Receipt]], None],
         on_refused: Callable[[Any, Receipt, Exception], Awaitable[None]],
         on_room: Callable[[], None],
+        nothing_comes: Callable[[], bool],
     ) -> None:
         self._delivery = check_stream_sink(sink, delivery)
         self._sink = sink.apart() if isinstance(sink, SqlTable) else sink
         self._owner = owner
         self._on_done, self._on_refused, self._on_room = on_done, on_refused, on_room
+        self._nothing_comes = nothing_comes
         self._sinks = SinkSet()
-        self._sinks.bind(label_of(sink), self._sink, delivery=self._delivery)
+        once = replace(self._delivery, retry=Backoff.constant(0.0, max_tries=1))  # it is tried again from here
+        self._sinks.bind(label_of(sink), self._sink, delivery=once)
         self._kernel: BatchKernel[_Entry] = BatchKernel(
             max_count=self._delivery.max_count,
             max_bytes=self._delivery.max_bytes,
             max_seconds=self._delivery.max_seconds,
         )
         self._ready: deque[list[_Entry]] = deque()
+        self._refused: deque[_Refused] = deque()
         self._wake = asyncio.Event()
-        self._hurries = False
+        self._put_count = 0
+        self._seen_columns: set[tuple[object, ...]] = set()
         self._nobody = self._run_of_batch()
         self._persistently = retry(on=_may_pass, backoff=_for_ever(self._delivery.retry), on_retry=self._say)(
             self._deliver
@@ -95,8 +124,54 @@ class SinkStream(Generic[Receipt]):
         delivery = self._delivery
         return self.waiting_count >= delivery.max_queue or self.waiting_bytes >= delivery.max_queue_bytes
 
-    def check(self, item: object) -> None:
-        """Refuse an item that the sink can never write, as far as it can be seen.
+    def put(self, item: object, receipt: Receipt) -> None:
+        """Take an item; it goes with the next batch, or is refused when the sink can never write it."""
+        self.waiting_count += 1
+        self._put_count += 1
+        try:
+            kept, size = self._keep(item)
+        except (InvalidItemError, UnroutedItemError) as error:
+            self._refused.append(_Refused(item, receipt, error))
+            self._wake.set()
+            return
+        self.waiting_bytes += size
+        kernel = self._kernel
+        alone = kernel.due_at is None
+        batches = kernel.add(_Entry(kept, receipt, size), now=asyncio.get_running_loop().time(), size=size)
+        self._ready.extend(kernel.cut() if self.is_full and not batches else batches)  # nothing more would come
+        if batches or alone or self.is_full:
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Write, until cancelled."""
+        loop = asyncio.get_running_loop()
+        seen = 0
+        while True:
+            self._wake.clear()
+            self._ready.extend(self._kernel.poll(loop.time()))
+            if self._put_count == seen and self._nothing_comes():
+                self._ready.extend(self._kernel.cut())
+            seen = self._put_count
+            await self._write_ready()
+            due_at = self._kernel.due_at
+            timer = None if due_at is None else loop.call_at(min(due_at, loop.time() + QUIET_SECONDS), self._wake.set)
+            try:
+                await self._wake.wait()
+            finally:
+                if timer is not None:
+                    timer.cancel()
+
+    async def _write_ready(self) -> None:
+        while self._refused or self._ready:
+            while self._refused:
+                await self._refuse(self._refused.popleft())
+            if self._ready:
+                await self._write(self._ready[0])
+                self._ready.popleft()
+            self._on_room()
+
+    def _keep(self, item: Any) -> tuple[Any, int]:
+        """Return what is kept of an item until it is written, and about how many bytes that takes.
 
         Raises:
             InvalidItemError: it has no columns, or lacks its key.
@@ -104,75 +179,69 @@ class SinkStream(Generic[Receipt]):
         """
         sink = self._sink
         if isinstance(sink, SqlTable):
-            sink.shape(item, None, self._nobody)
-        elif isinstance(sink, TypedSink):
-            sink.method_for(item)
-
-    def put(self, item: object, receipt: Receipt) -> None:
-        """Take an item; it goes with the next batch. A dict may be changed afterwards."""
-        size = weigh(item)
-        self.waiting_count += 1
-        self.waiting_bytes += size
-        kernel = self._kernel
-        alone = kernel.due_at is None
-        kept = item.copy() if type(item) is dict else item  # pyright: ignore[reportUnknownVariableType]  # any dict
-        entry = _Entry(kept, receipt, size)
-        batches = kernel.add(entry, now=asyncio.get_running_loop().time(), size=size)
-        self._ready.extend(kernel.cut() if self.is_full and not batches else batches)  # nothing more would come
-        if batches or alone or self._hurries or self.is_full:
-            self._wake.set()
-
-    def hurry(self) -> None:
-        """From now on wait for no fuller batch: the end is near."""
-        self._hurries = True
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Write, until cancelled."""
-        loop = asyncio.get_running_loop()
-        while True:
-            self._wake.clear()
-            self._ready.extend(self._kernel.cut() if self._hurries else self._kernel.poll(loop.time()))
-            while self._ready:
-                batch = self._ready[0]
-                await self._write(batch)
-                self._ready.popleft()
-                self._on_room()
-            due_at = self._kernel.due_at
-            timer = None if due_at is None else loop.call_at(due_at, self._wake.set)
+            row = sink.shape(item, None, self._nobody)
+            self._check_columns(row)
             try:
-                await self._wake.wait()
-            finally:
-                if timer is not None:
-                    timer.cancel()
+                packed = encode_msgpack(row)
+            except EncodeError:
+                packed = _packed_plainly(row, sink.label)
+            return packed, len(packed)
+        if isinstance(sink, TypedSink):
+            sink.method_for(item)
+        size = weigh(item)
+        if is_collecting(sink):
+            return copy.deepcopy(item), size
+        return _copy_of(item), size
+
+    def _check_columns(self, row: Mapping[Any, Any]) -> None:
+        """Refuse names that no column can have: what the table is lacking for may be had later, they never."""
+        names: tuple[object, ...] = tuple(row)
+        if names in self._seen_columns:
+            return
+        bad = next((name for name in names if not (isinstance(name, str) and is_plain(name))), None)
+        if bad is not None or not names:
+            reason = f"{bad!r} cannot be a column" if names else "it has no columns"
+            raise InvalidItemError(sink=label_of(self._sink), reason=reason, hint="letters, digits and _, at most 63")
+        if len(self._seen_columns) >= MAX_SEEN:
+            self._seen_columns.clear()
+        self._seen_columns.add(names)
 
     async def _write(self, batch: Sequence[_Entry]) -> None:
         """Write a batch; if the sink can never write it, in halves, so that one bad item takes no others along."""
         try:
             await self._persistently(batch, self._run_of_batch())
-        except (InvalidItemError, TableSchemaError, SinkWriteError) as error:
+        except (*REFUSALS, SinkWriteError) as error:
             if len(batch) > 1:
                 half = len(batch) // 2
                 await self._write(batch[:half])
                 await self._write(batch[half:])
                 return
             [one] = batch
-            await self._on_refused(one.item, one.receipt, _refusal(error) or error)
-        else:
-            self.written_count += len(batch)
+            self.waiting_bytes -= one.size
+            await self._refuse(_Refused(self._item_of(one), one.receipt, _refusal(error) or error))
+            return
+        self.written_count += len(batch)
         self.waiting_count -= len(batch)
         self.waiting_bytes -= sum(entry.size for entry in batch)
         self._on_done([entry.receipt for entry in batch])
+
+    async def _refuse(self, one: _Refused) -> None:
+        await self._on_refused(one.item, one.receipt, one.error)
+        self.waiting_count -= 1
+        self._on_done([one.receipt])
 
     async def _deliver(self, batch: Sequence[_Entry], run: SinkRun) -> None:
         session = self._sinks.session(run, default=self._sink)
         try:
             for entry in batch:
-                await session.emit(entry.item)
+                await session.emit(self._item_of(entry))
             await session.finish()
         except BaseException:
             await session.discard()
             raise
+
+    def _item_of(self, entry: _Entry) -> Any:
+        return decode_msgpack(entry.item) if isinstance(self._sink, SqlTable) else entry.item
 
     def _run_of_batch(self) -> SinkRun:
         """Return what stands for a run: the same however often its batch is tried."""
@@ -191,43 +260,21 @@ class SinkStream(Generic[Receipt]):
         log.warning("sink %s failed, next attempt in %.1f s: %r", label, failed.delay, failed.exception)
 
 
-def check_stream_sink(sink: object, delivery: Delivery | None = None) -> Delivery:
-    """Return the terms for a sink of a stream.
+def _copy_of(item: Any) -> Any:
+    return item.copy() if type(item) is dict else item  # pyright: ignore[reportUnknownVariableType]  # of any keys
 
-    Raises:
-        InvalidArgumentError: it is no sink, or needs a run of a job with its interval, its store or its spool.
-    """
-    check_sink(sink)
-    terms = delivery_of(sink, delivery)
-    expected, hint = "", "the rows of a stage belong to no run of a job"
-    if isinstance(sink, SqlTable):
-        if sink.own is None:
-            expected, hint = "SqlTable(..., database=FILE)", "a stage writes by itself, and not with a run of a job"
-        elif sink.needs_run:
-            expected = "a SqlTable with key= or without any of replace= and item_key="
-    elif isinstance(sink, FileSink):
-        if not sink.has_file_for_each_run:
-            expected, hint = "a path with {run} and without {start} and {end}", "each batch is a file of its own"
-    elif isinstance(sink, TransactionalSink) or (isinstance(sink, CollectingSink) and getattr(sink, "replaces", False)):
-        expected = "a SqlTable, a file, a TypedSink, a ResultSink or an async function"
-    if expected:
-        raise InvalidArgumentError(argument="sink", value=sink, expected=expected, hint=hint)
-    if terms.on_failure == "spool":
-        raise InvalidArgumentError(
-            argument="delivery",
-            value=terms.on_failure,
-            expected="on_failure='fail'",
-            hint="what a stage could not write is tried for ever, and its messages are kept by the stage before",
-        )
-    return terms
+
+def _packed_plainly(row: Mapping[str, Any], label: str) -> bytes:
+    """Pack a row whose cells have no form of their own, such as subclasses of str."""
+    try:
+        return encode_msgpack(plain_row(row, sink=label))
+    except EncodeError as error:
+        raise InvalidItemError(sink=label, reason=str(error)) from error
 
 
 def _refusal(error: Exception) -> Exception | None:
     """Return what says that something can never be written, if the error does."""
-    for one in (error, error.__cause__):
-        if isinstance(one, InvalidItemError | TableSchemaError):
-            return one
-    return None
+    return next((one for one in (error, error.__cause__) if isinstance(one, REFUSALS)), None)
 
 
 def _may_pass(error: Exception) -> bool:

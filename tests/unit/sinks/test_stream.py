@@ -3,8 +3,8 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,13 @@ from tests.unit.sinks.support_targets import Target, Trade
 from mainspring.base import Backoff
 from mainspring.errors import InvalidArgumentError, InvalidItemError, UnroutedItemError
 from mainspring.sinks import (
-    Csv,
     Delivery,
     JsonLines,
     SqlTable,
-    TransactionalBatch,
-    TransactionalSink,
     TypedSink,
     on,
 )
-from mainspring.sinks._stream import SinkStream, check_stream_sink
+from mainspring.sinks._stream import QUIET_SECONDS, SinkStream
 from mainspring.testing import VirtualClock, eventually
 
 NEVER = 3600.0  # seconds that no test lasts
@@ -37,6 +34,7 @@ class Given:
     done: list[int] = field(default_factory=list[int])
     refused: list[Any] = field(default_factory=list[Any])
     rooms: int = 0
+    is_last: bool = False
 
     async def refuse(self, item: Any, receipt: int, error: Exception) -> None:
         self.refused.append((item, receipt, type(error)))
@@ -55,6 +53,7 @@ async def streaming(sink: object, **terms: Any) -> AsyncGenerator[tuple[SinkStre
         on_done=given.done.extend,
         on_refused=given.refuse,
         on_room=given.note_room,
+        nothing_comes=lambda: given.is_last,
     )
     await stream.open()
     running = asyncio.create_task(stream.run())
@@ -68,11 +67,10 @@ async def streaming(sink: object, **terms: Any) -> AsyncGenerator[tuple[SinkStre
 
 def put_all(stream: SinkStream[int], items: Sequence[object]) -> None:
     for number, item in enumerate(items):
-        stream.check(item)
         stream.put(item, number)
 
 
-async def test_a_batch_is_written_when_it_is_full_old_or_hurried(virtual_clock: VirtualClock) -> None:
+async def test_a_batch_is_written_when_it_is_full_or_old_or_nothing_comes(virtual_clock: VirtualClock) -> None:
     target = Target()
     async with streaming(target, max_count=3, max_seconds=10.0) as (stream, given):
         put_all(stream, "abcd")
@@ -81,10 +79,13 @@ async def test_a_batch_is_written_when_it_is_full_old_or_hurried(virtual_clock: 
         assert given.done == [0, 1, 2]
         await virtual_clock.advance(1.0)
         await eventually(lambda: given.done == [0, 1, 2, 3])
+        given.is_last = True
         put_all(stream, "e")
-        stream.hurry()
-        await eventually(lambda: stream.waiting_count == 0)
+        await virtual_clock.advance(QUIET_SECONDS / 2)
         put_all(stream, "f")
+        await virtual_clock.advance(QUIET_SECONDS / 2)
+        assert target.got == list("abcd")
+        await virtual_clock.advance(QUIET_SECONDS * 2)
         await eventually(lambda: target.got == list("abcdef"))
         assert (6, 0, given.rooms) == (stream.written_count, stream.waiting_bytes, target.attempts)
 
@@ -107,17 +108,19 @@ async def test_what_a_sink_can_never_write_is_refused_alone(tmp_path: Path) -> N
     rows: list[Any] = [{"n": n} for n in range(20)]
     rows[7] = {"n": 1 << 70}
     rows[8] = {"n": 0, "not a column": 1}
+    rows[9] = {"n": None}
+    rows[10] = {"n": 10, "b": object()}
     table = SqlTable("rows", key=("n",), database=tmp_path / "rows.db")
     async with streaming(table, max_seconds=NEVER) as (stream, given):
         put_all(stream, rows)
-        stream.hurry()
+        given.is_last = True
         await eventually(lambda: stream.waiting_count == 0)
-    assert given.done == list(range(20))
-    assert [7, 8] == [receipt for _, receipt, _ in given.refused]
-    with sqlite3.connect(tmp_path / "rows.db") as connection:
+    assert sorted(given.done) == list(range(20))
+    assert [7, 8, 9, 10] == [receipt for _, receipt, _ in given.refused]
+    assert {"n": 1 << 70} == given.refused[0][0]
+    with closing(sqlite3.connect(tmp_path / "rows.db")) as connection:
         found = [n for (n,) in connection.execute("SELECT n FROM rows ORDER BY n")]
-    connection.close()
-    assert [n for n in range(20) if n not in (7, 8)] == found
+    assert [n for n in range(20) if n not in (7, 8, 9, 10)] == found
 
 
 async def test_a_sink_that_says_never_is_believed(virtual_clock: VirtualClock) -> None:
@@ -143,27 +146,94 @@ class Trades(TypedSink):
     async def write(self, batch: list[Trade]) -> None: ...
 
 
-async def test_an_item_without_a_place_is_refused_at_once(tmp_path: Path) -> None:
-    async with streaming(Trades()) as (stream, _):
-        stream.check(Trade("A", 1.0))
-        with pytest.raises(UnroutedItemError, match="dict"):
-            stream.check({"symbol": "A"})
-    async with streaming(SqlTable("rows", key=("n",), database=tmp_path / "rows.db")) as (stream, _):
-        with pytest.raises(InvalidItemError, match="'n' has no value"):
-            stream.check({"m": 1})
-        with pytest.raises(InvalidItemError):
-            stream.check(7)
+async def test_what_a_table_of_somebody_else_does_not_allow_is_refused_alone(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "rows.db")) as connection:
+        connection.execute("CREATE TABLE rows(n INTEGER NOT NULL CHECK (n < 5))")
+    table = SqlTable("rows", create=False, database=tmp_path / "rows.db")
+    async with streaming(table, max_seconds=NEVER) as (stream, given):
+        put_all(stream, [{"n": n} for n in range(7)])
+        given.is_last = True
+        await eventually(lambda: stream.waiting_count == 0)
+    assert [{"n": 5}, {"n": 6}] == [item for item, _, _ in given.refused]
+    assert {sqlite3.IntegrityError} == {error for _, _, error in given.refused}
 
 
-async def test_a_row_may_be_used_again_by_whoever_gave_it() -> None:
+async def test_a_table_that_is_away_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    table = SqlTable("rows", create=False, database=tmp_path / "rows.db")
+    async with streaming(table, max_seconds=0.0, retry=Backoff.constant(0.01)) as (stream, given):
+        put_all(stream, [{"n": 1}])
+        await eventually(lambda: "'rows' does not exist" in caplog.text)
+        with closing(sqlite3.connect(tmp_path / "rows.db")) as connection:
+            connection.execute("CREATE TABLE rows(n)")
+        await eventually(lambda: given.done == [0])
+    assert [] == given.refused
+
+
+async def test_an_item_without_a_place_is_refused_and_nothing_else(tmp_path: Path) -> None:
+    async with streaming(Trades()) as (stream, given):
+        put_all(stream, [Trade("A", 1.0), {"symbol": "A"}])
+        given.is_last = True
+        await eventually(lambda: stream.waiting_count == 0)
+        assert [({"symbol": "A"}, 1, UnroutedItemError)] == given.refused
+    async with streaming(SqlTable("rows", key=("n",), database=tmp_path / "rows.db")) as (stream, given):
+        put_all(stream, [{"m": 1}, 7, {}, {"n": 1}])
+        given.is_last = True
+        await eventually(lambda: stream.waiting_count == 0)
+        assert [0, 1, 2] == [receipt for _, receipt, _ in given.refused]
+        assert 1 == stream.written_count
+
+
+@dataclass
+class Candle:
+    n: int
+    book: list[int]
+
+
+async def test_what_was_given_may_be_changed_afterwards(tmp_path: Path) -> None:
+    candle = Candle(0, [])
+    table, files = SqlTable("rows", database=tmp_path / "rows.db"), JsonLines(tmp_path / "{run}.jsonl")
+    for sink in (table, files):
+        candle.book.clear()
+        async with streaming(sink, max_seconds=NEVER) as (stream, given):
+            for candle.n in range(3):
+                candle.book.append(candle.n)
+                stream.put(candle, candle.n)
+            given.is_last = True
+            await eventually(lambda stream=stream: stream.waiting_count == 0)  # type: ignore[misc]
+    expected = [{"n": 0, "book": [0]}, {"n": 1, "book": [0, 1]}, {"n": 2, "book": [0, 1, 2]}]
+    assert [expected] == documents_in(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "rows.db")) as connection:
+        found = connection.execute("SELECT n, book FROM rows ORDER BY n").fetchall()
+    assert [(one["n"], one["book"]) for one in expected] == [(n, json.loads(book)) for n, book in found]
+
+
+async def test_a_row_for_a_function_may_be_used_again() -> None:
     target, row = Target(), {"n": 0}
-    async with streaming(target, max_seconds=NEVER) as (stream, _):
-        for number in range(3):
-            row["n"] = number
-            stream.put(row, number)
-        stream.hurry()
+    async with streaming(target, max_seconds=NEVER) as (stream, given):
+        for row["n"] in range(3):
+            stream.put(row, row["n"])
+        given.is_last = True
         await target.until(3)
     assert [{"n": 0}, {"n": 1}, {"n": 2}] == target.got
+
+
+async def test_a_sink_that_lets_a_cancellation_out_is_tried_again() -> None:
+    got: list[object] = []
+    calls = 0
+
+    async def send(batch: Sequence[object]) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            cancelled = asyncio.get_running_loop().create_future()
+            cancelled.cancel()
+            await cancelled
+        got.extend(batch)
+
+    async with streaming(send, max_seconds=0.0, retry=Backoff.constant(0.001)) as (stream, given):
+        put_all(stream, "a")
+        await eventually(lambda: given.done == [0])
+    assert ["a"] == got
 
 
 @pytest.mark.parametrize("bound", [{"max_queue": 2}, {"max_queue_bytes": 2}])
@@ -182,7 +252,7 @@ async def test_a_full_queue_is_written_though_the_batch_is_not_full(bound: dict[
 async def test_each_batch_is_a_file_of_its_own(tmp_path: Path) -> None:
     async with streaming(JsonLines(tmp_path / "{job}" / "{run}.jsonl"), max_count=2) as (stream, given):
         put_all(stream, [{"n": 1}, {"n": 2}, {"n": 3}])
-        stream.hurry()
+        given.is_last = True
         await eventually(lambda: len(given.done) == 3)
     assert [[{"n": 1}, {"n": 2}], [{"n": 3}]] == documents_in(tmp_path)
 
@@ -210,47 +280,3 @@ async def test_a_database_that_cannot_be_opened_is_told_at_the_start(tmp_path: P
     with pytest.raises(Exception, match=r"rows\.db"):
         async with streaming(SqlTable("rows", database=tmp_path / "rows.db")):
             pass
-
-
-class Bookings(TransactionalSink):
-    """Writes with the finish of a run."""
-
-    def write(self, tx: Any, batch: TransactionalBatch) -> int:
-        return len(batch)
-
-
-class Blocking:
-    """No sink at all."""
-
-
-async def spooled(batch: Sequence[object]) -> None: ...
-
-
-REFUSED: list[tuple[Callable[[], object], str]] = [
-    (lambda: SqlTable("rows"), "database=FILE"),
-    (lambda: SqlTable("rows", database="x.db", replace="interval"), "key="),
-    (lambda: SqlTable("rows", database="x.db", item_key=True), "key="),
-    (lambda: JsonLines("{start:%Y}/{run}.jsonl"), r"\{run\}"),
-    (lambda: Csv("rows.csv"), r"\{run\}"),
-    (Bookings, "async function"),
-    (Blocking, "expected"),
-]
-
-
-@pytest.mark.parametrize(("make", "words"), REFUSED)
-def test_a_sink_that_needs_a_run_is_refused_with_what_would_do(make: Callable[[], object], words: str) -> None:
-    with pytest.raises(InvalidArgumentError, match=words):
-        check_stream_sink(make())
-
-
-def test_terms_that_spool_are_refused() -> None:
-    with pytest.raises(InvalidArgumentError, match="on_failure='fail'"):
-        check_stream_sink(spooled, Delivery(on_failure="spool"))
-
-
-def test_the_terms_are_those_given_or_the_sinks_own() -> None:
-    target: Any = Target()
-    assert Delivery() == check_stream_sink(target)
-    target.delivery = Delivery(max_count=7)
-    assert 7 == check_stream_sink(target).max_count
-    assert 8 == check_stream_sink(target, Delivery(max_count=8)).max_count
