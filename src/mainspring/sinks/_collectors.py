@@ -56,7 +56,7 @@ class Collectors:
                 await sink.own.open()
                 self._tables[id(sink)] = sink
         rows = OwnRows(sink, run, sink.own, name=name, budget=self._budget, shape=sink.shape)
-        rows.database = sink.own
+        rows.database, rows.only_adds = sink.own, sink.only_adds
         return rows
 
     async def make_for_nothing(self, sink: object, run: SinkRun) -> Collector | None:

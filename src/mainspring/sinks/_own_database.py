@@ -1,4 +1,9 @@
-"""A database of its own for a table: its own stage, its own fences, one transaction per run."""
+"""A database of its own for a table: its own stage, its own fences, one transaction per run.
+
+The process may die between that transaction and the end of the run in the job store. The next attempt of the run then
+replaces the rows, or writes them under the same keys; for a table that only adds rows, the same transaction
+remembers that the run has written, and the next attempt writes nothing.
+"""
 
 import asyncio
 import sqlite3
@@ -20,6 +25,11 @@ _STAGE: Final = (
     "CREATE TABLE IF NOT EXISTS stage(run_id TEXT, fence INTEGER, sink TEXT, sequence INTEGER, payload BLOB,"
     " PRIMARY KEY(run_id, fence, sink, sequence)) WITHOUT ROWID"
 )
+_WRITTEN: Final = (
+    "CREATE TABLE IF NOT EXISTS _mainspring_written(number INTEGER PRIMARY KEY, run TEXT, sink TEXT, fence INTEGER,"
+    " UNIQUE(run, sink))"
+)
+REMEMBERED: Final = 100_000  # runs, the last ones
 _DROP_STAGED: Final = "DELETE FROM stage WHERE run_id = ? AND (sink = ? OR fence < ?)"
 
 
@@ -64,8 +74,8 @@ class OwnDatabase:
             lambda connection: connection.execute("INSERT OR REPLACE INTO stage VALUES (?, ?, ?, ?, ?)", values)
         )
 
-    async def commit(self, rows: RunRows) -> int:
-        """Write a run's rows in one transaction.
+    async def commit(self, rows: "OwnRows") -> int:
+        """Write a run's rows in one transaction; none if another attempt has done so and they would count twice.
 
         Raises:
             StaleFenceError: a newer claim of this interval has written already; nothing was changed.
@@ -75,7 +85,8 @@ class OwnDatabase:
 
         def apply(connection: sqlite3.Connection) -> int:
             _raise_fence(connection, rows.sink.label, run)
-            written = write.apply(_Transaction(connection))
+            is_done = rows.only_adds and _is_written(connection, rows.name, run)
+            written = 0 if is_done else write.apply(_Transaction(connection))
             connection.execute(_DROP_STAGED, (run.run_id, rows.name, run.fence))
             return written
 
@@ -105,9 +116,10 @@ class OwnDatabase:
 class OwnRows(RunRows):
     """A run's rows for a table with a database of its own: written there at the end of the run."""
 
-    __slots__ = ("database",)
+    __slots__ = ("database", "only_adds")
 
     database: OwnDatabase
+    only_adds: bool
 
     async def has_earlier(self) -> bool:
         """Tell whether there may be rows of an earlier run to remove."""
@@ -140,6 +152,18 @@ def _raise_fence(connection: sqlite3.Connection, target: str, run: SinkRun) -> N
     )
 
 
+def _is_written(connection: sqlite3.Connection, sink: str, run: SinkRun) -> bool:
+    """Tell whether another attempt of the run has written its rows; if not, remember that this one does."""
+    key = (run.run_id, sink)
+    found = connection.execute("SELECT fence FROM _mainspring_written WHERE run = ? AND sink = ?", key).fetchone()
+    if found is not None and found[0] != run.fence:
+        return True
+    sql = "INSERT OR REPLACE INTO _mainspring_written(run, sink, fence) VALUES (?, ?, ?)"
+    number = connection.execute(sql, (*key, run.fence)).lastrowid or 0
+    connection.execute("DELETE FROM _mainspring_written WHERE number <= ?", (number - REMEMBERED,))
+    return False
+
+
 class _Transaction:
     """A sqlite3 connection inside a transaction, as sinks see it."""
 
@@ -160,3 +184,4 @@ def _prepare(connection: sqlite3.Connection) -> None:
     if not connection.execute("SELECT 1 FROM pragma_table_info('_mainspring_fence') WHERE name = 'run'").fetchone():
         connection.execute("ALTER TABLE _mainspring_fence ADD COLUMN run TEXT")  # the file is older
     connection.execute(_STAGE)
+    connection.execute(_WRITTEN)

@@ -76,6 +76,11 @@ class SqlTable:
         self._create = create
 
     @property
+    def only_adds(self) -> bool:
+        """Whether rows that are written twice count twice."""
+        return not self.replaces and not self._key
+
+    @property
     def needs_run(self) -> bool:
         """Whether rows can only be written for a run: with its interval, or the keys of its items."""
         return self.replaces or self._item_key
