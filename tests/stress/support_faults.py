@@ -358,6 +358,9 @@ class FaultyStore:
     async def ended(self, run_ids: Sequence[str]) -> Sequence[RunRecord]:
         return await self._call(lambda: self.inner.ended(run_ids))
 
+    async def unknown(self, run_ids: Sequence[str]) -> Sequence[str]:
+        return await self._call(lambda: self.inner.unknown(run_ids))
+
     async def logs(self, run_id: str) -> Sequence[AttemptLog]:
         return await self._call(lambda: self.inner.logs(run_id))
 

@@ -18,6 +18,7 @@ from mainspring.errors import (
     StorageError,
     UnknownBackfillError,
     UnknownJobError,
+    UnknownRunError,
 )
 
 _WRONG = (
@@ -29,6 +30,7 @@ _WRONG = (
     NeedsError,
     UnknownBackfillError,
     UnknownJobError,
+    UnknownRunError,
 )
 
 

@@ -93,6 +93,7 @@ The tree (each class also inherits the standard class in brackets)::
     └── JobError                               what jobs raise
         ├── UnknownJobError [KeyError]         no job of this id
         ├── UnknownBackfillError [KeyError]    no backfill of this id
+        ├── UnknownRunError [KeyError]         no run of this id
         ├── LeaseLostError [RuntimeError]      the node's epoch is dead
         ├── LeaseTakenError [RuntimeError]     somebody holds a lease that was wanted at once
         ├── StaleFenceError [RuntimeError]     a newer claim holds the run
@@ -202,6 +203,7 @@ from mainspring.errors._work import StaleFenceError as StaleFenceError
 from mainspring.errors._work import StoreTakenError as StoreTakenError
 from mainspring.errors._work import UnknownBackfillError as UnknownBackfillError
 from mainspring.errors._work import UnknownJobError as UnknownJobError
+from mainspring.errors._work import UnknownRunError as UnknownRunError
 
 __all__ = [
     "AirlineRefusedError",
@@ -293,6 +295,7 @@ __all__ = [
     "UnknownBackfillError",
     "UnknownJobError",
     "UnknownResourceError",
+    "UnknownRunError",
     "UnknownRunnerError",
     "UnknownSinkError",
     "UnreachableProgramError",

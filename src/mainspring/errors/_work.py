@@ -58,6 +58,19 @@ def _hint_of(job_id: str, known: Sequence[str]) -> str:
     return f"known jobs: {some}" if near is None else f"{near} known jobs: {some}"
 
 
+class UnknownRunError(JobError, KeyError):
+    """The store has no run of this id: there never was one, or its record was removed."""
+
+    run_id: str
+
+    def __init__(self, *, run_id: str) -> None:
+        super().__init__(
+            f"there is no run {run_id!r} in the store",
+            hint="app.runs() and `mainspring runs` list what there is; retention and edits by hand remove records",
+            run_id=run_id,
+        )
+
+
 class UnknownBackfillError(JobError, KeyError):
     """No backfill of this id is stored."""
 

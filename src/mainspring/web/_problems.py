@@ -19,6 +19,7 @@ from mainspring.errors import (
     StoreMissingError,
     UnknownBackfillError,
     UnknownJobError,
+    UnknownRunError,
 )
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 _STATUSES: Final[Mapping[type[MainspringError], int]] = {
     UnknownJobError: 404,
     UnknownBackfillError: 404,
+    UnknownRunError: 404,
     InvalidArgumentError: 422,
     StoreMissingError: 503,
     StorageError: 503,

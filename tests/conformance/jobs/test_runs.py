@@ -42,6 +42,7 @@ async def test_a_run_goes_from_enqueue_to_its_terminal_record(stores: StoreFacto
         assert ended.finished_at is not None
         assert await store.run(run.run_id[:30]) == ended
         assert await store.ended([run.run_id, "other"]) == [ended]
+        assert await store.unknown([run.run_id, "other", "third"]) == ["other", "third"]
         assert await store.job_counts() == [("job", "succeeded", 1)]
 
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from mainspring.errors import ClosedError, InvalidArgumentError, MisuseError, NoEntrypointError
+from mainspring.errors import ClosedError, InvalidArgumentError, MisuseError, NoEntrypointError, UnknownRunError
 from mainspring.jobs.engine._alert import Alerting, check_alert
 from mainspring.jobs.engine._backfilling import Backfilling
 from mainspring.jobs.engine._calls import new_call
@@ -317,6 +317,7 @@ class JobApp(Looking, Steering, Backfilling, Sight, Service):
             UnknownJobError: the job is not registered.
             MisuseError: it was declared after the app was opened.
             IdempotencyError: the key was used with other arguments.
+            UnknownRunError: the store has the run no more, or that of the key.
             StorageError: the run could not be stored.
         """
         try:
@@ -334,11 +335,11 @@ class JobApp(Looking, Steering, Backfilling, Sight, Service):
             raise
         record = answer.claimed or answer.record
         if wait and (record is None or not record.state.terminal):
-            record = await opened.node.waiting(opened.waiters.wait(answer.run_id))
+            record = await opened.node.waiting(opened.waiters.wait(answer.run_id, look=answer.outcome == "existing"))
         if record is None:
             record = await opened.store.run(answer.run_id)
         if record is None:
-            raise InvalidArgumentError(argument="run", value=answer.run_id, expected="a run that is kept")
+            raise UnknownRunError(run_id=answer.run_id)
         return RunResult.of(record)
 
     async def cancel(self, run_id: str) -> RunRecord | None:

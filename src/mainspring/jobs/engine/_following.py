@@ -40,6 +40,7 @@ class SpawnedRun:
         Cancelling the wait does not touch the run.
 
         Raises:
+            UnknownRunError: the store has the run no more.
             ClosedError: the app was closed first.
         """
         if self._record is None or not self._record.state.terminal:
@@ -79,7 +80,12 @@ class FollowUps(Declarations, ABC):
             yield held
 
     async def wait_for_run(self, run_id: str) -> RunRecord:
-        """Wait until a run has ended."""
+        """Wait until a run has ended.
+
+        Raises:
+            UnknownRunError: the store has no run of this id.
+            ClosedError: the app was closed first.
+        """
         opened = await self.open()
         return await opened.node.waiting(opened.waiters.wait(run_id, look=True))
 

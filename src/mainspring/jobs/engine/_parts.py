@@ -206,15 +206,17 @@ class OpenApp:
 
         Raises:
             IdempotencyError: its key was used with other arguments.
+            UnknownRunError: the store has the run no more.
             ClosedError: the app was closed first.
             StorageError: the run could not be stored.
         """
         ended: asyncio.Future[RunRecord | EnqueueAnswer] = self.loop.create_future()
-        self.waiters.add(run.run_id, ended)
+        self.waiters.enter(run.run_id, ended)
         try:
-            self.node.submit(run, claim=True, then=partial(_entered, run.run_id, ended))
+            self.node.submit(run, claim=True, then=partial(_entered, self.waiters, run.run_id, ended))
             found = await ended
         finally:
+            self.waiters.entered(run.run_id)
             self.waiters.forget(run.run_id, ended)
         if isinstance(found, RunRecord):
             return found
@@ -287,9 +289,13 @@ class OpenApp:
 
 
 def _entered(
-    run_id: str, ended: "asyncio.Future[RunRecord | EnqueueAnswer]", answer: EnqueueAnswer | BaseException
+    waiters: Waiters,
+    run_id: str,
+    ended: "asyncio.Future[RunRecord | EnqueueAnswer]",
+    answer: EnqueueAnswer | BaseException,
 ) -> None:
     """Tell a caller what came in the way of its run, or which run its key names."""
+    waiters.entered(run_id)
     if ended.done():
         return
     if isinstance(answer, BaseException):

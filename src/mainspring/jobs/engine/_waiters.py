@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any, Final
 
-from mainspring.errors import ClosedError
+from mainspring.errors import ClosedError, MainspringError, UnknownRunError
 from mainspring.jobs.engine._steady import keep_doing
 from mainspring.jobs.stores import JobStore, RunRecord
 
@@ -17,6 +17,7 @@ class Waiters:
         self._store = store
         self._poll_interval = poll_interval
         self._futures: dict[str, list[asyncio.Future[Any]]] = {}  # Any: see `add`
+        self._entering: set[str] = set()  # on their way to the store: it need not know them yet
         self._wake = asyncio.Event()
         self._poll: asyncio.Task[None] | None = None
         self._looks = False
@@ -28,6 +29,7 @@ class Waiters:
             look: it may have ended before: look in the store at once.
 
         Raises:
+            UnknownRunError: the store has no such run, or has it no more.
             ClosedError: the app was closed first.
         """
         future: asyncio.Future[RunRecord] = asyncio.get_running_loop().create_future()
@@ -49,6 +51,15 @@ class Waiters:
             self._looks = True
             self._wake.set()
 
+    def enter(self, run_id: str, future: "asyncio.Future[Any]") -> None:  # Any: as in `add`
+        """Resolve a future as `add` does, for a run that is on its way to the store; `entered` tells its arrival."""
+        self._entering.add(run_id)
+        self.add(run_id, future)
+
+    def entered(self, run_id: str) -> None:
+        """Note that a run is in the store, or will not be."""
+        self._entering.discard(run_id)
+
     def forget(self, run_id: str, future: "asyncio.Future[Any]") -> None:
         """Wait no more for the end of a run."""
         futures = self._futures.get(run_id)
@@ -66,11 +77,8 @@ class Waiters:
 
     async def close(self) -> None:
         """Stop looking; those who still wait are told."""
-        for futures in self._futures.values():
-            for future in futures:
-                if not future.done():
-                    future.set_exception(ClosedError(what="the app"))
-                    future.exception()  # whoever waits gets it; nobody may be left to
+        for run_id in list(self._futures):
+            self._fail(run_id, ClosedError(what="the app"))
         if self._poll is not None:
             self._poll.cancel()
             await asyncio.gather(self._poll, return_exceptions=True)
@@ -81,6 +89,16 @@ class Waiters:
             return self._poll_interval
         waited_for = list(self._futures)
         for start in range(0, len(waited_for), _AT_ONCE):
-            for record in await self._store.ended(waited_for[start : start + _AT_ONCE]):
+            some = waited_for[start : start + _AT_ONCE]
+            for record in await self._store.ended(some):
                 self.ended(record)
+            left = [run_id for run_id in some if run_id in self._futures and run_id not in self._entering]
+            for run_id in await self._store.unknown(left) if left else ():
+                self._fail(run_id, UnknownRunError(run_id=run_id))
         return self._poll_interval
+
+    def _fail(self, run_id: str, error: MainspringError) -> None:
+        for future in self._futures.pop(run_id, ()):
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # whoever waits gets it; nobody may be left to

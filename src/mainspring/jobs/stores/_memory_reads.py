@@ -70,6 +70,10 @@ class MemoryReads:
         ended = self._data.ended
         return [ended[run_id] for run_id in dict.fromkeys(run_ids) if run_id in ended]
 
+    async def unknown(self, run_ids: Sequence[str]) -> Sequence[str]:
+        """Return those of `run_ids` that no run has."""
+        return [run_id for run_id in dict.fromkeys(run_ids) if self._data.find(run_id) is None]
+
     async def waiting(self, *, jobs: frozenset[str], limit: int, after: RunRecord | None = None) -> Sequence[RunRecord]:
         """Return runs that wait for what they need, oldest interval first; `after` is the last one seen."""
         waiting = self._data.waiting

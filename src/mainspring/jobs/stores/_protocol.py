@@ -249,6 +249,10 @@ class ReadStore(Protocol):
         """Return those of `run_ids` that are in a terminal state."""
         ...
 
+    async def unknown(self, run_ids: Sequence[str]) -> Sequence[str]:
+        """Return those of `run_ids` that no run has, neither a live one nor one that has ended, in their order."""
+        ...
+
     async def logs(self, run_id: str) -> Sequence[AttemptLog]:
         """Return what the attempts of a run logged, oldest first.
 

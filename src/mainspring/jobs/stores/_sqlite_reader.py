@@ -69,6 +69,10 @@ class SqliteReads(ABC):
         """Return those of `run_ids` that are in a terminal state."""
         return await self._read(lambda c: reads.ended_runs(c, run_ids))
 
+    async def unknown(self, run_ids: Sequence[str]) -> Sequence[str]:
+        """Return those of `run_ids` that no run has."""
+        return await self._read(lambda c: reads.unknown_runs(c, run_ids))
+
     async def waiting(self, *, jobs: frozenset[str], limit: int, after: RunRecord | None = None) -> Sequence[RunRecord]:
         """Return runs that wait for what they need, oldest interval first; `after` is the last one seen."""
         return await self._read(lambda c: reads.waiting_runs(c, jobs, limit, after))

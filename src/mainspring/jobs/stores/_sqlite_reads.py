@@ -85,6 +85,12 @@ def ended_runs(connection: sqlite3.Connection, run_ids: Sequence[str]) -> list[R
     return [ended_record(row) for row in rows]
 
 
+def unknown_runs(connection: sqlite3.Connection, run_ids: Sequence[str]) -> list[str]:
+    """Return those that no run has, as they stand at one instant: a run may end meanwhile."""
+    known = {row[0] for row in connection.execute(statements("runs")["known_runs"], (id_list(run_ids),))}
+    return [run_id for run_id in dict.fromkeys(run_ids) if run_id not in known]
+
+
 def list_jobs(connection: sqlite3.Connection) -> list[JobRow]:
     """Return every job, by id."""
     return [job_row(row) for row in connection.execute(statements("reads")["jobs"])]
