@@ -1,6 +1,7 @@
-"""Rows as columns: what an item is as a mapping, what its values become, and which SQL types they get."""
+"""Rows as columns: what an item is as a mapping, and what its values become."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import reprlib
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -11,7 +12,6 @@ from mainspring.base import encode_json
 from mainspring.errors import InvalidItemError
 
 NATIVE: Final = frozenset({int, float, str, bytes, bool, type(None)})
-_SQL_TYPES: Final[Mapping[type, str]] = {bool: "INTEGER", int: "INTEGER", float: "REAL", bytes: "BLOB"}
 
 
 def as_row(item: Any, *, sink: str) -> Mapping[str, Any]:
@@ -39,37 +39,39 @@ def columns_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for columns in dict.fromkeys(map(tuple, rows)) for name in columns))
 
 
-def cells(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, sink: str) -> list[tuple[Any, ...]]:
-    """Return the rows as tuples that every SQL driver takes; a missing column is NULL.
+def plain_row(row: Mapping[str, Any], *, sink: str, wide: bool = False) -> dict[str, Any]:
+    """Return a row of plain values.
+
+    Args:
+        wide: whole numbers may have more than 64 bits.
 
     Raises:
         InvalidItemError: a value has no SQL form.
     """
-    table = [tuple(map(row.get, columns)) for row in rows]
-    if all(NATIVE.issuperset(map(type, line)) for line in table):
-        return table
-    return [tuple(_cell(value, sink) for value in line) for line in table]
+    plain = {name: plain_cell(value, sink=sink) for name, value in row.items()}
+    for name, value in plain.items():
+        if not wide and type(value) is int and is_too_large(value):
+            raise too_large(name, value, sink=sink)
+    return plain
 
 
-def plain_row(row: Mapping[str, Any], *, sink: str) -> dict[str, Any]:
-    """Return a row whose cells are what `cells` makes of them.
+def is_too_large(value: int) -> bool:
+    """Tell whether a whole number has more than the 64 bits that SQL gives it."""
+    return not -(2**63) <= value < 2**63
+
+
+def too_large(column: str, value: int, *, sink: str) -> InvalidItemError:
+    """Return what says so."""
+    reason = f"column {column!r} has {reprlib.repr(value)}, which is more than the 64 bits of a whole number in SQL"
+    return InvalidItemError(sink=sink, reason=reason, hint="keep it as a text: str(value)")
+
+
+def plain_cell(value: Any, *, sink: str) -> Any:
+    """Return a value as one of the types that every SQL driver takes.
 
     Raises:
-        InvalidItemError: a value has no SQL form.
+        InvalidItemError: it has no such form.
     """
-    return {name: _cell(value, sink) for name, value in row.items()}
-
-
-def sql_type(values: Iterable[Any]) -> str:
-    """Return the SQLite type of a column by its first value that is not None.
-
-    Without one it has no type, so that it keeps what comes later as it is: TEXT would turn numbers into texts.
-    """
-    first: object = next((value for value in values if value is not None), None)
-    return "" if first is None else _SQL_TYPES.get(type(first), "TEXT")
-
-
-def _cell(value: Any, sink: str) -> Any:
     if type(value) in NATIVE:
         return value
     if isinstance(value, datetime):
@@ -77,7 +79,7 @@ def _cell(value: Any, sink: str) -> Any:
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, Enum):
-        return _cell(value.value, sink)
+        return plain_cell(value.value, sink=sink)
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, str):

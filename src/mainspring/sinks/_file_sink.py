@@ -95,7 +95,7 @@ def _check_places(path: object, timezone: object) -> None:
 
 
 class JsonLines(FileSink):
-    """One JSON document per line and item: dicts, dataclasses, named tuples, Structs or any JSON value."""
+    """One JSON document per line and item: dicts, dataclasses, named tuples, Structs or any JSON value; NaN is null."""
 
     def form(self) -> FileForm:
         """Return the form of a new file."""
@@ -168,7 +168,7 @@ class _CsvTable:
         return _csv(self._columns) if self._columns else b""
 
     def line(self, item: object) -> bytes:
-        row = plain_row(as_row(item, sink=self._label), sink=self._label)
+        row = plain_row(as_row(item, sink=self._label), sink=self._label, wide=True)
         if not self._columns:
             self._columns.extend(row)
         if not row.keys() <= set(self._columns):

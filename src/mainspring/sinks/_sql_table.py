@@ -9,15 +9,19 @@ such a run is refused.
 import copy
 import os
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal  # Any: cell values have any type
 
-from mainspring.base import decode_json, from_us, to_us
+from mainspring.base import from_us, to_us
 from mainspring.errors import InvalidArgumentError, InvalidItemError, SinkWriteError, TableSchemaError
-from mainspring.sinks._columns import as_row, cells, columns_of, sql_type
+from mainspring.sinks._affinity import refuse_changes
+from mainspring.sinks._blocks import Block, blocks_of, fold, folded, sql_type
+from mainspring.sinks._columns import as_row, too_large
 from mainspring.sinks._own_database import OwnDatabase
 from mainspring.sinks._sink import TransactionalBatch
 from mainspring.sinks._table_names import check_table_name, is_plain
+from mainspring.sinks._table_schema import TableSchema, add_columns, read_schema
 from mainspring.sinks._transaction import SinkRun, SqlTransaction
 
 MAX_COLUMNS: Final = 1_000
@@ -26,6 +30,11 @@ _JOB, _START, _END, _KEY = "_job", "_interval_start", "_interval_end", "_key"
 
 class SqlTable:
     """A table as a sink for dicts, dataclasses and named tuples.
+
+    A new column has the type of its first value. A value that SQLite would change in its column, such as the text
+    "0012" in one of whole numbers, fails the run that brings it, and nothing of the run is written; a table that you
+    made yourself, with columns of no type, takes mixed values. None and NaN are NULL. A whole number may have 64 bits.
+    Names of columns are compared without case.
 
     Args:
         table: its name: letters, digits and `_`, and none of the job store's own tables.
@@ -105,7 +114,7 @@ class SqlTable:
         if self._item_key:
             row = {**row, _KEY: key}
         if self._key and any(row.get(column) is None for column in self._key):
-            raise self._lacks_key(row)
+            self._require_key(row)
         return row
 
     def check(self, item: object, run: SinkRun) -> None:
@@ -114,8 +123,7 @@ class SqlTable:
         Raises:
             InvalidItemError: what is wrong.
         """
-        if type(item) is not dict:
-            as_row(item, sink=self.label)
+        folded(tuple(as_row(item, sink=self.label)), sink=self.label)
         if self.replaces and run.interval_start is None:
             raise InvalidItemError(
                 sink=self.label,
@@ -132,36 +140,30 @@ class SqlTable:
         if self.table.lower() in getattr(tx, "own_tables", ()):
             raise TableSchemaError(table=self.table, reason="is one of the job store's own")
         rows = [as_row(item, sink=self.label) for item in batch.items]
-        columns = columns_of(rows)
-        known = self._columns(tx)
-        if batch.first and self.replaces and {_JOB, _START} <= known:
-            if _END in known:
+        known = read_schema(tx, self.table)
+        if batch.first and self.replaces and {_JOB, _START} <= known.types.keys():
+            if _END in known.types:
                 self._refuse_parts(tx, batch)
             self._clear(tx, batch.run)
         if not rows:
             return 0
-        self._fit(tx, rows, columns, known)
-        lines = cells(rows, columns, sink=self.label)
-        if self.replaces:
-            marks: dict[str, object] = dict(zip(self._ours, (batch.run.job_id, *_ends_of(batch.run)), strict=True))
-            if not self._create and _END not in known:  # somebody's own table, which need not have it
-                del marks[_END]
-            mark = tuple(marks.values())
-            tx.executemany(self._insert([*columns, *marks]), (line + mark for line in lines))
-        else:
-            tx.executemany(self._insert(columns), lines)
-        return len(lines)
+        blocks = blocks_of(rows, sink=self.label)
+        if self._fit(tx, blocks, known):
+            known = read_schema(tx, self.table)
+        for block in blocks:
+            refuse_changes(block, known.types, table=self.table, sink=self.label)
+            self._write_block(tx, block, known, batch.run)
+        return len(rows)
 
-    def _columns(self, tx: SqlTransaction) -> set[str]:
-        """Return the table's columns in one row: a table of somebody else's may have more than a sink may read rows."""
-        found = tx.execute("SELECT json_group_array(name) FROM pragma_table_info(?)", (self.table,))
-        return set(decode_json(str(found[0][0]), list[str]))
-
-    def _lacks_key(self, row: Mapping[str, Any]) -> InvalidItemError:
-        missing = next(column for column in self._key if row.get(column) is None)
+    def _require_key(self, row: Mapping[str, Any]) -> None:
+        """Refuse a row without its key, however its columns are spelled."""
+        values = dict(zip(folded(tuple(row), sink=self.label), row.values(), strict=True))
+        missing = next((column for column in self._key if values.get(fold(column)) is None), None)
+        if missing is None:
+            return
         reason = "it was emitted without key=" if self._item_key else f"its key column {missing!r} has no value"
         hint = "emit(item, key=...), or declare the job deterministic=True" if self._item_key else None
-        return InvalidItemError(sink=self.label, reason=reason, hint=hint)
+        raise InvalidItemError(sink=self.label, reason=reason, hint=hint)
 
     def _refuse_parts(self, tx: SqlTransaction, batch: TransactionalBatch) -> None:
         """Look at the last rows before each end of the run's interval: what a job wrote does not overlap."""
@@ -189,55 +191,70 @@ class SqlTable:
         condition = f'"{_JOB}" IN ({", ".join("?" * len(jobs))}) AND "{_START}" >= ? AND "{_START}" < ?'
         tx.execute(f'DELETE FROM "{self.table}" WHERE {condition}', (*jobs, *_ends_of(run)))
 
-    def _fit(
-        self, tx: SqlTransaction, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], known: set[str]
-    ) -> None:
-        """Make the table, or give it the columns it lacks.
+    def _fit(self, tx: SqlTransaction, blocks: Sequence[Block], known: TableSchema) -> bool:
+        """Make the table, or give it the columns it lacks; tell whether it has changed.
 
         Raises:
             TableSchemaError: it may not be changed, or a column cannot be one.
         """
-        missing = [name for name in columns if name not in known]
-        ours = [name for name in self._ours if name not in known and (self._create or name != _END)]
-        bad = next((name for name in columns if name in self._ours or not is_plain(str(name))), None)
+        names: dict[str, str] = {}
+        for block in blocks:
+            for folded_name, name in zip(block.names, block.columns, strict=True):
+                names.setdefault(folded_name, name)
+        bad = next((name for folded, name in names.items() if folded in self._ours or not is_plain(name)), None)
         if bad is not None:
             raise TableSchemaError(table=self.table, reason=f"cannot have a column {bad!r}")
-        if known and not missing and not ours:
-            return
+        missing = [name for folded, name in names.items() if folded not in known.types]
+        ours = [name for name in self._ours if name not in known.types and (self._create or name != _END)]
+        if known.types and not missing and not ours:
+            return False
         if not self._create:
-            reason = f"has no column {(missing + ours)[0]!r}" if known else "does not exist"
+            reason = f"has no column {(missing + ours)[0]!r}" if known.types else "does not exist"
             raise TableSchemaError(table=self.table, reason=reason, hint="create it, or use SqlTable(create=True)")
-        if len(known) + len(missing) > MAX_COLUMNS:
+        if len(known.types) + len(missing) > MAX_COLUMNS:
             raise TableSchemaError(table=self.table, reason=f"would have more than {MAX_COLUMNS} columns")
-        typed = [f'"{name}" {sql_type(row.get(name) for row in rows)}'.rstrip() for name in missing]
-        self._make(tx, [*typed, *(f'"{name}" {self._ours[name]}' for name in ours)], exists=bool(known))
-
-    def _make(self, tx: SqlTransaction, typed: Sequence[str], *, exists: bool) -> None:
-        if exists:
-            for column in typed:
-                tx.execute(f'ALTER TABLE "{self.table}" ADD COLUMN {column}')
-        else:
-            taken = tx.execute("SELECT type FROM sqlite_master WHERE name = ? COLLATE NOCASE", (self.table,))
-            if taken:
-                raise TableSchemaError(table=self.table, reason=f"cannot be made: its name is that of an {taken[0][0]}")
-            tx.execute(f'CREATE TABLE "{self.table}" ({", ".join(typed)})')
+        typed = {name: sql_type(chain(*(block.values_of(fold(name)) for block in blocks))) for name in missing}
+        typed |= {name: self._ours[name] for name in ours}
+        add_columns(tx, self.table, typed, exists=bool(known.types))
         if self.replaces:
             tx.execute(f'CREATE INDEX IF NOT EXISTS "{self.table}_interval" ON "{self.table}" ("{_JOB}", "{_START}")')
         if self._key:
-            names = ", ".join(f'"{name}"' for name in self._key)
-            tx.execute(f'CREATE UNIQUE INDEX IF NOT EXISTS "{self.table}_key" ON "{self.table}" ({names})')
+            tx.execute(f'CREATE UNIQUE INDEX IF NOT EXISTS "{self.table}_key" ON "{self.table}" ({_listed(self._key)})')
+        return True
+
+    def _write_block(self, tx: SqlTransaction, block: Block, known: TableSchema, run: SinkRun) -> None:
+        marks: dict[str, object] = {}
+        if self.replaces:  # somebody's own table need not have the ends
+            marks = dict(zip(self._ours, (run.job_id, *_ends_of(run)), strict=True))
+            marks = {name: value for name, value in marks.items() if name in known.types}
+        mark = tuple(marks.values())
+        lines = (line + mark for line in block.lines) if mark else block.lines
+        try:
+            tx.executemany(self._insert([*block.columns, *marks]), lines)
+        except OverflowError as error:
+            for name, value in block.too_large():
+                raise too_large(name, value, sink=self.label) from error
+            raise
 
     def _insert(self, columns: Sequence[str]) -> str:
-        names = ", ".join(f'"{name}"' for name in columns)
-        sql = f'INSERT INTO "{self.table}" ({names}) VALUES ({", ".join("?" * len(columns))})'
+        if not columns:
+            return f'INSERT INTO "{self.table}" DEFAULT VALUES'
+        sql = f'INSERT INTO "{self.table}" ({_listed(columns)}) VALUES ({", ".join("?" * len(columns))})'
         if not self._key:
             return sql
-        keys = ", ".join(f'"{name}"' for name in self._key)
-        others = [f'"{name}" = excluded."{name}"' for name in columns if name not in self._key]
-        return f"{sql} ON CONFLICT ({keys}) DO " + (f"UPDATE SET {', '.join(others)}" if others else "NOTHING")
+        changed = dict.fromkeys(map(fold, columns))
+        keys = set(map(fold, self._key))
+        others = [f'"{name}" = excluded."{name}"' for name in changed if name not in keys]
+        return f"{sql} ON CONFLICT ({_listed(self._key)}) DO " + (
+            f"UPDATE SET {', '.join(others)}" if others else "NOTHING"
+        )
 
     def __repr__(self) -> str:
         return f"<SqlTable {self.table!r}>"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def _ends_of(run: SinkRun) -> tuple[int, int]:

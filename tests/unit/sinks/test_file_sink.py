@@ -60,6 +60,11 @@ async def test_a_path_is_written_in_the_zone_that_was_asked_for(tmp_path: Path) 
     assert sink.path_for(run_of(0)) == tmp_path / "2013-01-01-00_01.csv"
 
 
+async def test_a_csv_takes_whole_numbers_of_any_size(tmp_path: Path) -> None:
+    await write(Csv(tmp_path / "{start:%H}.csv"), run_of(0), {"n": 2**70})
+    assert f"n\n{2**70}\n" == (tmp_path / "05.csv").read_text()
+
+
 async def test_an_id_cannot_lead_out_of_its_folder(tmp_path: Path) -> None:
     sink = JsonLines(tmp_path / "{job}" / "{start:%H}.jsonl")
     assert sink.path_for(run_of(0, job_id="../..")) == tmp_path / "_.." / "05.jsonl"
