@@ -1,6 +1,7 @@
 """Blocks of a batch: rows with the same columns, as the lines of one statement."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final  # Any: cell values have any type
 
 from mainspring.errors import InvalidItemError
@@ -46,11 +47,12 @@ class Block:
                     yield name, value
 
 
-def blocks_of(rows: Sequence[Mapping[str, Any]], *, sink: str) -> list[Block]:
-    """Return rows as blocks: there is one, in which what a row lacks is NULL.
+def blocks_of(rows: Sequence[Mapping[str, Any]], *, apart: bool, sink: str) -> list[Block]:
+    """Return rows as blocks, in their order.
 
     Args:
         rows: at least one.
+        apart: begin a new block wherever the columns change; otherwise there is one, in which what a row lacks is NULL.
 
     Raises:
         InvalidItemError: a value has no SQL form, or the columns of a row have no plain names of their own.
@@ -58,6 +60,8 @@ def blocks_of(rows: Sequence[Mapping[str, Any]], *, sink: str) -> list[Block]:
     layouts = {layout: folded(layout, sink=sink) for layout in dict.fromkeys(map(tuple, rows))}
     if len(layouts) == 1:
         return [_uniform(rows, sink)]
+    if apart:
+        return [_uniform(list(group), sink) for _, group in groupby(rows, key=tuple)]
     spelled: dict[str, str] = {}
     for layout, names in layouts.items():
         for name, column in zip(names, layout, strict=True):

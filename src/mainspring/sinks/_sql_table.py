@@ -8,6 +8,7 @@ such a run is refused.
 
 import copy
 import os
+import sqlite3
 from collections.abc import Hashable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -21,10 +22,11 @@ from mainspring.sinks._columns import as_row, too_large
 from mainspring.sinks._own_database import OwnDatabase
 from mainspring.sinks._sink import TransactionalBatch
 from mainspring.sinks._table_names import check_table_name, is_plain
-from mainspring.sinks._table_schema import TableSchema, add_columns, read_schema
+from mainspring.sinks._table_schema import TableSchema, add_columns, read_schema, require_unique
 from mainspring.sinks._transaction import SinkRun, SqlTransaction
 
 MAX_COLUMNS: Final = 1_000
+_DOUBLES: Final = ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID")
 _JOB, _START, _END, _KEY = "_job", "_interval_start", "_interval_end", "_key"
 
 
@@ -38,12 +40,15 @@ class SqlTable:
 
     Args:
         table: its name: letters, digits and `_`, and none of the job store's own tables.
-        replace: "interval": a run replaces what its interval had before; right for any handler.
-        key: columns that name a row; a row with the same key replaces the older one (upsert).
-        item_key: the key under which an item was emitted names its row, in a column `_key` (upsert).
+        replace: "interval": a run replaces what its interval had before; right for any handler. Rows that were there
+            before the table had intervals are nobody's, and stay.
+        key: columns that name a row; a row with the same key replaces all of the older one, and columns that the new
+            row lacks become NULL. With `create=False` it changes the columns that it has, and no others.
+        item_key: the key under which an item was emitted names its row, in a column `_key`; as with `key`.
         database: a SQLite file of its own; None: the job store's database, where the rows are written in the
             transaction that records the run as succeeded.
-        create: make the table from the first rows, and add columns that later rows bring.
+        create: make the table from the first rows, add columns that later rows bring, and the unique index of the key;
+            False: it is somebody else's, and has them.
         name: how the sink is called; the table's name by default.
 
     Raises:
@@ -147,13 +152,19 @@ class SqlTable:
             self._clear(tx, batch.run)
         if not rows:
             return 0
-        blocks = blocks_of(rows, sink=self.label)
+        blocks = blocks_of(rows, apart=self._keeps_apart(known), sink=self.label)
         if self._fit(tx, blocks, known):
             known = read_schema(tx, self.table)
+        if self._key:
+            require_unique(tx, self.table, self._key, known.primary, create=self._create)
         for block in blocks:
             refuse_changes(block, known.types, table=self.table, sink=self.label)
             self._write_block(tx, block, known, batch.run)
         return len(rows)
+
+    def _keeps_apart(self, known: TableSchema) -> bool:
+        """Tell whether a column that a row lacks is something else than a NULL in it."""
+        return known.has_defaults or (bool(self._key) and not self._create)
 
     def _require_key(self, row: Mapping[str, Any]) -> None:
         """Refuse a row without its key, however its columns are spelled."""
@@ -218,8 +229,6 @@ class SqlTable:
         add_columns(tx, self.table, typed, exists=bool(known.types))
         if self.replaces:
             tx.execute(f'CREATE INDEX IF NOT EXISTS "{self.table}_interval" ON "{self.table}" ("{_JOB}", "{_START}")')
-        if self._key:
-            tx.execute(f'CREATE UNIQUE INDEX IF NOT EXISTS "{self.table}_key" ON "{self.table}" ({_listed(self._key)})')
         return True
 
     def _write_block(self, tx: SqlTransaction, block: Block, known: TableSchema, run: SinkRun) -> None:
@@ -230,23 +239,37 @@ class SqlTable:
         mark = tuple(marks.values())
         lines = (line + mark for line in block.lines) if mark else block.lines
         try:
-            tx.executemany(self._insert([*block.columns, *marks]), lines)
+            tx.executemany(self._insert([*block.columns, *marks], known), lines)
         except OverflowError as error:
             for name, value in block.too_large():
                 raise too_large(name, value, sink=self.label) from error
             raise
+        except sqlite3.IntegrityError as error:
+            if error.sqlite_errorname not in _DOUBLES:
+                raise
+            raise self._not_unique(error) from error
 
-    def _insert(self, columns: Sequence[str]) -> str:
+    def _insert(self, columns: Sequence[str], known: TableSchema) -> str:
         if not columns:
             return f'INSERT INTO "{self.table}" DEFAULT VALUES'
         sql = f'INSERT INTO "{self.table}" ({_listed(columns)}) VALUES ({", ".join("?" * len(columns))})'
         if not self._key:
             return sql
         changed = dict.fromkeys(map(fold, columns))
+        if self._create:  # a row replaces all of the older one, beside a primary key that it does not say
+            changed |= dict.fromkeys(name for name in known.types if name not in known.primary)
         keys = set(map(fold, self._key))
         others = [f'"{name}" = excluded."{name}"' for name in changed if name not in keys]
         return f"{sql} ON CONFLICT ({_listed(self._key)}) DO " + (
             f"UPDATE SET {', '.join(others)}" if others else "NOTHING"
+        )
+
+    def _not_unique(self, error: sqlite3.IntegrityError) -> TableSchemaError:
+        """Say what a row met that is not the key of this sink."""
+        return TableSchemaError(
+            table=self.table,
+            reason=f"has a row like this one where rows must differ: {error}",
+            hint=f"let key= name these columns, or drop their unique index: {self.table}_key is one of an earlier key=",
         )
 
     def __repr__(self) -> str:

@@ -1,15 +1,27 @@
-"""Rows of one batch: their columns have names and types, whatever the case."""
+"""Rows of one batch: each counts as if it were alone, however its neighbours' columns are called."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from enum import IntEnum
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.sinks.support_tables import Database, call_of, run_of
 
 from mainspring.errors import InvalidItemError, TableSchemaError
 from mainspring.sinks import SinkSet, SqlTable, TransactionalBatch
+
+_CELLS = st.one_of(st.none(), st.integers(0, 9))
+_NAMES = st.sampled_from("AB")
+_ROWS = st.lists(
+    st.fixed_dictionaries({"name": _NAMES}, optional={"x": _CELLS, "y": _CELLS})
+    | st.fixed_dictionaries({"Name": _NAMES}, optional={"X": _CELLS}),
+    min_size=1,
+    max_size=6,
+)
 
 
 @pytest.fixture
@@ -26,6 +38,56 @@ def write(table: SqlTable, database: Database, *rows: object) -> None:
 
 def rows_of(database: Database, sql: str = "SELECT name, x, y FROM t ORDER BY rowid") -> list[tuple[object, ...]]:
     return database.execute(sql)
+
+
+def in_batches(create: str, table: SqlTable, *batches: list[dict[str, Any]]) -> list[tuple[object, ...]]:
+    database = Database()
+    with closing(database.connection):
+        database.execute(create)
+        for batch in batches:
+            write(table, database, *batch)
+        return rows_of(database)
+
+
+@given(
+    rows=_ROWS, default=st.sampled_from(["", "DEFAULT 7"]), create=st.booleans(), key=st.sampled_from([(), ("NAME",)])
+)
+def test_a_row_counts_the_same_alone_and_among_others(
+    rows: list[dict[str, Any]], default: str, create: bool, key: tuple[str, ...]
+) -> None:
+    table = SqlTable("t", key=key, create=create)
+    made = f"CREATE TABLE t(name TEXT, x INTEGER {default}, y INTEGER{', UNIQUE(name)' if key else ''})"
+    together = in_batches(made, table, rows)
+    assert together == in_batches(made, table, *([row] for row in rows))
+    assert len(together) == len({row.get("name", row.get("Name")) for row in rows} if key else rows)
+
+
+def test_a_row_replaces_all_of_the_older_one_whatever_shares_its_batch(database: Database) -> None:
+    table = SqlTable("t", key=("name",))
+    write(table, database, {"name": "A", "x": 1, "y": "note"}, {"name": "B", "x": 1, "y": "note"})
+    write(table, database, {"name": "A", "x": 2})
+    write(table, database, {"name": "B", "x": 2}, {"name": "C", "x": 3, "y": "z"})
+    assert [("A", 2, None), ("B", 2, None), ("C", 3, "z")] == rows_of(database)
+    write(table, database, {"name": "C"})
+    assert ("C", None, None) == rows_of(database)[2]
+
+
+def test_a_row_for_somebody_elses_table_changes_the_columns_that_it_has(database: Database) -> None:
+    database.execute("CREATE TABLE t(name TEXT PRIMARY KEY, x INTEGER DEFAULT 7, y TEXT)")
+    table = SqlTable("t", key=("name",), create=False)
+    write(table, database, {"name": "A", "x": 1, "y": "note"}, {"name": "B", "y": "note"})
+    write(table, database, {"name": "B", "x": 2}, {"name": "A", "y": None}, {"name": "C", "y": "z"})
+    assert [("A", 1, None), ("B", 2, "note"), ("C", 7, "z")] == rows_of(database)
+    write(table, database, {"name": "C"})
+    assert ("C", 7, "z") == rows_of(database)[2]
+
+
+def test_a_primary_key_that_the_row_does_not_say_stays(database: Database) -> None:
+    database.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT, x INTEGER DEFAULT 7, y TEXT)")
+    table = SqlTable("t", key=("name",))
+    write(table, database, {"name": "A", "x": 1, "y": "note"}, {"name": "B", "x": 2})
+    write(table, database, {"name": "A"})
+    assert [(1, "A", 7, None), (2, "B", 2, None)] == rows_of(database, "SELECT * FROM t")
 
 
 def test_columns_are_compared_without_case(database: Database) -> None:
