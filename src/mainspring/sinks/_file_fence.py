@@ -89,7 +89,8 @@ def _check(found: _Mark | None, target: Path, run: SinkRun) -> None:
             sink=str(target),
             items=0,
             reason="the file holds another interval, or another job's rows",
-            hint="let the path tell intervals and jobs apart: {start:...} as fine as the schedule, and {job}",
+            hint="let the path tell intervals and jobs apart: {start:...} as fine as the schedule, with %z where local "
+            "hours come twice, and {job}",
         )
     if not run.comes_after(found.run, found.fence):
         raise StaleFenceError(run_id=run.run_id, fence=run.fence)

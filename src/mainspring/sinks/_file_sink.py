@@ -24,7 +24,8 @@ class FileSink:
 
     Args:
         path: a template: `{start:%Y-%m-%d}` and `{end:...}` are the interval's ends, `{job}` and `{run}` the ids.
-        timezone: the zone in which the ends are written.
+        timezone: the zone in which the ends are written; UTC unless you say another, whatever the job's own zone is.
+            By local hours two intervals have one path when the clock is set back, unless the path has `%z`.
         name: how the sink is called; its template by default.
 
     Raises:

@@ -60,6 +60,20 @@ async def test_a_path_is_written_in_the_zone_that_was_asked_for(tmp_path: Path) 
     assert sink.path_for(run_of(0)) == tmp_path / "2013-01-01-00_01.csv"
 
 
+async def test_local_hours_that_come_twice_are_told_apart_by_their_offset(tmp_path: Path) -> None:
+    first, second = run_of(306 * 24), run_of(306 * 24 + 1, fence=2)  # 01:00 in New York, before and after the change
+    by_hour = JsonLines(tmp_path / "{start:%d-%H}.jsonl", timezone="America/New_York")
+    await write(by_hour, first, {"n": 1})
+    with pytest.raises(SinkWriteError, match="holds another interval") as refused:
+        await write(by_hour, second, {"n": 2})
+    assert "with %z where local hours come twice" in str(refused.value.hint)
+    by_offset = JsonLines(tmp_path / "offset" / "{start:%d-%H%z}.jsonl", timezone="America/New_York")
+    for run in (first, second):
+        await write(by_offset, run, {"n": float("nan")})
+    assert ["03-01-0400.jsonl", "03-01-0500.jsonl"] == [name for name in files(tmp_path / "offset") if name[0] != "."]
+    assert '{"n":null}\n' == (tmp_path / "offset" / "03-01-0500.jsonl").read_text()
+
+
 async def test_a_csv_takes_whole_numbers_of_any_size(tmp_path: Path) -> None:
     await write(Csv(tmp_path / "{start:%H}.csv"), run_of(0), {"n": 2**70})
     assert f"n\n{2**70}\n" == (tmp_path / "05.csv").read_text()
