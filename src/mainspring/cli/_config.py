@@ -8,13 +8,22 @@ from typing import Annotated, Final
 
 import typer
 
-from mainspring.base import current_clock, encode_json
+from mainspring.base import encode_json
 from mainspring.cli._actions import opened, parse_config
 from mainspring.cli._load import load_app
 from mainspring.cli._options import App, AsJson, Job, instant_of, run_action
 from mainspring.cli._output import Row, write_facts, write_json, write_rows
-from mainspring.errors import InvalidArgumentError, StoreMissingError
-from mainspring.jobs import ABSENT, ConfigChange, ConfigSchema, ConfigVersion, JobApp, config_changes, shown
+from mainspring.errors import ConfigError, InvalidArgumentError, StoreMissingError
+from mainspring.jobs import (
+    ABSENT,
+    ConfigChange,
+    ConfigInForce,
+    ConfigSchema,
+    ConfigVersion,
+    JobApp,
+    config_changes,
+    shown,
+)
 
 config_commands: Final = typer.Typer(help="See and change a job's stored config.", no_args_is_help=True)
 
@@ -93,19 +102,25 @@ def rollback(
 
 async def _get(app: JobApp, job: str, number: int | None, *, hide: bool, as_json: bool) -> None:
     schema = app.definition(job).schema
-    versions = await _versions(app, job)
+    problem: str | None = None
     if number is None:
-        values = app.layered_config(job, versions, at=current_clock().now())
+        found = await _in_force(app, job)
+        values, version, problem = found.values, found.version, found.problem
     else:
-        values = dict(_one(versions, number).values)
+        values, version = dict(_one(await _versions(app, job), number).values), number
     if hide:
         values = shown(values, schema)
     if as_json:
-        write_json({"job": job, "version": number or _in_force(versions), "config": values})
-    elif values:
+        told = {} if problem is None else {"problem": problem}
+        write_json({"job": job, "version": version, "config": values} | told)
+        return
+    if values:
         write_facts({key: _text(value) for key, value in values.items()}, as_json=False)
     else:
         sys.stdout.write("the config is empty\n")
+    if problem is not None:
+        what = "what is declared" if version is None else f"version {version}"
+        sys.stderr.write(f"what was set last cannot be used, and {what} stays in force: {problem}\n")
 
 
 async def _set(
@@ -159,7 +174,7 @@ async def _say_stored(app: JobApp, job: str, stored: ConfigVersion, *, as_json: 
 async def _history(app: JobApp, job: str, limit: int, *, hide: bool, as_json: bool) -> None:
     schema = app.definition(job).schema
     versions = await _versions(app, job)
-    in_force = _in_force(versions)
+    in_force = await _version_in_force(app, job)
     rows: list[Row] = [
         {
             "version": one.version,
@@ -186,9 +201,20 @@ async def _versions(app: JobApp, job: str) -> Sequence[ConfigVersion]:
         return []
 
 
-def _in_force(versions: Sequence[ConfigVersion]) -> int | None:
-    now = current_clock().now()
-    return next((one.version for one in versions if one.effective_from <= now and one.problem is None), None)
+async def _in_force(app: JobApp, job: str) -> ConfigInForce:
+    """Return what a run gets now; nothing stored when there is no store yet."""
+    try:
+        async with app.reading() as reader:
+            return await reader.config_in_force(job)
+    except StoreMissingError:
+        return ConfigInForce(app.unstored_config(job), None, None)
+
+
+async def _version_in_force(app: JobApp, job: str) -> int | None:
+    try:
+        return (await _in_force(app, job)).version
+    except ConfigError:  # nothing fits; the history is there to find out why
+        return None
 
 
 def _one(versions: Sequence[ConfigVersion], number: int) -> ConfigVersion:

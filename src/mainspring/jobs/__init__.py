@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.engine import AlertChannel as AlertChannel
     from mainspring.jobs.engine import Backfill as Backfill
     from mainspring.jobs.engine import BackfillProgress as BackfillProgress
+    from mainspring.jobs.engine import ConfigInForce as ConfigInForce
     from mainspring.jobs.engine import EmittedItem as EmittedItem
     from mainspring.jobs.engine import HandlerResult as HandlerResult
     from mainspring.jobs.engine import HeldLease as HeldLease
@@ -114,6 +115,7 @@ else:
         },
         house={
             "mainspring.jobs.engine": (
+                "ConfigInForce",
                 "EmittedItem",
                 "HandlerResult",
                 "Histogram",

@@ -59,6 +59,39 @@ def test_what_is_set_is_what_runs_get(app: str, command: Command) -> None:
     assert {"job": "load", "version": 2, "config": {"rows": 30}} == command.json("config", "get", app, "load")
 
 
+@pytest.mark.parametrize(
+    ("edit_to", "why"), [("'nonsense'", "its value is no JSON object"), ("'{\"rows\": []}'", "rows: expected `int`")]
+)
+def test_a_newest_version_that_is_broken_is_told_beside_what_runs_get(
+    app: str, command: Command, edit_to: str, why: str
+) -> None:
+    for rows in (20, 30):
+        assert 0 == command("config", "set", app, "load", f"rows={rows}")
+    edit(app, f"UPDATE config SET value = {edit_to} WHERE version = 2")
+    assert 0 == command("config", "get", app, "load")
+    assert ["rows", "20"] == command.out.split()
+    assert command.err.startswith("what was set last cannot be used, and version 1 stays in force: ")
+    assert why in command.err
+    said = command.json("config", "get", app, "load")
+    assert ({"rows": 20}, 1) == (said["config"], said["version"])
+    assert why in said["problem"]
+    assert [False, True] == [one["in_force"] for one in command.json("config", "history", app, "load")]
+    edit(app, f"UPDATE config SET value = {edit_to} WHERE version = 1")
+    assert 0 == command("config", "get", app, "load")
+    assert "and what is declared stays in force" in command.err
+
+
+def test_the_history_is_shown_when_no_run_could_begin(
+    app: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(app).parent)
+    assert 0 == command("config", "set", app, "load", 'pin="1234"')
+    Path("mainspring.toml").write_text("[jobs.load]\nrows = []\n")
+    assert 0 != command("config", "get", app, "load")
+    assert "rows: expected `int`" in command.err
+    assert [False] == [one["in_force"] for one in command.json("config", "history", app, "load")]
+
+
 def test_a_key_that_was_never_stored_cannot_be_unset(app: str, command: Command) -> None:
     assert 2 == command("config", "set", app, "load", "--unset", "pinn")
     assert "--unset='pinn' is not accepted: expected a stored key, and there is none" in command.err

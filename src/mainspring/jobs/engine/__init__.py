@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.engine._alert import AlertChannel as AlertChannel
     from mainspring.jobs.engine._app import JobApp as JobApp
     from mainspring.jobs.engine._backfill import Backfill as Backfill
+    from mainspring.jobs.engine._configs import ConfigInForce as ConfigInForce
     from mainspring.jobs.engine._context import JobContext as JobContext
     from mainspring.jobs.engine._context import RunInfo as RunInfo
     from mainspring.jobs.engine._default import job as job
@@ -43,6 +44,7 @@ else:
             "_following": ("SpawnedRun",),
             "_leases": ("HeldLease", "Lease"),
             "_metrics": ("Histogram", "RunMetrics"),
+            "_configs": ("ConfigInForce",),
             "_reader": ("JobReader",),
             "_results": ("BackfillProgress", "RunResult", "ScheduleVersion"),
             "_steering": ("config_changes",),

@@ -318,6 +318,8 @@ class JobApp(Looking, Steering, Backfilling, Sight, Service):
             MisuseError: it was declared after the app was opened.
             IdempotencyError: the key was used with other arguments.
             UnknownRunError: the store has the run no more, or that of the key.
+            ConfigError: with `config` the job's config does not fit its schema.
+            InvalidArgumentError: `config` is no mapping, or has a number that JSON has not.
             StorageError: the run could not be stored.
         """
         try:
@@ -327,6 +329,7 @@ class JobApp(Looking, Steering, Backfilling, Sight, Service):
                 opened = await self.open()
             lifetime, now = self._settings.last.key_lifetime, opened.store.now()
             run = new_call(definition, config, scheduled_time, key=idempotency_key, now=now, key_lifetime=lifetime)
+            await opened.configs.check_call(definition, run.config)
             if wait and not opened.node.in_handler:
                 return RunResult.of(await opened.run_to_end(run))
             answer = await opened.node.enqueue(run, claim=wait)

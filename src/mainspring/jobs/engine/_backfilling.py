@@ -61,6 +61,7 @@ class Backfilling(FollowUps, ABC):
         Raises:
             InvalidArgumentError: start is not before end, or nothing from start on is due yet; a naive datetime, or a
                 job without intervals.
+            ConfigError: with `config` the job's config does not fit its schema.
         """
         from mainspring.jobs.engine._backfill import Backfill
         from mainspring.jobs.engine._backfill_rows import BackfillOptions, with_downstream
@@ -79,6 +80,7 @@ class Backfilling(FollowUps, ABC):
         opened = await self.open()
         low, high = self.interval_range(definition, start, end)  # again: what opening the app left to it is due now
         row = options.row(definition, low, high, opened.store.now())
+        await opened.configs.check_call(definition, row.config)
         if dry_run:
             total = await opened.planner.count(row)
             return Backfill.dry(self, replace(row, total=total, total_exact=True, state=BackfillState.FINISHED))

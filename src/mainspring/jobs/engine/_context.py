@@ -193,6 +193,7 @@ class JobContext(Mapping[str, object]):
         Raises:
             UnknownJobError: the job is not registered.
             IdempotencyError: the key was used with another config.
+            ConfigError: with `config` the job's config does not fit its schema.
         """
         return await self.app.spawn(self.run_id, job, config, key=key)
 

@@ -98,6 +98,7 @@ class FollowUps(Declarations, ABC):
             UnknownJobError: the job is not registered.
             InvalidArgumentError: `parent_run` does not run in this app.
             IdempotencyError: the key was used with another config.
+            ConfigError: with `config` the job's config does not fit its schema.
         """
         definition = self._registry[job]
         opened = await self.open()
@@ -106,6 +107,7 @@ class FollowUps(Declarations, ABC):
             raise InvalidArgumentError(argument="parent_run", value=parent_run, expected="a run that runs in this app")
         name = None if key is None else f"{parent_run}/{definition.job_id}/{key}"
         call = new_call(definition, config, None, key=name, now=opened.store.now())
+        await opened.configs.check_call(definition, call.config)
         run = replace(call, kind=RunKind.SPAWN, parent_run=parent_run)
         answer = await opened.node.enqueue(run, claim=True)
         repeats = count(2)

@@ -63,11 +63,12 @@ class Looking(Declarations, ABC):
             StoreTakenError: the store belongs to another app.
             StorageError: there is no store, or it cannot be read.
         """
+        from mainspring.jobs.engine._configs import JobConfigs
         from mainspring.jobs.engine._overrides import Overrides
         from mainspring.jobs.engine._reader import JobReader
 
         if self._open is not None and self._open.loop is asyncio.get_running_loop():
-            yield JobReader(self._registry, self._open.store)
+            yield JobReader(self._registry, self._open.store, self._open.configs)
             return
         store = self._make_store(self._settings.load()).reader()
         await store.open()
@@ -77,7 +78,7 @@ class Looking(Declarations, ABC):
                 AppName(self.label, self._was).check(await store.owner_label(), store=store.location)
             for row in await store.jobs():
                 overrides.apply(row)
-            yield JobReader(self._registry, store)
+            yield JobReader(self._registry, store, JobConfigs(store, self._settings))
         finally:
             overrides.forget()
             await store.close()
@@ -93,4 +94,5 @@ class Looking(Declarations, ABC):
     async def _reader(self) -> "JobReader":
         from mainspring.jobs.engine._reader import JobReader
 
-        return JobReader(self._registry, (await self.open()).store)
+        opened = await self.open()
+        return JobReader(self._registry, opened.store, opened.configs)

@@ -5,9 +5,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
-from mainspring.base import decode_json, from_us, to_us
+from mainspring.base import current_clock, decode_json, from_us, to_us
 from mainspring.errors import InvalidArgumentError
-from mainspring.jobs.engine._configs import history_of
+from mainspring.jobs.engine._configs import ConfigInForce, JobConfigs, history_of
 from mainspring.jobs.engine._declarations import Job
 from mainspring.jobs.engine._planner import ranges_to_run, touching
 from mainspring.jobs.engine._registry import Registry
@@ -36,9 +36,10 @@ _LAST: Final = 2**62
 class JobReader:
     """Reads runs and done-sets; made by `JobApp.reading()`."""
 
-    def __init__(self, registry: Registry, store: ReadStore) -> None:
+    def __init__(self, registry: Registry, store: ReadStore, configs: JobConfigs) -> None:
         self._registry = registry
         self._store = store
+        self._configs = configs
 
     @property
     def location(self) -> str:
@@ -162,6 +163,15 @@ class JobReader:
     async def config_history(self, job: Job, *, before: int | None = None, limit: int = 50) -> Sequence[ConfigVersion]:
         """List the stored versions of a job's config, newest first; `before` is the last number seen."""
         return await history_of(self._store, self._registry[job].job_id, before=before, limit=limit)
+
+    async def config_in_force(self, job: Job, *, at: datetime | None = None) -> ConfigInForce:
+        """Return what a run gets that starts now, or `at` an instant, on a node that knows what this process knows.
+
+        Raises:
+            UnknownJobError: the job is not registered.
+            ConfigError: nothing that is known of it fits the job's schema.
+        """
+        return await self._configs.in_force(self._registry[job], at=at or current_clock().now())
 
     async def config_used(self, record: RunRecord) -> ConfigVersion | None:
         """Return the stored version of its job's config that a run used; None for none, and for one that is gone."""

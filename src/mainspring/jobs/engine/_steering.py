@@ -85,7 +85,7 @@ class Steering(Declarations, ABC):
             version = next_config(history, values, now=now, effective_from=effective_from, comment=comment)
             return _merged(history, version) if merge else version
 
-        return await opened.configs.put(definition, make, look_back=_WHOLE_HISTORY if merge else 1)
+        return await opened.configs.put(opened.store, definition, make, look_back=_WHOLE_HISTORY if merge else 1)
 
     async def rollback_config(self, job: Job, version: int, *, comment: str = "") -> ConfigVersion:
         """Store the values of an old version as the next one, in force from now on.
@@ -98,7 +98,7 @@ class Steering(Declarations, ABC):
         definition = self._registry[job]
         opened = await self.open()
         make = partial(_rolled_back, version=version, now=from_us(opened.store.now()), comment=comment)
-        return await opened.configs.put(definition, make, look_back=_WHOLE_HISTORY)
+        return await opened.configs.put(opened.store, definition, make, look_back=_WHOLE_HISTORY)
 
     async def config_history(self, job: Job, *, before: int | None = None, limit: int = 50) -> Sequence[ConfigVersion]:
         """List the stored versions of a job's config, newest first; `before` is the last number seen."""
@@ -106,26 +106,26 @@ class Steering(Declarations, ABC):
         return await history_of((await self.open()).store, definition.job_id, before=before, limit=limit)
 
     async def effective_config(self, job: Job, *, at: datetime | None = None) -> dict[str, object]:
-        """Return the config that a run starting now would get, or one starting `at` an instant as far as is known.
+        """Return the config that a run starting now would get here, or one starting `at` an instant as far as is known.
+
+        As for a run: where what was set last cannot be used, what was good before it counts.
+
+        Raises:
+            ConfigError: nothing that is known of it fits the job's schema.
+        """
+        definition = self._registry[job]
+        opened = await self.open()
+        return (await opened.configs.in_force(definition, at=at or from_us(opened.store.now()))).values
+
+    def unstored_config(self, job: Job) -> dict[str, object]:
+        """Return the config that a run would get if nothing were stored: declaration and settings file.
 
         Raises:
             ConfigError: it does not fit the job's schema.
         """
-        opened = await self.open()
-        history = await history_of(opened.store, self._registry[job].job_id, limit=_WHOLE_HISTORY)
-        return self.layered_config(job, history, at=at or from_us(opened.store.now()))
-
-    def layered_config(self, job: Job, history: Sequence[ConfigVersion], *, at: datetime) -> dict[str, object]:
-        """Lay the version of `history` that is in force at an instant over settings file and declaration.
-
-        Raises:
-            ConfigError: the result does not fit the job's schema.
-        """
         definition = self._registry[job]
-        stored = config_at([one for one in history if one.problem is None], at)
-        file = self._settings.of_job(definition.job_id)
-        values = effective_config(declared=definition.config, file=file, stored=stored)
-        check_config(definition, values, stored)
+        values = effective_config(declared=definition.config, file=self._settings.of_job(definition.job_id))
+        check_config(definition, values, None)
         return values
 
     async def diff_config(self, job: Job, before: int, after: int) -> Sequence[ConfigChange]:

@@ -22,6 +22,11 @@ class Page(msgspec.Struct):
     rows: int = 1
 
 
+class Needy(msgspec.Struct):
+    name: str
+    rows: int = 1
+
+
 def rows_of(config: Page) -> int:
     return config.rows
 
@@ -136,11 +141,115 @@ async def test_a_version_that_was_edited_into_nonsense_leaves_the_last_good_one(
         assert 2 == await restarted.rows()
 
 
-async def test_nothing_to_fall_back_to_fails_the_run(strict: Pages) -> None:
+@pytest.mark.parametrize("edit", ["nonsense", '{"rows": "many"}'])
+async def test_the_effective_config_is_what_runs_get(strict: Pages, edit: str) -> None:
+    """Also when the newest version is broken: the last good one that this node knows, else the one before it."""
+
+    async def same(rows: int) -> bool:
+        return (rows, rows) == (await strict.rows(), (await strict.app.effective_config("load"))["rows"])
+
+    async def broken() -> bool:
+        async with strict.app.reading() as reader:
+            return (await reader.config_in_force("load")).problem is not None
+
     async with running(strict.app) as app:
-        result = await app.run_job("load", {"rows": []})
-        assert result.error is not None
-        assert result.error.startswith("ConfigError: the config of job 'load': rows: expected `int`")
+        for rows in (30, 77):
+            await app.put_config("load", {"rows": rows})
+        assert await same(77)
+        strict.sql("UPDATE config SET value = ? WHERE version = 2", edit)
+        await eventually(broken)
+        assert await same(77)
+        strict.sql("INSERT INTO config VALUES ('load', 3, '[]', 9223372036854775807, 0, NULL, NULL)")
+        async with app.reading() as reader:
+            found = await reader.config_in_force("load")
+    assert found.problem is not None
+    assert ({"rows": 77, "mode": "declared"}, 2) == (found.values, found.version)
+    assert found.problem.startswith("version 2" if edit == "nonsense" else "the config of job 'load' with version 2")
+    strict.app = Pages(strict.path.parent, schema=Page).app  # remembers nothing
+    async with running(strict.app) as app, app.reading() as reader:
+        found = await reader.config_in_force("load")
+        assert (30, 1) == (found.values["rows"], found.version)
+
+
+async def test_a_settings_file_that_does_not_fit_leaves_the_effective_config(
+    strict: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(strict.path.parent)
+    settings = strict.path.with_name("mainspring.toml")
+    write(settings, "[jobs.load]\nrows = 5\n")
+    async with running(strict.app) as app:
+        assert 5 == await strict.rows()
+        write(settings, '[jobs.load]\nrows = "many"\n')
+
+        async def seen() -> bool:
+            async with app.reading() as reader:
+                return (await reader.config_in_force("load")).problem is not None
+
+        await eventually(seen)
+        assert 5 == (await app.effective_config("load"))["rows"] == await strict.rows()
+
+
+@pytest.mark.parametrize("instant", [2**63 - 1, -(2**63), "'soon'"])
+async def test_a_version_with_no_instant_is_listed_with_its_problem(pages: Pages, instant: object) -> None:
+    async with running(pages.app) as app:
+        await app.put_config("load", {"rows": 5})
+        pages.sql(f"INSERT INTO config VALUES ('load', 2, '{{}}', {instant}, 0, NULL, NULL)")
+        bad, good = await app.config_history("load")
+        assert "its effective_from or created_at is no instant in the years 1 to 9999" == bad.problem
+        assert (1, None) == (good.version, good.problem)
+        assert 5 == await pages.rows() == (await app.effective_config("load"))["rows"]
+
+
+async def test_nothing_to_fall_back_to_fails_the_run(tmp_path: Path) -> None:
+    strict = Pages(tmp_path, schema=Needy)
+    async with running(strict.app) as app:
+        for config in (None, {"mode": "x"}):  # the call is not to blame
+            result = await app.run_job("load", config)
+            assert result.error is not None
+            assert result.error.startswith("ConfigError: the config of job 'load': object missing required field")
+
+
+async def test_a_call_whose_config_does_not_fit_makes_no_run(strict: Pages) -> None:
+    """It is refused at once and named itself, not the stored version beneath it."""
+    bad = {"rows": "many"}
+    told = r"^the config that the call gives to job 'load': rows: expected `int`"
+
+    @strict.app.job("parent")
+    async def parent(ctx: JobContext) -> None:
+        await ctx.spawn("load", bad)
+
+    @strict.app.job("hourly", every=3600, schema=Page)
+    async def hourly() -> None: ...
+
+    async with running(strict.app) as app:
+        await app.put_config("load", {"rows": 7})
+        for wait in (True, False):
+            with pytest.raises(ConfigError, match=told):
+                await app.run_job("load", bad, wait=wait)
+        spawned = await app.run_job("parent")
+        with pytest.raises(ConfigError, match="the config that the call gives to job 'hourly': rows"):
+            await app.backfill("hourly", at(0), at(3), config=bad)
+        assert [] == await app.runs("load")
+    assert (spawned.error or "").startswith("ConfigError: the config that the call gives to job 'load': rows")
+
+
+async def test_what_a_call_leaves_out_may_be_stored(tmp_path: Path) -> None:
+    strict = Pages(tmp_path, schema=Needy)
+    async with running(strict.app) as app:
+        await app.put_config("load", {"name": "x"})
+        (await app.run_job("load", {"rows": 3})).check()
+        with pytest.raises(ConfigError, match="the call gives to job 'load': rows"):
+            await app.run_job("load", {"rows": "many"})
+
+
+async def test_a_run_whose_call_fits_no_more_blames_the_call(tmp_path: Path) -> None:
+    """It was made before the schema that it does not fit."""
+    async with running(Pages(tmp_path).app) as app:
+        made = await app.run_job("load", {"rows": "many"})
+    strict = Pages(tmp_path, schema=Page)
+    async with running(strict.app) as app:
+        again = await app.wait_for_run((await app.retry(made.run_id)).run_id)
+    assert (again.error or "").startswith("ConfigError: the config that the call gives to job 'load': rows: expected")
 
 
 async def test_a_version_that_is_gone_when_a_retry_needs_it_leaves_an_older_one(
