@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mainspring.base._codecs import encode_msgpack as encode_msgpack
     from mainspring.base._cron import CronExpression as CronExpression
     from mainspring.base._door import door as door
+    from mainspring.base._enums import quicken as quicken
     from mainspring.base._extras import load_extra as load_extra
     from mainspring.base._folders import make_private_folder as make_private_folder
     from mainspring.base._folders import sync_path as sync_path
@@ -71,6 +72,7 @@ else:
             "_child_talk": ("Flush", "Send", "Speaker", "child_talk"),
             "_codecs": ("decode_json_each",),
             "_door": ("door",),
+            "_enums": ("quicken",),
             "_extras": ("load_extra",),
             "_folders": ("make_private_folder", "sync_path"),
             "_frames": ("DEFAULT_MAX_FRAME_BYTES", "FrameDecoder", "encode_frame", "length_reader", "longest_payload"),

@@ -7,9 +7,10 @@ followed by a single step, that is most of what the step costs.
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from functools import partial
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, TypeVarTuple, cast
 
 R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
 
 
 class Reply(Generic[R]):
@@ -18,14 +19,15 @@ class Reply(Generic[R]):
     Belongs to one loop, on which it is resolved.
     """
 
-    __slots__ = ("_answer", "_done", "_then", "error", "task")
+    __slots__ = ("_answer", "_arguments", "_done", "_then", "error", "task")
 
     def __init__(self) -> None:
         self.error: BaseException | None = None
         self.task: asyncio.Future[R] | None = None  # that finds it out, if there is one
         self._answer: R | None = None
         self._done = False
-        self._then: Callable[[Reply[R]], None] | None = None
+        self._then: Callable[..., None] | None = None
+        self._arguments: tuple[Any, ...] = ()  # Any: those of `_then`
 
     def done(self) -> bool:
         """Tell whether it is there."""
@@ -37,12 +39,14 @@ class Reply(Generic[R]):
             raise self.error
         return cast("R", self._answer)  # cast: R may include None
 
-    def then(self, callback: "Callable[[Reply[R]], None]") -> None:
-        """Call `callback` with this as soon as the answer is there: at once, if it is."""
+    def then(self, callback: "Callable[[*Ts, Reply[R]], None]", *args: *Ts) -> None:
+        """Call `callback` with `args` and this as soon as the answer is there: at once, if it is."""
         if self._done:
-            callback(self)
+            callback(*args, self)
+        elif self._then is None:
+            self._then, self._arguments = callback, args
         else:
-            self._then = callback if self._then is None else partial(_both, self._then, callback)
+            self._then, self._arguments = _both, (self._then, self._arguments, callback, args)
 
     def set_result(self, answer: R) -> None:
         """Resolve it."""
@@ -60,7 +64,7 @@ class Reply(Generic[R]):
         if then is None:
             return
         try:
-            then(self)
+            then(*self._arguments, self)
         except Exception as error:  # noqa: BLE001  # supervisor: the answers of others come with this one
             message = f"a callback for the answer of a store failed: {then!r}"
             asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
@@ -69,7 +73,7 @@ class Reply(Generic[R]):
         """Wait for the answer."""
         if not self._done:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self.then(partial(_wake, waiter))
+            self.then(_wake, waiter)
             yield from waiter
         return self.result()
 
@@ -96,11 +100,18 @@ def _hand_on(reply: Reply[R], task: "asyncio.Future[R]") -> None:
         reply.set_result(task.result())
 
 
-def _both(first: Callable[[Reply[R]], None], second: Callable[[Reply[R]], None], reply: Reply[R]) -> None:
+# Any: the arguments of both
+def _both(
+    first: Callable[..., None],
+    of_first: tuple[Any, ...],
+    second: Callable[..., None],
+    of_second: tuple[Any, ...],
+    reply: Reply[Any],
+) -> None:
     try:
-        first(reply)
+        first(*of_first, reply)
     finally:
-        second(reply)
+        second(*of_second, reply)
 
 
 # Any: whoever waits does not care for the type

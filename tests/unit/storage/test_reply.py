@@ -19,6 +19,21 @@ async def test_callbacks_are_called_in_order_as_soon_as_it_is_there() -> None:
     assert [("first", 3), ("second", 3), ("late", 3)] == told
 
 
+async def test_callbacks_get_their_own_arguments_first() -> None:
+    reply: Reply[int] = Reply()
+    told: list[tuple[str, int, int]] = []
+
+    def tell(word: str, number: int, one: Reply[int]) -> None:
+        told.append((word, number, one.result()))
+
+    reply.then(tell, "first", 1)
+    reply.then(tell, "second", 2)
+    reply.then(tell, "third", 3)
+    reply.set_result(7)
+    reply.then(tell, "late", 4)
+    assert [("first", 1, 7), ("second", 2, 7), ("third", 3, 7), ("late", 4, 7)] == told
+
+
 async def test_it_can_be_awaited_before_and_after() -> None:
     reply: Reply[int] = Reply()
     waiting = [asyncio.ensure_future(reply) for _ in range(3)]

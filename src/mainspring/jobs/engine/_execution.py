@@ -200,9 +200,10 @@ class Execution:
 
     def _end(self, finish: Finish | None) -> None:
         self._phase = "recording"
+        task, self.task = self.task, None  # it would be kept until the end is recorded, and its context with it
         self._on_end(self, finish)
-        if self.task is not None:
-            self.task.remove_done_callback(self._left)
+        if task is not None:
+            task.remove_done_callback(self._left)
 
     def _left(self, task: "asyncio.Task[object]") -> None:
         """Give up on an attempt whose task could not make its end."""

@@ -7,8 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from functools import partial
-from typing import Final, TypeVar
+from typing import Final, TypeVar, TypeVarTuple
 
 from mainspring.base import current_clock
 from mainspring.errors import ClosedError, LeaseLostError, MisuseError, StorageError
@@ -39,6 +38,7 @@ from mainspring.resilience import timeout
 from mainspring.storage import Reply, reply_of
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 log = logging.getLogger(__name__)
 
@@ -183,11 +183,13 @@ class Node:
             MisuseError: its job was declared too late for this node.
         """
         waiter: asyncio.Future[EnqueueAnswer] = asyncio.get_running_loop().create_future()
-        self.submit(run, claim=claim, then=partial(_resolve, waiter))
+        self.submit(run, _resolve, waiter, claim=claim)
         return await waiter
 
-    def submit(self, run: NewRun, *, claim: bool, then: Callable[[EnqueueAnswer | BaseException], None]) -> None:
-        """Create a run as `enqueue` does, without waiting; `then` is told the answer, or what came in its way.
+    def submit(
+        self, run: NewRun, then: Callable[[*Ts, EnqueueAnswer | BaseException], None], *args: *Ts, claim: bool
+    ) -> None:
+        """Create a run as `enqueue` does, without waiting; `then(*args, answer)` is told, or what came in its way.
 
         Raises:
             MisuseError: its job was declared too late for this node.
@@ -206,7 +208,7 @@ class Node:
         if hot:
             self._slots.reserved += 1
             self._hot.add(run.run_id)
-        reply.then(partial(self._enqueued, run.run_id if hot else None, then))
+        reply.then(self._enqueued, run.run_id if hot else None, then, args)
 
     def _has_slot(self) -> bool:
         return not self.tenure.is_closing and not self.tenure.is_ending and self._slots.free > 0
@@ -214,7 +216,8 @@ class Node:
     def _enqueued(
         self,
         hot: str | None,
-        then: Callable[[EnqueueAnswer | BaseException], None],
+        then: Callable[[*Ts, EnqueueAnswer | BaseException], None],
+        args: tuple[*Ts],
         reply: Reply[EnqueueAnswer],
     ) -> None:
         error = reply.error
@@ -225,7 +228,7 @@ class Node:
         if error is not None:
             if isinstance(error, StorageError):
                 self._metrics.store_failed("enqueue")
-            then(ClosedError(what="the app") if isinstance(error, asyncio.CancelledError) else error)
+            then(*args, ClosedError(what="the app") if isinstance(error, asyncio.CancelledError) else error)
             return
         answer = reply.result()
         if answer.claimed is None:
@@ -234,7 +237,7 @@ class Node:
         elif not self.tenure.is_closing:  # else it is freed with the epoch
             self._metrics.claim_count += 1
             self.begin(answer.claimed)
-        then(answer)
+        then(*args, answer)
 
     def begin(self, record: RunRecord) -> None:
         """Run a claimed run in a task of its own."""
@@ -282,7 +285,7 @@ class Node:
         if finish is None:
             self._ended(execution, None)
         else:
-            record_end(execution, finish, partial(self._ended, execution))
+            record_end(execution, finish, self._ended)
 
     def _ended(self, execution: Execution, record: RunRecord | None) -> None:
         run_id = execution.record.run_id

@@ -4,7 +4,6 @@ import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 from typing import TYPE_CHECKING, Any  # Any: what a resource gives may be anything
 
 from mainspring.jobs.engine._alert import check_resource
@@ -213,7 +212,7 @@ class OpenApp:
         ended: asyncio.Future[RunRecord | EnqueueAnswer] = self.loop.create_future()
         self.waiters.enter(run.run_id, ended)
         try:
-            self.node.submit(run, claim=True, then=partial(_entered, self.waiters, run.run_id, ended))
+            self.node.submit(run, _entered, self.waiters, run.run_id, ended, claim=True)
             found = await ended
         finally:
             self.waiters.entered(run.run_id)

@@ -22,52 +22,41 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Then = Callable[["Execution", RunRecord | None], None]
+
 _STORE_TROUBLE: Final = Backoff(0.1, maximum=5.0, jitter="full")  # as long as the app is open: a full disk gets emptied
 
 
-def record_end(execution: "Execution", finish: Finish, then: Callable[[RunRecord | None], None]) -> None:
-    """Write the end of an attempt; `then` gets the record as it stands, None when another claim came first."""
+def record_end(execution: "Execution", finish: Finish, then: Then) -> None:
+    """Write the end of an attempt; `then` gets it and the record as it stands, None when another claim came first."""
     sent = current_clock().monotonic()
     try:
         reply = reply_of(execution.store.finish(finish))
     except MainspringError:  # which the task meets again
         _insist(execution, finish, then, None)
     else:
-        reply.then(partial(_answered, execution, finish, then, sent))
+        reply.then(_answered, execution, finish, then, sent)
 
 
-def _answered(
-    execution: "Execution",
-    finish: Finish,
-    then: Callable[[RunRecord | None], None],
-    sent: float,
-    reply: Reply[RunRecord],
-) -> None:
+def _answered(execution: "Execution", finish: Finish, then: Then, sent: float, reply: Reply[RunRecord]) -> None:
     if reply.error is not None:
         _insist(execution, finish, then, reply)
         return
     execution.stored(current_clock().monotonic() - sent)
-    then(reply.result())
+    then(execution, reply.result())
 
 
-def _insist(
-    execution: "Execution",
-    finish: Finish,
-    then: Callable[[RunRecord | None], None],
-    first: Reply[RunRecord] | None,
-) -> None:
+def _insist(execution: "Execution", finish: Finish, then: Then, first: Reply[RunRecord] | None) -> None:
     execution.task = asyncio.create_task(_until_recorded(execution, finish, first), name=execution.name)
     execution.task.add_done_callback(partial(_ended, execution, then))
 
 
-def _ended(
-    execution: "Execution", then: Callable[[RunRecord | None], None], task: "asyncio.Task[RunRecord | None]"
-) -> None:
+def _ended(execution: "Execution", then: Then, task: "asyncio.Task[RunRecord | None]") -> None:
     error = None if task.cancelled() else task.exception()
     if error is not None:
         record = execution.record
         log.error("run %s of %s ended without a record", record.run_id, record.job_id, exc_info=error)
-    then(None if task.cancelled() or error is not None else task.result())
+    then(execution, None if task.cancelled() or error is not None else task.result())
 
 
 async def _until_recorded(execution: "Execution", finish: Finish, reply: Reply[RunRecord] | None) -> RunRecord | None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
+from mainspring.base import quicken
+
 
 class RunState(StrEnum):
     """Where a run stands; terminal states are never left (a retry makes the next generation)."""
@@ -22,6 +24,8 @@ class RunState(StrEnum):
         """True when the run has ended for good."""
         return not TRANSITIONS[self]
 
+
+quicken(RunState)
 
 _ENDED = frozenset({RunState.CANCELLED, RunState.SKIPPED, RunState.FAILED})
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from mainspring.base import from_us
+from mainspring.base import from_us, quicken
 from mainspring.jobs.model import DataInterval, RunState
 from mainspring.jobs.stores._events import Happened
 from mainspring.sinks import TransactionalWrite
@@ -28,6 +28,9 @@ class RunKind(StrEnum):
     MANUAL = "manual"
     BACKFILL = "backfill"
     SPAWN = "spawn"
+
+
+quicken(RunKind)
 
 
 NEXT_GENERATION = 0
@@ -120,6 +123,8 @@ class RunRecord(Struct, frozen=True, gc=False):
     @property
     def error(self) -> str | None:
         """The error's type and message in one text, or why the run was skipped or cancelled."""
+        if self.error_type is None and self.error_message is None:
+            return None
         return ": ".join(part for part in (self.error_type, self.error_message) if part) or None
 
     def interval(self, zone: str) -> DataInterval | None:
