@@ -15,6 +15,7 @@ from typing import Any, Final, Literal  # Any: cell values have any type
 
 from mainspring.errors import InvalidItemError
 from mainspring.sinks._blocks import Block
+from mainspring.sinks._columns import is_too_large
 
 Affinity = Literal["TEXT", "REAL", "NUMERIC", "BLOB"]
 
@@ -84,11 +85,4 @@ def _is_changed_number(value: Any, affinity: Affinity) -> bool:
         return _NUMBER.fullmatch(value) is not None
     if affinity == "NUMERIC" or type(value) is not int or -_EXACT <= value <= _EXACT:
         return False
-    return not _fits_a_float(value)
-
-
-def _fits_a_float(value: int) -> bool:
-    try:
-        return int(float(value)) == value
-    except OverflowError:
-        return False
+    return not is_too_large(value) and int(float(value)) != value

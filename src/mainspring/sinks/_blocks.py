@@ -1,7 +1,7 @@
 """Blocks of a batch: rows with the same columns, as the lines of one statement."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, Final  # Any: cell values have any type
 
 from mainspring.errors import InvalidItemError
@@ -22,7 +22,7 @@ class Block:
 
     __slots__ = ("columns", "lines", "names", "types", "values")
 
-    def __init__(self, columns: Sequence[str], lines: list[tuple[Any, ...]], *, sink: str) -> None:
+    def __init__(self, columns: tuple[str, ...], lines: list[tuple[Any, ...]], *, sink: str) -> None:
         self.columns = columns
         self.names = list(map(fold, columns))
         self.lines = lines
@@ -48,11 +48,11 @@ class Block:
 
 
 def blocks_of(rows: Sequence[Mapping[str, Any]], *, apart: bool, sink: str) -> list[Block]:
-    """Return rows as blocks, in their order.
+    """Return rows as blocks; `in_order` gives their lines.
 
     Args:
         rows: at least one.
-        apart: begin a new block wherever the columns change; otherwise there is one, in which what a row lacks is NULL.
+        apart: one block for each set of columns; otherwise there is one for all, in which what a row lacks is NULL.
 
     Raises:
         InvalidItemError: a value has no SQL form, or the columns of a row have no plain names of their own.
@@ -61,15 +61,31 @@ def blocks_of(rows: Sequence[Mapping[str, Any]], *, apart: bool, sink: str) -> l
     if len(layouts) == 1:
         return [_uniform(rows, sink)]
     if apart:
-        return [_uniform(list(group), sink) for _, group in groupby(rows, key=tuple)]
+        groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {layout: [] for layout in layouts}
+        for row in rows:
+            groups[tuple(row)].append(row)
+        return [_uniform(group, sink) for group in groups.values()]
     spelled: dict[str, str] = {}
     for layout, names in layouts.items():
         for name, column in zip(names, layout, strict=True):
             spelled.setdefault(name, column)
-    columns = list(spelled.values())
+    columns = tuple(spelled.values())
     if len({column for layout in layouts for column in layout}) > len(columns):
         rows = [dict(zip((spelled[name] for name in layouts[tuple(row)]), row.values(), strict=True)) for row in rows]
     return [Block(columns, [tuple(map(row.get, columns)) for row in rows], sink=sink)]
+
+
+def in_order(
+    rows: Sequence[Mapping[str, Any]], blocks: Sequence[Block]
+) -> Iterator[tuple[Block, Sequence[tuple[Any, ...]]]]:
+    """Give the lines of rows in the order of the rows, with the block that each run of them is of."""
+    if len(blocks) == 1:
+        yield blocks[0], blocks[0].lines
+        return
+    left = {block.columns: (block, iter(block.lines)) for block in blocks}
+    for layout, group in groupby(rows, key=tuple):
+        block, lines = left[layout]
+        yield block, list(islice(lines, len(list(group))))
 
 
 def folded(columns: Sequence[object], *, sink: str) -> list[str]:

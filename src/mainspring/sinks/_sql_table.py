@@ -9,7 +9,7 @@ such a run is refused.
 import copy
 import os
 import sqlite3
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal  # Any: cell values have any type
@@ -17,7 +17,7 @@ from typing import Any, Final, Literal  # Any: cell values have any type
 from mainspring.base import from_us, to_us
 from mainspring.errors import InvalidArgumentError, InvalidItemError, SinkWriteError, TableSchemaError
 from mainspring.sinks._affinity import refuse_changes
-from mainspring.sinks._blocks import Block, blocks_of, fold, folded, sql_type
+from mainspring.sinks._blocks import Block, blocks_of, fold, folded, in_order, sql_type
 from mainspring.sinks._columns import as_row, too_large
 from mainspring.sinks._own_database import OwnDatabase
 from mainspring.sinks._sink import TransactionalBatch
@@ -118,7 +118,7 @@ class SqlTable:
         row = as_row(item, sink=self.label)
         if self._item_key:
             row = {**row, _KEY: key}
-        if self._key and any(row.get(column) is None for column in self._key):
+        if self._key and any(_is_null(row.get(column)) for column in self._key):
             self._require_key(row)
         return row
 
@@ -141,6 +141,8 @@ class SqlTable:
 
         Raises:
             SinkWriteError: rows are there that were written for an interval which is only partly the run's.
+            InvalidItemError: a column would not keep a value as it is.
+            TableSchemaError: the table does not fit the rows, or their key.
         """
         if self.table.lower() in getattr(tx, "own_tables", ()):
             raise TableSchemaError(table=self.table, reason="is one of the job store's own")
@@ -159,7 +161,11 @@ class SqlTable:
             require_unique(tx, self.table, self._key, known.primary, create=self._create)
         for block in blocks:
             refuse_changes(block, known.types, table=self.table, sink=self.label)
-            self._write_block(tx, block, known, batch.run)
+        marks = self._marks(known, batch.run)
+        statements = {block: self._insert([*block.columns, *marks], known) for block in blocks}
+        mark = tuple(marks.values())
+        for block, lines in in_order(rows, blocks):
+            self._write_lines(tx, statements[block], (line + mark for line in lines) if mark else lines, block)
         return len(rows)
 
     def _keeps_apart(self, known: TableSchema) -> bool:
@@ -169,7 +175,7 @@ class SqlTable:
     def _require_key(self, row: Mapping[str, Any]) -> None:
         """Refuse a row without its key, however its columns are spelled."""
         values = dict(zip(folded(tuple(row), sink=self.label), row.values(), strict=True))
-        missing = next((column for column in self._key if values.get(fold(column)) is None), None)
+        missing = next((column for column in self._key if _is_null(values.get(fold(column)))), None)
         if missing is None:
             return
         reason = "it was emitted without key=" if self._item_key else f"its key column {missing!r} has no value"
@@ -210,12 +216,12 @@ class SqlTable:
         """
         names: dict[str, str] = {}
         for block in blocks:
-            for folded_name, name in zip(block.names, block.columns, strict=True):
-                names.setdefault(folded_name, name)
-        bad = next((name for folded, name in names.items() if folded in self._ours or not is_plain(name)), None)
+            for low, name in zip(block.names, block.columns, strict=True):
+                names.setdefault(low, name)
+        bad = next((name for low, name in names.items() if low in self._ours or not is_plain(name)), None)
         if bad is not None:
             raise TableSchemaError(table=self.table, reason=f"cannot have a column {bad!r}")
-        missing = [name for folded, name in names.items() if folded not in known.types]
+        missing = [name for low, name in names.items() if low not in known.types]
         ours = [name for name in self._ours if name not in known.types and (self._create or name != _END)]
         if known.types and not missing and not ours:
             return False
@@ -231,15 +237,16 @@ class SqlTable:
             tx.execute(f'CREATE INDEX IF NOT EXISTS "{self.table}_interval" ON "{self.table}" ("{_JOB}", "{_START}")')
         return True
 
-    def _write_block(self, tx: SqlTransaction, block: Block, known: TableSchema, run: SinkRun) -> None:
-        marks: dict[str, object] = {}
-        if self.replaces:  # somebody's own table need not have the ends
-            marks = dict(zip(self._ours, (run.job_id, *_ends_of(run)), strict=True))
-            marks = {name: value for name, value in marks.items() if name in known.types}
-        mark = tuple(marks.values())
-        lines = (line + mark for line in block.lines) if mark else block.lines
+    def _marks(self, known: TableSchema, run: SinkRun) -> dict[str, object]:
+        """Return what says whose rows they are; somebody's own table need not have the ends of intervals."""
+        if not self.replaces:
+            return {}
+        marks = zip(self._ours, (run.job_id, *_ends_of(run)), strict=True)
+        return {name: value for name, value in marks if name in known.types}
+
+    def _write_lines(self, tx: SqlTransaction, sql: str, lines: Iterable[Sequence[object]], block: Block) -> None:
         try:
-            tx.executemany(self._insert([*block.columns, *marks], known), lines)
+            tx.executemany(sql, lines)
         except OverflowError as error:
             for name, value in block.too_large():
                 raise too_large(name, value, sink=self.label) from error
@@ -278,6 +285,10 @@ class SqlTable:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(f'"{name}"' for name in names)
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and value != value)  # NaN is kept as NULL
 
 
 def _ends_of(run: SinkRun) -> tuple[int, int]:

@@ -270,7 +270,7 @@ async def test_a_table_that_was_there_before_gets_the_columns_it_lacks(database:
 
 
 async def test_a_row_without_its_key_is_refused(database: Database) -> None:
-    for row in ({"price": 1}, {"symbol": None}):
+    for row in ({"price": 1}, {"symbol": None}, {"symbol": float("nan")}):
         with pytest.raises(InvalidItemError, match="key column 'symbol' has no value"):
             await _write(SqlTable("t", key=("symbol",)), database, call_of(), row)
     with pytest.raises(InvalidItemError, match="emitted without key="):
