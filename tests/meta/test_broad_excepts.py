@@ -56,7 +56,7 @@ SUPERVISORS = {
     "mainspring.storage._sqlite_runner": 1,
     "mainspring.storage._sqlite_writer": 1,
     "mainspring.sinks._batcher": 1,
-    "mainspring.sinks._spool": 1,
+    "mainspring.sinks._deliveries": 1,
     "mainspring.tools._dispatch_args": 1,
     "mainspring.tools._secrets": 1,
     "mainspring.transport._proxy": 2,

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from mainspring.sinks._file_sink import Csv as Csv
     from mainspring.sinks._file_sink import FileSink as FileSink
     from mainspring.sinks._file_sink import JsonLines as JsonLines
+    from mainspring.sinks._lanes import SinkStats as SinkStats
     from mainspring.sinks._letters import DeadLetter as DeadLetter
     from mainspring.sinks._replay import ask_for_replay as ask_for_replay
     from mainspring.sinks._session import SinkSession as SinkSession
     from mainspring.sinks._set import SinkSet as SinkSet
-    from mainspring.sinks._set import SinkStats as SinkStats
     from mainspring.sinks._sink import CollectingSink as CollectingSink
     from mainspring.sinks._sink import ResultSink as ResultSink
     from mainspring.sinks._sink import TransactionalBatch as TransactionalBatch
@@ -53,9 +53,10 @@ else:
             "_clickhouse_table": ("ClickHouseTable",),
             "_delivery": ("Delivery",),
             "_file_sink": ("Csv", "FileSink", "JsonLines"),
+            "_lanes": ("SinkStats",),
             "_letters": ("DeadLetter",),
             "_session": ("SinkSession",),
-            "_set": ("SinkSet", "SinkStats"),
+            "_set": ("SinkSet",),
             "_sink": (
                 "CollectingSink",
                 "ResultSink",

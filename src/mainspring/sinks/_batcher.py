@@ -31,6 +31,7 @@ class Batcher:
 
     Args:
         rescue: keeps items that could not be written, durably; None: their runs fail.
+        weigh: returns about how many bytes an item takes; raises for one that is not to be queued.
     """
 
     def __init__(
@@ -40,12 +41,14 @@ class Batcher:
         label: str,
         delivery: Delivery | None = None,
         rescue: Rescue | None = None,
+        weigh: Callable[[object], int] = weigh,
     ) -> None:
         self._write = write
         self._label = label
         delivery = Delivery() if delivery is None else delivery
         self._max_queue, self._max_queue_bytes = delivery.max_queue, delivery.max_queue_bytes
         self._rescue = rescue
+        self._weigh = weigh
         self._persistently = retry(on=self._is_wanted, backoff=delivery.retry, on_retry=self._say)(self._attempt)
         # What nobody answers for is tried for ever, whether or not it fails as often as `delivery.retry` has it.
         for_ever = Backoff.constant(delivery.retry.maximum or 1.0)
@@ -84,6 +87,7 @@ class Batcher:
 
         Raises:
             ClosedError: the batcher is closed, or the run's items were withdrawn.
+            InvalidItemError: the item could not be kept if the sink did not take it.
         """
         if self._closing or ticket.withdrawn:
             raise ClosedError(what=f"the way to sink {self._label}")
@@ -92,7 +96,7 @@ class Batcher:
         if self._task is None:
             self._loop = asyncio.get_running_loop()
             self._task = self._loop.create_task(self._consume(), name=f"sink-{self._label}")
-        size = weigh(item)
+        size = self._weigh(item)
         if type(item) is dict:
             item = item.copy()  # emitters fill the same dict again  # pyright: ignore[reportUnknownVariableType]
         self._waiting += 1

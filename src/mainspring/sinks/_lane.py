@@ -1,11 +1,12 @@
 """One sink with all that belongs to it: its writer, one call at a time, its terms and its batcher."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mainspring.errors import MisuseError
 from mainspring.sinks._batcher import Batcher
 from mainspring.sinks._delivery import Delivery
+from mainspring.sinks._packing import weigh
 from mainspring.sinks._sink import ResultSink, check_sink, is_write
 from mainspring.sinks._tickets import Entry, Rescue
 
@@ -15,16 +16,26 @@ class Lane:
 
     Args:
         name: what records on disk call it: the same after a restart.
-        rescue: keeps what the sink did not take; used only when its delivery says "spool".
+        rescue: keeps what the sink did not take, if its delivery says "spool".
+        weigh: returns about how many bytes an item takes; raises for one that could not be kept.
     """
 
-    def __init__(self, sink: object, *, name: str, label: str, delivery: Delivery, rescue: Rescue | None) -> None:
+    def __init__(
+        self,
+        sink: object,
+        *,
+        name: str,
+        label: str,
+        delivery: Delivery,
+        rescue: Rescue | None,
+        weigh: Callable[[object], int] = weigh,
+    ) -> None:
         self.name = name
         self.label = label
         self.delivery = delivery
         self._sink = sink
         self._one_at_a_time = asyncio.Lock()  # the batcher and the spool write to the same sink
-        self.batcher = Batcher(self.write, label=label, delivery=delivery, rescue=rescue)
+        self.batcher = Batcher(self.write, label=label, delivery=delivery, rescue=rescue, weigh=weigh)
 
     async def write(self, entries: Sequence[Entry]) -> None:
         """Have the sink write a batch; raises what it raises."""

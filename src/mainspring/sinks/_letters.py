@@ -18,6 +18,7 @@ class TypeNames:
     def __init__(self) -> None:
         self._types: dict[str, type] = dict(_PLAIN)
         self._names: dict[type, str] = {one: name for name, one in _PLAIN.items()}
+        self._readable: dict[str, type] = {}
 
     def add(self, item_type: type, name: str | None = None) -> None:
         """Register a type under a name, by default its qualified name without module.
@@ -29,6 +30,10 @@ class TypeNames:
         if self._types.setdefault(name, item_type) is not item_type:
             raise InvalidArgumentError(argument="types", value=name, expected="a type whose name no other type has")
         self._names[item_type] = name
+
+    def know(self, item_type: type) -> None:
+        """Have items of a type read that were kept under its qualified name earlier; none are kept any more."""
+        self._readable.setdefault(item_type.__qualname__, item_type)
 
     def name_of(self, item_type: type, *, sink: str) -> str:
         """Return the name of a type.
@@ -51,7 +56,7 @@ class TypeNames:
         Raises:
             LookupError: no type has that name any more.
         """
-        return Any if name in _PLAIN else self._types[name]
+        return Any if name in _PLAIN else self._types.get(name) or self._readable[name]
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,10 @@ class Routes:
             raise InvalidArgumentError(argument="name", value=name, expected="a name that no other sink has")
         self._names.setdefault(id(sink), name)
 
+    def has(self, name: str) -> bool:
+        """Tell whether records on disk call any sink by a name."""
+        return name in self._by_name
+
     def override(self, name: str, replacement: object) -> None:
         """Mean another sink by a name or label."""
         self._overrides[name] = replacement

@@ -158,6 +158,25 @@ class SegmentLog:
         """Try some ids again, from the first try."""
         self._note("again", ids)
 
+    def forget_missing(self) -> int:
+        """Forget what lay in segments that somebody deleted; return how many ids that were."""
+        missing = {number for number in self._sizes if not self._is_there(number)}
+        if self._number in missing:
+            self.close()
+        for number in missing:
+            self.size -= self._sizes.pop(number)
+        lost = [number for number, place in self.places.items() if place.segment in missing]
+        for number in lost:
+            del self.places[number]
+        return len(lost)
+
+    def _is_there(self, number: int) -> bool:
+        try:
+            found = self._path(number).stat()
+        except FileNotFoundError:
+            return False
+        return self._file is None or number != self._number or os.path.samestat(found, os.fstat(self._file))
+
     def _note(self, kind: str, ids: Iterable[int], *more: object) -> None:
         known = [number for number in ids if number in self.places]
         if known:

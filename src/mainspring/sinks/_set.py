@@ -2,17 +2,16 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar  # Any: items have any type
+from typing import Self, TypeVar
 
 from mainspring.errors import InvalidArgumentError, InvalidItemError
+from mainspring.sinks._batcher import Batcher
 from mainspring.sinks._collectors import Collectors
 from mainspring.sinks._delivery import SPOOL_BYTES, Delivery
-from mainspring.sinks._lane import Lane, delivery_of
-from mainspring.sinks._letters import TypeNames
+from mainspring.sinks._lane import Lane
+from mainspring.sinks._lanes import Lanes, SinkStats
 from mainspring.sinks._routes import Routes
 from mainspring.sinks._session import SinkSession
 from mainspring.sinks._sink import TypedSink, check_sink, is_collecting, label_of
@@ -21,18 +20,6 @@ from mainspring.sinks._tickets import Ticket
 from mainspring.sinks._transaction import SinkRun, StageArea
 
 Sink = TypeVar("Sink")
-
-
-@dataclass(frozen=True, slots=True)
-class SinkStats:
-    """One sink that takes batches: items that wait in memory, and what it did so far (see `SinkStatistic`)."""
-
-    sink: str
-    waiting_count: int
-    written_count: int
-    batch_count: int
-    failure_count: int
-    spooled_count: int
 
 
 class SinkSet:
@@ -48,15 +35,8 @@ class SinkSet:
             raise InvalidArgumentError(argument="spool_bytes", value=spool_bytes, expected="at least 1")
         self.routes = Routes()
         self.collectors = Collectors(self.routes)
-        self._deliveries: dict[int, Delivery] = {}
-        self._lanes: dict[int, Lane] = {}
-        self._lanes_by_name: dict[str, Lane] = {}
-        self._type_names = TypeNames()
-        self._nobodys: dict[int, Ticket] = {}
-        self._spool: Spool | None = None
-        if spool is not None:
-            names, lanes = self._type_names, self._lanes_by_name
-            self._spool = Spool(Path(spool), names=names, lanes=lanes, max_bytes=spool_bytes)
+        self._lanes = Lanes(self.routes, spool=None if spool is None else Path(spool), spool_bytes=spool_bytes)
+        self._nobodys: dict[int, tuple[Batcher, Ticket]] = {}
 
     # --- what there is ---
 
@@ -89,11 +69,7 @@ class SinkSet:
         """
         check_sink(sink)
         self.routes.name(name, sink)
-        if delivery is not None:
-            self._deliveries[id(sink)] = delivery
-        if not is_collecting(sink) and self.lane(sink).delivery.on_failure == "spool":
-            for one in types or (sink.types if isinstance(sink, TypedSink) else ()):
-                self._type_names.add(one)
+        self._lanes.bind(sink, types=types, delivery=delivery)
 
     def sink(self, *types: type, name: str | None = None, delivery: Delivery | None = None) -> Callable[[Sink], Sink]:
         """Register the decorated async function, or an instance of the decorated class, for items of these types."""
@@ -126,24 +102,24 @@ class SinkSet:
             OSError: the spool cannot be used.
         """
         self.collectors.stage = stage
-        if self._spool is not None:
-            await self._spool.open()
+        if self.spool is not None:
+            await self.spool.open()
 
     async def close(self, *, timeout: float = 10.0) -> None:
         """Write what is queued, for `timeout` seconds at most; spool what is left; close the tables' own databases.
 
         A cancellation ends the waiting for the sinks: what is left is spooled, and then it goes on.
         """
-        ends = [] if self._spool is None else [self._spool.stop()]
-        ends += [lane.batcher.close(timeout=timeout) for lane in self._lanes.values()]
+        ends = [] if self.spool is None else [self.spool.stop()]
+        ends += [lane.batcher.close(timeout=timeout) for lane in self._lanes]
         try:
             await asyncio.gather(*ends)
         finally:
             await self._close_rest()
 
     async def _close_rest(self) -> None:
-        if self._spool is not None:
-            await self._spool.close()
+        if self.spool is not None:
+            await self.spool.close()
         await self.collectors.close()
 
     async def __aenter__(self) -> Self:
@@ -157,22 +133,16 @@ class SinkSet:
 
     def stats(self) -> list[SinkStats]:
         """Return the numbers of each sink that takes batches and was used, by name."""
-        return [
-            SinkStats(
-                lane.label,
-                lane.batcher.waiting_count,
-                lane.batcher.statistic.written,
-                lane.batcher.statistic.batches,
-                lane.batcher.statistic.failures,
-                lane.batcher.statistic.spooled,
-            )
-            for _, lane in sorted(self._lanes_by_name.items())
-        ]
+        return self._lanes.stats()
 
     @property
     def spool(self) -> Spool | None:
         """What waits on disk, and the dead letters; None without a folder."""
-        return self._spool
+        return self._lanes.spool
+
+    def trouble_of(self, name: str) -> str | None:
+        """Tell why nothing can be written from the disk to the sink of a name; None when it can."""
+        return self._lanes.trouble_of(name)
 
     # --- items of no run ---
 
@@ -188,23 +158,23 @@ class SinkSet:
             ClosedError: the set was closed.
         """
         target = self.route(type(item)) if sink is None else self.named(sink)
-        ticket = self._nobodys.get(id(target))
-        if ticket is None:
+        way = self._nobodys.get(id(target))
+        if way is None:
             if is_collecting(target):
                 raise InvalidItemError(
                     sink=self.routes.label(target),
                     reason="it writes the items of a run when the run ends, and this item belongs to none",
                     hint="use session(SinkRun(...)), emit into it and finish it",
                 )
-            ticket = self._nobodys[id(target)] = Ticket(self.routes.label(target))
-        batcher = self.lane(target).batcher
+            way = self._nobodys[id(target)] = self.lane(target).batcher, Ticket(self.routes.label(target))
+        batcher, ticket = way
         if not batcher.offer(ticket, item, key):
             await batcher.put(ticket, item, key)
 
     async def flush(self) -> None:
         """Wait until every item of no run is written, or safe on disk."""
-        for number, ticket in list(self._nobodys.items()):
-            await self._lanes[number].batcher.flush(ticket)
+        for batcher, ticket in list(self._nobodys.values()):
+            await batcher.flush(ticket)
 
     # --- items of a run ---
 
@@ -245,24 +215,9 @@ class SinkSet:
         Raises:
             InvalidArgumentError: the object is no sink, or spools and there is no folder for it.
         """
-        lane = self._lanes.get(id(sink))
-        if lane is None:
-            name, label = self.routes.name_of(sink), self.routes.label(sink)
-            delivery = delivery_of(sink, self._deliveries.get(id(sink)))
-            lane = Lane(sink, name=name, label=label, delivery=delivery, rescue=self._rescue_for(name, delivery))
-            self._lanes[id(sink)] = self._lanes_by_name[name] = lane
-        return lane
-
-    def _rescue_for(self, name: str, delivery: Delivery) -> "partial[Any] | None":  # Any: the coroutine of `keep`
-        if delivery.on_failure == "fail":
-            return None
-        if self._spool is None:
-            raise InvalidArgumentError(
-                argument="spool", value=None, expected=f"a folder, for the items of sink {name!r} (on_failure='spool')"
-            )
-        return partial(self._spool.keep, name)
+        return self._lanes.to(sink)
 
     async def forget(self, ticket: Ticket) -> None:
         """Take back what of a failed run lies on disk."""
-        if self._spool is not None:
-            await self._spool.forget(ticket.spooled)
+        if self.spool is not None:
+            await self.spool.forget(ticket.spooled)

@@ -4,9 +4,11 @@ A node takes over a folder that nobody holds, and moves the letters of all other
 belong to processes that died.
 """
 
+import errno
 import fcntl
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -55,6 +57,39 @@ class SpoolFolder:
             self._adopt(path, held)
         return self.log
 
+    def keep(self, contents: Sequence[bytes]) -> list[int]:
+        """Keep some data as `SegmentLog.put` does, in a folder that is whole."""
+        self.mend()
+        return self.log.put(contents)
+
+    def mend(self) -> None:
+        """Make anew what somebody removed of the folder while it is ours, and say what is gone with it.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        is_ours = self._lock is not None and _is_at(self._lock, self.log.folder / _LOCK)
+        if not is_ours:
+            self._take_again()
+        lost = self.log.forget_missing()
+        if lost or not is_ours:
+            text = "the spool's folder %s was removed while it was in use, or files of it: %d letters are lost"
+            log.error(text, self.log.folder, lost)
+
+    def _take_again(self) -> None:
+        """Make the folder under its name or, if another process has that by now, under a new one."""
+        make_private_folder(self._root)
+        for folder in (self.log.folder, self._root / new_id()):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            lock = take_lock(folder)
+            if lock is not None:
+                break
+        else:
+            raise BlockingIOError(errno.EAGAIN, "the folder cannot be locked", str(self._root))
+        if self._lock is not None:
+            os.close(self._lock)
+        self._lock, self.log.folder = lock, folder
+
     def close(self) -> None:
         """Let go of the folder; an empty one is removed."""
         lock, self._lock = self._lock, None
@@ -102,7 +137,7 @@ def take_lock(folder: Path) -> int | None:
         return None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(lock).st_ino == (folder / _LOCK).stat().st_ino:
+        if _is_at(lock, folder / _LOCK):
             return lock
     except OSError:
         pass  # held, or removed by the one who held it
@@ -110,11 +145,19 @@ def take_lock(folder: Path) -> int | None:
     return None
 
 
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Tell whether an open file still lies at a path."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
 def _remove(folder: Path) -> None:
     """Remove a folder of which we hold the lock and whose log is empty; what is not ours stays."""
     for path in (*folder.glob("*.seg"), *folder.glob("*.replay")):
         path.unlink()
-    (folder / _LOCK).unlink()
+    (folder / _LOCK).unlink(missing_ok=True)
     try:
         folder.rmdir()
     except OSError:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Self
 
 import pytest
 
@@ -122,25 +123,28 @@ class Deaf:
             except asyncio.CancelledError:
                 self.cancelled += 1
 
-    async def let_end(self) -> None:
-        assert self.task is not None
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
         self.end.set()
-        await asyncio.wait({self.task})
+        if self.task is not None:
+            await asyncio.wait({self.task})
 
 
 async def test_a_sink_that_ignores_its_cancellation_is_left_alone(
     virtual_clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Closing ends within its time and a second; what the sink had in hand is blamed once, also if it ends later."""
-    target, ticket, loop = Deaf(), _run(), asyncio.get_running_loop()
-    batcher = Batcher(target.write, label="t", delivery=Delivery(max_count=1))
-    await _put(batcher, ticket, 1, 2)
-    await target.tried.wait()
-    began = loop.time()
-    await batcher.close(timeout=5.0)
-    assert 6.0 == pytest.approx(loop.time() - began)
-    assert "sink t goes on though it was cancelled, and is left alone" in caplog.text
-    with pytest.raises(SinkWriteError, match="2 items: not written 5 s after the end"):
-        await batcher.flush(ticket)
-    await target.let_end()
+    ticket, loop = _run(), asyncio.get_running_loop()
+    async with Deaf() as target:
+        batcher = Batcher(target.write, label="t", delivery=Delivery(max_count=1))
+        await _put(batcher, ticket, 1, 2)
+        await target.tried.wait()
+        began = loop.time()
+        await batcher.close(timeout=5.0)
+        assert 6.0 == pytest.approx(loop.time() - began)
+        assert "sink t goes on though it was cancelled, and is left alone" in caplog.text
+        with pytest.raises(SinkWriteError, match="2 items: not written 5 s after the end"):
+            await batcher.flush(ticket)
     assert (1, 0, 0) == (target.cancelled, ticket.pending, batcher.waiting_count)

@@ -11,7 +11,7 @@ from tests.unit.sinks.support_tables import run_of
 from tests.unit.sinks.support_targets import Target, Trade, spooling
 
 from mainspring.base import Backoff
-from mainspring.errors import SinkWriteError
+from mainspring.errors import InvalidItemError, SinkWriteError
 from mainspring.sinks import Delivery, SinkSet, Spool, WriteIntent
 from mainspring.sinks._spool_folder import SpoolFolder
 from mainspring.sinks._tickets import Entry, Ticket
@@ -66,18 +66,6 @@ async def test_what_waits_is_written_after_a_restart(tmp_path: Path) -> None:
         assert repr(second.spool).startswith("<Spool ")
     async with sinks_with(tmp_path, Target()) as third:
         assert spool_of(third).stats().waiting_count == 0
-
-
-async def test_items_of_a_sink_that_is_gone_stay(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async with sinks_with(tmp_path, Target(down=True)) as first:
-        await first.emit({"n": 1})
-        await first.flush()
-    other, back = SinkSet(spool=tmp_path), Target()
-    async with other:
-        assert spool_of(other).stats().waiting_count == 1
-        assert "'target', which is no sink of this program" in caplog.text
-    async with sinks_with(tmp_path, back):
-        await back.until(1)
 
 
 async def test_one_bad_item_becomes_a_dead_letter_and_its_neighbours_arrive(tmp_path: Path) -> None:
@@ -295,22 +283,38 @@ class Unregistered(Trade):
     """A subclass that the sink takes but nobody registered."""
 
 
-async def test_an_item_of_a_type_without_name_fails_its_run_alone(
+async def test_an_item_that_could_not_be_kept_is_refused_where_it_is_emitted(tmp_path: Path) -> None:
+    target = Target()
+    async with sinks_with(tmp_path, target) as sinks:
+        session = sinks.session(run_of(0))
+        for emit in (session.emit, sinks.emit):
+            with pytest.raises(InvalidItemError, match="the type Unregistered is not registered") as refused:
+                await emit(Unregistered("A", 1.0))
+            assert "types=[Unregistered]" in str(refused.value.hint)
+            with pytest.raises(InvalidItemError, match="sink 'target' cannot take the item"):
+                await emit({"n": object()})
+        await session.emit(Trade("B", 2.0))
+        await session.finish()
+    assert [Trade("B", 2.0)] == target.got
+
+
+async def test_an_item_that_lost_its_form_meanwhile_fails_its_run_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    target = Target(down=True)
+    target, bad_one = Target(down=True), Trade("A", 1.0)
     async with sinks_with(tmp_path, target) as sinks:
         bad, good = sinks.session(run_of(0)), sinks.session(run_of(1))
-        await bad.emit(Unregistered("A", 1.0))
+        await bad.emit(bad_one)
+        bad_one.price = object()  # type: ignore[assignment]  # what nothing can be made of
         await good.emit(Trade("B", 2.0))
-        with pytest.raises(SinkWriteError):
+        with pytest.raises(SinkWriteError, match="they could not be kept either: the log says why"):
             await bad.finish()
         await good.finish()
         assert ({}, {"target": 1}) == (bad.spooled, good.spooled)
         target.down = False
         await target.until(1)
     assert [Trade("B", 2.0)] == target.got
-    assert "the type Unregistered is not registered" in caplog.text
+    assert "sink target: an item cannot be kept on disk" in caplog.text
 
 
 async def test_a_disk_that_refuses_fails_the_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -104,3 +104,63 @@ def test_a_lock_file_that_was_replaced_is_not_held(tmp_path: Path, monkeypatch: 
     with monkeypatch.context() as patch:
         patch.setattr("mainspring.sinks._spool_folder.os.fstat", moved)
         assert take_lock(tmp_path / "gone") is None
+
+
+def test_a_folder_whose_lock_was_removed_is_taken_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one = opened(tmp_path)
+    first = one.keep([b"a"])
+    (one.log.folder / "owner.lock").unlink()
+    second = one.keep([b"b"])
+    assert [b"a", b"b"] == [one.log.read(number) for number in first + second]
+    assert take_lock(one.log.folder) is None
+    assert "0 letters are lost" in caplog.text
+    one.close()
+
+
+def test_a_folder_that_another_process_has_by_now_is_left_to_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = opened(tmp_path)
+    one.keep([b"a"])
+    (one.log.folder / "owner.lock").unlink()
+    heir = opened(tmp_path)
+    one.keep([b"b"])
+    assert (contents(heir.log), contents(one.log)) == ([b"a"], [b"b"])
+    assert heir.log.folder != one.log.folder
+    assert "1 letters are lost" in caplog.text
+    one.close()
+    heir.close()
+
+
+def test_a_segment_that_was_removed_is_forgotten_and_its_folder_stays_usable(tmp_path: Path) -> None:
+    one = opened(tmp_path)
+    one.keep([b"a"])
+    (segment,) = one.log.folder.glob("*.seg")
+    segment.rename(tmp_path / "moved")
+    one.keep([b"b"])
+    assert [b"b"] == contents(one.log)
+    one.close()
+    again = opened(tmp_path)
+    assert [b"b"] == contents(again.log)
+    again.close()
+
+
+def test_a_folder_that_cannot_be_locked_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def taken_by_others(_: Path) -> None:
+        return None
+
+    one = opened(tmp_path / "spool")
+    with monkeypatch.context() as patch:
+        patch.setattr("mainspring.sinks._spool_folder.take_lock", taken_by_others)
+        (tmp_path / "spool").rename(tmp_path / "gone")
+        with pytest.raises(BlockingIOError, match="cannot be locked"):
+            one.keep([b"a"])
+    assert [b"b"] == [one.log.read(number) for number in one.keep([b"b"])]
+    one.close()
+
+
+def test_a_removed_folder_can_be_closed(tmp_path: Path) -> None:
+    one = opened(tmp_path / "spool")
+    (tmp_path / "spool").rename(tmp_path / "gone")
+    one.close()
+    assert not (tmp_path / "spool").exists()
