@@ -5,7 +5,7 @@ import concurrent.futures
 import sys
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
-from typing import Literal, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import Final, Literal, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from mainspring.concurrency._process_pool import ProcessPoolExecutor
 from mainspring.concurrency._room_line import call_when_room
@@ -16,6 +16,8 @@ from mainspring.errors import InvalidArgumentError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_LOOK_AGAIN: Final = 0.02  # seconds
 
 AnyPool: TypeAlias = WorkerPool | DaskExecutor | concurrent.futures.Executor
 """A pool that runs functions somewhere else than on the loop."""
@@ -68,19 +70,23 @@ def threads_of(pool: object) -> Threads:
     return _PlainThreads(pool)
 
 
-def workers_of(pool: object, *, cancel_grace: float) -> Workers:
+def workers_of(pool: object, *, cancel_grace: float, on_begin: Callable[[], None] | None = None) -> Workers:
     """Return the workers of a pool; those of a WorkerPool with a patience of their own.
+
+    Args:
+        on_begin: called, in any thread, when a function begins; of a pool of the standard library when it gives one
+            away, to a process that may still have another to end, and of a cluster when that has been given one.
 
     Raises:
         InvalidArgumentError: it has none.
     """
     if isinstance(pool, WorkerPool):
-        return pool.calls(cancel_grace=cancel_grace)
+        return pool.calls(cancel_grace=cancel_grace, on_begin=on_begin)
     if isinstance(pool, DaskExecutor):
-        return pool
+        return pool if on_begin is None else _Cluster(pool, on_begin)
     if kind_of_pool(pool) != "process" or not isinstance(pool, concurrent.futures.Executor):
         raise InvalidArgumentError(argument="pool", value=pool, expected="a pool of processes")
-    return _PlainProcesses(pool)
+    return _PlainProcesses(pool, on_begin)
 
 
 class _PlainThreads(Threads):
@@ -101,9 +107,42 @@ class _PlainProcesses(Workers):
     When it has no room, a call waits until it has.
     """
 
-    def __init__(self, pool: concurrent.futures.Executor) -> None:
+    def __init__(self, pool: concurrent.futures.Executor, on_begin: Callable[[], None] | None) -> None:
         self._pool = pool
+        self._on_begin = on_begin
 
     def create_task(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
         """Run a function in a process."""
-        return call_when_room(self._pool.submit, fn, *args, **kwargs)
+        if self._on_begin is None:
+            return call_when_room(self._pool.submit, fn, *args, **kwargs)
+        if isinstance(self._pool, ProcessPoolExecutor):
+            return call_when_room(self._pool._submit, self._on_begin, fn, *args, **kwargs)
+        return call_when_room(self._submit_and_look, self._on_begin, fn, *args, **kwargs)
+
+    def _submit_and_look(
+        self, on_begin: Callable[[], None], fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> "concurrent.futures.Future[T]":
+        future = self._pool.submit(fn, *args, **kwargs)
+        loop = asyncio.get_running_loop()
+
+        def look() -> None:  # it tells nobody
+            if future.running():
+                on_begin()
+            elif not future.done():
+                loop.call_later(_LOOK_AGAIN, look)
+
+        look()
+        return future
+
+
+class _Cluster(Workers):
+    """A cluster, which does not say when it begins with a function."""
+
+    def __init__(self, pool: DaskExecutor, on_begin: Callable[[], None]) -> None:
+        self._pool = pool
+        self._on_begin = on_begin
+
+    def create_task(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        """Run a function on the cluster."""
+        self._on_begin()
+        return self._pool.create_task(fn, *args, **kwargs)

@@ -92,10 +92,16 @@ class ProcessPoolExecutor(concurrent.futures.Executor):
             ClosedError: after `shutdown()`, also when that came while it waited.
             ChildStartError: this is the first call, and the system has no descriptor or thread left.
         """
+        return self._submit(None, fn, *args, **kwargs)
+
+    def _submit(
+        self, on_begin: Callable[[], None] | None, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> "concurrent.futures.Future[T]":
+        """Call `fn` as `submit` does; `on_begin` is called, in another thread, when a process begins with it."""
         if not callable(fn):
             raise InvalidArgumentError(argument="fn", value=fn, expected="a callable")
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self._host.add(future, pack_call(fn, args, kwargs), may_block=asyncio._get_running_loop() is None)
+        self._host.add(future, pack_call(fn, args, kwargs, on_begin), may_block=asyncio._get_running_loop() is None)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

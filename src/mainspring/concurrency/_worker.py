@@ -181,6 +181,8 @@ class Worker(asyncio.BufferedProtocol):
         at_once = not self.in_flight
         task.recalled = False  # whatever another worker was asked
         self.in_flight[number] = task
+        if at_once:
+            task.begin()
         if self._tasks_left is not None:
             self._tasks_left -= 1
         parts = self._encode(number, task)
@@ -266,6 +268,7 @@ class Worker(asyncio.BufferedProtocol):
             if message.shared:
                 self._order(Order.TAKEN, message.number)
         if answers := successes + failures:
+            self._begin_first()
             self._adapt_window(seconds / answers)
             self._owner.on_answers(self, seconds, successes, failures)
             self._retire_if_spent()
@@ -281,6 +284,11 @@ class Worker(asyncio.BufferedProtocol):
         self._closed.set_result(None)
         self._lose()
         self._loop.call_later(_EXIT_GRACE, self.child.kill)
+
+    def _begin_first(self) -> None:
+        for task in self.in_flight.values():
+            task.begin()
+            return
 
     def _on_talk(self, message: Message) -> None:
         """Pass on what a task says, in the context of its caller."""
@@ -316,6 +324,7 @@ class Worker(asyncio.BufferedProtocol):
             task.recalled = False
             if self._tasks_left is not None and not self.lost and not self._is_retiring:
                 self._tasks_left += 1
+            self._begin_first()
             self._owner.on_dropped(self, task)
         if self._is_retiring:
             self._retire_if_spent()

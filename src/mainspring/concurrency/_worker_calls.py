@@ -18,13 +18,20 @@ class WorkerCalls:
     A cancelled call comes back when its function has ended: it heeded the interruption, or its worker was killed.
     """
 
-    def __init__(self, enter: Callable[..., Awaitable[WorkerTask[Any]]], *, cancel_grace: float) -> None:
+    def __init__(
+        self,
+        enter: Callable[..., Awaitable[WorkerTask[Any]]],
+        *,
+        cancel_grace: float,
+        on_begin: Callable[[], None] | None = None,
+    ) -> None:
         self._enter = enter
+        self._on_begin = on_begin
         self._cancel_grace = cancel_grace
 
     async def create_task(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `fn` in a worker and wait for its result; see `WorkerPool.create_task`."""
-        task: WorkerTask[T] = await self._enter(fn, args, kwargs)
+        task: WorkerTask[T] = await self._enter(fn, args, kwargs, self._on_begin)
         task.cancel_grace = self._cancel_grace
         try:
             return await task

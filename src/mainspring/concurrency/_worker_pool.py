@@ -208,14 +208,18 @@ class WorkerPool:
         """
         return await (await self._enter(fn, args, kwargs))
 
-    def calls(self, *, cancel_grace: float) -> WorkerCalls:
+    def calls(self, *, cancel_grace: float, on_begin: Callable[[], None] | None = None) -> WorkerCalls:
         """Return the calls of this pool with another `cancel_grace`, cancelled ones of which wait for their end.
 
+        Args:
+            cancel_grace: seconds, >= 0.
+            on_begin: called when a worker begins with one of them; again if another one has to.
+
         Raises:
-            InvalidArgumentError: it is below 0.
+            InvalidArgumentError: `cancel_grace` is below 0.
         """
         _check("cancel_grace", cancel_grace, 0)
-        return WorkerCalls(self._enter, cancel_grace=cancel_grace)
+        return WorkerCalls(self._enter, cancel_grace=cancel_grace, on_begin=on_begin)
 
     # What workers and tasks say.
 
@@ -285,21 +289,33 @@ class WorkerPool:
 
     # Tasks on their way to workers.
 
-    async def _enter(self, fn: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, Any]) -> "WorkerTask[T]":
+    async def _enter(
+        self,
+        fn: Callable[..., T],
+        args: tuple[object, ...],
+        kwargs: dict[str, Any],
+        on_begin: Callable[[], None] | None = None,
+    ) -> "WorkerTask[T]":
         """Add a task as soon as there is room in the queue."""
         self._check_open()
         if not self._line.is_free:
             await self._line.wait()
         try:
-            return self._add(fn, args, kwargs)
+            return self._add(fn, args, kwargs, on_begin)
         finally:
             self._line.move()  # there may still be room, as when the call could not be pickled
 
-    def _add(self, fn: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, Any]) -> "WorkerTask[T]":
+    def _add(
+        self,
+        fn: Callable[..., T],
+        args: tuple[object, ...],
+        kwargs: dict[str, Any],
+        on_begin: Callable[[], None] | None = None,
+    ) -> "WorkerTask[T]":
         self._check_open()
         if not callable(fn):
             raise InvalidArgumentError(argument="fn", value=fn, expected="a callable")
-        return self._submit_packed(pack_call(fn, args, kwargs))
+        return self._submit_packed(pack_call(fn, args, kwargs, on_begin))
 
     def _submit_packed(self, call: PackedCall) -> "WorkerTask[Any]":
         self._check_open()

@@ -34,11 +34,16 @@ class TaskOwner(Protocol):
 
 
 class PackedCall(NamedTuple):
-    """A call that can travel: the function's name for messages, a pickle, and the buffers beside it."""
+    """A call that can travel: the function's name for messages, a pickle, and the buffers beside it.
+
+    Attributes:
+        on_begin: called, in the thread of the pool, when a worker begins with it; maybe again.
+    """
 
     name: str
     pickled: bytes
     buffers: list[memoryview]
+    on_begin: Callable[[], None] | None = None
 
 
 class WorkerTask(asyncio.Future[T]):
@@ -49,7 +54,7 @@ class WorkerTask(asyncio.Future[T]):
 
     def __init__(self, call: PackedCall, *, owner: TaskOwner, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
-        self.name, self.pickled, self.buffers = call
+        self.name, self.pickled, self.buffers, self.on_begin = call
         # A false alarm only makes the worker import the main module for nothing.
         self.kind = Kind.CALL_WITH_MAIN if NAMES_MAIN in call.pickled else Kind.CALL
         self.recalled = False
@@ -67,6 +72,11 @@ class WorkerTask(asyncio.Future[T]):
         self._let_go()
         self._owner.on_cancel(self)
         return True
+
+    def begin(self) -> None:
+        """Note that it is the first in line at a worker, which begins with it."""
+        if self.on_begin is not None:
+            self.on_begin()
 
     def leave(self) -> None:
         """Note that no worker has anything of a cancelled task any more."""
@@ -122,7 +132,12 @@ def unpickle_error(message: Message) -> BaseException:
     return error
 
 
-def pack_call(function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, Any]) -> PackedCall:
+def pack_call(
+    function: Callable[..., object],
+    args: tuple[object, ...],
+    kwargs: dict[str, Any],
+    on_begin: Callable[[], None] | None = None,
+) -> PackedCall:
     """Pickle a call.
 
     Raises:
@@ -134,7 +149,7 @@ def pack_call(function: Callable[..., object], args: tuple[object, ...], kwargs:
         raise TaskNotPicklableError(what=_culprit(function, args, kwargs), reason=str(error)) from error
     if message_bytes(pickled, buffers) > MAX_MESSAGE_BYTES:
         raise TaskNotPicklableError(what=f"the arguments of {task_name(function)}", reason="4 GiB is the limit")
-    return PackedCall(task_name(function), pickled, buffers)
+    return PackedCall(task_name(function), pickled, buffers, on_begin)
 
 
 def _pickle(value: object) -> tuple[bytes, list[memoryview]]:

@@ -6,8 +6,10 @@ throughout, so context variables, cancellation and tracebacks are those of a pla
 """
 
 import asyncio
+import math
 import types
 from collections.abc import Callable, Coroutine, Generator
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import wraps
 from typing import Any, ParamSpec, Self, TypeVar, cast  # Any: what travels between a coroutine and its loop
@@ -61,7 +63,7 @@ def deadline() -> float | None:
         if scope.open and (earliest is None or scope.when < earliest):
             earliest = scope.when
         scope = scope.outer
-    return earliest
+    return None if earliest == math.inf else earliest  # that of one that is held
 
 
 def own_deadline() -> float | None:
@@ -127,6 +129,27 @@ class Timeout:
         """Whether the time of the block entered last was up before it ended."""
         return self._scope is not None and self._scope.expired
 
+    @property
+    def left(self) -> float:
+        """Seconds that the block entered last has left when its time goes on; infinity without a limit."""
+        scope = self._scope
+        if scope is None:
+            return math.inf
+        return max(scope.when - current_clock().monotonic(), 0.0) if scope.left is None else scope.left
+
+    def hold(self) -> None:
+        """Let the time of the block entered last stand still until `resume()`; no more once it is up."""
+        if self._scope is not None:
+            self._scope.hold()
+
+    def resume(self) -> None:
+        """Let the time of a block that is held run on, from where it stood.
+
+        Any thread may call it; `deadline()` is right at once, also there.
+        """
+        if self._scope is not None:
+            self._scope.resume()
+
     async def __aenter__(self) -> Self:
         if self._scope is not None and self._scope.timer is not None:
             raise MisuseError(what="this timeout()", problem="is entered already", hint="make one for each block")
@@ -174,6 +197,7 @@ class _Scope:
     expired = False
     task: asyncio.Task[Any] | None = None
     timer: asyncio.TimerHandle | None = None
+    left: float | None = None  # seconds, while it is held
     _cancelling = 0
 
     def arm(self) -> None:
@@ -182,8 +206,35 @@ class _Scope:
         if task is None:
             raise MisuseError(what="timeout()", problem="was used outside of a task")
         self._cancelling = task.cancelling()
-        loop = task.get_loop()
+        self._set_timer(task.get_loop())
+
+    def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         self.timer = loop.call_at(loop.time() + (self.when - current_clock().monotonic()), self._expire)
+
+    def hold(self) -> None:
+        """Stand still."""
+        if self.timer is None or self.left is not None or not self.open:
+            return
+        self.timer.cancel()
+        self.left = max(self.when - current_clock().monotonic(), 0.0)
+        self.when = math.inf
+
+    def resume(self) -> None:
+        """Go on; the timer follows in the loop's own thread."""
+        left, task = self.left, self.task
+        if left is None or task is None:
+            return
+        self.when = current_clock().monotonic() + left
+        self.left = None
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+            task.get_loop().call_soon_threadsafe(self._run_on)
+
+    def _run_on(self) -> None:
+        task = self.task
+        if task is None or self.timer is None or self.left is not None:  # it has ended, or is held again
+            return
+        self.timer.cancel()
+        self._set_timer(task.get_loop())
 
     def settle(self) -> bool:
         """Stop the timer; return whether the cancellation on its way is ours and nobody else's."""

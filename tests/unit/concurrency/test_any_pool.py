@@ -2,12 +2,17 @@
 
 import asyncio
 import concurrent.futures
+import multiprocessing
 import os
 import threading
 from contextvars import ContextVar
+from functools import partial
+from pathlib import Path
+from typing import Any  # executors of two makes
 
 import pytest
-from tests.unit.concurrency.support_tasks import double
+from tests.unit.concurrency.support_holds import open_holds, until
+from tests.unit.concurrency.support_tasks import double, hold
 
 from mainspring.concurrency import (
     DaskExecutor,
@@ -19,7 +24,7 @@ from mainspring.concurrency import (
     threads_of,
     workers_of,
 )
-from mainspring.errors import InvalidArgumentError
+from mainspring.errors import InvalidArgumentError, MisuseError
 
 place: ContextVar[str] = ContextVar("place", default="nowhere")
 
@@ -57,6 +62,37 @@ async def test_a_call_waits_while_a_pool_of_processes_has_no_room() -> None:
     with ProcessPoolExecutor(1, max_queue=1) as pool:
         workers = workers_of(pool, cancel_grace=1.0)
         assert [2 * n for n in range(20)] == await asyncio.gather(*(workers.create_task(double, n) for n in range(20)))
+
+
+@pytest.mark.parametrize("make", [ProcessPoolExecutor, concurrent.futures.ProcessPoolExecutor])
+async def test_processes_behind_the_standard_interface_tell_when_they_begin(make: Any, tmp_path: Path) -> None:
+    """That of the standard library gives calls away two at a time, to one process; its third has not begun."""
+    begun: list[str] = []
+    async with open_holds(tmp_path) as holds:
+        with make(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            calls: list[asyncio.Future[str]] = []
+            for mark in "abc":
+                workers = workers_of(pool, cancel_grace=1.0, on_begin=partial(begun.append, mark))
+                calls.append(asyncio.ensure_future(workers.create_task(hold, holds.path, mark)))
+            held = [await holds.next()]
+            await until(lambda: "a" in begun)
+            assert "c" not in begun
+            held[0].release()
+            held += [await holds.next()]
+            held[1].release()
+            held += [await holds.next()]
+            await until(lambda: "c" in begun)
+            holds.release_all()
+            await asyncio.gather(*calls)
+    assert ["a", "b", "c"] == list(dict.fromkeys(begun))
+
+
+async def test_a_cluster_does_not_tell_when_it_begins() -> None:
+    begun: list[str] = []
+    workers = workers_of(DaskExecutor("tcp://127.0.0.1:1"), cancel_grace=1.0, on_begin=partial(begun.append, "here"))
+    with pytest.raises(MisuseError, match="not open"):
+        await workers.create_task(double, 4)
+    assert ["here"] == begun
 
 
 def test_what_is_no_such_pool_is_refused() -> None:

@@ -1,6 +1,7 @@
 """Calls with a patience of their own come back from a cancellation when their function is gone."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,24 @@ async def test_who_is_not_gone_in_time_is_not_waited_for(tmp_path: Path, monkeyp
 async def test_a_negative_grace_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="cancel_grace"):
         WorkerPool(1).calls(cancel_grace=-1)
+
+
+async def test_a_call_tells_when_a_worker_begins_with_it(tmp_path: Path) -> None:
+    """Be it that another has ended, or was taken back."""
+    begun: list[str] = []
+    async with open_holds(tmp_path) as holds, WorkerPool(1) as pool:
+
+        async def call(mark: str) -> None:
+            calls = pool.calls(cancel_grace=600.0, on_begin=partial(begun.append, mark))
+            await calls.create_task(tasks.hold, holds.path, mark)
+
+        running = [asyncio.create_task(call(mark)) for mark in "abc"]
+        first = await holds.next()
+        assert ["a"] == begun
+        await cancelled(running[1])
+        first.release()
+        await running[0]
+        second = await holds.next()
+        assert ["a", "c"] == begun
+        second.release()
+        await running[2]

@@ -36,7 +36,7 @@ class Desk:
         )
 
     def call(self, number: int, function: Callable[..., object], *args: object, kind: Kind = Kind.CALL) -> None:
-        self._send(encode_message(number, kind, *pack_call(function, args, {})[1:]))
+        self._send(encode_message(number, kind, *pack_call(function, args, {})[1:3]))
 
     def exit(self) -> None:
         self._send(encode_message(0, Kind.EXIT))

@@ -2,6 +2,8 @@
 
 import asyncio
 import inspect
+import math
+import threading
 from contextlib import suppress
 from functools import partial
 
@@ -373,6 +375,63 @@ async def test_calls_one_after_the_other_keep_the_limit_around() -> None:
             await timeout(1)(asyncio.sleep)(0.5)
             assert deadline() == own_deadline() == 1010.0
     assert deadline() is None
+
+
+@virtual
+async def test_a_block_that_is_held_stands_still() -> None:
+    limit = timeout(10)
+
+    async def hold_thrice() -> None:
+        async with limit:
+            await asyncio.sleep(4)
+            for _ in range(2):
+                limit.hold()
+                limit.hold()
+                assert (None, 6.0) == (deadline(), limit.left)
+                await asyncio.sleep(100)
+                limit.resume()
+                limit.resume()
+                assert (now() + 6.0, 6.0) == (deadline(), limit.left)
+            limit.hold()  # before its timer has followed
+            await asyncio.sleep(100)
+            other = threading.Thread(target=limit.resume)
+            other.start()
+            other.join()
+            await asyncio.sleep(7)
+
+    with pytest.raises(DeadlineExceededError):
+        await hold_thrice()
+    assert limit.expired
+    assert 1310.0 == now()
+
+
+@virtual
+async def test_a_limit_around_one_that_is_held_counts_on() -> None:
+    async with timeout(20), timeout(10) as inner:
+        inner.hold()
+        assert 1020.0 == deadline()
+
+
+@virtual
+async def test_nothing_is_held_before_a_block_and_after_its_end() -> None:
+    limit = timeout(10)
+    assert math.inf == limit.left
+    limit.hold()
+    limit.resume()
+    async with limit:
+        limit.hold()
+    limit.resume()
+    async with limit:
+        limit.hold()
+        limit.resume()
+    await asyncio.sleep(0)  # in which a timer would follow
+    with suppress(asyncio.CancelledError, DeadlineExceededError):
+        async with limit:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(11)
+            limit.hold()  # it is up
+            assert 0.0 == limit.left
+    await asyncio.sleep(100)
 
 
 def test_decorator_keeps_the_name_and_takes_coroutine_functions_only() -> None:

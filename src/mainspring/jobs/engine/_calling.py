@@ -7,6 +7,7 @@ from typing import Final
 
 from mainspring.base import from_us
 from mainspring.errors import JobTimeoutError
+from mainspring.jobs.engine._attempt_limit import AttemptLimit
 from mainspring.jobs.engine._capture import LogTail
 from mainspring.jobs.engine._configs import RunConfig
 from mainspring.jobs.engine._context import JobContext
@@ -14,7 +15,6 @@ from mainspring.jobs.engine._handler import THREAD_LEFT
 from mainspring.jobs.engine._outcome import encode_value
 from mainspring.jobs.engine._work import Work
 from mainspring.jobs.stores import RunKind, RunRecord
-from mainspring.resilience import timeout as time_limit
 from mainspring.sinks import SinkRun, SinkSession, TransactionalWrite
 
 Outcome = tuple[bytes | None, tuple[TransactionalWrite, ...], int]
@@ -80,21 +80,17 @@ class HandlerCall:
         """Call the handler inside its resources and its time limit."""
         job_id, timeout = self._work.definition.job_id, self._work.definition.timeout
         if timeout is None:
-            return await self._value_with_resources()
-        scope = time_limit(timeout)  # the handler can read it with deadline(), and a retry in it gives up in time
-        self.context.deadline_at = from_us(self._work.store.now() + int(timeout * 1e6))  # from when a limiter let it in
-        said = f"it had {timeout:g} s"
-        stuck = asyncio.get_running_loop().call_later(timeout + self._cancel_grace, self._on_stuck, said)
+            return await self._value_with_resources(None)
+        now, grace = self._work.store.now, self._cancel_grace  # its time counts from when a limiter let it in
+        limit = AttemptLimit(timeout, self.context, now=now, cancel_grace=grace, on_stuck=self._on_stuck)
         try:
-            async with scope:
-                value = await self._value_with_resources()
+            async with limit:
+                value = await self._value_with_resources(limit)
         except TimeoutError as error:
-            if scope.expired:
+            if limit.expired:
                 raise self._with_thread(JobTimeoutError(job_id=job_id, timeout=timeout)) from error
             raise
-        finally:
-            stuck.cancel()
-        if scope.expired:  # the handler swallowed the cancellation
+        if limit.expired:  # the handler swallowed the cancellation
             raise JobTimeoutError(job_id=job_id, timeout=timeout)
         return value
 
@@ -103,22 +99,23 @@ class HandlerCall:
             error.add_note(THREAD_LEFT)
         return error
 
-    async def _value_with_resources(self) -> object:
+    async def _value_with_resources(self, limit: AttemptLimit | None) -> object:
         work, ctx = self._work, self.context
         arguments: dict[str, object] = {name: SUPPLY[name](ctx) for name in work.supplied}
         if work.on_loop:
             return await work.definition.function(**arguments)
         if not work.binding.parameters:
-            return await self._invoke(arguments)
+            return await self._invoke(arguments, limit)
         async with work.binding.enter(ctx) as resources:
             arguments.update(resources)
-            return await self._invoke(arguments)
+            return await self._invoke(arguments, limit)
 
-    async def _invoke(self, arguments: Mapping[str, object]) -> object:
+    async def _invoke(self, arguments: Mapping[str, object], limit: AttemptLimit | None) -> object:
         return await self._work.places.call(
             self._work.definition,
             arguments,
             self.context,
+            limit=limit,
             cancel_grace=self._cancel_grace,
             is_backfill=self._record.kind is RunKind.BACKFILL,
         )

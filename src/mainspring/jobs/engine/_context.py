@@ -48,7 +48,8 @@ class JobContext(Mapping[str, object]):
         config: the effective configuration, a plain dict.
         instance: what it makes of the job's `schema=`; None for a job without one.
         fence: a number that grows with every claim; send it along to refuse a late writer.
-        deadline_at: when the timeout ends this attempt, None without one.
+        deadline_at: when the timeout ends this attempt, None without one. It counts from the handler's begin, not from
+            when it waited for a thread or a worker process.
         idempotency_key: the same text for every attempt of this run.
         app: the JobApp.
     """

@@ -5,11 +5,13 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from mainspring.base import Backoff
+from mainspring.base import Backoff, current_clock
 from mainspring.errors import InvalidArgumentError, WorkQueueFullError
+from mainspring.jobs.engine._attempt_limit import AttemptLimit
 from mainspring.jobs.engine._context import JobContext, RunInfo
 from mainspring.jobs.engine._definition import HandlerForm, HandlerFunction, JobDefinition
 from mainspring.sinks import SinkSession
@@ -29,18 +31,25 @@ _CHUNK = 500  # items that a generator in a thread hands over at once
 
 @dataclass(frozen=True, slots=True)
 class HandlerThreads:
-    """The threads of handlers, and the seconds that one gets to notice that its run was cancelled."""
+    """The threads of handlers, the seconds that one gets to notice a cancel, and the time that the attempt has."""
 
     pool: "Threads"
     cancel_grace: float
+    limit: AttemptLimit | None = None
 
     async def run(self, ctx: JobContext, function: Callable[[], object]) -> object:
         """Call a function in a thread. Nothing can interrupt it: when cancelled, wait for it, but not for ever."""
         turn = threading.Lock()  # taken once: by the thread that begins, or by a cancel before that
 
         def body() -> object:
-            return function() if turn.acquire(blocking=False) else None
+            if not turn.acquire(blocking=False):
+                return None
+            if self.limit is not None:
+                self.limit.resume()
+            return function()
 
+        if self.limit is not None:
+            self.limit.hold()
         future = await self._begin(body)
         try:
             return await asyncio.shield(future)
@@ -73,6 +82,7 @@ async def call_handler(
     *,
     threads: HandlerThreads | None = None,
     workers: "Workers | None" = None,
+    limit: AttemptLimit | None = None,
 ) -> object:
     """Run the handler to its end and return its value; what it yields goes to the run's sinks."""
     if definition.form is HandlerForm.COROUTINE:
@@ -81,7 +91,7 @@ async def call_handler(
         await _drain(definition.function(**arguments), ctx)
         return None
     if workers is not None:
-        return await _in_worker(definition, arguments, ctx, workers)
+        return await _in_worker(definition, arguments, ctx, workers, limit)
     if threads is None:
         raise InvalidArgumentError(argument="threads", value=None, expected="a pool for a plain function")
     if definition.form is HandlerForm.GENERATOR:
@@ -141,17 +151,26 @@ async def _emit_all(session: SinkSession, items: Iterable[object]) -> None:
 
 
 async def _in_worker(
-    definition: JobDefinition, arguments: Mapping[str, object], ctx: JobContext, workers: "Workers"
+    definition: JobDefinition,
+    arguments: Mapping[str, object],
+    ctx: JobContext,
+    workers: "Workers",
+    limit: AttemptLimit | None,
 ) -> object:
     sent = {name: RunInfo(ctx) if value is ctx else value for name, value in arguments.items()}
-    result = await workers.create_task(_run_in_worker, definition.function, sent)
+    seconds = None if limit is None else limit.left
+    result = await workers.create_task(_run_in_worker, definition.function, sent, seconds)
     if definition.form is not HandlerForm.GENERATOR and (definition.sink is None or not _holds_items(result)):
         return result
     await _emit_all(ctx.session, cast("Iterable[object]", result))  # cast: a list of a generator's items, or such
     return None
 
 
-def _run_in_worker(function: HandlerFunction, arguments: Mapping[str, object]) -> object:
+def _run_in_worker(function: HandlerFunction, arguments: Mapping[str, object], seconds: float | None = None) -> object:
+    """Call a handler that has so many seconds from now."""
+    for run in arguments.values():
+        if isinstance(run, RunInfo) and seconds is not None:
+            run.deadline_at = current_clock().now() + timedelta(seconds=seconds)
     result: object = function(**arguments)
     return list(cast("Iterator[object]", result)) if isinstance(result, Iterator) else result  # cast: any item
 

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Any  # an executor is lent by the resources, which lend anything
 
 from mainspring.concurrency import ThreadPoolExecutor, WorkerPool, size_of_pool, threads_of, workers_of
+from mainspring.jobs.engine._attempt_limit import AttemptLimit
 from mainspring.jobs.engine._context import JobContext
 from mainspring.jobs.engine._definition import JobDefinition
 from mainspring.jobs.engine._handler import HandlerThreads, call_handler
@@ -40,18 +41,23 @@ class Places:
         arguments: Mapping[str, object],
         ctx: JobContext,
         *,
+        limit: AttemptLimit | None,
         cancel_grace: float,
         is_backfill: bool,
     ) -> object:
-        """Run a handler to its end where its job wants it."""
+        """Run a handler to its end where its job wants it; the wait for a place there costs it no time."""
         executor = definition.executor
         if executor == "loop":
             return await call_handler(definition, arguments, ctx)
+        if limit is not None:
+            limit.hold()
         async with self._lent(executor) as pool, self._room(pool, is_backfill=is_backfill):
             if definition.runs_in == "thread":
-                threads = HandlerThreads(threads_of(pool), cancel_grace)
+                threads = HandlerThreads(threads_of(pool), cancel_grace, limit)
                 return await call_handler(definition, arguments, ctx, threads=threads)
-            return await call_handler(definition, arguments, ctx, workers=workers_of(pool, cancel_grace=cancel_grace))
+            on_begin = None if limit is None else limit.resume
+            workers = workers_of(pool, cancel_grace=cancel_grace, on_begin=on_begin)
+            return await call_handler(definition, arguments, ctx, workers=workers, limit=limit)
 
     async def worker_pool(self) -> WorkerPool:
         """Return the worker processes of the app, started at the first use."""

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from tests.unit.concurrency.support_holds import open_holds
 from tests.unit.concurrency.support_tasks import hold, hold_stubbornly
 from tests.unit.jobs.engine.support_engine import eventually, make_app, running
 
+from mainspring.base import from_us
 from mainspring.concurrency import ProcessPoolExecutor, ThreadPoolExecutor, WorkerPool
 from mainspring.errors import InvalidArgumentError, JobDefinitionError
-from mainspring.jobs import JobApp, JobContext, RunState
+from mainspring.jobs import JobApp, JobContext, RunInfo, RunState
 
 
 def where(config: dict[str, int]) -> tuple[int, str, int]:
@@ -146,6 +147,47 @@ async def test_a_function_that_heeds_its_cancel_keeps_its_process(tmp_path: Path
         assert "interrupted" == await held.next_line()
         assert RunState.CANCELLED is (await waiting).state
         assert process_exists(held.pid)
+
+
+def when_out_of_time(ctx: RunInfo) -> str:
+    return "" if ctx.deadline_at is None else ctx.deadline_at.isoformat()
+
+
+@pytest.mark.parametrize("make", [ThreadPoolExecutor, WorkerPool, ProcessPoolExecutor])
+async def test_the_wait_for_a_place_in_a_pool_is_not_counted(make: Any, tmp_path: Path) -> None:
+    """A run that waits longer than its timeout has not failed, and can be cancelled."""
+    pool = make(1)
+    app = make_app(tmp_path)
+    app.job("polite", executor=pool)(polite)
+    app.job("hasty", executor=pool, timeout=0.05)(where)
+    app.job("patient", executor=pool, timeout=3600.0)(when_out_of_time)
+    async with open_holds(tmp_path) as holds, running(app):
+        first = asyncio.create_task(app.run_job("polite", {"path": holds.path}))
+        held = await holds.next()
+        patient = asyncio.create_task(app.run_job("patient"))
+        hasty = asyncio.create_task(app.run_job("hasty", {"n": 1}))
+
+        async def all_wait() -> bool:
+            return 3 == app.running_count
+
+        await eventually(all_wait)
+        overdue = app.store.now() + 100_000
+
+        async def is_overdue() -> bool:
+            return app.store.now() > overdue
+
+        await eventually(is_overdue)
+        (waiting,) = await app.runs("hasty")
+        assert RunState.RUNNING is waiting.state
+        await app.cancel(waiting.run_id)
+        assert RunState.CANCELLED is (await hasty).state
+        released_at = from_us(app.store.now())
+        held.release()
+        assert (await first).ok
+        out_of_time = datetime.fromisoformat((await patient).check().value)
+        assert out_of_time >= released_at + timedelta(seconds=3600)
+    if isinstance(pool, concurrent.futures.Executor):
+        pool.shutdown()
 
 
 class Gate:
