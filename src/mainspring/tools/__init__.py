@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from mainspring.tools._timer import Timer as Timer
     from mainspring.tools._values import is_list as is_list
     from mainspring.tools._values import is_table as is_table
+    from mainspring.tools._values import items_of as items_of
     from mainspring.tools.notifier import Notifier as Notifier
     from mainspring.tools.prompt import dispatch_completer as dispatch_completer
     from mainspring.tools.redis_credentials import RedisCredentials as RedisCredentials
@@ -95,6 +96,6 @@ else:
                 "without_secrets",
             ),
             "_sigv4": ("signing_key",),
-            "_values": ("is_list", "is_table"),
+            "_values": ("is_list", "is_table", "items_of"),
         },
     )

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from mainspring.base import encode_json, new_id, to_us
+from mainspring.base import new_id, to_us
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.engine._definition import JobDefinition
+from mainspring.jobs.engine._plain import encoded_table
 from mainspring.jobs.engine._settings import KEY_LIFETIME
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import NEXT_GENERATION, NewRun, RunKind, RunRecord
@@ -24,6 +25,10 @@ def new_call(
 
     Args:
         key_lifetime: that time, in seconds.
+
+    Raises:
+        InvalidArgumentError: `config` is no mapping, or has a number that JSON has not.
+        EncodeError: a value of it has no JSON form.
     """
     encoded = encoded_config(config)
     asked_for = None if scheduled_time is None else to_us(scheduled_time)
@@ -46,14 +51,10 @@ def encoded_config(config: Mapping[str, object] | None) -> bytes | None:
     """Return the config that a caller gives to a run as the store keeps it.
 
     Raises:
-        InvalidArgumentError: it is no mapping.
+        InvalidArgumentError: it is no mapping, or has a number that JSON has not.
         EncodeError: a value has no JSON form.
     """
-    if config is None:
-        return None
-    if not isinstance(config, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgumentError(argument="config", value=config, expected="a mapping of names to values, or None")
-    return encode_json(dict(config))
+    return None if config is None else encoded_table("config", config)
 
 
 def new_generation(definition: JobDefinition, record: RunRecord, *, now: int, latest_config: bool) -> NewRun:

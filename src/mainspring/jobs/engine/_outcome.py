@@ -7,6 +7,7 @@ from typing import Final, TypedDict
 
 from mainspring.base import encode_json
 from mainspring.errors import MainspringError, SinkWriteError
+from mainspring.jobs.engine._plain import odd_number
 from mainspring.jobs.stores import EventKind, Happened, happened
 
 log = logging.getLogger(__name__)
@@ -61,13 +62,18 @@ def _storable(text: str) -> str:
 
 
 def encode_value(job_id: str, value: object) -> bytes | None:
-    """Return the handler's value as JSON; one that is not JSON or too large is left out, with a warning."""
+    """Return the handler's value as JSON; one that JSON cannot say, or too large, is left out, with a warning."""
     if value is None:
         return None
     try:
         data = encode_json(value)
+        odd = odd_number(value, data)
     except (MainspringError, TypeError, ValueError) as error:
         log.warning("job %s returned a %s, which is not kept: %s", job_id, type(value).__name__, error)
+        return None
+    if odd is not None:
+        place, number = odd
+        log.warning("job %s returned %s%s, which is no JSON and not kept", job_id, number, place and f" at {place}")
         return None
     if len(data) > VALUE_LIMIT:
         log.warning("job %s returned %d bytes, more than are kept", job_id, len(data))

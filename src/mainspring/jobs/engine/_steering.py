@@ -12,6 +12,7 @@ from mainspring.errors import ConfigError, InvalidArgumentError
 from mainspring.jobs.engine._configs import check_config, history_of
 from mainspring.jobs.engine._declarations import Declarations, Job
 from mainspring.jobs.engine._overrides import read_schedule
+from mainspring.jobs.engine._plain import encoded_table
 from mainspring.jobs.engine._registry import make_schedule
 from mainspring.jobs.engine._results import ScheduleVersion
 from mainspring.jobs.engine._scheduler import beginning_of, starts_of
@@ -75,9 +76,12 @@ class Steering(Declarations, ABC):
         Raises:
             UnknownJobError: the job is not registered.
             ConfigError: with these values the job's config does not fit its schema.
-            InvalidArgumentError: `effective_from` is naive.
+            InvalidArgumentError: `values` is no mapping, or has a number that JSON has not; or `effective_from` is no
+                aware datetime.
+            EncodeError: a value has no JSON form.
         """
         definition = self._registry[job]
+        encoded_table("values", values)
         opened = await self.open()
 
         def make(history: Sequence[ConfigVersion]) -> ConfigVersion:

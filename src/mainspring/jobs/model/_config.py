@@ -56,14 +56,16 @@ def next_config(
     """Return the version to store next; it counts from `now` on unless `effective_from` says otherwise.
 
     Raises:
-        InvalidArgumentError: `effective_from` is naive.
+        InvalidArgumentError: `effective_from` is no aware datetime.
     """
-    if effective_from is not None and effective_from.tzinfo is None:
-        raise InvalidArgumentError(
-            argument="effective_from", value=effective_from.isoformat(), expected="an aware datetime"
-        )
+    if effective_from is not None and not _is_aware(effective_from):
+        raise InvalidArgumentError(argument="effective_from", value=effective_from, expected="an aware datetime")
     number = max((one.version for one in history), default=0) + 1
     return ConfigVersion(number, dict(values), effective_from or now, now, comment=comment)
+
+
+def _is_aware(value: object) -> bool:
+    return isinstance(value, datetime) and value.tzinfo is not None
 
 
 def rollback_config(

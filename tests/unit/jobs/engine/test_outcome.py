@@ -98,6 +98,30 @@ async def test_a_value_that_is_not_json_or_too_large_is_left_out(
 
 
 @pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ({"a": [1.5, None, {"b": math.nan}]}, "returned nan at a.2.b, which is no JSON"),
+        (-math.inf, "returned -inf, which"),
+        ({"a": "null", "b": None}, ""),
+    ],
+)
+async def test_a_value_with_a_number_that_json_has_not_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, value: object, told: str
+) -> None:
+    """As is any value that JSON cannot say: nobody gets null for what was not null."""
+    app = make_app(tmp_path)
+
+    @app.job("odd")
+    async def odd() -> object:
+        return value
+
+    async with running(app):
+        assert (None if told else value) == (await app.run_job("odd")).check().value
+    assert told in caplog.text
+    assert bool(told) == ("not kept" in caplog.text)
+
+
+@pytest.mark.parametrize(
     ("on_failure", "state", "facts"),
     [
         ("fail", RunState.FAILED, {"sink": "broken", "items": 1}),

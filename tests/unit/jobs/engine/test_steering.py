@@ -1,8 +1,9 @@
 """Steering the jobs of an app: their stored configs as people put, look at and bring them back."""
 
-from datetime import timedelta
+import math
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -63,6 +64,26 @@ async def test_merging_leaves_out_what_is_planned_for_later(app: JobApp) -> None
         assert {"rows": 2, "mode": "slow"} == (await app.put_config("load", {"mode": "slow"}, merge=True)).values
         with pytest.raises(InvalidArgumentError, match="an aware datetime"):
             await app.put_config("load", {}, merge=True, effective_from=tomorrow.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize(
+    ("values", "effective_from", "told"),
+    [
+        ([1], None, r"^values=\[1\] is not accepted: expected a mapping of names to values"),
+        (None, None, "^values=None is not accepted: expected a mapping"),
+        ({"a": {"b": [0.5, math.inf]}}, None, r"^values\.a\.b\.1=inf is not accepted: expected a number that JSON has"),
+        ({"rows": 1}, "2024", "^effective_from='2024' is not accepted: expected an aware datetime"),
+        ({"rows": 1}, date(2024, 1, 1), "^effective_from=2024-01-01 is not accepted: expected an aware datetime"),
+        ({"rows": 1}, at(0).replace(tzinfo=None), "^effective_from=2013-01-01T00:00:00 is not accepted"),
+    ],
+)
+async def test_a_version_that_cannot_be_is_refused_in_one_sentence(
+    app: JobApp, values: Any, effective_from: Any, told: str
+) -> None:
+    async with running(app):
+        with pytest.raises(InvalidArgumentError, match=told):
+            await app.put_config("load", values, effective_from=effective_from)
+        assert [] == await app.config_history("load")
 
 
 async def test_differences_show_no_secrets(app: JobApp) -> None:
