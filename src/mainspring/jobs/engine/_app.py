@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from mainspring.errors import ClosedError, InvalidArgumentError, MisuseError, NoEntrypointError, UnknownRunError
 from mainspring.jobs.engine._alert import Alerting, check_alert
 from mainspring.jobs.engine._backfilling import Backfilling
-from mainspring.jobs.engine._calls import new_call
+from mainspring.jobs.engine._calls import check_key, new_call
 from mainspring.jobs.engine._declarations import Job
 from mainspring.jobs.engine._events import EventStream
 from mainspring.jobs.engine._looking import Looking
@@ -319,11 +319,13 @@ class JobApp(Looking, Steering, Backfilling, Sight, Service):
             IdempotencyError: the key was used with other arguments.
             UnknownRunError: the store has the run no more, or that of the key.
             ConfigError: with `config` the job's config does not fit its schema.
-            InvalidArgumentError: `config` is no mapping, or has a number that JSON has not.
+            InvalidArgumentError: `config` is no mapping, or has a number that JSON has not; or the key is no text of 1
+                to 255 characters that UTF-8 can write.
             StorageError: the run could not be stored.
         """
         try:
             definition = self._registry[job]
+            check_key("idempotency_key", idempotency_key)
             opened = self._open
             if opened is None or opened.loop is not asyncio.get_running_loop():
                 opened = await self.open()

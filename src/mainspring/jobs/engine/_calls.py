@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 from mainspring.base import new_id, to_us
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.engine._definition import JobDefinition
-from mainspring.jobs.engine._plain import encoded_table
+from mainspring.jobs.engine._plain import encoded_table, is_storable
 from mainspring.jobs.engine._settings import KEY_LIFETIME
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import NEXT_GENERATION, NewRun, RunKind, RunRecord
+
+_LONGEST_KEY: Final = 255  # characters; a spawned run's key in the store has its parent's id and its job's beside it
 
 
 def new_call(
@@ -55,6 +58,20 @@ def encoded_config(config: Mapping[str, object] | None) -> bytes | None:
         EncodeError: a value has no JSON form.
     """
     return None if config is None else encoded_table("config", config)
+
+
+def check_key(argument: str, key: object) -> None:
+    """Refuse what no store can keep as the key of a call.
+
+    Raises:
+        InvalidArgumentError: it is no text of 1 to 255 characters, or one that UTF-8 cannot write.
+    """
+    if key is None:
+        return
+    if not isinstance(key, str) or not 0 < len(key) <= _LONGEST_KEY:
+        raise InvalidArgumentError(argument=argument, value=key, expected=f"a text of 1 to {_LONGEST_KEY} characters")
+    if not is_storable(key):
+        raise InvalidArgumentError(argument=argument, value=key, expected="a text that UTF-8 can write")
 
 
 def new_generation(definition: JobDefinition, record: RunRecord, *, now: int, latest_config: bool) -> NewRun:

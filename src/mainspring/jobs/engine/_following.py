@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from mainspring.base import new_id
 from mainspring.errors import InvalidArgumentError
-from mainspring.jobs.engine._calls import new_call, new_generation
+from mainspring.jobs.engine._calls import check_key, new_call, new_generation
 from mainspring.jobs.engine._declarations import Declarations, Job
 from mainspring.jobs.engine._results import RunResult
 from mainspring.jobs.model import RunState
@@ -96,11 +96,12 @@ class FollowUps(Declarations, ABC):
 
         Raises:
             UnknownJobError: the job is not registered.
-            InvalidArgumentError: `parent_run` does not run in this app.
+            InvalidArgumentError: `parent_run` does not run in this app, or the key is no text of 1 to 255 characters.
             IdempotencyError: the key was used with another config.
             ConfigError: with `config` the job's config does not fit its schema.
         """
         definition = self._registry[job]
+        check_key("key", key)
         opened = await self.open()
         parent = opened.node.running_record(parent_run)
         if parent is None:

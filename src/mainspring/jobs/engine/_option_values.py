@@ -9,11 +9,13 @@ from typing import Any, Final  # Any: options hold any value
 
 from mainspring.base import seconds_hint
 from mainspring.errors import InvalidArgumentError
+from mainspring.jobs.engine._plain import is_storable
 from mainspring.jobs.model import Missed, Need, Retention
 
 _MISSED: Final = tuple(str(one) for one in Missed)
 _AWARE: Final = "give it a zone, as datetime(2013, 1, 1, tzinfo=UTC)"
 _MOST_PRIORITY: Final = 2**31  # well inside of what every store sorts by
+_LONGEST_ID: Final = 200  # characters
 LONGEST: Final = 100 * 366 * 86_400  # seconds: beyond, an instant so long ago or to come is in no calendar
 
 Check = tuple[Callable[[Any], bool], str]
@@ -46,6 +48,11 @@ def _each(kinds: type | tuple[type, ...], expected: str) -> Check:
         return several and all(isinstance(one, kinds) for one in value)
 
     return fits, expected
+
+
+def _ids(expected: str) -> Check:
+    fits, _ = _each(str, expected)
+    return lambda value: fits(value) and all(map(is_storable, value)), expected
 
 
 _FROM_ZERO: Final[Check] = (lambda value: is_number(value) and 0 <= value <= LONGEST, "finite seconds >= 0")
@@ -84,7 +91,7 @@ _CHECKS: Final[Mapping[str, Check]] = {
     "resources": _or_none((lambda value: isinstance(value, Mapping), "a mapping of parameter names to providers")),
     "needs": _each((str, Need, FunctionType, MethodType), "a list of job ids, functions of jobs, and Needs"),
     "tags": _each(str, "a list of texts"),
-    "was": _each(str, "a list of job ids"),
+    "was": _ids("a list of job ids"),
 }
 
 
@@ -102,7 +109,7 @@ def _is_store(value: object) -> bool:
 _APP_CHECKS: Final[Mapping[str, Check]] = {
     "label": _TEXT,
     "store": _or_none((_is_store, "the address of a SQLite file, its Path, 'memory', or a store")),
-    "was": _each(str, "a list of labels"),
+    "was": _ids("a list of labels"),
     "schedule": _FLAG,
     "spool": _or_none((_is_path, "a folder, as a text or a Path")),
     "spool_bytes": (lambda value: _is_int(value) and value >= 1, "an int >= 1"),
@@ -114,6 +121,19 @@ _APP_CHECKS: Final[Mapping[str, Check]] = {
 def check_app(**given: Any) -> None:
     """Look at each argument of an app by itself, as `check_values` does at those of a job."""
     _check(given, _APP_CHECKS)
+
+
+def check_id(job_id: object) -> None:
+    """Refuse what cannot be the id of a job.
+
+    Raises:
+        InvalidArgumentError: it is none.
+    """
+    if not isinstance(job_id, str) or not 0 < len(job_id) <= _LONGEST_ID:
+        raise InvalidArgumentError(argument="job_id", value=job_id, expected=f"1 to {_LONGEST_ID} characters")
+    if job_id == "*" or not is_storable(job_id):
+        expected = "a text that UTF-8 can write, and not '*', which means all jobs to the console"
+        raise InvalidArgumentError(argument="job_id", value=job_id, expected=expected)
 
 
 def check_values(given: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What of a value JSON cannot say, though its encoder takes it: NaN and infinities, which become null."""
+"""What a store can keep: texts that UTF-8 can write, and JSON, whose encoder makes null of NaN and infinities."""
 
 import math
 from collections.abc import Mapping
@@ -6,6 +6,15 @@ from collections.abc import Mapping
 from mainspring.base import encode_json
 from mainspring.errors import InvalidArgumentError
 from mainspring.tools import is_table, items_of
+
+
+def is_storable(text: str) -> bool:
+    """Tell whether UTF-8 can write a text: one with half of a surrogate pair, as odd file names have it, it cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def encoded_table(argument: str, table: Mapping[str, object]) -> bytes:

@@ -19,7 +19,7 @@ from mainspring.jobs.engine._definition import (
     retry_policy,
 )
 from mainspring.jobs.engine._mixtures import refuse_idle, refuse_mixtures
-from mainspring.jobs.engine._option_values import check_values
+from mainspring.jobs.engine._option_values import check_id, check_values
 from mainspring.jobs.model import (
     ON_TIME,
     At,
@@ -237,8 +237,7 @@ class JobOptions:
                 known=known,
                 hint=_OTHER_WORDS.get(unknown[0]),
             )
-        if not isinstance(job_id, str) or not 0 < len(job_id) <= 200:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InvalidArgumentError(argument="job_id", value=job_id, expected="1 to 200 characters")
+        check_id(job_id)
         form = form_of(function, job_id=job_id)
         if self.job_id is None and not hasattr(function, "__qualname__"):  # what repr() says is another in each process
             raise InvalidArgumentError(argument="job_id", value=None, expected="an id for a handler without a name")

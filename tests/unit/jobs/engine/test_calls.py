@@ -2,11 +2,13 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.jobs.engine.support_engine import START, running
 
-from mainspring.jobs import JobApp
+from mainspring.errors import InvalidArgumentError
+from mainspring.jobs import JobApp, JobContext
 from mainspring.jobs.engine._calls import new_call
 from mainspring.jobs.engine._settings import AppSettings
 from mainspring.testing import VirtualClock
@@ -37,6 +39,28 @@ def test_a_key_names_its_run_for_as_long_as_the_app_or_its_settings_say(
         first, again, later = clock.run(main())
     assert first == again
     assert first != later
+
+
+@pytest.mark.parametrize("store", ["memory", "file"])
+@pytest.mark.parametrize("key", [5, 1.5, b"x", ["x"], {}, "", "x" * 256, "\ud800"], ids=repr)
+async def test_a_key_that_no_store_could_keep_is_refused(tmp_path: Path, store: str, key: Any) -> None:
+    """On every store alike, at the call, and without harm to other calls."""
+    app = JobApp("test", store="memory" if store == "memory" else tmp_path / "jobs.db", durability="process")
+
+    @app.job("once")
+    async def once() -> None: ...
+
+    @app.job("parent")
+    async def parent(ctx: JobContext) -> None:
+        with pytest.raises(InvalidArgumentError, match=r"^key="):
+            await ctx.spawn("once", key=key)
+
+    async with running(app):
+        other = asyncio.create_task(app.run_job("once", idempotency_key="x" * 255))
+        with pytest.raises(InvalidArgumentError, match=r"^idempotency_key=.*expected a text"):
+            await app.run_job("once", idempotency_key=key)
+        assert (await other).ok
+        assert (await app.run_job("parent")).ok
 
 
 def test_a_key_lives_for_a_week_by_default_and_a_call_without_one_has_no_expiry() -> None:
