@@ -183,16 +183,28 @@ class Alerts:
         while True:
             route, alert = await self._waiting.get()
             self._taken.set()
+            sending = asyncio.create_task(self._try(route, alert), name="mainspring-alert")  # it may cancel its own
             try:
-                async with time_limit(ALERT_TIMEOUT):
-                    await self._send(route, alert)
-            except Exception:  # supervisor: an alert that fails must not end those that follow
-                log.exception("an alert was not delivered: %s", alert.text)
+                await asyncio.wait((sending,))
             except asyncio.CancelledError:
-                self._enqueue(route, alert)  # for those who take over
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
+                if sending.cancelled():
+                    self._enqueue(route, alert)  # for those who take over
                 raise
             finally:
                 self._waiting.task_done()
+            if sending.cancelled():
+                log.error("an alert was not delivered, somebody cancelled it: %s", alert.text)
+
+    async def _try(self, route: Route, alert: Alert) -> None:
+        try:
+            async with time_limit(ALERT_TIMEOUT):
+                await self._send(route, alert)
+        except (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit):  # the end, Ctrl-C, a task thrown away
+            raise
+        except BaseException as error:  # supervisor: whatever it raises must harm nothing else
+            log.error("an alert was not delivered: %s", alert.text, exc_info=error)
 
     async def _send(self, route: Route, alert: Alert) -> None:
         given, owner = route

@@ -1,8 +1,9 @@
 """Alerts: after the last attempt and on lateness, once each, bounded, and never at the cost of a run."""
 
 import asyncio
+import sys
 import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -384,3 +385,56 @@ async def test_calls_and_backfills_are_never_late(tmp_path: Path) -> None:
         await (await app.backfill("hours", START, START + timedelta(hours=3))).wait()
         await app.run_job("hours", scheduled_time=START)
     assert late == []
+
+
+class Odd(BaseException):
+    """What nobody expects of an alert."""
+
+
+async def exits(alert: Alert) -> None:
+    sys.exit(3)
+
+
+def exits_in_a_thread(alert: Alert) -> None:
+    sys.exit(3)
+
+
+async def raises_odd(alert: Alert) -> None:
+    raise Odd("odd")
+
+
+async def cancels_itself(alert: Alert) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.Event().wait()
+
+
+async def awaits_what_is_cancelled(alert: Alert) -> None:
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    await future
+
+
+@pytest.mark.parametrize("tell", [exits, exits_in_a_thread, raises_odd, cancels_itself, awaits_what_is_cancelled])
+async def test_an_alert_that_ends_in_an_odd_way_harms_nothing(
+    tmp_path: Path, tell: Callable[[Alert], object], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged as any that fails; more of them than are delivered at once leave the next one its turn."""
+    app, told = make_app(tmp_path), asyncio.Event()
+
+    async def well(alert: Alert) -> None:
+        told.set()
+
+    async def fails() -> None:
+        raise ValueError("no luck")
+
+    app.job("odd", alert=tell)(fails)
+    app.job("well", alert=well)(fails)
+    async with running(app):
+        for _ in range(5):
+            await app.run_job("odd")
+        await app.run_job("well")
+        async with asyncio.timeout(30):
+            await told.wait()
+    assert 5 == sum("an alert was not delivered" in one.message for one in caplog.records)
