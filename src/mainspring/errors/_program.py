@@ -115,7 +115,7 @@ class SpoolFullError(SinkError, RuntimeError):
 
 
 class UnknownSinkError(SinkError, LookupError):
-    """An item was addressed to a sink that does not exist."""
+    """An item was addressed to a sink that does not exist, or such a one is to be overridden."""
 
     sink: str
     known: tuple[str, ...]

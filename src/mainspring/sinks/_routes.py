@@ -63,6 +63,18 @@ class Routes:
         """Mean another sink by a name or label."""
         self._overrides[name] = replacement
 
+    def check_overrides(self) -> None:
+        """Refuse an override that would never be used.
+
+        Raises:
+            UnknownSinkError: no sink has its name.
+        """
+        sinks = self._by_name.values()
+        known = dict.fromkeys(name for one in sinks for name in (self.name_of(one), self.label(one)))
+        for name in self._overrides:
+            if name not in known:
+                raise UnknownSinkError(sink=name, known=tuple(known))
+
     def named(self, label: str) -> object:
         """Return a sink by the name it was added under.
 

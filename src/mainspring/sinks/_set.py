@@ -82,7 +82,7 @@ class SinkSet:
         return register
 
     def override(self, name: str, replacement: object) -> None:
-        """Use another sink wherever the one of this name, or label, is meant; for tests.
+        """Use another sink wherever the one of this name, or label, is meant; for tests. `open` checks the name.
 
         Raises:
             InvalidArgumentError: the replacement is no sink.
@@ -99,8 +99,10 @@ class SinkSet:
             stage: where rows wait that are too many for memory.
 
         Raises:
+            UnknownSinkError: no sink has the name of an override.
             OSError: the spool cannot be used.
         """
+        self.routes.check_overrides()
         self.collectors.stage = stage
         if self.spool is not None:
             await self.spool.open()

@@ -11,6 +11,7 @@ import pytest
 from tests.unit.jobs.engine.support_engine import make_app, running
 from tests.unit.sinks.support_targets import AT_ONCE, Target
 
+from mainspring.errors import UnknownSinkError
 from mainspring.jobs import JobApp, JobContext
 from mainspring.jobs.engine._store_url import spool_folder
 from mainspring.jobs.stores import SqliteStore
@@ -189,6 +190,19 @@ async def test_a_renamed_job_replaces_its_rows_and_those_of_no_other(tmp_path: P
     assert [("new of ('new',)", 2)] == found()
     await load("old", "new", new=["old"])
     assert [("new of ('old', 'new')", 2), ("old of ('old', 'new')", 2)] == found()
+
+
+async def test_an_app_whose_override_names_no_sink_does_not_open(tmp_path: Path) -> None:
+    """A test would write into the real sink."""
+    app = make_app(tmp_path)
+
+    @app.sink(Trade, name="trades")
+    async def trades(batch: list[Trade]) -> None: ...
+
+    app.override_sink("trade", Target())
+    with pytest.raises(UnknownSinkError, match="there is no sink 'trade'"):
+        await app.open()
+    await app.close()
 
 
 async def test_tests_may_put_another_sink_in_the_place_of_one(tmp_path: Path) -> None:

@@ -221,6 +221,20 @@ async def test_a_service_emits_into_what_overrides_its_sink() -> None:
     assert ([], [1]) == (real.got, fake.got)
 
 
+async def test_an_override_of_a_name_that_no_sink_has_is_an_error_at_open() -> None:
+    sinks = SinkSet()
+    sinks.add(Target(), types=[int], name="real")
+    sinks.bind("job load", SqlTable("flights"))
+    for name in ("real", "job load", "flights"):
+        sinks.override(name, Target())
+    await sinks.open()
+    sinks.override("rael", Target())
+    with pytest.raises(UnknownSinkError, match="there is no sink 'rael'") as unknown:
+        await sinks.open()
+    assert ("real", "job load", "flights") == unknown.value.known
+    await sinks.close()
+
+
 async def test_names_types_and_sinks_are_checked_when_added() -> None:
     sinks = SinkSet()
     sinks.add(SqlTable("t"), types=[dict])

@@ -86,7 +86,10 @@ class Declarations:
         self._overrides.append((provider, replacement))
 
     def override_sink(self, name: str, replacement: object) -> None:
-        """Send what is meant for the sink of this name to `replacement`; for tests, before the app is opened."""
+        """Send what is meant for the sink of this name to `replacement`; for tests, before the app is opened.
+
+        Opening the app raises `UnknownSinkError` when no sink has the name.
+        """
         self._sink_overrides[name] = replacement
 
     @property
