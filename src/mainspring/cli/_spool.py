@@ -1,7 +1,8 @@
 """`mainspring spool`, `dead-letters` and `replay`: what sinks did not take, and trying it again."""
 
 import asyncio
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from typing import Annotated, Final
 
 import typer
@@ -24,12 +25,23 @@ Letters = Annotated[list[str] | None, typer.Argument(metavar="LETTER", help="as 
 
 def spool(app: App, as_json: AsJson = False) -> None:
     """Show what waits on disk for sinks that did not take it, in every process of this app."""
-    rows = [row for seen in survey_spools(load_app(app).spool_folder) for row in _spool_rows(seen)]
-    columns = ("sink", "waiting", "dead", "process", "bytes", "folder")
+    loaded = load_app(app)
+    trouble = _trouble_of(loaded)
+    rows = [row for seen in _survey(loaded) for row in _spool_rows(seen, trouble)]
+    columns = ("sink", "waiting", "dead", "process", "bytes", "folder", "trouble")
     write_rows(rows, columns=columns, as_json=as_json, empty="nothing waits on disk")
 
 
-def _spool_rows(seen: SpoolSurvey) -> list[Row]:
+def _trouble_of(app: JobApp) -> Callable[[str], str | None]:
+    """Return what tells why nothing can be written from the disk to the sink of a name."""
+    return app.sink_set(spool=app.spool_folder).trouble_of
+
+
+def _survey(app: JobApp) -> list[SpoolSurvey]:
+    return survey_spools(app.spool_folder, trouble=_trouble_of(app))
+
+
+def _spool_rows(seen: SpoolSurvey, trouble: Callable[[str], str | None]) -> list[Row]:
     dead = [letter.sink for letter in seen.dead]
     return [
         {
@@ -39,6 +51,7 @@ def _spool_rows(seen: SpoolSurvey) -> list[Row]:
             "process": "running" if seen.is_held else "ended",
             "bytes": seen.size_bytes,
             "folder": str(seen.folder),
+            "trouble": trouble(sink),
         }
         for sink in sorted({*seen.waiting, *dead})
     ]
@@ -50,8 +63,8 @@ def dead_letters(
     limit: Annotated[int, typer.Option(min=1, max=10_000, metavar="COUNT", help="how many")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List what sinks refused so often that it is not tried any more, oldest first."""
-    found = [letter for seen in survey_spools(load_app(app).spool_folder) for letter in _of_sink(seen, sink)]
+    """List what is not tried any more, oldest first: sinks refused it too often, or are not in the app any more."""
+    found = [letter for seen in _survey(load_app(app)) for letter in _of_sink(seen, sink)]
     rows = [_letter_row(letter) for letter in sorted(found, key=lambda one: one.spooled_at)[:limit]]
     columns = ("letter", "sink", "reason", "items", "tries", "job", "spooled_at", "run")
     write_rows(rows, columns=columns, as_json=as_json, empty="there are no dead letters")
@@ -89,26 +102,42 @@ def replay(
 async def replay_letters(
     app: JobApp, labels: Sequence[str], *, sink: str | None, timeout: float, as_json: bool
 ) -> ExitCode:
-    """Try these dead letters again, or all of a sink, or all."""
+    """Try these dead letters again, or all of a sink, or all; say what keeps others from being tried."""
+    trouble = _trouble_of(app)
+    asked, own, troubles = 0, list[DeadLetter](), list[str]()
+    for seen, found in _chosen(app, labels, sink=sink):
+        fit = [letter for letter in found if trouble(letter.sink) is None]
+        troubles += [text for letter in found if (text := trouble(letter.sink)) is not None]
+        if not seen.is_held:
+            own += fit
+        elif fit:
+            ask_for_replay(seen.folder, [letter.letter_id for letter in fit])
+            asked += len(fit)
+    left = await _try_here(app, own, timeout=timeout) if own else 0
+    facts = {"asked": asked, "tried": len(own), "written": len(own) - left, "left": left + len(troubles)}
+    write_facts(facts, as_json=as_json)
+    if not asked and not own and not troubles:
+        troubles = ["there are no dead letters" + (f" of sink {sink!r}" if sink else "")]
+    for text in dict.fromkeys(troubles):
+        sys.stderr.write(f"error: {text}\n")
+    return ExitCode.FAILED if left or troubles else ExitCode.DONE
+
+
+def _chosen(app: JobApp, labels: Sequence[str], *, sink: str | None) -> list[tuple[SpoolSurvey, list[DeadLetter]]]:
+    """Return the dead letters of these names, or all, or all of a sink, by process.
+
+    Raises:
+        InvalidArgumentError: a name is that of no dead letter.
+    """
     chosen = [
-        (seen, [one for one in _of_sink(seen, sink) if not labels or one.label in labels])
-        for seen in survey_spools(app.spool_folder)
+        (seen, [one for one in _of_sink(seen, sink) if not labels or one.label in labels]) for seen in _survey(app)
     ]
     known = {letter.label for _, found in chosen for letter in found}
     unknown = [label for label in labels if label not in known]
     if unknown:
         hint = "list them with `mainspring dead-letters`"
         raise InvalidArgumentError(argument="LETTER", value=unknown[0], expected="a dead letter", hint=hint)
-    asked = 0
-    for seen, found in chosen:
-        if seen.is_held and found:
-            ask_for_replay(seen.folder, [letter.letter_id for letter in found])
-            asked += len(found)
-    own = [letter for seen, found in chosen if not seen.is_held for letter in found]
-    left = await _try_here(app, own, timeout=timeout) if own else 0
-    facts = {"asked": asked, "tried": len(own), "written": len(own) - left, "left": left}
-    write_facts(facts, as_json=as_json)
-    return ExitCode.FAILED if left else ExitCode.DONE
+    return chosen
 
 
 async def _try_here(app: JobApp, letters: Sequence[DeadLetter], *, timeout: float) -> int:

@@ -1,7 +1,7 @@
 """What lies in the spools of all processes under one root, read from outside and left as it is."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,7 @@ class SpoolSurvey:
         folder: where it lies.
         is_held: whether its process runs; nobody else may write there then.
         waiting: items that wait, by sink.
-        dead: what is not tried any more, oldest first.
+        dead: what is not tried any more, oldest first, with what has no sink any more.
         size_bytes: what it takes on disk.
     """
 
@@ -33,8 +33,12 @@ class SpoolSurvey:
     size_bytes: int
 
 
-def survey_spools(root: Path) -> list[SpoolSurvey]:
+def survey_spools(root: Path, *, trouble: Callable[[str], str | None] = lambda _: None) -> list[SpoolSurvey]:
     """Look into every spool under a root; blocks. Empty when there is none.
+
+    Args:
+        trouble: tells of a sink's name why nothing can be written to it from the disk, as `SinkSet.trouble_of`
+            does; None when it can.
 
     Raises:
         OSError: a folder cannot be read.
@@ -42,19 +46,19 @@ def survey_spools(root: Path) -> list[SpoolSurvey]:
     if not root.is_dir():
         return []
     folders = sorted(one for one in root.iterdir() if any(one.glob("*.seg")))
-    return [_survey(folder) for folder in folders]
+    return [_survey(folder, trouble) for folder in folders]
 
 
-def _survey(folder: Path) -> SpoolSurvey:
+def _survey(folder: Path, trouble: Callable[[str], str | None]) -> SpoolSurvey:
     for _ in range(_TRIES):
         try:
-            return _read(folder)
+            return _read(folder, trouble)
         except FileNotFoundError:
             continue
-    return _read(folder)
+    return _read(folder, trouble)
 
 
-def _read(folder: Path) -> SpoolSurvey:
+def _read(folder: Path, trouble: Callable[[str], str | None]) -> SpoolSurvey:
     kept = SegmentLog(folder, max_bytes=1)  # nothing is written
     kept.look()
     waiting: Counter[str] = Counter()
@@ -63,10 +67,11 @@ def _read(folder: Path) -> SpoolSurvey:
         letter = _letter(kept.read(number))
         if letter is None:
             continue
-        if place.dead is None:
+        reason = trouble(letter.sink) if place.dead is None else place.dead
+        if reason is None:
             waiting[letter.sink] += len(letter.items)
         else:
-            dead.append(DeadLetter.of(number, letter, tries=place.tries, reason=place.dead, folder=folder.name))
+            dead.append(DeadLetter.of(number, letter, tries=place.tries, reason=reason, folder=folder.name))
     return SpoolSurvey(folder, is_held(folder), dict(waiting), dead, kept.size)
 
 

@@ -73,10 +73,13 @@ class Command:
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
         self.code = 0
+        self.complaint = ""
 
     def text(self, *argv: str) -> str:
         self.code = run_command_line(argv)
-        return self._capsys.readouterr().out
+        said = self._capsys.readouterr()
+        self.complaint = said.err
+        return said.out
 
     def json(self, *argv: str) -> Any:
         return json.loads(self.text(*argv, "--json"))
@@ -106,6 +109,26 @@ def test_nothing_waits_in_the_beginning(app: Path, command: Command) -> None:
     assert "nothing waits on disk\n" == command.text("spool", str(app))
     assert "there are no dead letters\n" == command.text("dead-letters", str(app))
     assert {"asked": 0, "tried": 0, "written": 0, "left": 0} == command.json("replay", str(app))
+    assert (1, "error: there are no dead letters\n") == (command.code, command.complaint)
+    command.text("replay", str(app), "--sink", "price")
+    assert "error: there are no dead letters of sink 'price'\n" == command.complaint
+
+
+def test_letters_of_a_renamed_sink_say_what_is_the_matter(app: Path, command: Command) -> None:
+    name, text = str(app), app.read_text()
+    app.write_text(text.replace("spool_retry=Backoff.constant(0.0)", "spool_retry=Backoff.constant(3600.0)"))
+    command.json("trigger", name, "load", "--config", "numbers=[1]", "--wait")
+    (row,) = command.json("spool", name)
+    assert ("prices", 1, 0, None) == (row["sink"], row["waiting"], row["dead"], row["trouble"])
+    app.write_text(app.read_text().replace('name="prices"', 'name="new_prices"'))
+    sys.modules.pop("spool_shop", None)
+    (row,) = command.json("spool", name)
+    assert ("prices", 0, 1) == (row["sink"], row["waiting"], row["dead"])
+    assert row["trouble"].startswith("this program has no sink 'prices' (it has new_prices)")
+    (letter,) = command.json("dead-letters", name)
+    assert (row["trouble"], ["{'n': 1}"]) == (letter["reason"], letter["items"])
+    assert {"asked": 0, "tried": 0, "written": 0, "left": 1} == command.json("replay", name)
+    assert (1, f"error: {row['trouble']}\n") == (command.code, command.complaint)
 
 
 def test_dead_letters_of_ended_processes_are_tried_here(app: Path, command: Command) -> None:

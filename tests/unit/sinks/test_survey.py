@@ -41,6 +41,8 @@ async def test_what_lies_in_a_spool_is_seen_from_outside_and_stays(tmp_path: Pat
         assert (1, 2) == (numbers["target"].spooled_count, numbers["down"].spooled_count)
     (left,) = survey_spools(tmp_path)
     assert (False, {"down": 2}, [letter]) == (left.is_held, left.waiting, left.dead)
+    (left,) = survey_spools(tmp_path, trouble=lambda sink: f"{sink} is gone")
+    assert ({}, ["OSError: refused", "down is gone"]) == (left.waiting, [one.reason for one in left.dead])
 
 
 async def test_a_running_process_tries_dead_letters_again_when_it_is_asked(
