@@ -333,4 +333,6 @@ def registration_of(definition: JobDefinition, now: int) -> JobRegistration:
         cursor=cursor,
         next_fire_at=due_after(definition, cursor),
         was=definition.was,
+        limits=definition.limits,
+        priority=definition.priority,
     )

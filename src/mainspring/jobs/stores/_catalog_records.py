@@ -31,6 +31,9 @@ class JobRegistration:
 
     A new job starts at `cursor`, and so does one that gets its first schedule. A changed schedule becomes the next
     version and keeps the stored cursor; `next_fire_at` is then set to None until the next `Advance`.
+
+    `limits` and `priority` become those of the job's `COUNTED` runs of occurrences that have not ended, so that all of
+    them compete under one number: without `limits` none is touched, and what runs goes on holding what it holds.
     """
 
     job_id: str
@@ -38,6 +41,8 @@ class JobRegistration:
     cursor: int | None
     next_fire_at: int | None
     was: tuple[str, ...] = ()
+    limits: tuple[tuple[str, int], ...] | None = None
+    priority: int = 0
 
 
 class Advance(Struct, frozen=True, kw_only=True):

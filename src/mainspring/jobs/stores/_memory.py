@@ -175,7 +175,7 @@ class MemoryStore(MemoryReads):
     # ---- catalogue -----------------------------------------------------------------------------------------
 
     def register(self, jobs: Sequence[JobRegistration]) -> Awaitable[Sequence[JobRow]]:
-        """Insert new jobs, rename those that `was` names, make a new version of changed schedules."""
+        """Insert new jobs, rename those that `was` names, renew what has changed; see `JobRegistration`."""
         return self._answer(partial(catalog.register, jobs=jobs, now=now_us()))
 
     def advance(self, commands: Sequence[Advance]) -> Awaitable[Sequence[AdvanceAnswer]]:

@@ -20,6 +20,7 @@ from mainspring.jobs.stores._catalog_records import (
 from mainspring.jobs.stores._ends import OPEN_BACKFILL
 from mainspring.jobs.stores._events import EventKind, happened
 from mainspring.jobs.stores._limits import backfill_key
+from mainspring.jobs.stores._memory_backlog import renew_backlog
 from mainspring.jobs.stores._memory_data import MemoryData
 from mainspring.jobs.stores._memory_ends import close_backfill, end_backfill
 from mainspring.jobs.stores._memory_enqueue import create
@@ -29,11 +30,12 @@ from mainspring.jobs.stores._records import RunKind, RunRecord
 
 
 def register(data: MemoryData, jobs: Sequence[JobRegistration], now: int) -> list[JobRow]:
-    """Insert, rename and change jobs; return them as they then stand."""
+    """Insert, rename and change jobs, renew the limits of their runs; return them as they then stand."""
     before = dict(data.jobs)
     for job in jobs:
         _register(data, job, now)
-    if data.jobs != before:
+    renewed = renew_backlog(data, jobs, now)
+    if renewed or data.jobs != before:
         data.version += 1
     return [data.jobs[job.job_id] for job in jobs]
 

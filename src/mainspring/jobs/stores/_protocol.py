@@ -145,7 +145,7 @@ class CatalogStore(Protocol):
     """Jobs, cursors, done-sets, backfills."""
 
     def register(self, jobs: Sequence[JobRegistration]) -> Awaitable[Sequence[JobRow]]:
-        """Insert new jobs, rename those that `was` names, make a new version of changed schedules."""
+        """Insert new jobs, rename those that `was` names, renew what has changed; see `JobRegistration`."""
         ...
 
     def advance(self, commands: Sequence[Advance]) -> Awaitable[Sequence[AdvanceAnswer]]:

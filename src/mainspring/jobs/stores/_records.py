@@ -11,7 +11,7 @@ times as much to define, in every start of a program.
 """
 
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -32,6 +32,9 @@ class RunKind(StrEnum):
 
 quicken(RunKind)
 
+
+COUNTED: Final = frozenset({RunKind.SCHEDULE, RunKind.MANUAL})
+"""The kinds of runs of occurrences that hold their job's limits: what schedules make, and what does such runs again."""
 
 NEXT_GENERATION = 0
 """`NewRun.generation` that asks the store for one more than the occurrence has had."""

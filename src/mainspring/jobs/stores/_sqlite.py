@@ -265,7 +265,7 @@ class SqliteStore(SqliteReads):
     # ---- catalogue -----------------------------------------------------------------------------------------
 
     def register(self, jobs: Sequence[JobRegistration]) -> Awaitable[Sequence[JobRow]]:
-        """Insert new jobs, rename those that `was` names, make a new version of changed schedules."""
+        """Insert new jobs, rename those that `was` names, renew what has changed; see `JobRegistration`."""
         return self._write(lambda connection: register(connection, jobs, now_us()))
 
     def advance(self, commands: Sequence[Advance]) -> Awaitable[Sequence[AdvanceAnswer]]:

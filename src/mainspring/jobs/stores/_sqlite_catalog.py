@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from mainspring.jobs.stores._catalog_records import Advance, AdvanceAnswer, JobRegistration, JobRow
 from mainspring.jobs.stores._events import EventKind, happened
+from mainspring.jobs.stores._sqlite_backlog import renew_backlog
 from mainspring.jobs.stores._sqlite_done import paint_all
 from mainspring.jobs.stores._sqlite_enqueue import Intake
 from mainspring.jobs.stores._sqlite_events import keep_events
@@ -17,10 +18,11 @@ from mainspring.jobs.stores._sqlite_tally import add_tally
 
 
 def register(connection: sqlite3.Connection, jobs: Sequence[JobRegistration], now: int) -> list[JobRow]:
-    """Insert, rename and change jobs; return them as they then stand."""
+    """Insert, rename and change jobs, renew the limits of their runs; return them as they then stand."""
     before = connection.total_changes
     for job in jobs:
         _register(connection, job, now)
+    renew_backlog(connection, jobs, now)
     if connection.total_changes != before:
         bump_version(connection)
     return [_job(connection, job.job_id) for job in jobs]

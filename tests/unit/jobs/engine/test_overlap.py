@@ -1,12 +1,15 @@
 """What happens at the limit of scheduled runs: they wait, are skipped with a word, or there is none."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from tests.unit.jobs.engine.support_engine import START, running
+from tests.unit.jobs.engine.support_engine import START, eventually, make_app, ran_by, running
 
+from mainspring.base import current_clock
 from mainspring.jobs import JobApp, RunRecord, RunState
 from mainspring.testing import VirtualClock
 
@@ -154,3 +157,38 @@ def test_a_higher_priority_goes_first_and_a_grace_is_the_jobs_own(caplog: pytest
     with VirtualClock(START) as clock:
         clock.run(main())
     assert order == ["high", "middle", "low"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "most"),
+    [({}, {"max_instances": 3}, 3), ({"max_instances": 4}, {}, 1), ({"concurrency_key": "a"}, {"max_instances": 2}, 2)],
+)
+async def test_the_next_program_brings_its_limits_to_the_backlog(
+    tmp_path: Path, before: dict[str, Any], after: dict[str, Any], most: int
+) -> None:
+    """The runs that wait compete under one number with those that come, oldest first."""
+
+    def program(**options: Any) -> JobApp:
+        app = make_app(tmp_path, drain_timeout=0.0)
+        start_at = current_clock().now() - timedelta(hours=9.5)
+        app.job("call")(ran_by("a"))
+
+        @app.job("slow", every=3600, start_at=start_at, missed="all", **options)
+        async def slow() -> None:
+            await asyncio.Event().wait()
+
+        return app
+
+    async with running(program(**before)) as app:
+        await eventually(lambda: _has(app, *range(8, 11)))
+    async with running(program(**after)) as app:
+        await eventually(lambda: _has(app, most, states=[RunState.RUNNING]))
+        await app.run_job("call")  # another claim
+        assert await _has(app, most, states=[RunState.RUNNING])
+        records = (await app.runs("slow"))[::-1]
+        oldest = sorted(records, key=lambda record: record.scheduled_at or 0)[:most]
+        assert {RunState.RUNNING} == {record.state for record in oldest}
+
+
+async def _has(app: JobApp, *counts: int, states: Sequence[RunState] = ()) -> bool:
+    return len(await app.runs("slow", states=states)) in counts
