@@ -150,8 +150,8 @@ class NeedsError(JobError, ValueError):
     job_id: str
     problem: str
 
-    def __init__(self, *, job_id: str, problem: str) -> None:
-        super().__init__(f"job {job_id!r} {problem}", job_id=job_id, problem=problem)
+    def __init__(self, *, job_id: str, problem: str, hint: str | None = None) -> None:
+        super().__init__(f"job {job_id!r} {problem}", hint=hint, job_id=job_id, problem=problem)
 
 
 class JobTimeoutError(JobError, TimeoutError):

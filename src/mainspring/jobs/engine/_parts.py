@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any  # Any: what a resource gives may be anyth
 
 from mainspring.jobs.engine._alert import check_resource
 from mainspring.jobs.engine._alerts import Alerts
+from mainspring.jobs.engine._beginnings import with_beginnings
 from mainspring.jobs.engine._bygone import say_bygone
 from mainspring.jobs.engine._capture import install_capture, remove_capture
 from mainspring.jobs.engine._configs import JobConfigs
@@ -183,6 +184,7 @@ class OpenApp:
         """Tell the store which jobs there are, and take over what it knows of them."""
         now = self.store.now()
         jobs = [registration_of(one, now) for one in self._declared.values()]
+        jobs = await with_beginnings(self.store, jobs, self._declared)
         await say_bygone(self.store, jobs, self._declared)
         rows = await self.store.register(jobs)
         self._overrides.registered(jobs)
@@ -193,6 +195,7 @@ class OpenApp:
         known, now = await self.store.jobs(), self.store.now()
         ids = {row.job_id for row in known}
         new = [registration_of(one, now) for one in self._declared.values() if ids.isdisjoint((one.job_id, *one.was))]
+        new = await with_beginnings(self.store, new, self._declared)
         await say_bygone(self.store, new, self._declared)
         self.scheduler.take([*known, *(await self.store.register(new) if new else ())])
 

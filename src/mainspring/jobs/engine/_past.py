@@ -77,11 +77,11 @@ class PastGuard:
 
     async def _beginning(self, definition: JobDefinition) -> int:
         """Return where the intervals of a job began."""
-        return _beginning_of(definition, await self._store.schedules(definition.job_id, limit=_MOST_LISTED))
+        return beginning_of_versions(definition, await self._store.schedules(definition.job_id, limit=_MOST_LISTED))
 
 
-def _beginning_of(definition: JobDefinition, versions: Iterable[ScheduleRow]) -> int:
-    """Return where the oldest of these versions (newest first) began that has had a schedule ever since."""
+def beginning_of_versions(definition: JobDefinition, versions: Iterable[ScheduleRow]) -> int:
+    """Return where the oldest of these versions (newest first) of a job began that has had a schedule ever since."""
     first = None
     for version in versions:
         if version.schedule is None and version.since is None:  # it had no cursor: what follows began anew
