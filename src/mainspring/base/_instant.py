@@ -33,7 +33,7 @@ def from_us(microseconds: int | None) -> datetime | None:
     if microseconds is None:
         return None
     try:
-        return EPOCH + timedelta(microseconds=microseconds)
+        return EPOCH + microseconds * _MICROSECOND
     except OverflowError as error:
         raise InvalidArgumentError(
             argument="microseconds", value=microseconds, expected="an instant in the years 1 to 9999"

@@ -31,7 +31,7 @@ from mainspring.jobs.stores._sqlite_rows import (
     Row,
     decode_limits,
     id_list,
-    live_record,
+    record_of,
 )
 from mainspring.jobs.stores._sqlite_sql import statements
 
@@ -173,4 +173,4 @@ class _Taking(Taking[Row]):
         changed[FENCE] = self._fence
         changed[EPOCH] = self._command.epoch
         changed[STARTED_AT] = self._now
-        return live_record(changed)
+        return record_of(changed)

@@ -27,15 +27,16 @@ LIVE = "live"  # the word of `tally` for runs that have not ended
 
 def live_record(row: Row) -> RunRecord:
     """Return the record of a row of `run`, whatever more there is behind its columns."""
-    return _record(list(row[:LIMITS]))
+    return record_of(list(row[:LIMITS]))
 
 
 def ended_record(row: Row) -> RunRecord:
     """Return the record of a row of `history`."""
-    return _record(list(row))
+    return record_of(list(row))
 
 
-def _record(fields: list[Any]) -> RunRecord:
+def record_of(fields: list[Any]) -> RunRecord:
+    """Return the record of columns in the order of LIVE_COLUMNS or ENDED_COLUMNS, which it changes."""
     fields[KIND] = KINDS[fields[KIND]]
     fields[STATE] = STATES[fields[STATE]]
     fields[RANK] = -fields[RANK]
