@@ -3,6 +3,9 @@
 An app-scope value is made, held and left by one task of its own, the holder: generators, timeouts and task
 groups inside a factory must end in the task where they began, and the run that happens to come first must
 not take the value with it when it is cancelled.
+
+A loop that ends without a close (that of `asyncio.run`) cancels all tasks, holders among them. What they hold is left
+then as by a close, newest first: to a generator its value was not in error, and the code after its `yield` runs.
 """
 
 import asyncio
@@ -155,18 +158,20 @@ def resource_error(name: str, action: str, error: BaseException) -> ResourceErro
 class Holder:
     """The task that makes one app-scope value, keeps it, and leaves it when the container closes."""
 
-    __slots__ = ("_closing", "_node", "_owner", "ready", "task")
+    __slots__ = ("_closing", "_node", "_owner", "is_cut_off", "ready", "task")
 
     def __init__(self, owner: "Holding", node: Node, context: Context) -> None:
         loop = asyncio.get_running_loop()
         self._owner = owner
         self._node = node
         self._closing = asyncio.Event()
+        self.is_cut_off = False
         self.ready: asyncio.Future[None] = loop.create_future()
         self.task = loop.create_task(self._hold(), name=f"resource {node.recipe.name}", context=context)
 
     async def _hold(self) -> None:
         node = self._node
+        cut_off: asyncio.CancelledError | None = None
         try:
             async with Use(self._owner, None) as use:
                 value = await use.make(node)
@@ -174,7 +179,11 @@ class Holder:
                 node.value = value
                 self._owner.keep(self)
                 self.ready.set_result(None)
-                await self._closing.wait()
+                try:
+                    await self._closing.wait()
+                except asyncio.CancelledError as error:
+                    cut_off = error
+                    await self._owner.until_left(self._begin_leaving())
         except ResourceError as error:
             if self.ready.done():
                 raise
@@ -184,6 +193,19 @@ class Holder:
             node.forget()
             if not self.ready.done():
                 self.ready.cancel()
+        if cut_off is not None:
+            raise cut_off
+
+    def _begin_leaving(self) -> "Holder":
+        """Take the cancellation for a close: what is left may set time limits, and start tasks, as ever."""
+        self.is_cut_off = True
+        self.task.uncancel()
+        return self
+
+    @property
+    def is_ending(self) -> bool:
+        """Its task was cancelled."""
+        return self.is_cut_off or self.task.cancelling() > 0
 
     async def value(self) -> object:
         """Wait until the value is there; all who wait for a failed attempt get its error."""
@@ -248,6 +270,12 @@ class Holding:
         """Note that a value is ready; values are left in the reverse of this order."""
         self._making.discard(holder)
         self._kept.append(holder)
+
+    async def until_left(self, holder: Holder) -> None:
+        """Wait until what was made after a value, and ends as it does, is left."""
+        later = [*self._making, *self._kept[self._kept.index(holder) + 1 :]]
+        if tasks := [one.task for one in later if one.is_ending]:
+            await asyncio.wait(tasks)
 
     def _drop(self, holder: Holder) -> None:
         self._making.discard(holder)

@@ -405,3 +405,72 @@ def test_services_ask_by_annotated_attributes() -> None:
 
     binding = ResourceContainer().bind_attributes(Derived, given=("a",))
     assert {"b", "d"} == set(binding.parameters)
+
+
+def in_order(closed: list[str]) -> ResourceContainer:
+    """Return a container of three that need one another, and say after their yield that they are closed."""
+
+    async def first() -> AsyncIterator[str]:
+        yield "first"
+        await asyncio.sleep(0)
+        closed.append("first")
+
+    async def second(first: str) -> AsyncIterator[str]:
+        yield first
+        async with asyncio.timeout(60):  # as a user's code may
+            await asyncio.sleep(0)
+        closed.append("second")
+
+    async def third(second: str) -> AsyncIterator[str]:
+        try:
+            yield second
+        finally:
+            await asyncio.sleep(0)
+            closed.append("third")
+
+    return ResourceContainer({"first": first, "second": second, "third": third})
+
+
+def test_what_the_end_of_the_loop_cuts_off_is_closed_in_order() -> None:
+    """`asyncio.run` cancels all tasks: to the code after a `yield` that is a close like any other."""
+    closed: list[str] = []
+    container = in_order(closed)
+
+    async def main() -> None:
+        async with container.use(container.names["third"]):
+            assert 3 == len(container.tasks())
+
+    for _ in range(2):
+        asyncio.run(main())
+        assert ["third", "second", "first"] == closed
+        assert not container.tasks()
+        closed.clear()
+
+
+async def test_a_holder_that_somebody_cancels_closes_its_value_and_waits_for_no_other() -> None:
+    closed: list[str] = []
+    container = in_order(closed)
+    async with container.use(container.names["third"]):
+        pass
+    (task,) = (task for task in container.tasks() if task.get_name().endswith("second"))
+    task.cancel()
+    await asyncio.wait([task])
+    assert ["second"] == closed
+    assert task.cancelled()
+    await container.close()
+    assert ["second", "third", "first"] == closed
+
+
+def test_a_close_that_fails_at_the_end_of_the_loop_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    async def broken() -> AsyncIterator[int]:
+        yield 1
+        raise OSError("no more")
+
+    container = ResourceContainer()
+
+    async def main() -> None:
+        async with container.use(broken):
+            pass
+
+    asyncio.run(main())
+    assert "could not be left: OSError: no more" in caplog.text

@@ -1,6 +1,7 @@
 """Objects given directly as resources of jobs: the house's own kinds, one of each for all runs."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tests.unit.jobs.engine.support_engine import at, make_app, running
@@ -58,6 +59,31 @@ def test_a_pool_in_a_declaration_serves_one_loop_after_another(tmp_path: Path) -
 
     assert [1, 2] == [asyncio.run(main()), asyncio.run(main())]
     assert 2 == pool.destroyed
+
+
+def test_resources_are_closed_in_reverse_order_with_a_bare_loop(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    closed: list[str] = []
+
+    @app.resource
+    async def session() -> AsyncIterator[str]:
+        yield "session"
+        closed.append("session")
+
+    @app.resource
+    async def client(session: str) -> AsyncIterator[str]:
+        yield f"client of {session}"
+        closed.append("client")
+
+    @app.job()
+    async def load(client: str) -> str:
+        return client
+
+    async def main() -> None:
+        assert "client of session" == (await app.run_job(load)).value
+
+    asyncio.run(main())
+    assert ["client", "session"] == closed
 
 
 async def test_a_pool_class_is_made_for_the_app_and_closed_with_it(tmp_path: Path) -> None:
