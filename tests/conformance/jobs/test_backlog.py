@@ -14,7 +14,7 @@ from tests.conformance.jobs.support_stores import (
 )
 
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores import JobStore, NewRun, RunKind
+from mainspring.jobs.stores import JobStore, NewRun, RunKind, job_key
 
 Limits = tuple[tuple[str, int], ...]
 
@@ -161,3 +161,50 @@ async def test_registering_the_same_again_changes_nothing(stores: StoreFactory) 
         before = (await store.heartbeat(epoch)).version
         await store.register([registration(limits=limits, priority=1)])
         assert before == (await store.heartbeat(epoch)).version
+
+
+ODD = 'né "old\\" \n'
+"""The name of a job that has to be escaped."""
+
+
+@pytest.mark.parametrize("old", ["old", ODD])
+async def test_a_renamed_job_takes_along_what_its_runs_hold_and_wait_for(stores: StoreFactory, old: str) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        before = ((job_key(old), 1), ("key:a", 9))
+        after = ((job_key("new"), 1), ("key:a", 9))
+        await store.register([registration(old, limits=before)])
+        runs = [interval_run(store, hour * HOUR, old, available_at=hour, limits=before) for hour in range(3)]
+        for run in runs:
+            await enqueue(store, run)
+        first = await claim_one(store, epoch, old)
+        assert () == (await claim(store, epoch, old)).runs
+        await store.register([registration("new", was=(old,), limits=after)])
+        newer = interval_run(store, 9 * HOUR, "new", limits=after)
+        await enqueue(store, newer)
+        assert () == (await claim(store, epoch, "new")).runs, "the running one is counted"
+        await store.finish(ending(first))
+        for run in (*runs[1:], newer):
+            record = await claim_one(store, epoch, "new")
+            assert run.run_id == record.run_id
+            assert () == (await claim(store, epoch, "new")).runs
+            await store.finish(ending(record))
+
+
+async def test_a_renamed_job_takes_along_what_ended_attempts_keep(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        before, after = (((job_key(name), 1),) for name in ("old", "new"))
+        others = ((job_key("old and more"), 1), (job_key("ol"), 1))
+        await store.register([registration("old", limits=before), registration("other", limits=others)])
+        await enqueue(store, interval_run(store, 0, "other", limits=others))
+        await claim_one(store, epoch, "other")
+        await enqueue(store, interval_run(store, 0, "old", limits=before))
+        held = await claim_one(store, epoch, "old")
+        await store.finish(ending(held, RunState.FAILED, keeps_limits=True))
+        await store.register([registration("new", was=("old",), limits=after), registration("other", limits=others)])
+        waits = interval_run(store, HOUR, "new", limits=after)
+        await enqueue(store, waits)
+        assert () == (await claim(store, epoch, "new")).runs
+        await store.let_go(held.run_id, fence=held.fence)
+        assert waits.run_id == (await claim_one(store, epoch, "new")).run_id

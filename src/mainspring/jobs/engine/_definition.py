@@ -11,6 +11,7 @@ from mainspring.base import Backoff
 from mainspring.errors import JobDefinitionError
 from mainspring.jobs.engine._alert import Alerting
 from mainspring.jobs.model import ON_TIME, ConfigSchema, Missed, Need, RunState, Schedule
+from mainspring.jobs.stores import job_key
 from mainspring.resilience import Limiter
 from mainspring.runtime import Provider
 from mainspring.tools import is_secret
@@ -90,7 +91,7 @@ class JobDefinition:
         """The counters that a scheduled run of this job holds while it runs."""
         if self.overlap == "allow" or self.schedule is None:
             return ()
-        own = (f"job:{self.job_id}", self.max_instances)
+        own = (job_key(self.job_id), self.max_instances)
         return (own,) if self.concurrency_key is None else (own, (f"key:{self.concurrency_key}", self.max_instances))
 
     @property

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mainspring.jobs.stores._events import Happened as Happened
     from mainspring.jobs.stores._events import happened as happened
     from mainspring.jobs.stores._limits import backfill_key as backfill_key
+    from mainspring.jobs.stores._limits import job_key as job_key
     from mainspring.jobs.stores._memory import MemoryStore as MemoryStore
     from mainspring.jobs.stores._memory_data import MemoryData as MemoryData
     from mainspring.jobs.stores._protocol import CatalogStore as CatalogStore
@@ -71,7 +72,7 @@ else:
                 "ran_in",
             ),
             "_events": ("NO_RUN", "EventKind", "EventRow", "Happened", "happened"),
-            "_limits": ("backfill_key",),
+            "_limits": ("backfill_key", "job_key"),
             "_memory": ("MemoryStore",),
             "_memory_data": ("MemoryData",),
             "_protocol": ("CatalogStore", "JobStore", "ReadStore", "RunStore", "StoreReader"),

@@ -45,6 +45,11 @@ def admit(runs: Sequence[tuple[R, Limits]], held: Mapping[str, int]) -> Admissio
     return admission
 
 
+def job_key(job_id: str) -> str:
+    """Return the counter key whose slots the scheduled runs of a job take; it is renamed with the job."""
+    return f"job:{job_id}"
+
+
 def backfill_key(backfill_id: str) -> str:
     """Return the counter key whose slots the runs of a backfill take; no claim gives one while it is paused."""
     return f"{_OF_BACKFILL}{backfill_id}"

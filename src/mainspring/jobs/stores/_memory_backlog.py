@@ -1,4 +1,4 @@
-"""Brings runs in memory that have not ended under the limits and the priority that their job has now."""
+"""Brings runs in memory that have not ended under the limits, and the priority, that their job has now."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,21 @@ from msgspec.structs import replace
 
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._catalog_records import JobRegistration
+from mainspring.jobs.stores._limits import job_key
 from mainspring.jobs.stores._memory_data import LiveRun, MemoryData, Place
 from mainspring.jobs.stores._records import COUNTED
+
+
+def rename_limits(data: MemoryData, old: str, new: str) -> None:
+    """Count the runs of a renamed job, those that hold a place as well, under its new name."""
+    names = {job_key(old): job_key(new)}
+    for run in data.live.values():
+        run.limits = tuple((names.get(key, key), most) for key, most in run.limits)
+        if run.parked in names:
+            data.move(run, Place.PARKED, key=names[run.parked])
+    for claim, kept in data.kept.items():
+        data.kept[claim] = kept._replace(keys=tuple(names.get(key, key) for key in kept.keys))
+    data.counters.update({names[key]: data.counters.pop(key) for key in names if key in data.counters})
 
 
 def renew_backlog(data: MemoryData, jobs: Sequence[JobRegistration], now: int) -> bool:

@@ -20,7 +20,7 @@ from mainspring.jobs.stores._catalog_records import (
 from mainspring.jobs.stores._ends import OPEN_BACKFILL
 from mainspring.jobs.stores._events import EventKind, happened
 from mainspring.jobs.stores._limits import backfill_key
-from mainspring.jobs.stores._memory_backlog import renew_backlog
+from mainspring.jobs.stores._memory_backlog import rename_limits, renew_backlog
 from mainspring.jobs.stores._memory_data import MemoryData
 from mainspring.jobs.stores._memory_ends import close_backfill, end_backfill
 from mainspring.jobs.stores._memory_enqueue import create
@@ -72,6 +72,7 @@ def _rename(data: MemoryData, old: str, new: str) -> None:
     for run in data.live.values():
         if run.record.job_id == old:
             data.change(run, structs.replace(run.record, job_id=new), run.place, key=run.parked)
+    rename_limits(data, old, new)
     for run_id, record in data.ended.items():
         if record.job_id == old:
             data.ended[run_id] = structs.replace(record, job_id=new)

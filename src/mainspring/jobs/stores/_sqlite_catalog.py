@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from mainspring.jobs.stores._catalog_records import Advance, AdvanceAnswer, JobRegistration, JobRow
 from mainspring.jobs.stores._events import EventKind, happened
-from mainspring.jobs.stores._sqlite_backlog import renew_backlog
+from mainspring.jobs.stores._sqlite_backlog import rename_limits, renew_backlog
 from mainspring.jobs.stores._sqlite_done import paint_all
 from mainspring.jobs.stores._sqlite_enqueue import Intake
 from mainspring.jobs.stores._sqlite_events import keep_events
@@ -55,6 +55,7 @@ def _rename(connection: sqlite3.Connection, job: JobRegistration) -> Row | None:
             connection.execute(sql["forget_done"], (job.job_id,))
             for statement in statements("rename").values():
                 connection.execute(statement, (earlier, job.job_id))
+            rename_limits(connection, earlier, job.job_id)
             paint_all(connection, [(job.job_id, *one) for one in newer])
             row: Row = connection.execute(sql["job"], (job.job_id,)).fetchone()
             return row

@@ -16,3 +16,19 @@ UPDATE run INDEXED BY run_occurrence SET rank = :rank, limits = iif(
     = (SELECT json_group_array(json_extract(value, '$[0]')) FROM json_each(:limits)), :limits, limits)
 WHERE job_id = :job AND occurrence IS NOT NULL AND kind IN ('schedule', 'manual') AND state = 'running'
 AND (rank <> :rank OR limits IS NOT :limits)
+
+-- name: rename_runs
+UPDATE run SET limits = replace(limits, :before, :after) WHERE instr(limits, :before)
+
+-- name: rename_kept
+UPDATE kept_limit SET limits = replace(limits, :before, :after) WHERE instr(limits, :before)
+
+-- name: rename_parked
+UPDATE run SET parked = :new WHERE parked = :old
+
+-- name: rename_counter
+INSERT INTO counter SELECT :new, held FROM counter WHERE key = :old
+ON CONFLICT (key) DO UPDATE SET held = held + excluded.held
+
+-- name: rename_drop
+DELETE FROM counter WHERE key = :old
