@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mainspring.sinks._file_sink import JsonLines as JsonLines
     from mainspring.sinks._lanes import SinkStats as SinkStats
     from mainspring.sinks._letters import DeadLetter as DeadLetter
+    from mainspring.sinks._places import PlacedSink as PlacedSink
+    from mainspring.sinks._places import is_placed as is_placed
     from mainspring.sinks._replay import ask_for_replay as ask_for_replay
     from mainspring.sinks._session import SinkSession as SinkSession
     from mainspring.sinks._set import SinkSet as SinkSet
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from mainspring.sinks._transaction import StageArea as StageArea
     from mainspring.sinks._transaction import TransactionalWrite as TransactionalWrite
     from mainspring.sinks._transaction import rows_within_bound as rows_within_bound
+    from mainspring.sinks._trial_collector import trial_collector as trial_collector
     from mainspring.sinks.parquet import Parquet as Parquet
 else:
     from mainspring.base import door
@@ -75,10 +78,12 @@ else:
         },
         house={
             "_replay": ("ask_for_replay",),
+            "_places": ("PlacedSink", "is_placed"),
             "_sink": ("label_of",),
             "_stream": ("SinkStream",),
             "_stream_sink": ("check_stream_sink", "open_here"),
             "_delivery": ("SPOOL_BYTES",),
             "_transaction": ("rows_within_bound",),
+            "_trial_collector": ("trial_collector",),
         },
     )

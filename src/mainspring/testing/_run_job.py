@@ -19,7 +19,8 @@ async def run_job(
     """Run one handler once, without a store, and return its value, its items and what it logged.
 
     What the handler raises goes up, as does what its resources raise. Nothing is written: in the place of each sink
-    stands one that refuses what the sink would refuse, and notes the rest. Neither retry, limiter nor timeout of the
+    stands one that refuses what the sink would refuse (rows and files pass through its own checks; a file lies in a
+    temporary folder meanwhile), and notes the rest. The log shows no secrets. Neither retry, limiter nor timeout of the
     job counts. Functions meant for worker processes run in threads, with pickled arguments and results.
 
     Args:
@@ -35,7 +36,9 @@ async def run_job(
     Raises:
         UnknownJobError: the app has no such job.
         UnknownResourceError: nothing says what to pass for a parameter.
-        InvalidArgumentError: an override is for no parameter.
+        InvalidArgumentError: an override is for no parameter; the interval is none, or its ends are naive; two sinks
+            have one place, and one of them replaces.
+        ConfigError: the config does not fit the job's schema.
         UnroutedItemError, UnknownSinkError, InvalidItemError: no sink of the app takes an item.
 
     Example:

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import os
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
 
@@ -18,8 +20,16 @@ from mainspring.errors import (
     UnknownJobError,
     UnroutedItemError,
 )
-from mainspring.jobs import DataInterval, JobApp, JobContext, Resource, RunInfo, job
-from mainspring.sinks import SqlTable
+from mainspring.jobs import DataInterval, HandlerResult, JobApp, JobContext, Resource, RunInfo, job
+from mainspring.sinks import (
+    Csv,
+    JsonLines,
+    SinkRun,
+    SqlTable,
+    SqlTransaction,
+    TransactionalBatch,
+    TransactionalSink,
+)
 from mainspring.testing import EmittedItem, VirtualClock, run_job
 
 START = datetime(2024, 3, 31, tzinfo=UTC)
@@ -215,3 +225,118 @@ async def test_a_schema_checks_the_config_and_makes_its_instance() -> None:
     assert 5 == (await run_job(trade, config={"price": 5}, app=app)).value
     with pytest.raises(ConfigError, match="price: expected `int`"):
         await run_job(trade, config={"price": "high"}, app=app)
+
+
+def files_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+def open_files_in(folder: Path) -> list[Path]:
+    return [one for one in files_in(Path("/proc/self/fd")) if str(folder) in os.path.realpath(one)]
+
+
+HOUR = (START, START + timedelta(hours=1))
+
+
+async def emitted(sink: object, *items: object, interval: tuple[datetime, datetime] | None = HOUR) -> HandlerResult:
+    """Run a job with this sink that yields these items."""
+    app = JobApp("shop", store="memory")
+
+    @app.job("load", sink=sink)
+    async def load() -> AsyncIterator[object]:
+        for item in items:
+            yield item
+
+    return await run_job(load, app=app, interval=interval)
+
+
+class Lists(TransactionalSink):
+    def check(self, item: object, run: SinkRun) -> None:
+        if not isinstance(item, list):
+            raise InvalidItemError(sink=self.label, reason="it is no list")
+
+    def write(self, tx: SqlTransaction, batch: TransactionalBatch) -> int:
+        raise AssertionError("nothing is written")
+
+
+@pytest.mark.parametrize(
+    ("sink", "items", "told"),
+    [
+        (SqlTable("t", key=("id",)), [{"id": 1}, {"noid": 1}], "'id'"),
+        (SqlTable("t", database="own.db", item_key=True), [{"id": 1}], "key"),
+        (SqlTable("t"), [{"id": 1}, 5], "no columns|5"),
+        (Lists(), [[1], 1], "no list"),
+        (JsonLines("{run}.jsonl"), [{"a": object()}], "object"),
+        (Csv("{job}.csv", columns=["a"]), [{"b": 1}], "no column 'b'"),
+        (Csv("{job}.csv"), [{"a": 1}, {"a": 1, "b": 1}], "no column 'b'"),
+    ],
+    ids=["key", "item_key", "no_row", "own_check", "no_json", "columns", "first_columns"],
+)
+async def test_what_a_sink_refuses_is_refused_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sink: object, items: list[object], told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidItemError, match=told):
+        await emitted(sink, *items)
+    assert [] == files_in(tmp_path)
+
+
+async def test_a_path_that_needs_an_interval_refuses_a_run_without(tmp_path: Path) -> None:
+    lines = JsonLines(str(tmp_path / "{start:%H}.jsonl"))
+    with pytest.raises(InvalidItemError, match="its path needs a run with a data interval"):
+        await emitted(lines, {"a": 1}, interval=None)
+    assert [{"a": 1}] == (await emitted(lines, {"a": 1})).items
+    assert [] == files_in(tmp_path)
+
+
+async def test_two_sinks_for_one_place_are_refused_as_in_a_run() -> None:
+    app = JobApp("shop", store="memory")
+    app.sink(Trade, sink=SqlTable("t", replace="interval"))
+    app.sink(int, sink=SqlTable("t", name="other"))
+    app.job("load")(square)
+    with pytest.raises(InvalidArgumentError, match="another place than sink 't'"):
+        await run_job("load", app=app)
+
+
+async def test_many_items_pass_through_a_file_that_is_thrown_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    items = [{"text": "x" * 100_000, "n": number} for number in range(10)]
+    assert items == (await emitted(JsonLines("out.jsonl"), *items)).items
+    assert [] == files_in(tmp_path)
+
+
+async def test_a_handler_that_fails_leaves_no_file_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    app = JobApp("shop", store="memory")
+
+    @app.job("load", sink=JsonLines("out.jsonl"))
+    async def load() -> AsyncIterator[object]:
+        for _ in range(10):
+            yield "x" * 100_000
+        raise LookupError("nothing more")
+
+    with pytest.raises(LookupError):
+        await run_job(load, app=app)
+    assert [] == files_in(tmp_path)
+    assert [] == open_files_in(tmp_path)
+
+
+async def test_the_log_shows_no_secrets() -> None:
+    app = JobApp("shop", store="memory")
+
+    @app.job("leaky", config={"api_key": "key-of-the-api"})
+    async def leaky(ctx: JobContext) -> None:
+        ctx.config["token"] = "found-later"
+        ctx.log.info("with %s and found-later", ctx.config["api_key"])
+
+    assert ["with *** and ***"] == [line.message for line in (await run_job(leaky, app=app)).log]
+
+
+@pytest.mark.parametrize("interval", [(1, 2), (START,), START, "today"])
+async def test_an_interval_that_is_none_is_refused_in_one_sentence(interval: Any) -> None:
+    async def load() -> None: ...
+
+    with pytest.raises(InvalidArgumentError, match="expected a DataInterval, or its two ends as aware datetimes"):
+        await run_job(load, interval=interval)

@@ -1,19 +1,24 @@
 """One handler, run without a store: what `mainspring.testing.run_job` does.
 
 Resources, config, context, log and the ways to the sinks are the engine's own; in the place of each sink stands one
-that notes what it gets. There is one attempt, and neither limiter nor time limit. Worker processes are threads here,
-but what goes into them and comes out is pickled all the same.
+that notes what it gets, and refuses what the sink would, by its own collector. There is one attempt, and neither
+limiter nor time limit. Worker processes are threads here, but what goes into them and comes out is pickled all the
+same.
 """
 
 import asyncio
 import inspect
 import pickle
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, ParamSpec, TypeVar  # Any: items and values have any type
+
+from msgspec.structs import replace
 
 from mainspring.base import current_clock, new_id
 from mainspring.concurrency import ThreadPoolExecutor
@@ -31,7 +36,8 @@ from mainspring.jobs.engine._parts import supplied_names
 from mainspring.jobs.engine._registry import JobOptions
 from mainspring.jobs.model import DataInterval, LogLine, effective_config
 from mainspring.runtime import ResourceContainer
-from mainspring.sinks import SinkRun, SinkSet, label_of
+from mainspring.sinks import Collector, PlacedSink, SinkRun, SinkSet, is_placed, label_of, trial_collector
+from mainspring.tools import items_of, without_secrets
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -69,36 +75,68 @@ class HandlerResult:
 
 
 class _Notebook:
-    """Stands for a sink: refuses what the sink would refuse, and notes the rest."""
+    """Stands for a sink: refuses what the sink would refuse, and notes the rest.
 
-    def __init__(self, label: str, sink: object, emitted: list[EmittedItem]) -> None:
+    Args:
+        folder: where a sink of files may write; asked when it does.
+    """
+
+    def __init__(self, label: str, sink: object, emitted: list[EmittedItem], folder: Callable[[], Path]) -> None:
         self.label = label
-        self.count = 0
-        self._check = getattr(sink, "check", None)
+        self._sink = sink
         self._emitted = emitted
-        self._run: SinkRun | None = None
+        self._folder = folder
 
-    def collect(self, run: SinkRun, threads: ThreadPoolExecutor) -> "_Notebook":
-        """Be the collector of the one run."""
-        self._run = run
-        return self
+    def collect(self, run: SinkRun, threads: ThreadPoolExecutor) -> "_Notes":
+        """Return the collector of the one run."""
+        return _Notes(self.label, trial_collector(self._sink, run, threads, self._folder), self._emitted)
+
+
+class _PlacedNotebook(_Notebook):
+    """Stands for a sink that knows its place: one that replaces has it for itself."""
+
+    _sink: PlacedSink
+
+    @property
+    def replaces(self) -> bool:
+        """As the sink says."""
+        return self._sink.replaces
+
+    def place(self, run: SinkRun | None) -> Hashable:
+        """Return that of the sink."""
+        return self._sink.place(run)
+
+
+class _Notes:
+    """Collects for a notebook, through what takes items as the sink's own collector does, if it has one."""
+
+    def __init__(self, label: str, through: Collector | None, emitted: list[EmittedItem]) -> None:
+        self.count = 0
+        self._label = label
+        self._through = through
+        self._emitted = emitted
 
     def take(self, item: object, key: str | None) -> bool:
         """Note an item."""
-        if self._check is not None:
-            self._check(item, self._run)
-        self._emitted.append(EmittedItem(item, key, self.label))
+        full = self._through is not None and self._through.take(item, key)
+        self._emitted.append(EmittedItem(item, key, self._label))
         self.count += 1
-        return False
+        return full
 
     async def relieve(self) -> None:
-        """Nothing is ever asked for."""
+        """Do as the sink."""
+        if self._through is not None:
+            await self._through.relieve()
 
     async def finish(self) -> None:
-        """Nothing is left to write."""
+        """Do as the sink, and throw the result away."""
+        if self._through is not None:
+            await self._through.finish()
 
     async def discard(self) -> None:
-        """Nothing of a failed handler is shown."""
+        """Leave nothing open."""
+        if self._through is not None:
+            await self._through.discard()
 
 
 class _ThreadWorkers:
@@ -160,7 +198,11 @@ def _interval_of(
 ) -> DataInterval | None:
     if interval is None or isinstance(interval, DataInterval):
         return interval
-    start, end = interval
+    ends = [one for one in items_of(interval) if isinstance(one, datetime)]
+    if len(ends) != 2 or len(items_of(interval)) != 2:
+        expected = "a DataInterval, or its two ends as aware datetimes"
+        raise InvalidArgumentError(argument="interval", value=interval, expected=expected)
+    start, end = ends
     return DataInterval(start, end, definition.timezone)
 
 
@@ -195,14 +237,34 @@ class _Trial:
             stack.callback(threads.shutdown)
             install_capture()
             stack.callback(remove_capture)
-            ctx = self._context(interval, config, attempt)
+            sinks, own = self._sinks(partial(_temporary, stack))
+            stack.push_async_callback(sinks.close)
+            ctx = self._context(interval, config, attempt, sinks, own)
             ctx.workers = _ThreadWorkers(threads)
             value = await asyncio.create_task(self._call(ctx, resources, threads), name="run-job")
+        return HandlerResult(value, tuple(self._emitted), self._lines(ctx))
+
+    def _lines(self, ctx: _TrialContext) -> tuple[LogLine, ...]:
+        """Return what was logged, as a run's record has it: without secrets."""
         log = self._tail.log()
-        return HandlerResult(value, tuple(self._emitted), () if log is None else log.lines)
+        if log is None:
+            return ()
+        self._tail.conceal(ctx.config, self._definition.hides)  # there may be more in it since
+        secrets = self._tail.secrets()
+        return tuple(replace(one, message=without_secrets(one.message, secrets)) for one in log.lines)
 
     async def _call(self, ctx: _TrialContext, resources: ResourceContainer, threads: ThreadPoolExecutor) -> object:
         hear(self._tail)
+        try:
+            value = await self._handled(ctx, resources, threads)
+            if ctx.used_session is not None:
+                await ctx.used_session.finish()  # what is emitted later is refused, as in a run
+            return value
+        finally:
+            if ctx.used_session is not None:
+                await ctx.used_session.discard()
+
+    async def _handled(self, ctx: _TrialContext, resources: ResourceContainer, threads: ThreadPoolExecutor) -> object:
         definition = self._definition
         for provider, replacement in (*self._app.overrides, *self._replaced):
             resources.override(provider, replacement)
@@ -211,15 +273,16 @@ class _Trial:
         async with binding.enter(ctx) as entered:
             arguments = {name: SUPPLY[name](ctx) for name in supplied_names(definition)} | self._given | entered
             if definition.runs_in == "process":
-                value = await call_handler(definition, arguments, ctx, workers=ctx.workers)
-            else:
-                value = await call_handler(definition, arguments, ctx, threads=HandlerThreads(threads, _GRACE))
-        if ctx.used_session is not None:
-            await ctx.used_session.finish()  # what is emitted later is refused, as in a run
-        return value
+                return await call_handler(definition, arguments, ctx, workers=ctx.workers)
+            return await call_handler(definition, arguments, ctx, threads=HandlerThreads(threads, _GRACE))
 
     def _context(
-        self, interval: DataInterval | None, config: Mapping[str, object] | None, attempt: int
+        self,
+        interval: DataInterval | None,
+        config: Mapping[str, object] | None,
+        attempt: int,
+        sinks: SinkSet,
+        own: _Notebook | None,
     ) -> _TrialContext:
         definition = self._definition
         scheduled_at = current_clock().now() if interval is None else interval.end
@@ -232,7 +295,6 @@ class _Trial:
             interval_start=None if interval is None else interval.start,
             interval_end=None if interval is None else interval.end,
         )
-        sinks, own = self._sinks()
         values = effective_config(declared=definition.config, call=config)
         self._tail.conceal(values, definition.hides)
         return _TrialContext(
@@ -252,13 +314,21 @@ class _Trial:
             tail=self._tail,
         )
 
-    def _sinks(self) -> tuple[SinkSet, _Notebook | None]:
+    def _sinks(self, folder: Callable[[], Path]) -> tuple[SinkSet, _Notebook | None]:
         """Return notebooks in the place of the app's sinks, and the one of the job's own sink."""
         sinks = SinkSet()
         for label, sink, types in self._app.declared_sinks:
-            sinks.add(_Notebook(label, sink, self._emitted), types=types, name=label)
+            sinks.add(self._notebook(label, sink, folder), types=types, name=label)
         own = self._definition.sink
         if own is None and self._app.declared_sinks:
             return sinks, None  # items find their way by type or name, or are refused
         label = f"job {self._definition.job_id}" if own is None else label_of(own)
-        return sinks, _Notebook(label, own, self._emitted)
+        return sinks, self._notebook(label, own, folder)
+
+    def _notebook(self, label: str, sink: object, folder: Callable[[], Path]) -> _Notebook:
+        kind = _PlacedNotebook if is_placed(sink) else _Notebook
+        return kind(label, sink, self._emitted, folder)
+
+
+def _temporary(stack: AsyncExitStack) -> Path:
+    return Path(stack.enter_context(TemporaryDirectory(prefix="mainspring-run-job-")))
