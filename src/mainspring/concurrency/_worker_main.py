@@ -248,8 +248,11 @@ class WorkerLoop:
 
 
 def task_name(function: Any) -> str:
-    """Return what to call a function in messages."""
-    return f"{getattr(function, '__qualname__', None) or type(function).__qualname__}()"
+    """Return what to call a function in messages; one that calls another may have a `__task_name__`."""
+    own = getattr(function, "__task_name__", None)
+    return (
+        own if isinstance(own, str) else f"{getattr(function, '__qualname__', None) or type(function).__qualname__}()"
+    )
 
 
 def pickle_error(error: BaseException, *, task: str) -> bytes:

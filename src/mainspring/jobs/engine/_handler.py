@@ -13,7 +13,7 @@ from mainspring.base import Backoff, current_clock
 from mainspring.errors import InvalidArgumentError, WorkQueueFullError
 from mainspring.jobs.engine._attempt_limit import AttemptLimit
 from mainspring.jobs.engine._context import JobContext, RunInfo
-from mainspring.jobs.engine._definition import HandlerForm, HandlerFunction, JobDefinition
+from mainspring.jobs.engine._definition import HandlerForm, JobDefinition
 from mainspring.sinks import SinkSession
 
 if TYPE_CHECKING:
@@ -158,21 +158,30 @@ async def _in_worker(
     limit: AttemptLimit | None,
 ) -> object:
     sent = {name: RunInfo(ctx) if value is ctx else value for name, value in arguments.items()}
-    seconds = None if limit is None else limit.left
-    result = await workers.create_task(_run_in_worker, definition.function, sent, seconds)
+    call = InWorker(definition, seconds=None if limit is None else limit.left)
+    result = await workers.create_task(call, sent)
     if definition.form is not HandlerForm.GENERATOR and (definition.sink is None or not _holds_items(result)):
         return result
     await _emit_all(ctx.session, cast("Iterable[object]", result))  # cast: a list of a generator's items, or such
     return None
 
 
-def _run_in_worker(function: HandlerFunction, arguments: Mapping[str, object], seconds: float | None = None) -> object:
-    """Call a handler that has so many seconds from now."""
-    for run in arguments.values():
-        if isinstance(run, RunInfo) and seconds is not None:
-            run.deadline_at = current_clock().now() + timedelta(seconds=seconds)
-    result: object = function(**arguments)
-    return list(cast("Iterator[object]", result)) if isinstance(result, Iterator) else result  # cast: any item
+class InWorker:
+    """The handler of a job, called in a worker process, where it has so many seconds from then; pickles."""
+
+    def __init__(self, definition: JobDefinition, *, seconds: float | None = None) -> None:
+        self._function = definition.function
+        self._seconds = seconds
+        name = getattr(self._function, "__qualname__", type(self._function).__qualname__)
+        self.__task_name__ = f"{name}() of job {definition.job_id!r}"
+
+    def __call__(self, arguments: Mapping[str, object]) -> object:
+        """Call the handler; what it yields comes as a list."""
+        for run in arguments.values():
+            if isinstance(run, RunInfo) and self._seconds is not None:
+                run.deadline_at = current_clock().now() + timedelta(seconds=self._seconds)
+        result: object = self._function(**arguments)
+        return list(cast("Iterator[object]", result)) if isinstance(result, Iterator) else result  # cast: any item
 
 
 def _holds_items(result: object) -> bool:

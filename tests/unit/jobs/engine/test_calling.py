@@ -18,7 +18,7 @@ from mainspring.errors import (
     ResourceError,
 )
 from mainspring.jobs import JobApp, JobContext, RunInfo, RunState
-from mainspring.jobs.engine._handler import _holds_items, _run_in_worker, call_handler
+from mainspring.jobs.engine._handler import InWorker, _holds_items, call_handler
 from mainspring.resilience import Bulkhead, RateLimit, deadline, retry
 from mainspring.sinks import SqlTable
 from mainspring.testing import VirtualClock
@@ -139,6 +139,10 @@ def in_process(ctx: RunInfo, config: dict[str, int]) -> tuple[int, object, str]:
 def rows_in_process(config: dict[str, int]) -> Iterator[dict[str, int]]:
     for n in range(config["n"]):
         yield {"n": n}
+
+
+def power(config: dict[str, int]) -> object:
+    return config["base"] ** config["exponent"]
 
 
 def list_in_process(config: dict[str, int]) -> object:
@@ -373,8 +377,11 @@ async def test_what_a_worker_is_given_reads_like_a_context(tmp_path: Path) -> No
 
 
 async def test_a_worker_returns_a_value_or_all_items() -> None:
-    assert _run_in_worker(pow, {"base": 2, "exp": 5}) == 32
-    assert _run_in_worker(rows_in_process, {"config": {"n": 2}}) == [{"n": 0}, {"n": 1}]
+    app = JobApp("test", store="memory")
+    app.job("power", executor="process")(power)
+    app.job("rows", executor="process")(rows_in_process)
+    assert 32 == InWorker(app.jobs["power"])({"config": {"base": 2, "exponent": 5}})
+    assert [{"n": 0}, {"n": 1}] == InWorker(app.jobs["rows"])({"config": {"n": 2}})
 
 
 async def test_a_plain_function_without_threads_is_refused(tmp_path: Path) -> None:

@@ -149,6 +149,24 @@ async def test_a_function_that_heeds_its_cancel_keeps_its_process(tmp_path: Path
         assert process_exists(held.pid)
 
 
+def crash() -> None:
+    os._exit(3)
+
+
+async def test_the_errors_of_workers_name_handler_and_job(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+    app.job("nightly", executor="process")(crash)
+
+    @app.job("local", executor="process")
+    def local() -> threading.Lock:
+        return threading.Lock()
+
+    async with running(app):
+        crashed, unsent = await app.run_job("nightly"), await app.run_job("local")
+    assert "exited with 3 while it ran crash() of job 'nightly'" in (crashed.error or "")
+    assert "local() of job 'local'" in (unsent.error or "")
+
+
 def when_out_of_time(ctx: RunInfo) -> str:
     return "" if ctx.deadline_at is None else ctx.deadline_at.isoformat()
 
