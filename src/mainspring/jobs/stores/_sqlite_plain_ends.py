@@ -25,17 +25,17 @@ def end_plain(connection: sqlite3.Connection, commands: Sequence[Finish]) -> dic
 
     Return their records by the place of their command; the other commands want the general way.
     """
-    alike: dict[_Claim, dict[str, int]] = {}  # to places, by run
+    alike: dict[_Claim, dict[str, tuple[int, RunRecord]]] = {}  # by run: the place of its command, and its claim
     for place, command in enumerate(commands):
         claimed = command.claimed
         if claimed is not None and _is_plain(claimed) and _says_nothing(command):
             claim = (claimed.job_id, command.epoch, command.fence, command.attempt)
-            alike.setdefault(claim, {}).setdefault(command.run_id, place)
+            alike.setdefault(claim, {}).setdefault(command.run_id, (place, claimed))
     if len(alike) > -(-len(commands) // 4):  # few for each: one reading of all costs less than these statements
         return {}
     ended: dict[int, RunRecord] = {}
-    for claim, places in alike.items():
-        _end_alike(connection, commands, claim, places, ended)
+    for claim, runs in alike.items():
+        _end_alike(connection, commands, claim, runs, ended)
     return ended
 
 
@@ -43,26 +43,24 @@ def _end_alike(
     connection: sqlite3.Connection,
     commands: Sequence[Finish],
     claim: _Claim,
-    places: dict[str, int],
+    runs: dict[str, tuple[int, RunRecord]],
     ended: dict[int, RunRecord],
 ) -> None:
     sql = statements("runs")
-    ends = encode_json({run_id: commands[place].finished_at for run_id, place in places.items()}).decode()
+    ends = encode_json({run_id: commands[place].finished_at for run_id, (place, _) in runs.items()}).decode()
     (unchanged,) = connection.execute(sql["count_unchanged"], (ends, *claim)).fetchone()
-    if unchanged != len(places):
+    if unchanged != len(runs):
         return
     connection.execute(sql["move_alike"], (RunState.SUCCEEDED.value, ends))
     connection.execute(sql["delete_ended"], (ends,))
     if connection.execute(sql["any_stage"]).fetchone():
-        connection.execute(sql["drop_stage"], (id_list(list(places)),))
+        connection.execute(sql["drop_stage"], (id_list(list(runs)),))
     job_id, succeeded = claim[0], RunState.SUCCEEDED
-    add_tally(connection, succeeded.value, {job_id: len(places)})
-    add_tally(connection, LIVE, {job_id: -len(places)})
+    add_tally(connection, succeeded.value, {job_id: len(runs)})
+    add_tally(connection, LIVE, {job_id: -len(runs)})
     no_error = dict.fromkeys(("error_type", "error_message", "error_detail"))  # of an earlier attempt
-    for place in places.values():
-        command = commands[place]
-        if command.claimed is not None:
-            ended[place] = replace(command.claimed, state=succeeded, finished_at=command.finished_at, **no_error)
+    for place, claimed in runs.values():
+        ended[place] = replace(claimed, state=succeeded, finished_at=commands[place].finished_at, **no_error)
 
 
 def _is_plain(claimed: RunRecord) -> bool:

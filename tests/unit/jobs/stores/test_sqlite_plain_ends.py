@@ -51,6 +51,19 @@ async def test_a_run_that_somebody_touched_is_read_again(tmp_path: Path) -> None
         assert [await store.run(one.run_id) for one in runs] == answers
 
 
+async def test_runs_of_many_jobs_and_ends_that_say_something_are_ended_as_well(tmp_path: Path) -> None:
+    async with sqlite_factory(tmp_path, inline=True)() as store:
+        epoch = await store.open_node("a")
+        jobs = [f"job-{number}" for number in range(COUNT)]
+        for job in jobs:
+            await enqueue(store, new_run(store, job))
+        runs = (await claim(store, epoch, *jobs)).runs
+        answers = await end(store, [ending(runs[0], value=b"1"), *(ending(one) for one in runs[1:])])
+        assert [await store.run(one.run_id) for one in runs] == answers
+        ended = [job_id for job_id, state, count in await store.job_counts() if (state, count) == ("succeeded", 1)]
+        assert jobs == sorted(ended)
+
+
 async def test_a_run_of_a_renamed_job_is_counted_under_its_new_name(tmp_path: Path) -> None:
     async with claimed(tmp_path) as (store, runs):
         await store.register([registration("new", was=("job",))])
