@@ -17,6 +17,7 @@ from tests.conformance.jobs.support_stores import (
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import (
     NEXT_GENERATION,
+    NO_RUN,
     Advance,
     DoneRange,
     JobRow,
@@ -55,13 +56,17 @@ async def test_a_renamed_job_keeps_all_it_has(stores: StoreFactory) -> None:
         epoch = await store.open_node("a")
         await store.register([registration("old")])
         await enqueue(store, interval_run(store, 0, "old"))
-        await store.finish(ending(await claim_one(store, epoch, "old")))
+        ended = await store.finish(ending(await claim_one(store, epoch, "old")))
+        await store.note_late("old", scheduled_before=0, ended=[ended.run_id])
+        await store.note_refused("old", reason="unknown_job", error="E")
         await enqueue(store, interval_run(store, HOUR, "old"))
         (row,) = await store.register([registration("new", was=("never", "old"), cursor=5)])
         assert (row.job_id, row.cursor, row.version) == ("new", 0, 1)
         assert await only(store) == row
         assert await store.done("new", 0, HOUR) == [DoneRange(state="succeeded", start=0, end=HOUR)]
         assert {record.job_id for record in await store.runs(RunFilter())} == {"new"}
+        events = [*await store.events(ended.run_id), *await store.events(NO_RUN)]
+        assert ["new", "new"] == [event.job_id for event in events]
         assert len((await claim(store, epoch, "new")).runs) == 1
         await store.register([registration("new", was=("old",))])
         assert len(await store.jobs()) == 1
@@ -282,6 +287,15 @@ async def test_a_job_begins_where_the_code_gives_it_its_first_schedule(stores: S
         (row,) = await store.register([registration(cursor=HOUR)])
         assert (row.version, row.cursor, row.next_fire_at) == (2, HOUR, None)
         assert [HOUR, None] == [one.since for one in await store.schedules("job")]
+
+
+async def test_a_first_schedule_of_the_code_beneath_another_one_moves_nothing(stores: StoreFactory) -> None:
+    async with stores() as store:
+        await store.register([registration(schedule=None, cursor=None, next_fire_at=None)])
+        row = await store.set_schedule(SetSchedule(job_id="job", override=b'{"every": 60}'))
+        assert row is not None
+        (after,) = await store.register([registration(cursor=0)])
+        assert replace(row, schedule=after.schedule) == after == await only(store)
 
 
 async def test_a_version_without_a_cursor_begins_where_it_gets_one(stores: StoreFactory) -> None:

@@ -123,6 +123,12 @@ async def test_a_run_is_late_once(stores: StoreFactory) -> None:
         assert await store.note_late("nobody", scheduled_before=9 * HOUR, ended=["gone"]) == []
 
 
+async def test_a_run_without_a_fire_time_is_not_late_while_it_lives(stores: StoreFactory) -> None:
+    async with stores() as store:
+        await enqueue(store, interval_run(store, 0))
+        assert [] == await store.note_late("job", scheduled_before=9 * HOUR)
+
+
 async def test_a_run_is_stranded_once_and_while_it_lives(stores: StoreFactory) -> None:
     async with stores() as store:
         epoch = await store.open_node("a")

@@ -91,6 +91,8 @@ def _rename(data: MemoryData, old: str, new: str) -> None:
     for backfill_id, row in data.backfills.items():
         if row.job_id == old:
             data.backfills[backfill_id] = replace(row, job_id=new)
+    for events in data.events.values():
+        events[:] = [replace(one, job_id=new) if one.job_id == old else one for one in events]
 
 
 def advance(data: MemoryData, commands: Sequence[Advance], now: int) -> list[AdvanceAnswer]:

@@ -19,9 +19,8 @@ def keep_events(data: MemoryData, events: Iterable[tuple[int, str, str, Happened
 def note_late(data: MemoryData, job_id: str, scheduled_before: int, ended: Sequence[str], now: int) -> list[RunRecord]:
     """Note which runs of a job are late, those that were not noted before; return them."""
     live = [run.record for run in data.live.values() if run.record.job_id == job_id]
-    late = [
-        record for record in live if record.kind is RunKind.SCHEDULE and (record.scheduled_at or 0) <= scheduled_before
-    ][:_AT_ONCE]
+    fires = [record for record in live if record.kind is RunKind.SCHEDULE and record.scheduled_at is not None]
+    late = [record for record in fires if (record.scheduled_at or 0) <= scheduled_before][:_AT_ONCE]
     late += [data.ended[run_id] for run_id in ended if run_id in data.ended]
     return _note(data, late, EventKind.LATE, now)
 

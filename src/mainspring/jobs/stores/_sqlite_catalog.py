@@ -41,7 +41,8 @@ def _register(connection: sqlite3.Connection, job: JobRegistration, now: int) ->
     row = job_row(known)
     if row.schedule != job.schedule:
         hidden = row.override is not None
-        connection.execute(sql["change_schedule"], (job.schedule, not hidden, job.cursor, hidden, job.job_id))
+        cursor = None if hidden else job.cursor
+        connection.execute(sql["change_schedule"], (job.schedule, not hidden, cursor, hidden, job.job_id))
         if not hidden:
             remember_schedule(connection, job.job_id, "code", now)
 
