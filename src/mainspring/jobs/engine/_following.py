@@ -106,7 +106,7 @@ class FollowUps(Declarations, ABC):
         parent = opened.node.running_record(parent_run)
         if parent is None:
             raise InvalidArgumentError(argument="parent_run", value=parent_run, expected="a run that runs in this app")
-        name = None if key is None else f"{parent_run}/{definition.job_id}/{key}"
+        name = None if key is None else _spawn_name(parent_run, definition.job_id, key)
         call = new_call(definition, config, None, key=name, now=opened.store.now())
         await opened.configs.check_call(definition, call.config)
         run = replace(call, kind=RunKind.SPAWN, parent_run=parent_run)
@@ -148,6 +148,12 @@ class FollowUps(Declarations, ABC):
                 opened.needs.changed()
                 return found
             record = found  # it was done again before, and that has ended too
+
+
+def _spawn_name(parent_run: str, job_id: str, key: str) -> str:
+    """Return what names a keyed child among all runs; no other has it, nor one behind which `#` and a number stand."""
+    job = job_id.replace("%", "%25").replace("/", "%2F")
+    return f"{parent_run}/{job}/{key.replace('%', '%25').replace('#', '%23')}"
 
 
 def _failed_before(answer: EnqueueAnswer, parent: RunRecord) -> bool:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from tests.unit.jobs.engine.support_engine import START, at, eventually, make_app, running
 
+from mainspring.base import Backoff
 from mainspring.errors import IdempotencyError, InvalidArgumentError, UnknownJobError
-from mainspring.jobs import DataInterval, JobApp, JobContext, RunState
+from mainspring.jobs import DataInterval, JobApp, JobContext, Keep, Retention, RunState
+from mainspring.testing import VirtualClock
 
 
 def family(path: Path, **options: Any) -> JobApp:
@@ -118,6 +120,69 @@ async def test_a_later_attempt_gets_the_runs_of_the_first(tmp_path: Path) -> Non
         first, second = (await app.runs("flaky"))[::-1]
     assert (second.generation, second.previous_run) == (2, first.run_id)
     assert tried.count("good") == 3  # one by its key, and one in each attempt
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_no_key_is_taken_for_that_of_a_later_attempt_or_of_another_job(tmp_path: Path, kind: str) -> None:
+    app = JobApp("test", store="memory" if kind == "memory" else tmp_path / "state.db")
+    keys = ["p", "p#2", "p#2#2", "p%232", "p%"]
+    runs: dict[tuple[str, str], list[str]] = {}
+    tried: list[object] = []
+
+    @app.job("parent", retry=Backoff(0.0, max_tries=3))
+    async def parent(ctx: JobContext) -> None:
+        named = [("part", key) for key in keys] + [("part/a", "b"), ("part", "a/b"), ("part%2Fa", "b")]
+        children = [await ctx.spawn(job, {"of": [job, key]}, key=key) for job, key in named]
+        for name, child in zip(named, children, strict=True):
+            runs.setdefault(name, []).append(child.run_id)
+        results = await asyncio.gather(*(child.wait() for child in children))
+        assert [list(name) for name in named] == [result.check().value for result in results]
+
+    async def part(config: dict[str, Any]) -> object:
+        tried.append(config["of"])
+        if config["of"] == ["part", "p"] and tried.count(["part", "p"]) < 3:
+            raise OSError("not yet")
+        return config["of"]
+
+    for job_id in ("part", "part/a", "part%2Fa"):
+        app.job(job_id)(part)
+    async with running(app):
+        assert (await app.run_job("parent")).ok
+    assert len(runs.pop(("part", "p"))) == 3
+    others = [set(ids) for ids in runs.values()]
+    assert [1] * 7 == [len(ids) for ids in others]
+    assert len({run_id for ids in others for run_id in ids}) == 7
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_a_keyed_child_that_succeeded_is_not_run_again_after_retention(tmp_path: Path, kind: str) -> None:
+    app = JobApp("test", store="memory" if kind == "memory" else tmp_path / "state.db", poll_interval=600.0)
+    ran: list[str] = []
+
+    @app.job("parent", retry=Backoff(3600.0, maximum=3600.0, max_tries=2))
+    async def parent(ctx: JobContext) -> object:
+        child = await ctx.spawn("child", key="p")
+        value = (await child.wait()).check().value
+        if ctx.attempt == 1:
+            raise OSError("again in an hour")
+        return value
+
+    @app.job("child")
+    async def child() -> str:
+        ran.append("child")
+        return "done"
+
+    async def main() -> None:
+        async with running(app):
+            result = asyncio.create_task(app.run_job("parent"))
+            await asyncio.sleep(1800.0)
+            assert ["child"] == ran
+            assert 0 == await app.prune(Retention(succeeded=Keep(count=0, age=0.0)))
+            assert "done" == (await result).check().value
+            assert ["child"] == ran
+
+    with VirtualClock(START) as clock:
+        clock.run(main())
 
 
 async def test_what_cannot_be_spawned_is_said(tmp_path: Path) -> None:
