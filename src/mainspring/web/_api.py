@@ -3,13 +3,14 @@
 import asyncio
 from typing import Any, Final  # Any: OpenAPI documents
 
-from fastapi import FastAPI, Security
+from fastapi import Depends, FastAPI, Security
 from fastapi.security import HTTPBearer
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from mainspring.base import current_clock
 from mainspring.jobs import JobApp
+from mainspring.web._asked import HeadAsGet, only_known_parameters
 from mainspring.web._metrics import CONTENT_TYPE, metrics_page
 from mainspring.web._problems import MEDIA_TYPE, PROBLEM_SCHEMA, answer_problems
 from mainspring.web._program import Health, is_ready, package_version, readiness
@@ -29,7 +30,7 @@ def _header(name: str, what: str) -> dict[str, Any]:  # Any: as above
 
 
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    400: {"description": "the request is no HTTP", **_PROBLEM},
+    400: {"description": "the request is no HTTP, or a parameter of its query is unknown or unreadable", **_PROBLEM},
     401: {"description": "the token is missing or wrong", **_PROBLEM, **_header("WWW-Authenticate", "how to send it")},
     404: {"description": "there is nothing of that name", **_PROBLEM},
     413: {"description": "the request is too long", **_PROBLEM},
@@ -56,8 +57,9 @@ def make_api(app: JobApp, health: Health) -> FastAPI:
         redirect_slashes=False,  # an address means one thing
     )
     bearer = Security(HTTPBearer(auto_error=False, description="the token of this program"))  # checked by the guard
+    known = Depends(only_known_parameters)
     for routes in (JobRoutes(app), RunRoutes(app), ProgramRoutes(app, health)):
-        api.include_router(routes.router, prefix=PREFIX, responses=_ANSWERS, dependencies=[bearer])
+        api.include_router(routes.router, prefix=PREFIX, responses=_ANSWERS, dependencies=[bearer, known])
     pages = _Pages(app, health)
     add: Any = api.add_api_route  # Any: FastAPI's signature has a hundred keywords
     for path, page in {
@@ -66,8 +68,9 @@ def make_api(app: JobApp, health: Health) -> FastAPI:
         "/readyz": pages.ready,
         "/metrics": pages.metrics,
     }.items():
-        add(path, page, methods=["GET", "HEAD"], include_in_schema=False)
+        add(path, page, include_in_schema=False)
     answer_problems(api)
+    api.add_middleware(HeadAsGet)
     return api
 
 

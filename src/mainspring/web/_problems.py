@@ -75,7 +75,8 @@ async def _on_invalid(request: Request, error: Any) -> Response:
     found: RequestValidationError = error
     said = [{"where": ".".join(map(str, one["loc"])), "problem": str(one["msg"])} for one in found.errors()]
     where = ", ".join(one["where"] for one in said)
-    return problem(422, f"the request cannot be used: {where}", errors=said)
+    status = 400 if all(one["loc"][0] == "query" for one in found.errors()) else 422
+    return problem(status, f"the request cannot be used: {where}", errors=said)
 
 
 async def _on_house(request: Request, error: Any) -> Response:

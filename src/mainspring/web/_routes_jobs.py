@@ -13,6 +13,7 @@ from mainspring.web._views import (
     BackfillView,
     ConfigVersionView,
     FireView,
+    IdMark,
     JobDetailView,
     JobView,
     Limit,
@@ -149,7 +150,7 @@ class JobRoutes:
     async def list_backfills(
         self,
         job: Annotated[str | None, Query(max_length=200, description="only of this job")] = None,
-        before: Mark = None,
+        before: IdMark = None,
         limit: Limit = 50,
     ) -> Page[BackfillView]:
         """List backfills with how far they are."""

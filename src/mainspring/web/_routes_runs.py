@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from mainspring.base import decode_json
 from mainspring.jobs import JobApp, JobReader, RunRecord, RunState
-from mainspring.web._views import AttemptLogView, EventView, Limit, Mark, Page, RunDetailView, RunView, json_of
+from mainspring.web._views import AttemptLogView, EventView, IdMark, Limit, Page, RunDetailView, RunView, json_of
 
 _SCANNED: Final = 10_000  # runs that one request for a text looks at; the page then says where to go on
 _STEP: Final = 500
@@ -39,7 +39,7 @@ class RunRoutes:
         text: Annotated[
             str | None, Query(max_length=200, description="part of the job's id, the run's id or the error")
         ] = None,
-        before: Mark = None,
+        before: IdMark = None,
         limit: Limit = 50,
     ) -> Page[RunView]:
         """List runs, newest first, live and ended.
@@ -112,7 +112,7 @@ async def _with_text(
 
 def _check_instant(name: str, given: datetime | None, text: str) -> None:
     if given is not None and "-" not in text[1:]:  # FastAPI takes a number for seconds: 20130310 for a day in 1970
-        raise HTTPException(422, f"{name}={text} is a number; give an instant, as 2013-03-10T05:00:00Z")
+        raise HTTPException(400, f"{name}={text} is a number; give an instant, as 2013-03-10T05:00:00Z")
     if given is not None and given.tzinfo is None:
         example = given.replace(tzinfo=None).isoformat() + "Z"  # a + would be a blank in an address
-        raise HTTPException(422, f"{name} needs its offset, as {example}")
+        raise HTTPException(400, f"{name} needs its offset, as {example}")

@@ -30,6 +30,10 @@ T = TypeVar("T")
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="how many at most")]
 Mark = Annotated[str | None, Query(max_length=200, description="`next` of the page before")]
+IdMark = Annotated[
+    str | None,
+    Query(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", description="`next` of the page before"),
+]
 NumberMark = Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the page before")]
 
 

@@ -184,8 +184,9 @@ async def test_lists_without_end_come_in_pages(client: Client, shop: JobApp) -> 
     assert [3, 2, 1] == await numbers("schedule-versions?job=hourly&", "version")
     others = [await shop.store.open_node(f"other:{number}") for number in range(2)]
     assert [*reversed(others), shop.epoch] == await numbers("nodes?", "epoch")
-    for path in ("nodes?before=0", "schedule-versions?job=hourly&before=x", "dead-letters?after=1"):
-        assert 422 == (await client.get(f"/api/v1/{path}")).status
+    wrong = ("nodes?before=0", "schedule-versions?job=hourly&before=x", "dead-letters?after=1", "backfills?before=xx")
+    for path in wrong:
+        assert 400 == (await client.get(f"/api/v1/{path}")).status
 
 
 async def test_a_config_that_is_no_json_is_shown_all_the_same() -> None:
@@ -268,19 +269,42 @@ async def test_wrong_requests_are_problems_that_say_where(client: Client) -> Non
         ("/api/v1/runs?limit=0", "query.limit"),
         ("/api/v1/runs?state=odd", "query.state.0"),
         ("/api/v1/runs?since=yesterday", "query.since"),
+        ("/api/v1/runs?before=xx", "query.before"),
     ):
         answer = await client.get(path)
-        assert (422, where) == (answer.status, answer.json["errors"][0]["where"])
+        assert (400, where) == (answer.status, answer.json["errors"][0]["where"])
         assert "application/problem+json" == answer.headers["content-type"]
     for number in ("20130310", "-9.5"):
         answer = await client.get(f"/api/v1/runs?since={number}")
         said = f"since={number} is a number; give an instant, as 2013-03-10T05:00:00Z"
-        assert (422, said) == (answer.status, answer.json["detail"])
+        assert (400, said) == (answer.status, answer.json["detail"])
     naive = await client.get("/api/v1/runs?since=2013-01-01T00:00:00")
-    assert (422, "since needs its offset, as 2013-01-01T00:00:00Z") == (naive.status, naive.json["detail"])
+    assert (400, "since needs its offset, as 2013-01-01T00:00:00Z") == (naive.status, naive.json["detail"])
+    assert 422 == (await client.get(f"/api/v1/runs/{'x' * 201}")).status
     assert 404 == (await client.get("/api/v1/nothing")).status
     assert 405 == (await client.send("POST", "/api/v1/runs")).status
     assert "Not Found" == (await client.get("/nothing")).json["title"]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("runs?states=failed", "no parameter 'states': it has backfill, before, job, limit, since, state, text, until"),
+        ("jobs/hourly?limit=5", "/api/v1/jobs/hourly has no parameter 'limit': it has none"),
+        ("nodes?limit=5&after=1", "no parameter 'after': it has before, limit"),
+    ],
+)
+async def test_a_parameter_that_a_path_does_not_know_is_refused(client: Client, path: str, said: str) -> None:
+    answer = await client.get(f"/api/v1/{path}")
+    assert (400, "application/problem+json") == (answer.status, answer.headers["content-type"])
+    assert said in answer.json["detail"]
+
+
+async def test_head_is_answered_as_get_without_a_body(client: Client) -> None:
+    for path in ("/api/v1/jobs", "/api/v1/jobs/none", "/api/v1/runs?states=x", "/api/v1/openapi.json", "/healthz", "/"):
+        got, head = await client.get(path), await client.send("HEAD", path)
+        assert (got.status, got.headers, b"") == (head.status, head.headers, head.body)
+        assert str(len(got.body)) == head.headers["content-length"]
 
 
 async def test_trouble_of_the_store_is_503_and_a_bug_500_without_its_text(
