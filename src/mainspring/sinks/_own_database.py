@@ -138,17 +138,17 @@ class OwnRows(RunRows):
 
 
 def _raise_fence(connection: sqlite3.Connection, target: str, run: SinkRun) -> None:
+    """Refuse a claim behind that of another, under each name that the job has had: who lost it knows the old one."""
     if run.interval_start is None:
         return
-    key = (target, run.job_id, to_us(run.interval_start))
-    found = connection.execute(
-        "SELECT run, fence FROM _mainspring_fence WHERE target = ? AND job = ? AND interval_start = ?", key
-    ).fetchone()
-    if found is not None and not run.comes_after(found[0] or "", found[1]):
+    keys = [(target, name, to_us(run.interval_start)) for name in (run.job_id, *run.was)]
+    sql = "SELECT run, fence FROM _mainspring_fence WHERE target = ? AND job = ? AND interval_start = ?"
+    found = [row for key in keys for row in connection.execute(sql, key)]
+    if not all(run.comes_after(run_id or "", fence) for run_id, fence in found):
         raise StaleFenceError(run_id=run.run_id, fence=run.fence)
-    connection.execute(
+    connection.executemany(
         "INSERT OR REPLACE INTO _mainspring_fence(target, job, interval_start, fence, run) VALUES (?, ?, ?, ?, ?)",
-        (*key, run.fence, run.run_id),
+        [(*key, run.fence, run.run_id) for key in keys],
     )
 
 

@@ -165,9 +165,13 @@ class SinkSession:
         return self._sinks.route(type(item)) if sink is None else self._sinks.named(sink)
 
     def _identity(self) -> str:
-        """Return what stays the same whenever this run's work is repeated: without an interval, its attempts only."""
+        """Return what stays the same whenever this run's work is repeated: without an interval, its attempts only.
+
+        Its job's name in it is the oldest one, which a rename leaves.
+        """
         run = self._run
-        return f"{run.job_id}:{run.run_id if run.interval_start is None else to_us(run.interval_start)}"
+        name = run.was[0] if run.was else run.job_id
+        return f"{name}:{run.run_id if run.interval_start is None else to_us(run.interval_start)}"
 
     def __repr__(self) -> str:
         return f"<SinkSession of {self._run.job_id}, {sum(self.counts.values())} items>"

@@ -66,7 +66,7 @@ class SinkRun:
     """The run on whose behalf items are written; a higher fence wins over a lower one.
 
     Attributes:
-        was: earlier ids of its job, under which rows of its interval may have been written.
+        was: earlier ids of its job, the oldest first, under which rows of its interval may have been written.
     """
 
     run_id: str

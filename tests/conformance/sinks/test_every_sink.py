@@ -13,7 +13,7 @@ from tests.conformance.sinks.support_sinks import ALL, COLLECTING, FENCED, LOCAL
 from tests.unit.sinks.support_tables import run_of
 
 from mainspring.base import new_id
-from mainspring.errors import ClosedError, StaleFenceError
+from mainspring.errors import ClosedError, SinkWriteError, StaleFenceError
 from mainspring.sinks import SinkRun
 
 CaseOf = Callable[[str, Path], Case]
@@ -177,3 +177,19 @@ def test_each_interval_holds_what_its_last_good_run_emitted(
     with tempfile.TemporaryDirectory() as folder:
         found, expected = asyncio.run(_play(case_of(kind, Path(folder)), runs))
     assert expected == found
+
+
+@pytest.mark.parametrize("kind", kinds([kind for kind in FENCED if kind in LOCAL]))
+@pytest.mark.parametrize("ids", [("old", "new"), ("new", "old")])
+async def test_a_stale_claim_under_another_name_of_its_job_writes_nothing(
+    tmp_path: Path, kind: str, case_of: CaseOf, ids: tuple[str, str]
+) -> None:
+    """A job was renamed while a node that lost its lease still ran it, or the rename was taken back."""
+    was: dict[str, tuple[str, ...]] = {"new": ("older", "old")}
+    async with case_of(kind, tmp_path) as case:
+        late = await case.emit(run_of(0, fence=6, job_id=ids[0], was=was.get(ids[0], ())), [1])
+        await case.run(run_of(0, fence=7, job_id=ids[1], was=was.get(ids[1], ())), [2])
+        with pytest.raises((StaleFenceError, SinkWriteError)):  # a file is one job's
+            await case.finish(late)
+        await late.discard()
+        assert case.rows() == [2]

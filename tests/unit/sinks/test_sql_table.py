@@ -301,6 +301,19 @@ async def test_a_repeated_deterministic_run_gives_its_items_the_same_keys(databa
     assert database.execute("SELECT count(*) FROM trades") == [(9,)]
 
 
+async def test_a_renamed_job_names_its_items_as_before(database: Database) -> None:
+    """By the oldest of its ids, through every rename."""
+    sinks, table = SinkSet(), SqlTable("trades", item_key=True)
+    await sinks.open(database)
+    names = [("one",), ("two", "one"), ("three", "one", "two"), ("three", "one", "two")]
+    for fence, (name, *was) in enumerate(names):
+        session = sinks.session(run_of(0, job_id=name, was=tuple(was), fence=fence), default=table, deterministic=True)
+        await session.emit({"n": fence})
+        for write in await session.finish():
+            write.apply(database)
+    assert database.execute("SELECT n FROM trades") == [(3,)]
+
+
 async def _emit_own(path: Path, run: SinkRun, count: int) -> None:
     sinks = SinkSet()
     table = SqlTable("flights", replace="interval", database=path)

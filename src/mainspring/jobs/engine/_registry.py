@@ -136,7 +136,7 @@ class JobKeywords(TypedDict, total=False):
         a job of which nobody is told.
     sla: seconds after its fire time within which a scheduled run has to end; later it is late.
     deterministic: a repeated run emits the same items in the same order, so that each gets a key from its place.
-    tags: for lists. was: earlier ids of this job.
+    tags: for lists. was: earlier ids of this job, the oldest first.
     """
 
     cron: str | None
