@@ -106,7 +106,7 @@ class SpoolFullError(SinkError, RuntimeError):
 
     def __init__(self, *, folder: str, size: int, max_bytes: int) -> None:
         super().__init__(
-            f"the spool {folder} holds {size} bytes and may hold {max_bytes}",
+            f"the spool {folder} is full: it holds {size} of at most {max_bytes} bytes, and these do not fit",
             hint="look at why its sink fails, replay or drop its dead letters, or raise max_bytes=",
             folder=folder,
             size=size,

@@ -76,16 +76,11 @@ class SpoolDisk:
         Raises:
             OSError: its file cannot be opened.
         """
-        kept = self.log
-        if kept is None:
-            return None
         try:
-            data = await self._call(kept.read, number)
+            data = await self.note(lambda kept: kept.read(number))
         except FileNotFoundError:
             await self._call(self._folder.mend)
-            if number in kept.places:
-                raise
-            return None
+            data = await self.note(lambda kept: kept.read(number))  # None: it is gone with its file
         try:
             return None if data is None else decode_letter(data)
         except DecodeError as error:

@@ -59,6 +59,23 @@ async def test_spooled_items_of_a_run_arrive_when_the_app_starts_again(tmp_path:
         await eventually(lambda: got == [Trade("A")])
 
 
+async def test_the_record_of_a_run_says_that_the_spool_was_full(tmp_path: Path) -> None:
+    app = make_app(tmp_path, spool_bytes=50)
+
+    @app.sink(Trade, delivery=Delivery(retry=AT_ONCE, on_failure="spool"))
+    async def keep(batch: list[Trade]) -> None:
+        raise OSError("nobody answers")
+
+    @app.job("load")
+    async def load(ctx: JobContext) -> None:
+        await ctx.emit(Trade("A" * 100))
+
+    async with running(app):
+        result = await app.run_job("load")
+    assert "OSError: nobody answers; they could not be kept either: the spool" in str(result.error)
+    assert "is full: it holds 0 of at most 50 bytes" in str(result.error)
+
+
 async def test_a_job_may_bring_a_sink_that_spools(tmp_path: Path) -> None:
     class Own(Target):
         delivery = Delivery(retry=AT_ONCE, on_failure="spool")

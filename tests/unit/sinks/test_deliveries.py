@@ -91,7 +91,7 @@ async def test_a_letter_that_cannot_be_taken_apart_is_tried_as_it_is(
         await sinks.emit({"text": "x" * 600})
         await sinks.emit({"text": "y" * 600})
         await sinks.flush()
-        await eventually(lambda: "may hold 2000; next attempt" in caplog.text)
+        await eventually(lambda: "of at most 2000 bytes, and these do not fit; next attempt" in caplog.text)
         target.down = False
         await target.until(2)
         await eventually(lambda: spool_of(sinks).stats().waiting_count == 0)

@@ -96,7 +96,7 @@ def test_segments_go_when_all_in_them_is_done(tmp_path: Path) -> None:
 def test_a_full_log_refuses_all_or_nothing(tmp_path: Path) -> None:
     log = log_in(tmp_path, max_bytes=1000)
     log.put([b"x" * 400])
-    with pytest.raises(SpoolFullError, match="may hold 1000"):
+    with pytest.raises(SpoolFullError, match="of at most 1000 bytes"):
         log.put([b"y" * 300, b"z" * 300])
     assert list(contents(log).values()) == [b"x" * 400]
     assert log.size <= 1000

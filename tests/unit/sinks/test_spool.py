@@ -15,7 +15,7 @@ from mainspring.errors import InvalidItemError, SinkWriteError
 from mainspring.sinks import Delivery, SinkSet, Spool, WriteIntent
 from mainspring.sinks._spool_folder import SpoolFolder
 from mainspring.sinks._tickets import Entry, Ticket
-from mainspring.testing import eventually
+from mainspring.testing import VirtualClock, eventually
 
 
 def spool_of(sinks: SinkSet) -> Spool:
@@ -218,6 +218,20 @@ async def test_a_run_that_fails_takes_its_spooled_items_back(tmp_path: Path) -> 
     assert target.got == [{"n": 2}]
 
 
+async def test_a_letter_that_was_taken_back_holds_up_no_other(tmp_path: Path, virtual_clock: VirtualClock) -> None:
+    target = Target(down=True)
+    async with sinks_with(tmp_path, target, delivery=spooling(spool_retry=Backoff.constant(60.0))) as sinks:
+        failed, fine = sinks.session(run_of(0)), sinks.session(run_of(1))
+        await failed.emit({"n": 1})
+        await failed.finish()
+        await fine.emit({"n": 2})
+        await fine.finish()
+        await failed.discard()
+        target.down = False
+        await eventually(lambda: not spool_of(sinks).stats().waiting_count, within=300.0)
+    assert [{"n": 2}] == target.got
+
+
 async def test_a_run_that_fails_while_its_items_are_being_spooled_takes_them_back(tmp_path: Path) -> None:
     target = Target(down=True)
     async with sinks_with(tmp_path, target) as sinks:
@@ -267,7 +281,7 @@ async def test_a_full_spool_fails_runs_and_holds_services_back(tmp_path: Path) -
     async with sinks_with(tmp_path, target, delivery=delivery, bytes_=2000) as sinks:
         session = sinks.session(run_of(0))
         await session.emit({"text": "x" * 5000})
-        with pytest.raises(SinkWriteError, match=r"refused; they could not be kept either: the spool .* may hold 2000"):
+        with pytest.raises(SinkWriteError, match=r"refused; they could not be kept either: .* is full: it holds 0 of"):
             await session.finish()
         await sinks.emit({"text": "y" * 5000})
         flushed = asyncio.create_task(sinks.flush())
