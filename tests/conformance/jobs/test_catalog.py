@@ -1,5 +1,6 @@
 """Jobs, cursors, done-sets and waiting runs: what every job store promises."""
 
+import pytest
 from msgspec.structs import replace
 from tests.conformance.jobs.support_stores import (
     HOUR,
@@ -70,6 +71,17 @@ async def test_a_renamed_job_keeps_all_it_has(stores: StoreFactory) -> None:
         assert len((await claim(store, epoch, "new")).runs) == 1
         await store.register([registration("new", was=("old",))])
         assert len(await store.jobs()) == 1
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_a_new_job_may_have_the_id_that_another_had(stores: StoreFactory, order: tuple[int, int]) -> None:
+    """Whichever is declared first, in a store that is new and in one that knows the job that is renamed."""
+    async with stores() as store:
+        await store.register([registration("old")])
+        for old, new, cursor in (("old", "new", 0), ("older", "newer", 7)):
+            both = registration(old, cursor=5), registration(new, was=(old,), cursor=7)
+            rows = await store.register([both[number] for number in order])
+            assert [(new, cursor), (old, 5)] == sorted((row.job_id, row.cursor or 0) for row in rows)
 
 
 async def test_a_renamed_job_is_joined_by_calls_of_its_new_name(stores: StoreFactory) -> None:

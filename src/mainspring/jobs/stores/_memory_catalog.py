@@ -32,6 +32,10 @@ from mainspring.jobs.stores._records import RunKind, RunRecord
 def register(data: MemoryData, jobs: Sequence[JobRegistration], now: int) -> list[JobRow]:
     """Insert, rename and change jobs, renew the limits of their runs; return them as they then stand."""
     before = dict(data.jobs)
+    for job in jobs:  # first, since a job may have today the id that another had
+        earlier = None if job.job_id in data.jobs else next((one for one in job.was if one in data.jobs), None)
+        if earlier is not None:
+            _rename(data, earlier, job.job_id)
     for job in jobs:
         _register(data, job, now)
     renewed = renew_backlog(data, jobs, now)
@@ -41,10 +45,6 @@ def register(data: MemoryData, jobs: Sequence[JobRegistration], now: int) -> lis
 
 
 def _register(data: MemoryData, job: JobRegistration, now: int) -> None:
-    if job.job_id not in data.jobs:
-        earlier = next((one for one in job.was if one in data.jobs), None)
-        if earlier is not None:
-            _rename(data, earlier, job.job_id)
     known = data.jobs.get(job.job_id)
     if known is None:
         data.jobs[job.job_id] = JobRow(

@@ -11,7 +11,7 @@ from mainspring.jobs.stores._sqlite_backlog import rename_limits, renew_backlog
 from mainspring.jobs.stores._sqlite_done import paint_all
 from mainspring.jobs.stores._sqlite_enqueue import Intake
 from mainspring.jobs.stores._sqlite_events import keep_events
-from mainspring.jobs.stores._sqlite_rows import Row, id_list, job_row
+from mainspring.jobs.stores._sqlite_rows import id_list, job_row
 from mainspring.jobs.stores._sqlite_schedules import begin_schedules, remember_schedule
 from mainspring.jobs.stores._sqlite_sql import statements
 from mainspring.jobs.stores._sqlite_tally import add_tally
@@ -20,6 +20,8 @@ from mainspring.jobs.stores._sqlite_tally import add_tally
 def register(connection: sqlite3.Connection, jobs: Sequence[JobRegistration], now: int) -> list[JobRow]:
     """Insert, rename and change jobs, renew the limits of their runs; return them as they then stand."""
     before = connection.total_changes
+    for job in jobs:  # first, since a job may have today the id that another had
+        _rename(connection, job)
     for job in jobs:
         _register(connection, job, now)
     renew_backlog(connection, jobs, now)
@@ -31,8 +33,6 @@ def register(connection: sqlite3.Connection, jobs: Sequence[JobRegistration], no
 def _register(connection: sqlite3.Connection, job: JobRegistration, now: int) -> None:
     sql = statements("catalog")
     known = connection.execute(sql["job"], (job.job_id,)).fetchone()
-    if known is None:
-        known = _rename(connection, job)
     if known is None:
         parameters = (job.job_id, job.schedule, job.cursor, job.next_fire_at, now)
         connection.execute(sql["insert_job"], parameters)
@@ -47,9 +47,11 @@ def _register(connection: sqlite3.Connection, job: JobRegistration, now: int) ->
             remember_schedule(connection, job.job_id, "code", now)
 
 
-def _rename(connection: sqlite3.Connection, job: JobRegistration) -> Row | None:
-    """Give the rows of the first known earlier id the new one; return the renamed job."""
+def _rename(connection: sqlite3.Connection, job: JobRegistration) -> None:
+    """Give the rows of the first known earlier id of a job that is not known the new one."""
     sql = statements("catalog")
+    if not job.was or connection.execute(sql["job"], (job.job_id,)).fetchone() is not None:
+        return
     for earlier in job.was:
         if connection.execute(sql["job"], (earlier,)).fetchone() is not None:
             newer = connection.execute(sql["done_of"], (job.job_id,)).fetchall()  # of calls by the new name
@@ -58,9 +60,7 @@ def _rename(connection: sqlite3.Connection, job: JobRegistration) -> Row | None:
                 connection.execute(statement, (earlier, job.job_id))
             rename_limits(connection, earlier, job.job_id)
             paint_all(connection, [(job.job_id, *one) for one in newer])
-            row: Row = connection.execute(sql["job"], (job.job_id,)).fetchone()
-            return row
-    return None
+            return
 
 
 def _job(connection: sqlite3.Connection, job_id: str) -> JobRow:
