@@ -330,7 +330,8 @@ class JobApp(Looking, Steering, Backfilling, Sight, Service):
             if opened is None or opened.loop is not asyncio.get_running_loop():
                 opened = await self.open()
             lifetime, now = self._settings.last.key_lifetime, opened.store.now()
-            run = new_call(definition, config, scheduled_time, key=idempotency_key, now=now, key_lifetime=lifetime)
+            known, key = self._registry.definitions, idempotency_key
+            run = new_call(definition, config, scheduled_time, key=key, now=now, key_lifetime=lifetime, known=known)
             await opened.configs.check_call(definition, run.config)
             if wait and not opened.node.in_handler:
                 return RunResult.of(await opened.run_to_end(run))

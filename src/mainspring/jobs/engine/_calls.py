@@ -1,6 +1,6 @@
 """Makes the run of a call: what `run_job` was given, as the store has it."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -23,11 +23,13 @@ def new_call(
     key: str | None,
     now: int,
     key_lifetime: float = KEY_LIFETIME,
+    known: Container[str] = (),
 ) -> NewRun:
     """Return a run that is ready at `now`; `key` makes a second call with the same arguments get this one for a time.
 
     Args:
         key_lifetime: that time, in seconds.
+        known: the ids that jobs have today; the call is the same one under an earlier id of its job.
 
     Raises:
         InvalidArgumentError: `config` is no mapping, or has a number that JSON has not.
@@ -45,7 +47,7 @@ def new_call(
         priority=definition.priority,
         config=encoded,
         idempotency_key=key,
-        arguments_hash=None if key is None else _hash(definition.job_id, encoded, asked_for),
+        arguments_hash=None if key is None else _hash(definition.oldest_id(known), encoded, asked_for),
         key_expires_at=None if key is None else now + int(key_lifetime * 1e6),
     )
 

@@ -1,7 +1,7 @@
 """A job as the code declares it, checked once and for all at its decorator."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -115,6 +115,10 @@ class JobDefinition:
         if self.schema is None or parameter is None:
             return False
         return parameter.annotation in (self.schema.kind, self.schema.kind.__name__)
+
+    def oldest_id(self, known: Container[str]) -> str:
+        """Return the first id that this job had and none of the `known` jobs has: keys with it outlast a rename."""
+        return next((name for name in self.was if name not in known), self.job_id) if self.was else self.job_id
 
     def hides(self, key: str) -> bool:
         """Tell whether the key of its config is secret, by its name or as its schema has it marked."""

@@ -106,8 +106,9 @@ class FollowUps(Declarations, ABC):
         parent = opened.node.running_record(parent_run)
         if parent is None:
             raise InvalidArgumentError(argument="parent_run", value=parent_run, expected="a run that runs in this app")
-        name = None if key is None else _spawn_name(parent_run, definition.job_id, key)
-        call = new_call(definition, config, None, key=name, now=opened.store.now())
+        known = self._registry.definitions
+        name = None if key is None else _spawn_name(parent_run, definition.oldest_id(known), key)
+        call = new_call(definition, config, None, key=name, now=opened.store.now(), known=known)
         await opened.configs.check_call(definition, call.config)
         run = replace(call, kind=RunKind.SPAWN, parent_run=parent_run)
         answer = await opened.node.enqueue(run, claim=True)

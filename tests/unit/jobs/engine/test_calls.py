@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.jobs.engine.support_engine import START, running
+from tests.unit.jobs.engine.support_engine import START, eventually, make_app, ran_by, running
 
-from mainspring.errors import InvalidArgumentError
-from mainspring.jobs import JobApp, JobContext
+from mainspring.errors import IdempotencyError, InvalidArgumentError
+from mainspring.jobs import JobApp, JobContext, RunState
 from mainspring.jobs.engine._calls import new_call
 from mainspring.jobs.engine._settings import AppSettings
 from mainspring.testing import VirtualClock
@@ -72,3 +72,49 @@ def test_a_key_lives_for_a_week_by_default_and_a_call_without_one_has_no_expiry(
     assert WEEK == AppSettings().key_lifetime
     assert WEEK * 1_000_000 + 5 == new_call(app.jobs["once"], None, None, key="k", now=5).key_expires_at
     assert new_call(app.jobs["once"], None, None, key=None, now=5).key_expires_at is None
+
+
+async def test_a_key_outlasts_a_rename_of_its_job(tmp_path: Path) -> None:
+    """That of a call, and that of a child whose parent goes on with the new code."""
+    children: list[str] = []
+
+    def program(name: str, *was: str) -> JobApp:
+        app = make_app(tmp_path, drain_timeout=0.0)
+
+        @app.job(name, was=was)
+        async def pay() -> None: ...
+
+        @app.job("parent")
+        async def parent(ctx: JobContext) -> None:
+            children.append((await ctx.spawn(name, key="k")).run_id)
+            if name == "old":
+                await asyncio.Event().wait()
+
+        return app
+
+    async with running(program("old")) as app:
+        first = await app.run_job("old", {"a": 1}, idempotency_key="k")
+        family = await app.run_job("parent", wait=False)
+        await eventually(lambda: _true(children))
+    for name, was in (("new", ("old",)), ("newer", ("old", "new"))):
+        async with running(program(name, *was)) as app:
+            assert first.run_id == (await app.run_job(name, {"a": 1}, idempotency_key="k")).run_id
+            with pytest.raises(IdempotencyError):
+                await app.run_job(name, {"a": 2}, idempotency_key="k")
+            assert RunState.SUCCEEDED is (await app.wait_for_run(family.run_id)).state
+    assert 2 == len(children)
+    assert 1 == len(set(children))
+
+
+async def _true(found: list[str]) -> bool:
+    return bool(found)
+
+
+async def test_a_key_of_a_job_is_not_that_of_one_that_has_its_old_name() -> None:
+    app = JobApp("test", store="memory")
+    app.job("old")(ran_by("old"))
+    app.job("new", was=["old"])(ran_by("new"))
+    async with running(app):
+        assert "old" == (await app.run_job("old", idempotency_key="k")).value
+        with pytest.raises(IdempotencyError):
+            await app.run_job("new", idempotency_key="k")
