@@ -128,6 +128,53 @@ async def test_a_renamed_job_takes_its_backfills_and_leaves_others_alone(stores:
         ]
 
 
+async def skipped_spans(store: JobStore) -> list[tuple[int | None, int | None]]:
+    records = await store.runs(RunFilter(states=frozenset({RunState.SKIPPED})))
+    assert ("job", "skipped", len(records)) in [*await store.job_counts(), ("job", "skipped", 0)]
+    return sorted((one.interval_start, one.interval_end) for one in records)
+
+
+async def test_what_is_done_is_in_no_record_of_a_skipped_range(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await store.register([registration()])
+        states = {0: RunState.SUCCEEDED, 3: RunState.SUCCEEDED, 4: RunState.FAILED, 9: RunState.SUCCEEDED}
+        for hour, state in states.items():
+            await enqueue(store, interval_run(store, hour * HOUR))
+            await store.finish(ending(await claim_one(store, epoch), state))
+        step = Advance(
+            job_id="job", version=1, cursor_from=0, cursor_to=8 * HOUR, next_fire_at=None, skipped=((0, 8 * HOUR),)
+        )
+        await store.advance([step])
+        assert [(HOUR, 3 * HOUR), (5 * HOUR, 8 * HOUR)] == await skipped_spans(store)
+        done = [(one.state, one.start // HOUR, one.end // HOUR) for one in await store.done("job", 0, 8 * HOUR)]
+        assert [
+            ("succeeded", 0, 1),
+            ("skipped", 1, 3),
+            ("succeeded", 3, 4),
+            ("failed", 4, 5),
+            ("skipped", 5, 8),
+        ] == done
+        on = replace(step, cursor_from=8 * HOUR, cursor_to=10 * HOUR, skipped=((9 * HOUR, 10 * HOUR),))
+        assert (await store.advance([on]))[0].applied
+        assert 2 == len(await skipped_spans(store))
+
+
+async def test_a_range_with_very_many_parts_has_few_records(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await store.register([registration()])
+        for hour in range(1, 41, 2):
+            await enqueue(store, interval_run(store, hour * HOUR))
+            await store.finish(ending(await claim_one(store, epoch)))
+        skipped = ((0, 41 * HOUR),)
+        await store.advance(
+            [Advance(job_id="job", version=1, cursor_from=0, cursor_to=1, next_fire_at=None, skipped=skipped)]
+        )
+        spans = [(2 * part * HOUR, (2 * part + 1) * HOUR) for part in range(15)]
+        assert [*spans, (30 * HOUR, 41 * HOUR)] == await skipped_spans(store)
+
+
 async def test_advance_counts_a_run_that_is_there_already_once(stores: StoreFactory) -> None:
     async with stores() as store:
         await store.register([registration()])

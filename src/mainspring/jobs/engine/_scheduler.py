@@ -12,13 +12,26 @@ import heapq
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Final, NamedTuple
+
+from msgspec import structs
 
 from mainspring.base import encode_json, from_us, new_id, to_us
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.engine._definition import JobDefinition
 from mainspring.jobs.engine._steady import keep_doing
-from mainspring.jobs.model import DataInterval, MissedPlan, RunState, Schedule, first_cursor, jitter_of, plan_missed
+from mainspring.jobs.model import (
+    DataInterval,
+    Missed,
+    MissedPlan,
+    RangeSet,
+    RunState,
+    Schedule,
+    first_cursor,
+    jitter_of,
+    plan_missed,
+)
 from mainspring.jobs.stores import (
     Advance,
     AdvanceAnswer,
@@ -177,7 +190,8 @@ class Scheduler:
         if not ready:
             return
         try:
-            commands = [one for one in self._planned(ready, now) if not await self._is_held(one, now)]
+            commands = [await self._unmerged(one, now) for one in self._planned(ready, now)]
+            commands = [one for one in commands if not await self._is_held(one, now)]
             answers = await self._store.advance(commands) if commands else ()
         except BaseException:
             for job_id in ready:
@@ -199,6 +213,20 @@ class Scheduler:
                 log.exception("the schedule of job %s cannot be advanced; tried again in %g s", job_id, _TRIED_AGAIN)
                 self._set_due(job_id, now + int(_TRIED_AGAIN * 1e6))
         return planned
+
+    async def _unmerged(self, command: Advance, now: int) -> Advance:
+        """Let a merged run leave out what has succeeded, as in a backfill: it becomes one on each side of that."""
+        one = self._definitions[command.job_id]
+        span = _merged_span(one, command)
+        if span is None:
+            return command
+        done = await self._store.done(command.job_id, *span)
+        succeeded = RangeSet((part.start, part.end) for part in done if part.state == "succeeded")
+        parts = tuple(islice(succeeded.gaps(*span), _PER_JOB))
+        cursor = parts[-1][1] if len(parts) == _PER_JOB else command.cursor_to or span[1]
+        plan = _Plan(cursor, due_after(one, cursor), tuple((end, start, end) for start, end in parts), ())
+        runs = tuple(_runs_of(one, plan, now))
+        return structs.replace(command, cursor_to=plan.cursor, next_fire_at=plan.due, runs=runs)
 
     async def _is_held(self, command: Advance, now: int) -> bool:
         """Tell whether a job has to wait with its past; then it is looked at again when enough runs have ended."""
@@ -242,6 +270,17 @@ class Scheduler:
             skipped=plan.skipped,
             why=f"missed={one.missed.value!r}",
         )
+
+
+def _merged_span(definition: JobDefinition, command: Advance) -> tuple[int, int] | None:
+    """Return the ends of a run over several intervals; None for any other."""
+    if definition.missed is not Missed.MERGE or definition.schedule is None or not command.runs:
+        return None
+    start, end = command.runs[0].interval_start, command.runs[0].interval_end
+    if start is None or end is None:
+        return None
+    before = definition.schedule.previous_fire(from_us(end - 1))
+    return None if before is None or to_us(before) <= start else (start, end)
 
 
 def _plan(definition: JobDefinition, row: JobRow, now: int) -> _Plan:

@@ -49,8 +49,8 @@ class Advance(Struct, frozen=True, kw_only=True):
     """Move a schedule's cursor and create its runs in one transaction.
 
     Applied only if (version, cursor) are still those given; runs whose occurrence exists already are left out.
-    `skipped` ranges go to the done-set, each with one SKIPPED record. A version without a cursor begins at
-    `cursor_to`.
+    `skipped` ranges go to the done-set, with a SKIPPED record for each part of them that was not done by then (by a
+    backfill, say), 16 at most: the last one is over the rest. A version without a cursor begins at `cursor_to`.
     """
 
     job_id: str

@@ -5,8 +5,14 @@ success back, whose rows still stand; a skipped range never hides what happened.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Final
+
+from mainspring.jobs.model import RangeSet
 
 Range = tuple[int, int, str]
+
+MOST_SKIP_RECORDS: Final = 16
+"""Records of one skipped range, which has as many parts as lie between what is done: the last one is over the rest."""
 
 STRENGTH = {"skipped": 1, "failed": 2, "succeeded": 3}
 
@@ -58,6 +64,14 @@ def join(ranges: list[Range]) -> list[Range]:
         else:
             joined.append((start, end, state))
     return joined
+
+
+def parts_to_skip(touching: Iterable[Range], span: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return the parts of a range that are not done in any way: those a record of what was skipped is about."""
+    parts = list(RangeSet((start, end) for start, end, _ in touching).gaps(*span))
+    if len(parts) > MOST_SKIP_RECORDS:
+        parts[MOST_SKIP_RECORDS - 1 :] = [(parts[MOST_SKIP_RECORDS - 1][0], parts[-1][1])]
+    return parts
 
 
 def unbroken_end(ranges: Iterable[Range]) -> int | None:

@@ -108,7 +108,8 @@ def _advance(data: MemoryData, command: Advance, now: int) -> AdvanceAnswer:
     data.jobs[command.job_id] = row
     begin_schedule(data, command)
     created = sum(create(data, run, now).outcome == "created" for run in command.runs)
-    for start, end in command.skipped:
+    skipped = [part for span in command.skipped for part in data.parts_to_skip(command.job_id, span)]
+    for start, end in skipped:
         record = _skip_record(command.job_id, start, end, now)
         data.add_ended(record)
         why = happened(EventKind.SKIPPED, why=command.why or None)

@@ -5,13 +5,14 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
+from itertools import islice, takewhile
 from typing import NamedTuple, TypeVar
 
 from msgspec import structs
 
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._catalog_records import BackfillRow, JobRow
-from mainspring.jobs.stores._done import Range, joined_marks, painted
+from mainspring.jobs.stores._done import Range, joined_marks, painted, parts_to_skip
 from mainspring.jobs.stores._ends import CLAIMABLE, REMEMBERED
 from mainspring.jobs.stores._events import EventRow
 from mainspring.jobs.stores._memory_index import ParkedRuns, ReadyRuns, RunHeap
@@ -310,6 +311,14 @@ class MemoryData:
             while high < len(known) and known[high][0] <= mark[1]:
                 high += 1
             known[low:high] = painted(known[low:high], mark)
+
+    def parts_to_skip(self, job_id: str, span: tuple[int, int]) -> list[tuple[int, int]]:
+        """Return the parts of a range that are not done in any way."""
+        known = self.done.get(job_id, [])
+        touching = takewhile(
+            lambda one: one[0] < span[1], islice(known, bisect_left(known, span[0], key=_end_of), None)
+        )
+        return parts_to_skip(touching, span)
 
     def has_succeeded(self, run: NewRun) -> bool:
         """Tell whether the whole interval of a run is done already; false for a run without one."""

@@ -21,6 +21,7 @@ from mainspring.jobs.stores._catalog_records import (
     JobRow,
 )
 from mainspring.jobs.stores._claiming import Turns
+from mainspring.jobs.stores._done import MOST_SKIP_RECORDS
 from mainspring.jobs.stores._events import NO_RUN, refused
 from mainspring.jobs.stores._instants import now_us
 from mainspring.jobs.stores._records import (
@@ -270,7 +271,7 @@ class SqliteStore(SqliteReads):
 
     def advance(self, commands: Sequence[Advance]) -> Awaitable[Sequence[AdvanceAnswer]]:
         """Move cursors and create the runs that lie between; see `CatalogStore`."""
-        skip_ids = [[new_id() for _ in command.skipped] for command in commands]
+        skip_ids = [[new_id() for _ in range(MOST_SKIP_RECORDS * len(one.skipped))] for one in commands]
         return self._write(lambda connection: advance(connection, commands, skip_ids, now_us()))
 
     def set_paused(self, job_id: str, paused: bool) -> Awaitable[JobRow | None]:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from mainspring.jobs.stores._catalog_records import Advance, AdvanceAnswer, JobRegistration, JobRow
 from mainspring.jobs.stores._events import EventKind, happened
 from mainspring.jobs.stores._sqlite_backlog import rename_limits, renew_backlog
-from mainspring.jobs.stores._sqlite_done import paint_all
+from mainspring.jobs.stores._sqlite_done import paint_all, parts_not_done
 from mainspring.jobs.stores._sqlite_enqueue import Intake
 from mainspring.jobs.stores._sqlite_events import keep_events
 from mainspring.jobs.stores._sqlite_rows import id_list, job_row
@@ -105,9 +105,10 @@ def advance(
 def _record_skipped(connection: sqlite3.Connection, command: Advance, skip_ids: Sequence[str], now: int) -> None:
     if not command.skipped:
         return
-    rows = [(run_id, command.job_id, now, *span) for run_id, span in zip(skip_ids, command.skipped, strict=True)]
+    parts = [part for span in command.skipped for part in parts_not_done(connection, command.job_id, span)]
+    rows = [(run_id, command.job_id, now, *part) for run_id, part in zip(skip_ids, parts, strict=False)]
     connection.executemany(statements("catalog")["skip_record"], rows)
-    add_tally(connection, "skipped", {command.job_id: len(command.skipped)})
+    add_tally(connection, "skipped", {command.job_id: len(rows)})
     paint_all(connection, [(command.job_id, *span, "skipped") for span in command.skipped])
     why = happened(EventKind.SKIPPED, why=command.why or None)
     keep_events(connection, [(now, command.job_id, row[0], why) for row in rows])

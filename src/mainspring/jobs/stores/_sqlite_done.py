@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterable
 
-from mainspring.jobs.stores._done import Range, joined_marks, painted
+from mainspring.jobs.stores._done import Range, joined_marks, painted, parts_to_skip
 from mainspring.jobs.stores._records import NewRun
 from mainspring.jobs.stores._sqlite_rows import id_list
 from mainspring.jobs.stores._sqlite_sql import statements
@@ -36,6 +36,11 @@ def _paint(connection: sqlite3.Connection, job_id: str, mark: Range) -> None:
     kept = set(touching) & set(wanted)
     connection.executemany(sql["delete_done"], [(job_id, row[0]) for row in touching if row not in kept])
     connection.executemany(sql["insert_done"], [(job_id, *row) for row in wanted if row not in kept])
+
+
+def parts_not_done(connection: sqlite3.Connection, job_id: str, span: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return the parts of a range that are not done in any way."""
+    return parts_to_skip(connection.execute(statements("catalog")["done_touching"], (job_id, *span)), span)
 
 
 def has_succeeded(connection: sqlite3.Connection, run: NewRun) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from tests.unit.jobs.engine.support_engine import START, running
 
 from mainspring.jobs import DataInterval, JobApp, RunRecord, RunState
+from mainspring.jobs.engine import _scheduler
 from mainspring.testing import VirtualClock
 
 pytestmark = pytest.mark.timeout(300)  # many transactions, each of which waits for the disk
@@ -152,6 +153,40 @@ def test_what_passed_in_a_pause_is_one_run(tmp_path: Path, kind: str) -> None:
 
     merging.live(at(1.5), minutes=1, end=pause)
     assert [(at(0), at(1)), (at(1), at(2)), (at(2), at(6))] == spans(merging.seen)
+
+
+def test_what_a_backfill_did_in_a_pause_is_not_merged_over(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_scheduler, "_PER_JOB", 2)
+    merging = Merging(tmp_path, kind)
+
+    async def pause(app: JobApp) -> None:
+        await app.pause("tick")
+        await asyncio.sleep(9 * 60)
+        for minute in (3, 5, 6, 8):
+            await (await app.backfill("tick", at(minute), at(minute + 1))).wait()
+        merging.seen.clear()
+        await app.resume("tick")
+        await asyncio.sleep(10)
+
+    merging.live(at(1.5), minutes=1, end=pause)
+    assert [(at(2), at(3)), (at(4), at(5)), (at(7), at(8)), (at(9), at(11))] == sorted(spans(merging.seen))
+
+
+def test_a_gap_that_was_backfilled_as_a_whole_makes_no_run(tmp_path: Path, kind: str) -> None:
+    merging = Merging(tmp_path, kind)
+
+    async def pause(app: JobApp) -> None:
+        await app.pause("tick")
+        await asyncio.sleep(4 * 60)
+        await (await app.backfill("tick", at(2), at(6))).wait()
+        merging.seen.clear()
+        await app.resume("tick")
+        await asyncio.sleep(60)
+
+    merging.live(at(1.5), minutes=1, end=pause)
+    assert [(at(6), at(7))] == spans(merging.seen)
 
 
 def test_a_job_that_needs_it_waits_for_the_whole_merged_interval(tmp_path: Path, kind: str) -> None:
