@@ -4,7 +4,10 @@ import asyncio
 import json
 import logging
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent import futures
+from contextvars import copy_context
 from io import StringIO
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +17,7 @@ from msgspec import Struct
 from tests.unit.jobs.engine.support_engine import make_app, running
 
 from mainspring.base import from_us
+from mainspring.concurrency import ThreadPoolExecutor
 from mainspring.dataflow import Dataflow, Process, Runner
 from mainspring.jobs import SECRET, JobApp, JobContext, RunInfo, RunLog
 from mainspring.jobs.engine._capture import MAX_BYTES, MAX_LINES, LogTail, RunLogger
@@ -297,6 +301,34 @@ async def test_a_secret_that_is_written_in_json_is_hidden_alike_everywhere(
     assert f"ValueError: {stars}" == result.error
     assert f"with {stars}" == said[0][2]
     assert f"with {stars}" in capsys.readouterr().err
+
+
+async def test_threads_are_heard_that_carry_the_context_of_the_run(tmp_path: Path) -> None:
+    """Those of asyncio and of the house do; any other is given one, or is not heard."""
+    app = make_app(tmp_path)
+
+    def plain_threads() -> None:
+        with futures.ThreadPoolExecutor(1) as pool:
+            pool.submit(library.warning, "a plain pool").result()
+            pool.submit(copy_context().run, library.warning, "a pool with the context").result()
+        for thread in (
+            threading.Thread(target=library.warning, args=("a plain thread",)),
+            threading.Thread(target=copy_context().run, args=(library.warning, "a thread with the context")),
+        ):
+            thread.start()
+            thread.join()
+
+    @app.job("threads")
+    async def threads() -> None:
+        await asyncio.to_thread(library.warning, "to_thread")
+        with ThreadPoolExecutor(1) as pool:
+            await pool.run(library.warning, "a pool of the house")
+        await asyncio.to_thread(plain_threads)
+
+    async with running(app):
+        result = await app.run_job(threads)
+        said = [message for _, _, message in await lines_of(app, result.run_id)]
+    assert ["to_thread", "a pool of the house", "a pool with the context", "a thread with the context"] == said
 
 
 class Marked(Struct):
