@@ -1,7 +1,7 @@
 """`mainspring config`: a job's stored config, its history, and going back in it."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Annotated, Final
@@ -65,7 +65,10 @@ def set_(
     comment: Comment = "",
     as_json: AsJson = False,
 ) -> None:
-    """Store the next version of a job's config: the one in force (at --from, if given) with these changes."""
+    """Store the next version of a job's config: the one in force (at --from, if given) with these changes.
+
+    With a --from in the past it counts at once, without what was set since; the command says what that was.
+    """
     changes: dict[str, object] = dict.fromkeys(unset or []) | parse_config(pairs or [], argument="KEY=VALUE")
     if not changes and not replace:
         raise InvalidArgumentError(argument="KEY=VALUE", value="", expected="what to change, as rows=500")
@@ -138,8 +141,21 @@ async def _set(
         await _check_unset(app, job, unset)
         if replace:
             changes = {key: value for key, value in changes.items() if value is not None}
+        number = await _version_in_force(app, job)
         stored = await app.put_config(job, changes, merge=not replace, effective_from=since, comment=comment)
-        await _say_stored(app, job, stored, as_json=as_json)
+        undone: list[str] = []
+        if since is not None and not replace and number is not None and number < stored.version:
+            undone = await _undone(app, job, stored, number, but=changes)
+        await _say_stored(app, job, stored, undone=undone, as_json=as_json)
+
+
+async def _undone(app: JobApp, job: str, stored: ConfigVersion, number: int, *, but: Container[str]) -> list[str]:
+    """Return what was set since the instant on whose config a version builds, and counts no more with it."""
+    if await _version_in_force(app, job) != stored.version:  # its time is to come
+        return []
+    before = _one(await _versions(app, job), number)
+    changes = config_changes(before, stored, None, hide=False)
+    return [one.key for one in changes if one.before is not ABSENT and one.key.partition(".")[0] not in but]
 
 
 async def _check_unset(app: JobApp, job: str, keys: Sequence[str]) -> None:
@@ -159,7 +175,9 @@ async def _rollback(app: JobApp, job: str, version: int, *, comment: str, as_jso
         await _say_stored(app, job, stored, as_json=as_json)
 
 
-async def _say_stored(app: JobApp, job: str, stored: ConfigVersion, *, as_json: bool) -> None:
+async def _say_stored(
+    app: JobApp, job: str, stored: ConfigVersion, *, undone: Sequence[str] = (), as_json: bool
+) -> None:
     both = await app.config_history(job, before=stored.version + 1, limit=2)
     changes = _changes_of(both, app.definition(job).schema)[0]
     facts = {
@@ -168,7 +186,12 @@ async def _say_stored(app: JobApp, job: str, stored: ConfigVersion, *, as_json: 
         "effective_from": stored.effective_from,
         "changes": _told(changes, as_json=as_json),
     }
+    if undone and as_json:
+        facts["undone"] = list(undone)
     write_facts(facts, as_json=as_json)
+    if undone and not as_json:
+        said = f"--from lies in the past, and what was set since does not count any more: {', '.join(undone)}"
+        sys.stderr.write(f"{said}\nhint: without --from the version builds on what is in force now\n")
 
 
 async def _history(app: JobApp, job: str, limit: int, *, hide: bool, as_json: bool) -> None:

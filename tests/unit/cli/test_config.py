@@ -92,6 +92,21 @@ def test_the_history_is_shown_when_no_run_could_begin(
     assert [False] == [one["in_force"] for one in command.json("config", "history", app, "load")]
 
 
+def test_a_version_from_the_past_tells_what_of_today_it_undoes(app: str, command: Command) -> None:
+    set_ = ("config", "set", app, "plain")
+    assert 0 == command(*set_, "rows=1", "kept=1", "--from", "2013-01-01T00:00:00Z")
+    assert "undone" not in command.json(*set_, "rows=2", 'a={"b": 3}')
+    past = ("--from", "2014-01-01T00:00:00Z")
+    assert ["a", "rows"] == command.json(*set_, "more=1", *past)["undone"]
+    assert 0 == command("config", "rollback", app, "plain", "2")
+    assert 0 == command(*set_, "rows=7", *past)
+    told = "--from lies in the past, and what was set since does not count any more: a\n"
+    assert told in command.err
+    for harmless in (("rows=8",), ("rows=9", "--replace", *past), ("rows=9", "--from", "2999-01-01T00:00:00Z")):
+        assert 0 == command(*set_, *harmless)
+        assert "--from lies" not in command.err
+
+
 def test_a_key_that_was_never_stored_cannot_be_unset(app: str, command: Command) -> None:
     assert 2 == command("config", "set", app, "load", "--unset", "pinn")
     assert "--unset='pinn' is not accepted: expected a stored key, and there is none" in command.err
