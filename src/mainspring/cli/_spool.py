@@ -1,4 +1,4 @@
-"""`mainspring spool`, `dead-letters` and `replay`: what sinks did not take, and trying it again."""
+"""`mainspring spool`, `dead-letters`, `replay` and `drop-letters`: what sinks did not take, and what to do with it."""
 
 import asyncio
 import sys
@@ -15,6 +15,7 @@ from mainspring.errors import InvalidArgumentError
 from mainspring.jobs import JobApp
 from mainspring.resilience import timeout as time_limit
 from mainspring.sinks import DeadLetter, Spool, SpoolSurvey, ask_for_replay, survey_spools
+from mainspring.sinks import drop_letters as drop_from
 
 _LOOK_INTERVAL: Final = 0.05
 _MANY: Final = 1_000_000
@@ -117,10 +118,33 @@ async def replay_letters(
     facts = {"asked": asked, "tried": len(own), "written": len(own) - left, "left": left + len(troubles)}
     write_facts(facts, as_json=as_json)
     if not asked and not own and not troubles:
-        troubles = ["there are no dead letters" + (f" of sink {sink!r}" if sink else "")]
+        troubles = [_none_of(sink)]
     for text in dict.fromkeys(troubles):
-        sys.stderr.write(f"error: {text}\n")
+        _say(text)
     return ExitCode.FAILED if left or troubles else ExitCode.DONE
+
+
+def drop_letters(app: App, letters: Letters = None, sink: Sink = None, as_json: AsJson = False) -> None:
+    """Delete dead letters for good: these, or all of a sink. A running process is asked to do it itself."""
+    if not letters and sink is None:
+        raise InvalidArgumentError(argument="LETTER", value=None, expected="dead letters, or --sink for all of a sink")
+    counts = {"asked": 0, "dropped": 0}
+    for seen, found in _chosen(load_app(app), letters or [], sink=sink):
+        if found:
+            is_gone = drop_from(seen.folder, [letter.letter_id for letter in found])
+            counts["dropped" if is_gone else "asked"] += len(found)
+    write_facts(counts, as_json=as_json)
+    if not any(counts.values()):
+        raise typer.Exit(_say(_none_of(sink)))
+
+
+def _none_of(sink: str | None) -> str:
+    return "there are no dead letters" + (f" of sink {sink!r}" if sink else "")
+
+
+def _say(text: str) -> ExitCode:
+    sys.stderr.write(f"error: {text}\n")
+    return ExitCode.FAILED
 
 
 def _chosen(app: JobApp, labels: Sequence[str], *, sink: str | None) -> list[tuple[SpoolSurvey, list[DeadLetter]]]:

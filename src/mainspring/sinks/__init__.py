@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mainspring.sinks._places import PlacedSink as PlacedSink
     from mainspring.sinks._places import is_placed as is_placed
     from mainspring.sinks._replay import ask_for_replay as ask_for_replay
+    from mainspring.sinks._replay import drop_letters as drop_letters
     from mainspring.sinks._session import SinkSession as SinkSession
     from mainspring.sinks._set import SinkSet as SinkSet
     from mainspring.sinks._sink import CollectingSink as CollectingSink
@@ -77,7 +78,7 @@ else:
             "parquet": ("Parquet",),
         },
         house={
-            "_replay": ("ask_for_replay",),
+            "_replay": ("ask_for_replay", "drop_letters"),
             "_places": ("PlacedSink", "is_placed"),
             "_sink": ("label_of",),
             "_stream": ("SinkStream",),

@@ -107,8 +107,11 @@ class Spool:
                 for ids in await self._disk.note(lambda kept: take_requests(kept.folder)) or ():
                     count = await self.replay(ids)
                     log.info("spool %s: %d dead letters are tried again, as somebody asked", self.root, count)
+                for ids in await self._disk.note(lambda kept: take_requests(kept.folder, wish="drop")) or ():
+                    count = await self.drop(ids or ())
+                    log.info("spool %s: %d dead letters are deleted, as somebody asked", self.root, count)
             except OSError as error:
-                log.warning("spool %s: a request to try dead letters again cannot be met: %s", self.root, error)
+                log.warning("spool %s: what somebody asked of dead letters cannot be done: %s", self.root, error)
             await asyncio.sleep(REQUEST_INTERVAL)
 
     # --- in ---
@@ -223,9 +226,11 @@ class Spool:
                 count += self._deliveries.add(sink, numbers, at_once=True)
         return count
 
-    async def drop(self, ids: Sequence[int]) -> None:
-        """Delete dead letters."""
-        await self.forget([number for number, _ in self._dead(ids)])
+    async def drop(self, ids: Sequence[int]) -> int:
+        """Delete dead letters; return how many of these there were."""
+        dead = [number for number, _ in self._dead(ids)]
+        await self.forget(dead)
+        return len(dead)
 
     def __repr__(self) -> str:
         stats = self.stats()

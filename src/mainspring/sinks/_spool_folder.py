@@ -155,7 +155,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 def _remove(folder: Path) -> None:
     """Remove a folder of which we hold the lock and whose log is empty; what is not ours stays."""
-    for path in (*folder.glob("*.seg"), *folder.glob("*.replay")):
+    for path in (*folder.glob("*.seg"), *folder.glob("*.replay"), *folder.glob("*.drop")):
         path.unlink()
     (folder / _LOCK).unlink(missing_ok=True)
     try:

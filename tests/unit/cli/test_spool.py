@@ -129,6 +129,13 @@ def test_letters_of_a_renamed_sink_say_what_is_the_matter(app: Path, command: Co
     assert (row["trouble"], ["{'n': 1}"]) == (letter["reason"], letter["items"])
     assert {"asked": 0, "tried": 0, "written": 0, "left": 1} == command.json("replay", name)
     assert (1, f"error: {row['trouble']}\n") == (command.code, command.complaint)
+    command.text("drop-letters", name)
+    assert 2 == command.code
+    assert {"asked": 0, "dropped": 1} == command.json("drop-letters", name, letter["letter"])
+    assert 0 == command.code
+    assert {"asked": 0, "dropped": 0} == command.json("drop-letters", name, "--sink", "prices")
+    assert (1, "error: there are no dead letters of sink 'prices'\n") == (command.code, command.complaint)
+    assert [] == command.json("spool", name)
 
 
 def test_dead_letters_of_ended_processes_are_tried_here(app: Path, command: Command) -> None:

@@ -7,7 +7,7 @@ from tests.unit.sinks.support_targets import Target, Trade, spooling
 
 from mainspring.base import Backoff
 from mainspring.sinks import SinkSet, survey_spools
-from mainspring.sinks._replay import ask_for_replay, take_requests
+from mainspring.sinks._replay import ask_for_replay, drop_letters, take_requests
 from mainspring.testing import eventually
 
 LATER = Backoff.constant(3600.0)
@@ -71,6 +71,29 @@ async def test_a_running_process_tries_dead_letters_again_when_it_is_asked(
     assert [] == survey_spools(tmp_path)
 
 
+async def test_dead_letters_are_dropped_in_running_and_in_ended_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mainspring.sinks._spool.REQUEST_INTERVAL", 0.005)
+    async with sinks_with(tmp_path, Target(down=True)) as sinks:
+        for n in range(3):
+            await sinks.emit({"n": n})
+            await sinks.flush()
+        await sinks.emit("a", sink="down")
+        await sinks.flush()
+        spool = sinks.spool
+        assert spool is not None
+        await eventually(lambda: spool.stats().dead_count == 3)
+        (seen,) = survey_spools(tmp_path)
+        assert not drop_letters(seen.folder, [seen.dead[0].letter_id])
+        await eventually(lambda: spool.stats().dead_count == 2)
+    (left,) = survey_spools(tmp_path)
+    assert [[{"n": 1}], [{"n": 2}]] == [one.items for one in left.dead]
+    assert drop_letters(left.folder, [left.dead[1].letter_id])
+    (left,) = survey_spools(tmp_path)
+    assert ([[{"n": 1}]], {"down": 1}) == ([one.items for one in left.dead], left.waiting)
+
+
 def test_a_request_that_cannot_be_read_keeps_no_other_from_being_met(tmp_path: Path) -> None:
     for name in ("0.replay", "z.replay"):  # one that comes before the others, and one behind them
         (tmp_path / name).mkdir()
@@ -101,7 +124,7 @@ async def test_a_folder_that_cannot_be_read_does_not_end_the_listening(
         await eventually(lambda: spool.stats().dead_count == 1)
         (seen,) = survey_spools(tmp_path)
         (seen.folder / "a.replay").mkdir()
-        await eventually(lambda: "cannot be met" in caplog.text)
+        await eventually(lambda: "cannot be done" in caplog.text)
         (seen.folder / "a.replay").rmdir()
         target.poison.clear()
         ask_for_replay(seen.folder, None)
