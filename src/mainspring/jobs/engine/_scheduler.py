@@ -315,8 +315,11 @@ def _ends(interval: DataInterval | None) -> tuple[int | None, int | None]:
 
 
 def _runs_of(definition: JobDefinition, plan: _Plan, now: int) -> Iterable[NewRun]:
-    for fire, start, end in plan.fires:
-        available_at = fire + int((definition.delay + jitter_of(definition.job_id, fire, definition.jitter)) * 1e6)
+    for number, (fire, start, end) in enumerate(plan.fires, 1):
+        # the newest one is live; what is caught up before it goes in order
+        live = number == len(plan.fires) and (plan.due is None or plan.due > now)
+        jitter = jitter_of(definition.job_id, fire, definition.jitter) if live else 0.0
+        available_at = fire + int((definition.delay + jitter) * 1e6)
         state = definition.first_state
         if state is RunState.AVAILABLE and available_at > now:
             state = RunState.SCHEDULED

@@ -13,6 +13,7 @@ from tests.unit.jobs.engine.support_engine import START, eventually, make_app, r
 
 from mainspring.base import current_clock
 from mainspring.jobs import DataInterval, JobApp, JobContext, Need, RunState
+from mainspring.jobs.engine import _scheduler
 from mainspring.jobs.engine._scheduler import MOST_AHEAD, due_after
 from mainspring.jobs.model import Every
 from mainspring.jobs.stores import MemoryData, MemoryStore
@@ -308,6 +309,28 @@ def test_a_skipped_interval_is_covered_for_those_only_who_accept_it() -> None:
     with VirtualClock(START) as clock:
         clock.run(main())
     assert {"up": 1, "strict": 1, "lenient": 5} == ran
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_what_is_caught_up_goes_oldest_first_whatever_the_jitter(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_scheduler, "_PER_JOB", 20)  # so that it takes several steps
+    app = JobApp("test", store="memory" if kind == "memory" else tmp_path / "state.db", durability="process")
+    ran: list[datetime] = []
+
+    @app.job("tick", every=60.0, jitter=600.0, missed="all", start_at=START)
+    async def tick(data_interval: DataInterval) -> None:
+        ran.append(data_interval.start)
+
+    async def main() -> None:
+        async with running(app), asyncio.timeout(3600.0):
+            while len(ran) < 49:  # noqa: ASYNC110 (virtual time, which handlers of any thread hold)
+                await asyncio.sleep(1.0)
+
+    with VirtualClock(START + timedelta(minutes=50.5)) as clock:
+        clock.run(main())
+    assert [START + timedelta(minutes=number) for number in range(49)] == ran[:49]
 
 
 @pytest.mark.parametrize("overlap", ["queue", "allow"])
