@@ -22,6 +22,7 @@ from mainspring.jobs.engine._planner import BackfillPlanner
 from mainspring.jobs.engine._refusals import Refusals
 from mainspring.jobs.engine._registry import Registry
 from mainspring.jobs.engine._retention import Pruner
+from mainspring.jobs.engine._returned import say_returned
 from mainspring.jobs.engine._scheduler import Scheduler, registration_of
 from mainspring.jobs.engine._settings import SettingsSource
 from mainspring.jobs.engine._strays import Strays
@@ -186,6 +187,7 @@ class OpenApp:
         jobs = [registration_of(one, now) for one in self._declared.values()]
         jobs = await with_beginnings(self.store, jobs, self._declared)
         await say_bygone(self.store, jobs, self._declared)
+        await say_returned(self.store, jobs)
         rows = await self.store.register(jobs)
         self._overrides.registered(jobs)
         self.scheduler.take(rows)
