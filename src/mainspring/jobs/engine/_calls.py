@@ -77,7 +77,7 @@ def check_key(argument: str, key: object) -> None:
 
 
 def new_generation(definition: JobDefinition, record: RunRecord, *, now: int, latest_config: bool) -> NewRun:
-    """Return the run that does an ended one again, linked to it.
+    """Return the run that does an ended one again, linked to it; that of an interval or a fire counts for the limits.
 
     Raises:
         InvalidArgumentError: it has not ended, or it is the record of a skipped range.
@@ -95,6 +95,7 @@ def new_generation(definition: JobDefinition, record: RunRecord, *, now: int, la
         )
     at_instant = record.kind is RunKind.SCHEDULE and record.interval_start is None
     of_interval = record.interval_start is not None
+    of_occurrence = of_interval or at_instant
     return NewRun(
         run_id=new_id(),
         job_id=record.job_id,
@@ -104,14 +105,15 @@ def new_generation(definition: JobDefinition, record: RunRecord, *, now: int, la
         scheduled_at=record.scheduled_at,
         interval_start=record.interval_start,
         interval_end=record.interval_end,
-        generation=NEXT_GENERATION if of_interval or at_instant else record.generation + 1,
+        generation=NEXT_GENERATION if of_occurrence else record.generation + 1,
         previous_run=record.run_id,
         queue=definition.queue,
         priority=definition.priority,
+        limits=definition.limits if of_occurrence else (),
         config=record.config,
         config_version=None if latest_config else _kept_config(record),
         parent_run=record.parent_run,
-        idempotency_key=None if of_interval or at_instant else f"retry/{record.run_id}",
+        idempotency_key=None if of_occurrence else f"retry/{record.run_id}",
         key_expires_at=now + int(KEY_LIFETIME * 1e6),
     )
 

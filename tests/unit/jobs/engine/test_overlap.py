@@ -13,6 +13,8 @@ from mainspring.base import current_clock
 from mainspring.jobs import JobApp, RunRecord, RunState
 from mainspring.testing import VirtualClock
 
+Overlap = Literal["queue", "skip", "allow"]
+
 
 class Slow:
     """Jobs that fire every ten seconds and take as long as they are told."""
@@ -23,6 +25,8 @@ class Slow:
         self.now = self.most = 0
 
     def add(self, job_id: str, seconds: float, **options: Any) -> None:
+        options.setdefault("every", 10)
+
         async def handle() -> None:
             self.began.append((job_id, asyncio.get_running_loop().time()))
             self.now += 1
@@ -32,7 +36,7 @@ class Slow:
             finally:
                 self.now -= 1
 
-        self.app.job(job_id, every=10, **options)(handle)
+        self.app.job(job_id, **options)(handle)
 
     def live(self, seconds: float) -> list[RunRecord]:
         """Run for some virtual seconds and return all records, oldest first."""
@@ -47,9 +51,7 @@ class Slow:
 
 
 @pytest.mark.parametrize(("overlap", "began", "most"), [("queue", 4, 1), ("skip", 4, 1), ("allow", 10, 3)])
-def test_a_run_that_is_slower_than_its_schedule(
-    overlap: Literal["queue", "skip", "allow"], began: int, most: int
-) -> None:
+def test_a_run_that_is_slower_than_its_schedule(overlap: Overlap, began: int, most: int) -> None:
     slow = Slow()
     slow.add("slow", 25, overlap=overlap)
     records = slow.live(105)
@@ -120,6 +122,60 @@ def test_calls_and_backfills_are_not_counted() -> None:
             backfill = await app.backfill("slow", START - timedelta(seconds=60), START, max_parallel=3)
             await asyncio.gather(backfill.wait(), *(app.run_job("slow") for _ in range(4)))
             assert slow.most >= 7
+
+    with VirtualClock(START + timedelta(seconds=1)) as clock:
+        clock.run(main())
+
+
+@pytest.mark.parametrize("overlap", ["queue", "skip"])
+def test_retries_of_scheduled_runs_are_counted_and_not_skipped(overlap: Overlap) -> None:
+    slow = Slow()
+    slow.add("slow", 5, overlap=overlap)
+
+    async def main() -> None:
+        async with running(slow.app) as app:
+            await asyncio.sleep(38)
+            ended = await app.runs("slow", states=[RunState.SUCCEEDED])
+            assert ended
+            again = [await app.retry(record.run_id) for record in ended]
+            for record in again:
+                assert RunState.SUCCEEDED is (await app.wait_for_run(record.run_id)).state
+            assert 1 == slow.most
+            again = [await app.retry(record.run_id) for record in again]  # a generation more
+            await asyncio.gather(*(app.wait_for_run(record.run_id) for record in again))
+            assert 1 == slow.most
+
+    with VirtualClock(START + timedelta(seconds=1)) as clock:
+        clock.run(main())
+
+
+def test_retries_of_runs_at_an_instant_are_counted() -> None:
+    slow = Slow()
+    for name in ("one", "two"):
+        slow.add(name, 5, concurrency_key="both", every=None, at=START + timedelta(seconds=2))
+
+    async def main() -> None:
+        async with running(slow.app) as app:
+            await asyncio.sleep(20)
+            ended = [record for name in ("one", "two") for record in await app.runs(name)]
+            again = [await app.retry(record.run_id) for record in ended]
+            await asyncio.gather(*(app.wait_for_run(record.run_id) for record in again))
+            assert (4, 1) == (len(slow.began), slow.most)
+
+    with VirtualClock(START + timedelta(seconds=1)) as clock:
+        clock.run(main())
+
+
+def test_retries_of_calls_are_not_counted() -> None:
+    slow = Slow()
+    slow.add("slow", 5)
+
+    async def main() -> None:
+        async with running(slow.app) as app:
+            ended = [await app.run_job("slow") for _ in range(3)]
+            again = [await app.retry(result.run_id) for result in ended]
+            await asyncio.gather(*(app.wait_for_run(record.run_id) for record in again))
+            assert slow.most >= 3
 
     with VirtualClock(START + timedelta(seconds=1)) as clock:
         clock.run(main())
