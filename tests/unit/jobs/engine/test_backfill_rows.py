@@ -24,7 +24,7 @@ class Family:
         self.slow_gate = asyncio.Event()
         self.ran: list[tuple[str, datetime]] = []
         self.failing: set[datetime] = set()
-        self._add("hours", cron="0 * * * *")
+        self._add("hours", cron="0 * * * *", start_at=START if options.get("start_at") else None)
         self._add("days", cron="0 0 * * *", needs=["hours"], **options)
         self._add("tomorrow", cron="0 0 * * *", needs=[Need("days", offset=-86_400.0)])
         self._add("both", cron="0 0 * * *", needs=["hours", "days"])
