@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mainspring.errors import StoreBusyError
+from mainspring.errors import LeaseLostError, StoreBusyError
 from mainspring.jobs import JobApp
 from mainspring.jobs.stores import (
     Claim,
@@ -33,10 +33,13 @@ class Trouble(SqliteStore):
             self.lost[call] -= 1
             raise busy()
 
-    def _fail(self, call: str) -> None:
+    def _fail(self, call: str, *, epoch: int | None = None) -> None:
         waiting = self.failures.get(call)
-        if waiting:
-            raise waiting.pop(0)
+        failure = waiting.pop(0) if waiting else None
+        if isinstance(failure, LeaseLostError) and epoch is not None and failure.epoch != epoch:
+            return  # the node has found out by itself, and has another epoch: that one lives
+        if failure is not None:
+            raise failure
 
     async def open_node(self, name: str, *, takes: NodeTakes | None = None) -> int:
         self._fail("open_node")
@@ -50,7 +53,7 @@ class Trouble(SqliteStore):
         return super().lease_end(epoch) if self.known_end is None else self.known_end
 
     async def claim(self, command: Claim) -> ClaimAnswer:
-        self._fail("claim")
+        self._fail("claim", epoch=command.epoch)
         answer = await super().claim(command)
         if answer.runs:
             self._lose("claim")
@@ -71,7 +74,7 @@ class Trouble(SqliteStore):
         await super().let_go(run_id, fence=fence)
 
     async def heartbeat(self, epoch: int) -> Any:
-        self._fail("heartbeat")
+        self._fail("heartbeat", epoch=epoch)
         return await super().heartbeat(epoch)
 
     async def advance(self, commands: Any) -> Any:
