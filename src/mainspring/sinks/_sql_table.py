@@ -200,7 +200,8 @@ class SqlTable:
             sink=self.label,
             items=len(batch.items),
             reason=f"rows are there that were written together for {theirs}, which is only partly this run's interval",
-            hint="retry the run of that interval, which writes all of it again",
+            hint="retry the run of that interval, or backfill all of it with reprocess='all'; when the record of that "
+            "run is gone, delete these rows before",
         )
 
     def _clear(self, tx: SqlTransaction, run: SinkRun) -> None:

@@ -60,7 +60,8 @@ class Backfilling(FollowUps, ABC):
 
         Raises:
             InvalidArgumentError: start is not before end, or nothing from start on is due yet; a naive datetime, or a
-                job without intervals.
+                job without intervals; with `reprocess="all"` an end inside of what a merged run has written into a
+                sink that replaces intervals.
             ConfigError: with `config` the job's config does not fit its schema.
         """
         from mainspring.jobs.engine._backfill import Backfill
@@ -81,6 +82,7 @@ class Backfilling(FollowUps, ABC):
         low, high = self.interval_range(definition, start, end)  # again: what opening the app left to it is due now
         row = options.row(definition, low, high, opened.store.now())
         await opened.configs.check_call(definition, row.config)
+        await opened.planner.written.refuse_parts(definition, row)
         if dry_run:
             total = await opened.planner.count(row)
             return Backfill.dry(self, replace(row, total=total, total_exact=True, state=BackfillState.FINISHED))

@@ -29,6 +29,7 @@ from mainspring.jobs.engine._strays import Strays
 from mainspring.jobs.engine._troubles import log_trouble
 from mainspring.jobs.engine._waiters import Waiters
 from mainspring.jobs.engine._work import Work
+from mainspring.jobs.engine._written import WrittenIntervals
 from mainspring.jobs.model import Retention
 from mainspring.jobs.stores import EnqueueAnswer, JobRow, JobStore, NewRun, RunRecord
 from mainspring.runtime import Provider, ResourceContainer
@@ -126,7 +127,7 @@ class OpenApp:
         )
         self.leases = Leases(store, self.node, poll_interval=poll_interval)
         self.needs = NeedsKeeper(store, definitions, poll_interval=poll_interval, on_released=self.node.wake)
-        self.planner = BackfillPlanner(store, definitions, poll_interval=poll_interval, on_created=self._runs_made)
+        self.planner = self._make_planner(poll_interval)
         self._pruner = None if retention is None else Pruner(store, retention, definitions, poll_interval=poll_interval)
         self._overrides = Overrides(registry, works)
         self._names = {**resources.container.names, **app.resource_names}
@@ -146,6 +147,15 @@ class OpenApp:
         supplied = tuple(name for name in supplied_names(definition) if name not in binding.parameters)
         instance = definition.takes_instance
         return Work(definition, binding, supplied, app, self.store, self.sinks, self.configs, self.places, instance)
+
+    def _make_planner(self, poll_interval: float) -> BackfillPlanner:
+        return BackfillPlanner(
+            self.store,
+            self._definitions,
+            written=WrittenIntervals(self.store, self.sinks),
+            poll_interval=poll_interval,
+            on_created=self._runs_made,
+        )
 
     def _make_alerts(self, app: "JobApp") -> Alerts:
         """Return who tells people; refuse an alert that goes to a resource which nobody offers."""

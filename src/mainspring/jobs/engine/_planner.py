@@ -13,6 +13,7 @@ from mainspring.base import from_us, new_id, to_us
 from mainspring.errors import ClosedError
 from mainspring.jobs.engine._definition import JobDefinition
 from mainspring.jobs.engine._steady import keep_doing
+from mainspring.jobs.engine._written import WrittenIntervals, as_written
 from mainspring.jobs.model import DataInterval, RangeSet, RunState
 from mainspring.jobs.stores import (
     NEXT_GENERATION,
@@ -50,10 +51,12 @@ class BackfillPlanner:
         store: JobStore,
         definitions: Mapping[str, JobDefinition],
         *,
+        written: WrittenIntervals,
         poll_interval: float,
         on_created: Callable[[], None],
     ) -> None:
         self._store = store
+        self.written = written
         self._definitions = definitions
         self._poll_interval = poll_interval
         self._on_created = on_created
@@ -84,6 +87,7 @@ class BackfillPlanner:
     async def _look(self) -> float:
         rows = await self._store.backfills(states=frozenset({BackfillState.RUNNING}), limit=1000)
         self._until_look.clear()
+        self.written.keep({row.backfill_id for row in rows if not row.planned})
         for row in rows:
             if row.job_id in self._definitions:
                 await self._step(row)
@@ -176,7 +180,9 @@ class BackfillPlanner:
             end = min(end, self._last_due(definition))
         else:
             ranges = await ranges_to_run(self._store, row.job_id, (start, end), row.reprocess)
-        return touching(definition, ranges, (start, end), row.order)
+        intervals = touching(definition, ranges, (start, end), row.order)
+        written = await self.written.of(definition, row)
+        return as_written(intervals, written, row.order) if written else intervals
 
     async def _ran_before(
         self, definition: JobDefinition, row: BackfillRow, start: int, end: int
