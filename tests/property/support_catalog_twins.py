@@ -27,10 +27,22 @@ from mainspring.jobs.stores import (
     RunKind,
     SetSchedule,
     backfill_key,
+    job_key,
 )
 
 ended = st.sampled_from([RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED])
 schedules = st.sampled_from([None, b'{"every": 3600}', b"{}"])
+
+
+places = st.none() | st.integers(0, 2)
+
+
+def limits_of(name: str, most: int | None) -> tuple[tuple[str, int], ...] | None:
+    """Return what a job's code says, from nothing over no limit to its own and one that it shares."""
+    if not most:
+        return None if most is None else ()
+    own = (job_key(name), most)
+    return (own,) if most == 1 else (own, ("k", most))
 
 
 class CatalogTwins(Twins):
@@ -46,12 +58,22 @@ class CatalogTwins(Twins):
         ]
         self.both(lambda store: store.register(rows))
 
-    @rule(job=jobs, schedule=schedules)
-    def rename(self, job: str, schedule: bytes | None) -> None:
+    @rule(job=jobs, most=places, priority=st.integers(0, 1))
+    def register_limits(self, job: str, most: int | None, priority: int) -> None:
+        name = self.names[job]
+        row = JobRegistration(
+            job_id=name, schedule=b"{}", cursor=0, next_fire_at=0, limits=limits_of(name, most), priority=priority
+        )
+        self.both(lambda store: store.register([row]))
+
+    @rule(job=jobs, schedule=schedules, most=places)
+    def rename(self, job: str, schedule: bytes | None, most: int | None) -> None:
         """Nobody uses the old name any more, nor has anybody used the new one."""
         old = self.names[job]
         new = self.names[job] = f"{old}'"
-        row = JobRegistration(job_id=new, schedule=schedule, cursor=0, next_fire_at=0, was=("never", old))
+        row = JobRegistration(
+            job_id=new, schedule=schedule, cursor=0, next_fire_at=0, was=("never", old), limits=limits_of(new, most)
+        )
         self.both(lambda store: store.register([row]))
 
     @rule(job=jobs, steps=st.integers(1, 3), skips=st.booleans(), stale=st.booleans(), data=st.data())
@@ -73,6 +95,7 @@ class CatalogTwins(Twins):
                 scheduled_at=end,
                 interval_start=start,
                 interval_end=end,
+                limits=limits_of(self.names[job], steps) or (),
             )
             for start, end in spans[len(skipped) :]
         )
