@@ -2,14 +2,16 @@
 
 from collections.abc import Container, Iterator
 from datetime import datetime
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from mainspring.base import from_us
 from mainspring.errors import InvalidArgumentError
 from mainspring.jobs.engine._definition import JobDefinition
 from mainspring.jobs.model import DataInterval, RunState, Schedule
 from mainspring.jobs.stores import BackfillRow, ReadStore, RunFilter
-from mainspring.sinks import SinkSet, is_placed
+
+if TYPE_CHECKING:
+    from mainspring.sinks import SinkSet
 
 _PAGE: Final = 1_000
 _SUCCEEDED: Final = frozenset({RunState.SUCCEEDED})
@@ -18,7 +20,7 @@ _SUCCEEDED: Final = frozenset({RunState.SUCCEEDED})
 class WrittenIntervals:
     """Tells of the longer intervals in a backfill's range (of merged runs, say), as the records of runs have them."""
 
-    def __init__(self, store: ReadStore, sinks: SinkSet) -> None:
+    def __init__(self, store: ReadStore, sinks: "SinkSet") -> None:
         self._store = store
         self._sinks = sinks
         self._of: dict[str, list[tuple[int, int]]] = {}  # by backfill
@@ -60,6 +62,8 @@ class WrittenIntervals:
         self._of = {one: ranges for one, ranges in self._of.items() if one in backfills}
 
     def _replaces(self, definition: JobDefinition) -> bool:
+        from mainspring.sinks import is_placed  # only open apps ask
+
         return self._sinks.replaces or (is_placed(definition.sink) and definition.sink.replaces)
 
     async def _touching(self, definition: JobDefinition, row: BackfillRow) -> list[tuple[int, int]]:
