@@ -181,8 +181,6 @@ class Worker(asyncio.BufferedProtocol):
         at_once = not self.in_flight
         task.recalled = False  # whatever another worker was asked
         self.in_flight[number] = task
-        if at_once:
-            task.begin()
         if self._tasks_left is not None:
             self._tasks_left -= 1
         parts = self._encode(number, task)
@@ -195,12 +193,20 @@ class Worker(asyncio.BufferedProtocol):
         self._outgoing += parts
 
     def _encode(self, number: int, task: Task) -> "list[bytes | bytearray | memoryview]":
+        tell_begin = task.on_begin is not None
         if self._shared_memory is None:
-            return encode_message(number, task.kind, task.pickled, task.buffers)
+            return encode_message(number, task.kind, task.pickled, task.buffers, tell_begin=tell_begin)
         parts = share_message(task.pickled, task.buffers, self._shared_memory)
         if parts.blocks:
             self._blocks[number] = parts.blocks
-        return encode_message(number, task.kind, parts.pickled, parts.buffers, pickle_in_first=parts.pickle_in_first)
+        return encode_message(
+            number,
+            task.kind,
+            parts.pickled,
+            parts.buffers,
+            pickle_in_first=parts.pickle_in_first,
+            tell_begin=tell_begin,
+        )
 
     def retire_when_idle(self) -> None:
         """Take no more, and end when nothing is in flight."""
@@ -255,6 +261,9 @@ class Worker(asyncio.BufferedProtocol):
             if message.kind == Kind.TALK:
                 self._on_talk(message)
                 continue
+            if message.kind == Kind.BEGUN:
+                self.in_flight[message.number].begin()
+                continue
             task = self.in_flight.pop(message.number, None)
             if task is None:
                 self._on_setup(message)
@@ -268,7 +277,6 @@ class Worker(asyncio.BufferedProtocol):
             if message.shared:
                 self._order(Order.TAKEN, message.number)
         if answers := successes + failures:
-            self._begin_first()
             self._adapt_window(seconds / answers)
             self._owner.on_answers(self, seconds, successes, failures)
             self._retire_if_spent()
@@ -284,11 +292,6 @@ class Worker(asyncio.BufferedProtocol):
         self._closed.set_result(None)
         self._lose()
         self._loop.call_later(_EXIT_GRACE, self.child.kill)
-
-    def _begin_first(self) -> None:
-        for task in self.in_flight.values():
-            task.begin()
-            return
 
     def _on_talk(self, message: Message) -> None:
         """Pass on what a task says, in the context of its caller."""
@@ -324,7 +327,6 @@ class Worker(asyncio.BufferedProtocol):
             task.recalled = False
             if self._tasks_left is not None and not self.lost and not self._is_retiring:
                 self._tasks_left += 1
-            self._begin_first()
             self._owner.on_dropped(self, task)
         if self._is_retiring:
             self._retire_if_spent()

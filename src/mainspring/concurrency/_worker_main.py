@@ -199,6 +199,8 @@ class WorkerLoop:
             function, args, kwargs = message.unpickle()
         except BaseException as error:  # noqa: BLE001  # supervisor: the caller gets it
             return Kind.ERROR, _pickle_loading_error(error, of_main=with_main), []
+        if message.tell_begin:
+            self._write(encode_message(message.number, Kind.BEGUN))
         try:
             result = self._call(message.number, function, args, kwargs)
         except BaseException as error:  # noqa: BLE001  # supervisor: the caller gets it

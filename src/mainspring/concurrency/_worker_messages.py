@@ -23,6 +23,7 @@ ORDER: Final = Struct("<BQ")
 
 _HEADER: Final = Struct("<QBBxxIId")  # number, kind, flags, bytes of the pickle, count of buffers, seconds
 _PICKLE_IN_FIRST: Final = 1  # (flag) the first buffer is the pickle
+_TELL_BEGIN: Final = 2  # (flag) somebody wants to hear when the function begins
 _LENGTH: Final = Struct("<Q")
 _ALIGNMENT: Final = 16
 _SHARED: Final = 1 << 63
@@ -39,6 +40,7 @@ class Kind(IntEnum):
     RESULT = 6
     ERROR = 7
     TALK = 8  # what the task says meanwhile: see base.child_talk
+    BEGUN = 9  # the call is loaded and its function begins; only for who asked
 
 
 class Order(IntEnum):
@@ -61,6 +63,11 @@ class Message(NamedTuple):
     shared: frozenset[int] = frozenset()  # the buffers that are names of blocks, by position
     flags: int = 0
 
+    @property
+    def tell_begin(self) -> bool:
+        """Whether the worker is to say when the function begins."""
+        return bool(self.flags & _TELL_BEGIN)
+
     def unpickle(self) -> Any:
         """Return what the message carries."""
         if not self.shared:
@@ -78,9 +85,11 @@ def encode_message(
     *,
     seconds: float = 0.0,
     pickle_in_first: bool = False,
+    tell_begin: bool = False,
 ) -> list[bytes | bytearray | memoryview]:
     """Return the frame of one message, as parts to write one after the other."""
-    header = _HEADER.pack(number, kind, pickle_in_first * _PICKLE_IN_FIRST, len(pickled), len(buffers), seconds)
+    flags = pickle_in_first * _PICKLE_IN_FIRST | tell_begin * _TELL_BEGIN
+    header = _HEADER.pack(number, kind, flags, len(pickled), len(buffers), seconds)
     if not buffers:
         return encode_frame(header, pickled)
     contents = [buffer.name if isinstance(buffer, SharedBlock) else buffer for buffer in buffers]
@@ -100,7 +109,7 @@ def decode_message(payload: bytes | memoryview) -> Message:
     number, kind, flags, pickled_bytes, buffer_count, seconds = _HEADER.unpack_from(payload)
     start = _HEADER.size
     if not buffer_count:
-        return Message(number, kind, seconds, payload[start : start + pickled_bytes], ())
+        return Message(number, kind, seconds, payload[start : start + pickled_bytes], (), flags=flags)
     # Short payloads come as bytes, but the buffers of a result may be written to.
     whole = memoryview(bytearray(payload)) if isinstance(payload, bytes) else payload
     marked = [_LENGTH.unpack_from(whole, start + n * _LENGTH.size)[0] for n in range(buffer_count)]

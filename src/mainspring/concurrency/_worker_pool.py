@@ -213,7 +213,7 @@ class WorkerPool:
 
         Args:
             cancel_grace: seconds, >= 0.
-            on_begin: called when a worker begins with one of them; again if another one has to.
+            on_begin: called when a worker has loaded one of them, imports included, and begins with its function.
 
         Raises:
             InvalidArgumentError: `cancel_grace` is below 0.

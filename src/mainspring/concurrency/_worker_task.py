@@ -37,7 +37,7 @@ class PackedCall(NamedTuple):
     """A call that can travel: the function's name for messages, a pickle, and the buffers beside it.
 
     Attributes:
-        on_begin: called, in the thread of the pool, when a worker begins with it; maybe again.
+        on_begin: called, in the thread of the pool, when a worker has loaded it and begins with the function.
     """
 
     name: str
@@ -74,7 +74,7 @@ class WorkerTask(asyncio.Future[T]):
         return True
 
     def begin(self) -> None:
-        """Note that it is the first in line at a worker, which begins with it."""
+        """Note that a worker has loaded it and begins with its function."""
         if self.on_begin is not None:
             self.on_begin()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.unit.concurrency import support_tasks as tasks
 from tests.unit.concurrency.support_children import process_exists
-from tests.unit.concurrency.support_holds import open_holds
+from tests.unit.concurrency.support_holds import open_holds, until
 
 from mainspring.concurrency import WorkerPool
 from mainspring.concurrency import _worker_calls as worker_calls
@@ -67,11 +67,38 @@ async def test_a_call_tells_when_a_worker_begins_with_it(tmp_path: Path) -> None
 
         running = [asyncio.create_task(call(mark)) for mark in "abc"]
         first = await holds.next()
-        assert ["a"] == begun
+        await until(lambda: ["a"] == begun)
         await cancelled(running[1])
+        assert ["a"] == begun
         first.release()
         await running[0]
         second = await holds.next()
-        assert ["a", "c"] == begun
+        await until(lambda: ["a", "c"] == begun)
         second.release()
         await running[2]
+
+
+class Loaded:
+    """Holds the worker that unpickles it, as the import of a big module does."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return tasks.hold, (self._path, "load")
+
+
+@pytest.mark.parametrize("shared_memory", [None, 1])
+async def test_a_worker_that_still_loads_a_call_has_not_begun(tmp_path: Path, shared_memory: int | None) -> None:
+    begun: list[str] = []
+    async with open_holds(tmp_path) as holds, WorkerPool(1, shared_memory=shared_memory) as pool:
+        calls = pool.calls(cancel_grace=600.0, on_begin=partial(begun.append, "here"))
+        running = asyncio.create_task(calls.create_task(tasks.hold, holds.path, Loaded(holds.path)))  # type: ignore[arg-type]  # a text there
+        loading = await holds.next()
+        assert pool.pids == (loading.pid,)
+        assert [] == begun
+        loading.release()
+        held = await holds.next()
+        await until(lambda: ["here"] == begun)
+        held.release()
+        assert "load" == await running
