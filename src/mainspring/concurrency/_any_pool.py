@@ -45,15 +45,22 @@ def kind_of_pool(pool: object) -> Literal["thread", "process"] | None:
         return "thread"
     if isinstance(pool, WorkerPool | DaskExecutor | ProcessPoolExecutor):
         return "process"
+    return "process" if _is_plain_processes(pool) else None
+
+
+def _is_plain_processes(pool: object) -> bool:
     # a look at sys.modules: to import it takes 10 ms, and who has such a pool has imported it
     plain: object = getattr(sys.modules.get("concurrent.futures.process"), "ProcessPoolExecutor", None)
-    return "process" if isinstance(plain, type) and isinstance(pool, plain) else None
+    return isinstance(plain, type) and isinstance(pool, plain)
 
 
 def size_of_pool(pool: object) -> int | None:
     """Return how many functions a pool runs at once, if it says so."""
     if isinstance(pool, WorkerPool):
         return pool.workers
+    if _is_plain_processes(pool):
+        size: object = getattr(pool, "_max_workers", None)  # it has no public name
+        return size if isinstance(size, int) else None
     return pool.max_workers if isinstance(pool, ThreadPoolExecutor) else None
 
 

@@ -85,13 +85,13 @@ class Places:
 
     @asynccontextmanager
     async def _room(self, pool: object, *, is_backfill: bool) -> AsyncGenerator[None]:
-        """Wait for the turn in a pool: the queue of one that somebody brought may be short."""
+        """Wait for the turn in a pool that somebody brought: its queue may be short, or count as begun what waits."""
         size = size_of_pool(pool)
         async with AsyncExitStack() as stack:
             if size is not None and is_backfill:
                 share = max(size - 1, 1)
                 await stack.enter_async_context(self._for_backfills.setdefault(pool, Bulkhead(share)))
-            if size is not None and isinstance(pool, ThreadPoolExecutor) and pool is not self.threads:
+            if size is not None and not isinstance(pool, WorkerPool) and pool is not self.threads:
                 await stack.enter_async_context(self._whole.setdefault(pool, Bulkhead(size)))
             yield
 

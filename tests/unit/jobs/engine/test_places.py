@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import logging
+import multiprocessing
 import os
 import threading
 from collections.abc import Iterator
@@ -171,7 +172,11 @@ def when_out_of_time(ctx: RunInfo) -> str:
     return "" if ctx.deadline_at is None else ctx.deadline_at.isoformat()
 
 
-@pytest.mark.parametrize("make", [ThreadPoolExecutor, WorkerPool, ProcessPoolExecutor])
+def _plain_processes(size: int) -> concurrent.futures.Executor:
+    return concurrent.futures.ProcessPoolExecutor(size, mp_context=multiprocessing.get_context("spawn"))
+
+
+@pytest.mark.parametrize("make", [ThreadPoolExecutor, WorkerPool, ProcessPoolExecutor, _plain_processes])
 async def test_the_wait_for_a_place_in_a_pool_is_not_counted(make: Any, tmp_path: Path) -> None:
     """A run that waits longer than its timeout has not failed, and can be cancelled."""
     pool = make(1)
