@@ -62,8 +62,8 @@ def refuse_changes(block: Block, declared: Mapping[str, str], *, table: str, sin
                 sink=sink,
                 reason=f"column {column!r} of table {table!r} has the type {declared[name]}, and SQLite would silently "
                 f"change {reprlib.repr(value)} there",
-                hint="let all values of the column have one type, or make the table yourself, with this column of "
-                "another type, or of none",
+                hint="let all values of the column have one type (a Decimal is a text), or make the table yourself, "
+                "with this column of another type, or of none",
             )
 
 

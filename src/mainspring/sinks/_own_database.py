@@ -85,7 +85,7 @@ class OwnDatabase:
 
         def apply(connection: sqlite3.Connection) -> int:
             _raise_fence(connection, rows.sink.label, run)
-            is_done = rows.only_adds and _is_written(connection, rows.name, run)
+            is_done = rows.only_adds and run.repeats and _is_written(connection, rows.name, run)
             written = 0 if is_done else write.apply(_Transaction(connection))
             connection.execute(_DROP_STAGED, (run.run_id, rows.name, run.fence))
             return written

@@ -114,10 +114,19 @@ class SinkSet:
         """
         ends = [] if self.spool is None else [self.spool.stop()]
         ends += [lane.batcher.close(timeout=timeout) for lane in self._lanes]
+        tasks = [asyncio.ensure_future(end) for end in ends]
         try:
-            await asyncio.gather(*ends)
+            if tasks:
+                await asyncio.wait(tasks)
+        except asyncio.CancelledError:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)  # each keeps what it has, and the spool is open until the last one did
+            raise
         finally:
             await self._close_rest()
+        for task in tasks:
+            task.result()
 
     async def _close_rest(self) -> None:
         if self.spool is not None:

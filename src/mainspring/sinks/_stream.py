@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, Final, Generic, NamedTuple, TypeVar  # Any: items have any type
 
 from mainspring.base import Backoff, BatchKernel, decode_msgpack, encode_msgpack, new_id
-from mainspring.errors import EncodeError, InvalidItemError, SinkWriteError, UnroutedItemError
+from mainspring.errors import EncodeError, InvalidItemError, MainspringError, UnroutedItemError
 from mainspring.resilience import RetryAttempt, retry
 from mainspring.sinks._columns import plain_row
 from mainspring.sinks._delivery import Delivery
@@ -210,7 +210,7 @@ class SinkStream(Generic[Receipt]):
         """Write a batch; if the sink can never write it, in halves, so that one bad item takes no others along."""
         try:
             await self._persistently(batch, self._run_of_batch())
-        except (*REFUSALS, SinkWriteError) as error:
+        except (*REFUSALS, MainspringError) as error:  # what may pass was tried until it did
             if len(batch) > 1:
                 half = len(batch) // 2
                 await self._write(batch[:half])

@@ -90,8 +90,8 @@ def require_unique(
         raise _is_taken(table, names, str(kind), str(of))
     try:
         tx.execute(statement)
-    except sqlite3.IntegrityError as error:
-        raise _has_doubles(tx, table, key) from error
+    except sqlite3.IntegrityError:
+        raise _has_doubles(tx, table, key) from None
 
 
 def quoted(name: str) -> str:

@@ -67,6 +67,8 @@ class SinkRun:
 
     Attributes:
         was: earlier ids of its job, the oldest first, under which rows of its interval may have been written.
+        repeats: whether it may be tried again, under a higher fence; then a table of its own database that only adds
+            rows takes those of one attempt.
     """
 
     run_id: str
@@ -77,6 +79,7 @@ class SinkRun:
     interval_start: datetime | None
     interval_end: datetime | None
     was: tuple[str, ...] = ()
+    repeats: bool = False
 
     def comes_after(self, run_id: str, fence: int) -> bool:
         """Tell whether this claim may write over what another claim of its interval, or itself, has written.

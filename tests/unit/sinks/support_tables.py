@@ -41,9 +41,9 @@ def run_of(
 ) -> SinkRun:
     start = START + timedelta(hours=hour)
     run_id = run_id or f"run-{hour}-{fence}"
-    return SinkRun(run_id, job_id, fence, 1, start, start, start + timedelta(hours=hours), was)
+    return SinkRun(run_id, job_id, fence, 1, start, start, start + timedelta(hours=hours), was, True)
 
 
 def call_of() -> SinkRun:
     """A run without an interval, as run_job makes."""
-    return SinkRun("call", "load", 1, 1, None, None, None)
+    return SinkRun("call", "load", 1, 1, None, None, None, repeats=True)

@@ -48,6 +48,14 @@ async def test_one_attempt_may_write_several_times(tmp_path: Path) -> None:
     assert [1, 2] == await _write(path, call_of(), 2)
 
 
+async def test_what_is_no_run_of_a_job_may_write_under_growing_fences(tmp_path: Path) -> None:
+    """A service that counts its sessions is not taken for one that repeats the first."""
+    path = tmp_path / "own.db"
+    for fence in (1, 2, 3):
+        rows = await _write(path, replace(call_of(), fence=fence, repeats=False), fence)
+    assert [1, 2, 3] == rows
+
+
 async def test_rows_with_keys_are_those_of_the_last_attempt(tmp_path: Path) -> None:
     path = tmp_path / "own.db"
     for fence in (1, 2):

@@ -12,7 +12,7 @@ from tests.unit.sinks.support_targets import Target, spooling
 
 from mainspring.base import to_us
 from mainspring.errors import InvalidArgumentError, InvalidItemError, UnknownSinkError, UnroutedItemError
-from mainspring.sinks import Delivery, ResultSink, SinkSet, SqlTable, TypedSink, WriteIntent, on
+from mainspring.sinks import Delivery, ResultSink, SinkSet, SqlTable, TypedSink, WriteIntent, on, survey_spools
 
 
 class Quote:
@@ -287,3 +287,35 @@ def untyped(batch):  # type: ignore[no-untyped-def]  # pyright: ignore  # so use
 
 class Blocking:
     def write(self, batch: list[int]) -> None: ...
+
+
+async def test_a_close_that_is_cut_short_keeps_what_every_sink_has_left(tmp_path: Path) -> None:
+    """One sink unwinds at once, another one takes its time: the spool is open until both have left their items."""
+    started = [asyncio.Event(), asyncio.Event()]
+
+    async def hangs(batch: Sequence[Any]) -> None:
+        started[0].set()
+        await asyncio.Event().wait()
+
+    async def unwinds(batch: Sequence[Any]) -> None:
+        started[1].set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+    sinks = SinkSet(spool=tmp_path)
+    for sink, item_type in ((hangs, int), (unwinds, str)):
+        sinks.add(sink, types=[item_type], name=sink.__name__, delivery=spooling(max_count=1))
+    await sinks.open()
+    for item in (1, "a", "b"):
+        await sinks.emit(item)
+    await asyncio.gather(*(one.wait() for one in started))
+    closing = asyncio.create_task(sinks.close(timeout=60))
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait([closing])
+    assert closing.cancelled()
+    [left] = survey_spools(tmp_path)
+    assert {"hangs": 1, "unwinds": 2} == left.waiting

@@ -158,6 +158,35 @@ async def test_what_a_table_of_somebody_else_does_not_allow_is_refused_alone(tmp
     assert {sqlite3.IntegrityError} == {error for _, _, error in given.refused}
 
 
+async def test_a_row_like_another_where_rows_must_differ_is_refused_alone(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "rows.db")) as connection:
+        connection.execute("CREATE TABLE rows(n INTEGER, v INTEGER UNIQUE)")
+    async with streaming(SqlTable("rows", database=tmp_path / "rows.db"), max_seconds=NEVER) as (stream, given):
+        put_all(stream, [{"n": n, "v": n % 5} for n in range(7)])
+        given.is_last = True
+        await eventually(lambda: stream.waiting_count == 0)
+    assert [{"n": 5, "v": 0}, {"n": 6, "v": 1}] == [item for item, _, _ in given.refused]
+    assert 5 == stream.written_count
+
+
+async def test_rows_that_keep_a_key_from_being_unique_are_no_fault_of_an_item(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "rows.db")) as connection:
+        connection.execute("CREATE TABLE rows(n INTEGER)")
+        connection.execute("INSERT INTO rows VALUES (1), (1)")
+        connection.commit()
+    table = SqlTable("rows", key=("n",), database=tmp_path / "rows.db")
+    async with streaming(table, max_seconds=0.0, retry=Backoff.constant(0.01)) as (stream, given):
+        put_all(stream, [{"n": 2}])
+        await eventually(lambda: "rows with the same key" in caplog.text)
+        with closing(sqlite3.connect(tmp_path / "rows.db")) as connection:
+            connection.execute("DELETE FROM rows WHERE rowid = 1")
+            connection.commit()
+        await eventually(lambda: given.done == [0])
+    assert [] == given.refused
+
+
 async def test_a_table_that_is_away_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     table = SqlTable("rows", create=False, database=tmp_path / "rows.db")
     async with streaming(table, max_seconds=0.0, retry=Backoff.constant(0.01)) as (stream, given):

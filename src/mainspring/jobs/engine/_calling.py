@@ -150,6 +150,7 @@ class HandlerCall:
             interval_start=from_us(record.interval_start),
             interval_end=from_us(record.interval_end),
             was=self._work.was,
+            repeats=True,
         )
         definition = self._work.definition
         return self._work.sinks.session(run, default=definition.sink, deterministic=definition.deterministic)
