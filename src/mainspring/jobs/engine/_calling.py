@@ -90,6 +90,10 @@ class HandlerCall:
             if limit.expired:
                 raise self._with_thread(JobTimeoutError(job_id=job_id, timeout=timeout)) from error
             raise
+        except asyncio.CancelledError as error:
+            if limit.expired:  # and others have cancelled the task as well: the engine, or who was not heeded
+                raise error from self._with_thread(JobTimeoutError(job_id=job_id, timeout=timeout))
+            raise
         if limit.expired:  # the handler swallowed the cancellation
             raise JobTimeoutError(job_id=job_id, timeout=timeout)
         return value

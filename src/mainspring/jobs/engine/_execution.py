@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeVar
 
 from msgspec.structs import replace
 
-from mainspring.errors import MainspringError
+from mainspring.errors import JobTimeoutError, MainspringError
 from mainspring.jobs.engine._calling import HandlerCall, Outcome
 from mainspring.jobs.engine._capture import LogTail, hear
 from mainspring.jobs.engine._context import JobContext
@@ -223,6 +223,8 @@ class Execution:
         if self._is_cut_off():
             self._hand_back()
             raise error
+        if isinstance(error.__cause__, JobTimeoutError):
+            return self.failed(error.__cause__)
         was_cancelled = self.task is not None and self.task.cancelling() > 0
         error.args = (_CANCELLED if was_cancelled else _AWAITED_CANCELLED,)
         if self.thread_left is not None:

@@ -209,6 +209,24 @@ async def test_a_handler_whose_task_somebody_cancels_has_failed(
     assert {"CancelledError: the handler's task was cancelled, and not by the engine"} == {one.error for one in results}
 
 
+async def test_a_handler_that_heeds_no_stranger_is_out_of_time_all_the_same(tmp_path: Path) -> None:
+    app = make_app(tmp_path)
+
+    @app.job("deaf", timeout=0.02)
+    async def deaf() -> None:
+        with suppress(asyncio.CancelledError):
+            await cancel_me_soon()
+        await asyncio.Event().wait()
+
+    @app.job("quick", timeout=3600.0)
+    async def quick() -> None:
+        await cancel_me_soon()
+
+    async with running(app):
+        errors = [(await app.run_job(job)).error or "" for job in (deaf, quick)]
+    assert ["JobTimeoutError", "CancelledError"] == [error.partition(":")[0] for error in errors]
+
+
 async def test_a_task_that_somebody_cancels_before_its_first_step_has_failed(tmp_path: Path) -> None:
     app = make_app(tmp_path)
 
