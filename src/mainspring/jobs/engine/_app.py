@@ -320,7 +320,7 @@ class JobApp(Looking, Steering, Backfilling, Sight, Service):
             UnknownRunError: the store has the run no more, or that of the key.
             ConfigError: with `config` the job's config does not fit its schema.
             InvalidArgumentError: `config` is no mapping, or has a number that JSON has not; or the key is no text of 1
-                to 255 characters that UTF-8 can write.
+                to 1024 characters that UTF-8 can write.
             StorageError: the run could not be stored.
         """
         try:

@@ -12,7 +12,7 @@ from mainspring.jobs.engine._settings import KEY_LIFETIME
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores import NEXT_GENERATION, NewRun, RunKind, RunRecord
 
-_LONGEST_KEY: Final = 255  # characters; a spawned run's key in the store has its parent's id and its job's beside it
+_LONGEST_KEY: Final = 1024  # characters; a spawned run's key in the store has its parent's id and its job's beside it
 
 
 def new_call(
@@ -66,7 +66,7 @@ def check_key(argument: str, key: object) -> None:
     """Refuse what no store can keep as the key of a call.
 
     Raises:
-        InvalidArgumentError: it is no text of 1 to 255 characters, or one that UTF-8 cannot write.
+        InvalidArgumentError: it is no text of 1 to 1024 characters, or one that UTF-8 cannot write.
     """
     if key is None:
         return

@@ -96,7 +96,7 @@ class FollowUps(Declarations, ABC):
 
         Raises:
             UnknownJobError: the job is not registered.
-            InvalidArgumentError: `parent_run` does not run in this app, or the key is no text of 1 to 255 characters.
+            InvalidArgumentError: `parent_run` does not run in this app, or the key is no text of 1 to 1024 characters.
             IdempotencyError: the key was used with another config.
             ConfigError: with `config` the job's config does not fit its schema.
         """
