@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from mainspring.cli._load import load_module
+from mainspring.cli._load import load_module, refuse_dots
 from mainspring.cli._options import App, AsJson
 from mainspring.cli._output import write_json, write_rows
 from mainspring.dataflow import Dataflow, DataflowStats
@@ -52,6 +52,7 @@ def load_flow(name: str) -> Dataflow:
         InvalidArgumentError: there is no such file, module or dataflow, or more than one.
     """
     module, place, attribute = load_module(name)
+    refuse_dots(module, name)
     flows = {key: value for key, value in vars(module).items() if isinstance(value, Dataflow)}
     if attribute:
         if attribute in flows:

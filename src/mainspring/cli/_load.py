@@ -55,6 +55,13 @@ def asked_places(*, store: str | None, state: Path | None) -> Generator[None]:
 
 def _find_app(name: str) -> JobApp:
     module, place, attribute = load_module(name)
+    app = _app_in(module, place, attribute, name)
+    if any(job.runs_in == "process" for job in app.jobs.values()):
+        refuse_dots(module, name)
+    return app
+
+
+def _app_in(module: ModuleType, place: str, attribute: str, name: str) -> JobApp:
     if attribute:
         found = getattr(module, attribute, None)
         if not isinstance(found, JobApp):
@@ -95,6 +102,19 @@ def load_module(name: str) -> tuple[ModuleType, str, str]:
             argument="APP", value=name, expected=expected, hint="run it with python to see the whole traceback"
         ) from error
     return module, place, attribute
+
+
+def refuse_dots(module: ModuleType, name: str) -> None:
+    """Refuse a module that worker processes must import, and would look for in a package.
+
+    Raises:
+        InvalidArgumentError: its file has dots in its name, as `my.app.py`.
+    """
+    stem = Path(module.__file__ or "").stem
+    if "." in stem:
+        expected = "a file without further dots in its name, by which worker processes import it"
+        hint = f"rename it, as to {stem.replace('.', '_')}.py"
+        raise InvalidArgumentError(argument="APP", value=name, expected=expected, hint=hint)
 
 
 def folder_of_code(name: str) -> Path:
@@ -141,10 +161,6 @@ def _import_file(path: Path, name: str) -> ModuleType:
     if path.stem == _LIBRARY:
         expected = "a file of another name, since this one would hide the library"
         raise InvalidArgumentError(argument="APP", value=name, expected=expected, hint="rename it, as to app.py")
-    if "." in path.stem:
-        expected = "a file without further dots in its name, by which worker processes import it"
-        hint = f"rename it, as to {path.stem.replace('.', '_')}.py"
-        raise InvalidArgumentError(argument="APP", value=name, expected=expected, hint=hint)
     # Known by its name: worker processes that are sent its functions must find it too.
     _put_first(str(path.resolve().parent))
     loaded = sys.modules.get(path.stem)

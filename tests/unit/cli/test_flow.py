@@ -79,6 +79,12 @@ def test_a_module_must_have_one_dataflow(file: str, capsys: pytest.CaptureFixtur
     assert "top level" in capsys.readouterr().err
 
 
+def test_a_file_that_workers_cannot_import_is_refused(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    dotted = Path(file).rename(Path(file).with_name("a.flow.py"))
+    assert 2 == run_command_line(["flow", str(dotted)])
+    assert "hint: rename it, as to a_flow.py" in capsys.readouterr().err
+
+
 STUCK = """
 import asyncio
 from mainspring.dataflow import Dataflow, Runner

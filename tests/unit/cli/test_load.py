@@ -31,6 +31,12 @@ def test_a_file_gives_its_only_app(tmp_path: Path) -> None:
     assert "shop" == load_app(write(tmp_path / "some_shop.py", "shop")).label
 
 
+def test_dots_in_the_name_of_a_file_do_no_harm_where_no_worker_imports_it(tmp_path: Path) -> None:
+    path = tmp_path / "my.shop.py"
+    path.write_text(ONE.format("shop", "shop") + "@shop.job('here')\ndef here() -> None: ...\n")
+    assert ["here"] == list(load_app(str(path)).jobs)
+
+
 def test_app_is_the_first_choice(tmp_path: Path) -> None:
     assert "app" == load_app(write(tmp_path / "some_shops.py", "shop", "app")).label
 
@@ -69,14 +75,16 @@ def test_several_names_of_one_app_are_one_app(tmp_path: Path) -> None:
         ("", "there is no file ."),
         ("text.txt", "a file as app.py"),
         ("mainspring.py", "would hide the library"),
-        ("my.app.py", "expected a file without further dots in its name, by which worker processes import it"),
+        ("my.workers.py", "expected a file without further dots in its name, by which worker processes import it"),
     ],
 )
 def test_what_cannot_be_an_app_is_said(tmp_path: Path, name: str, said: str) -> None:
     write(tmp_path / "two.py", "a", "b")
     write(tmp_path / "empty.py")
     write(tmp_path / "mainspring.py", "a")
-    write(tmp_path / "my.app.py", "a")
+    (tmp_path / "my.workers.py").write_text(
+        ONE.format("a", "a") + "@a.job('far', executor='process')\ndef far() -> None: ...\n"
+    )
     (tmp_path / "folder").mkdir()
     (tmp_path / "text.txt").write_text("app")
     with pytest.raises(InvalidArgumentError) as raised:
