@@ -14,7 +14,7 @@ from tests.conformance.jobs.support_stores import (
 )
 
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores import JobStore, NewRun, RunKind, job_key
+from mainspring.jobs.stores import Advance, JobStore, NewRun, RunKind, job_key
 
 Limits = tuple[tuple[str, int], ...]
 
@@ -208,3 +208,68 @@ async def test_a_renamed_job_takes_along_what_ended_attempts_keep(stores: StoreF
         assert () == (await claim(store, epoch, "new")).runs
         await store.let_go(held.run_id, fence=held.fence)
         assert waits.run_id == (await claim_one(store, epoch, "new")).run_id
+
+
+async def test_a_program_with_other_code_makes_runs_under_what_was_registered_last(stores: StoreFactory) -> None:
+    """As in a rolling deploy: the older one still makes runs after the newer one has come."""
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await store.register([registration(limits=ONE)])
+        await store.register([registration(limits=FOUR, priority=2)])
+        ids = await backlog(store, 3, ONE, kind=RunKind.SCHEDULE)
+        moved = Advance(
+            job_id="job",
+            version=1,
+            cursor_from=0,
+            cursor_to=5 * HOUR,
+            next_fire_at=None,
+            runs=tuple(interval_run(store, hour * HOUR, available_at=hour, limits=ONE) for hour in (3, 4)),
+        )
+        await store.advance([moved])
+        records = (await claim(store, epoch)).runs
+        assert [*ids, moved.runs[0].run_id] == [record.run_id for record in records], "four of them at once"
+        assert {2} == {record.priority for record in records}
+        await store.finish(ending(records[0]))
+        assert [moved.runs[1].run_id] == await claimed(store, epoch)
+
+
+@pytest.mark.parametrize("ends", ["rescue", "close", "retry"])
+async def test_what_ran_comes_under_the_limit_when_it_is_free_again(stores: StoreFactory, ends: str) -> None:
+    """Also where it held no place under the earlier code, which may have died before the newer one came."""
+    async with stores() as store:
+        async with stores() as earlier:
+            epoch = await earlier.open_node("a")
+            await earlier.register([registration(limits=())])
+            ids = await backlog(earlier, 3, ())
+            running = (await claim(earlier, epoch)).runs
+            assert 3 == len(running)
+            await store.register([registration(limits=ONE)])
+            if ends == "retry":
+                for record in running:
+                    await earlier.finish(ending(record, RunState.RETRYING, available_at=0))
+            elif ends == "close":
+                await earlier.close_node(epoch)
+        later = await store.open_node("b")
+        freed = await store.rescue()
+        assert (3 if ends == "rescue" else 0) == len(freed)
+        assert ids[:1] == await claimed(store, later)
+        assert [] == await claimed(store, later)
+        assert [] == await store.check()
+
+
+async def test_code_that_does_not_say_any_more_gives_its_runs_what_they_bring(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await store.register([registration(limits=ONE)])
+        await store.register([registration()])
+        await backlog(store, 3, FOUR)
+        assert 3 == len(await claimed(store, epoch))
+
+
+async def test_a_job_with_the_id_that_another_had_has_its_own_limits(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await store.register([registration(limits=ONE)])
+        await store.register([registration("new", was=("job",), limits=(("job:new", 1),)), registration("job")])
+        await backlog(store, 3, FOUR)
+        assert 3 == len((await claim(store, epoch, "job")).runs)

@@ -1,8 +1,14 @@
 """What a store answers to an enqueue that it knows already: the same in every store."""
 
+from collections.abc import Mapping
+
+from msgspec import structs
+
 from mainspring.errors import IdempotencyError
 from mainspring.jobs.model import RunState
+from mainspring.jobs.stores._limits import Registered
 from mainspring.jobs.stores._records import (
+    COUNTED,
     NEXT_GENERATION,
     Enqueue,
     EnqueueAnswer,
@@ -40,3 +46,21 @@ def generation_of(run: NewRun, latest: int | None) -> int:
 def is_takeover(run: NewRun, live: RunRecord) -> bool:
     """Tell whether a schedule comes to a run that a backfill made: it must not wait for the backfill's slots."""
     return run.kind is RunKind.SCHEDULE and live.kind is RunKind.BACKFILL
+
+
+def is_counted(run: NewRun) -> bool:
+    """Tell whether a run holds its job's limits."""
+    return run.kind in COUNTED and run.occurrence is not None
+
+
+def under_registered(run: NewRun, registered: Mapping[str, Registered]) -> NewRun:
+    """Return a run under what its job was registered with last, whatever the code says that makes it.
+
+    So the runs of one job never wait under two numbers, however many programs with different code make them.
+    """
+    if not registered or not is_counted(run) or (said := registered.get(run.job_id)) is None:
+        return run
+    priority = said.priority if run.kind is RunKind.SCHEDULE else run.priority
+    if (run.limits, run.priority) == (said.limits, priority):
+        return run
+    return structs.replace(run, limits=said.limits, priority=priority)

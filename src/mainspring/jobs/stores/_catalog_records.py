@@ -32,8 +32,9 @@ class JobRegistration:
     A new job starts at `cursor`, and so does one that gets its first schedule. A changed schedule becomes the next
     version and keeps the stored cursor; `next_fire_at` is then set to None until the next `Advance`.
 
-    `limits` and `priority` become those of the job's `COUNTED` runs of occurrences that have not ended, so that all of
-    them compete under one number: without `limits` none is touched, and what runs goes on holding what it holds.
+    `limits` and `priority` become those of the job's `COUNTED` runs of occurrences, so that all of them compete under
+    one number: of those that have not ended, and of those that anybody makes later. What runs goes on holding what it
+    holds, and comes under them when it waits again. Without `limits` each run keeps what it was made with.
     """
 
     job_id: str

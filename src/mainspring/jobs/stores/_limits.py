@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 R = TypeVar("R")
 
@@ -13,6 +13,13 @@ FULL: Final = 2**62
 
 Limits = Sequence[tuple[str, int]]
 """(counter key, maximum held at once) pairs."""
+
+
+class Registered(NamedTuple):
+    """What the code of a job said last: its runs of occurrences have it, whoever makes them."""
+
+    limits: tuple[tuple[str, int], ...]
+    priority: int
 
 
 @dataclass(slots=True)

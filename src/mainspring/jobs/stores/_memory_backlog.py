@@ -6,13 +6,13 @@ from msgspec.structs import replace
 
 from mainspring.jobs.model import RunState
 from mainspring.jobs.stores._catalog_records import JobRegistration
-from mainspring.jobs.stores._limits import job_key
+from mainspring.jobs.stores._limits import Registered, job_key
 from mainspring.jobs.stores._memory_data import LiveRun, MemoryData, Place
-from mainspring.jobs.stores._records import COUNTED
 
 
 def rename_limits(data: MemoryData, old: str, new: str) -> None:
     """Count the runs of a renamed job, those that hold a place as well, under its new name."""
+    data.registered.pop(old, None)
     names = {job_key(old): job_key(new)}
     for run in data.live.values():
         run.limits = tuple((names.get(key, key), most) for key, most in run.limits)
@@ -24,22 +24,26 @@ def rename_limits(data: MemoryData, old: str, new: str) -> None:
 
 
 def renew_backlog(data: MemoryData, jobs: Sequence[JobRegistration], now: int) -> bool:
-    """Give runs the limits and priorities of their jobs; tell whether one had others."""
-    wanted = {job.job_id: (job.limits, job.priority) for job in jobs if job.limits is not None}
-    changed = False
-    for run in list(data.live.values()):
-        limits, priority = wanted.get(run.record.job_id, (None, 0))
-        if limits is None or run.occurrence is None or run.record.kind not in COUNTED:
-            continue
-        if (run.limits, run.record.priority) != (limits, priority):
-            _renew(data, run, limits, priority, now)
-            changed = True
-    return changed
+    """Remember what the code says, and give it to the runs of those jobs that had another; tell whether one had."""
+    said = {job.job_id: None if job.limits is None else Registered(job.limits, job.priority) for job in jobs}
+    changed = {job_id: new for job_id, new in said.items() if new != data.registered.get(job_id)}
+    for job_id, new in changed.items():
+        if new is None:
+            del data.registered[job_id]
+        else:
+            data.registered[job_id] = new
+    if changed:
+        for run in list(data.live.values()):
+            new = changed.get(run.record.job_id)
+            if new is not None and run.is_counted:
+                _renew(data, run, new, now)
+    return bool(changed)
 
 
-def _renew(data: MemoryData, run: LiveRun, limits: tuple[tuple[str, int], ...], priority: int, now: int) -> None:
-    held = run.record.state is RunState.RUNNING
-    if not held or [key for key, _ in run.limits] == [key for key, _ in limits]:
-        run.limits = limits
-    record = replace(run.record, priority=priority)
+def _renew(data: MemoryData, run: LiveRun, new: Registered, now: int) -> None:
+    if (run.limits, run.record.priority) == new:
+        return
+    if run.record.state is not RunState.RUNNING:
+        run.limits = new.limits
+    record = replace(run.record, priority=new.priority)
     data.change(run, record, data.place_of(record, now) if run.place is Place.PARKED else run.place)

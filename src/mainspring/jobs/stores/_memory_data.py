@@ -15,9 +15,10 @@ from mainspring.jobs.stores._catalog_records import BackfillRow, JobRow
 from mainspring.jobs.stores._done import Range, joined_marks, painted, parts_to_skip
 from mainspring.jobs.stores._ends import CLAIMABLE, REMEMBERED
 from mainspring.jobs.stores._events import EventRow
+from mainspring.jobs.stores._limits import Registered
 from mainspring.jobs.stores._memory_index import ParkedRuns, ReadyRuns, RunHeap
 from mainspring.jobs.stores._memory_rows import SinkRows
-from mainspring.jobs.stores._records import AttemptLog, NewRun, NodeTakes, Progress, RunKind, RunRecord
+from mainspring.jobs.stores._records import COUNTED, AttemptLog, NewRun, NodeTakes, Progress, RunKind, RunRecord
 from mainspring.jobs.stores._steering_records import ConfigRow, LeaseRow, ScheduleRow
 
 K = TypeVar("K")
@@ -55,6 +56,11 @@ class LiveRun:
         self.config_as_of = config_as_of
         self.place = Place.NOT_CLAIMABLE
         self.parked = ""  # the key, if the place is PARKED
+
+    @property
+    def is_counted(self) -> bool:
+        """True for what holds its job's limits."""
+        return self.occurrence is not None and self.record.kind in COUNTED
 
 
 class LiveNode(NamedTuple):
@@ -145,6 +151,7 @@ class MemoryData:
         self.keys = IdempotencyKeys()
         self.rows = SinkRows()
         self.jobs: dict[str, JobRow] = {}
+        self.registered: dict[str, Registered] = {}  # by job, of those whose code says it
         self.schedules: dict[str, list[ScheduleRow]] = {}
         self.configs: dict[str, dict[int, ConfigRow]] = {}  # job id -> number -> version
         self.done: dict[str, list[Range]] = {}

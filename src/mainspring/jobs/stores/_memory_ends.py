@@ -111,6 +111,9 @@ def _settle_one(data: MemoryData, change: Change[LiveRun], now: int) -> RunRecor
         )
         data.end(change.run, record)
     else:
+        registered = data.registered.get(record.job_id)
+        if registered is not None and change.run.is_counted:
+            change.run.limits = registered.limits
         data.change(change.run, record, data.place_of(record, now))
     return record
 

@@ -6,7 +6,13 @@ from msgspec import structs
 
 from mainspring.errors import IdempotencyError
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores._answers import enqueued_again, generation_of, is_takeover, key_used_again
+from mainspring.jobs.stores._answers import (
+    enqueued_again,
+    generation_of,
+    is_takeover,
+    key_used_again,
+    under_registered,
+)
 from mainspring.jobs.stores._memory_configs import config_version_of
 from mainspring.jobs.stores._memory_data import KeyUse, LiveRun, MemoryData
 from mainspring.jobs.stores._records import (
@@ -58,6 +64,7 @@ def enqueue(data: MemoryData, command: Enqueue, now: int) -> EnqueueAnswer:
 
 def create(data: MemoryData, run: NewRun, now: int) -> EnqueueAnswer:
     """Create one run of an occurrence, or join the one that is there."""
+    run = under_registered(run, data.registered)
     if run.occurrence is None:
         return _add(data, run, now, generation=run.generation or 1, previous_run=run.previous_run)
     key = (run.job_id, run.occurrence)

@@ -37,7 +37,7 @@ from mainspring.jobs.stores._records import (
 )
 from mainspring.jobs.stores._sqlite_apps import adopt, owner_of
 from mainspring.jobs.stores._sqlite_backfills import create_backfills, set_backfill_state, step_backfill
-from mainspring.jobs.stores._sqlite_catalog import advance, register, settle_waiting
+from mainspring.jobs.stores._sqlite_catalog import advance, register, renew, settle_waiting
 from mainspring.jobs.stores._sqlite_claim import claim
 from mainspring.jobs.stores._sqlite_configs import put_config
 from mainspring.jobs.stores._sqlite_ends import cancel
@@ -265,9 +265,12 @@ class SqliteStore(SqliteReads):
 
     # ---- catalogue -----------------------------------------------------------------------------------------
 
-    def register(self, jobs: Sequence[JobRegistration]) -> Awaitable[Sequence[JobRow]]:
+    async def register(self, jobs: Sequence[JobRegistration]) -> Sequence[JobRow]:
         """Insert new jobs, rename those that `was` names, renew what has changed; see `JobRegistration`."""
-        return self._write(lambda connection: register(connection, jobs, now_us()))
+        rows, is_behind = await self._write(lambda connection: register(connection, jobs, now_us()))
+        while is_behind:
+            is_behind = await self._write(lambda connection: renew(connection, now_us()))
+        return rows
 
     def advance(self, commands: Sequence[Advance]) -> Awaitable[Sequence[AdvanceAnswer]]:
         """Move cursors and create the runs that lie between; see `CatalogStore`."""

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from mainspring.jobs.stores._catalog_records import Advance, AdvanceAnswer, JobRegistration, JobRow
 from mainspring.jobs.stores._events import EventKind, happened
-from mainspring.jobs.stores._sqlite_backlog import rename_limits, renew_backlog
+from mainspring.jobs.stores._sqlite_backlog import register_limits, rename_limits, renew_backlog
 from mainspring.jobs.stores._sqlite_done import paint_all, parts_not_done
 from mainspring.jobs.stores._sqlite_enqueue import Intake
 from mainspring.jobs.stores._sqlite_events import keep_events
@@ -17,17 +17,27 @@ from mainspring.jobs.stores._sqlite_sql import statements
 from mainspring.jobs.stores._sqlite_tally import add_tally
 
 
-def register(connection: sqlite3.Connection, jobs: Sequence[JobRegistration], now: int) -> list[JobRow]:
-    """Insert, rename and change jobs, renew the limits of their runs; return them as they then stand."""
+def register(connection: sqlite3.Connection, jobs: Sequence[JobRegistration], now: int) -> tuple[list[JobRow], bool]:
+    """Insert, rename and change jobs; return them as they then stand, and whether `renew` has more to do."""
     before = connection.total_changes
     for job in jobs:  # first, since a job may have today the id that another had
         _rename(connection, job)
     for job in jobs:
         _register(connection, job, now)
-    renew_backlog(connection, jobs, now)
+    register_limits(connection, jobs)
+    is_behind = renew_backlog(connection, now)
     if connection.total_changes != before:
         bump_version(connection)
-    return [_job(connection, job.job_id) for job in jobs]
+    return [_job(connection, job.job_id) for job in jobs], is_behind
+
+
+def renew(connection: sqlite3.Connection, now: int) -> bool:
+    """Bring the next part of the runs under the limits of their jobs; tell whether there may be more."""
+    before = connection.total_changes
+    is_behind = renew_backlog(connection, now)
+    if connection.total_changes != before:
+        bump_version(connection)
+    return is_behind
 
 
 def _register(connection: sqlite3.Connection, job: JobRegistration, now: int) -> None:

@@ -7,8 +7,16 @@ from collections.abc import Iterable, Sequence
 from mainspring.base import encode_json
 from mainspring.errors import IdempotencyError
 from mainspring.jobs.model import RunState
-from mainspring.jobs.stores._answers import enqueued_again, generation_of, is_takeover, key_used_again
+from mainspring.jobs.stores._answers import (
+    enqueued_again,
+    generation_of,
+    is_counted,
+    is_takeover,
+    key_used_again,
+    under_registered,
+)
 from mainspring.jobs.stores._ends import CLAIMABLE
+from mainspring.jobs.stores._limits import Registered
 from mainspring.jobs.stores._records import (
     NEXT_GENERATION,
     Enqueue,
@@ -17,6 +25,7 @@ from mainspring.jobs.stores._records import (
     RunKind,
     RunRecord,
 )
+from mainspring.jobs.stores._sqlite_backlog import registered_limits
 from mainspring.jobs.stores._sqlite_configs import ConfigsInForce
 from mainspring.jobs.stores._sqlite_finish import epoch_alive
 from mainspring.jobs.stores._sqlite_rows import (
@@ -72,6 +81,7 @@ class Intake:
         self._waits_before: dict[str, bool] = {}  # by queue
         self._promoted = False
         self._unheard: set[tuple[str, str]] = set()  # occurrences that are known to have had no run yet
+        self._registered: dict[str, Registered] = {}  # by job
 
     def enqueue(self, commands: Sequence[Enqueue]) -> list[EnqueueAnswer | IdempotencyError]:
         """Create the runs; return an answer for each."""
@@ -90,7 +100,11 @@ class Intake:
         return answers
 
     def expect(self, runs: Iterable[NewRun]) -> None:
-        """Look in two steps which of these runs are the first of their occurrence, and not twice for each."""
+        """Look which of these runs are the first of their occurrence, and what their jobs say, not twice for each."""
+        runs = list(runs)
+        counted = {run.job_id for run in runs if is_counted(run)}
+        if counted:
+            self._registered = registered_limits(self._connection, counted)
         wanted = {(run.job_id, occurrence) for run in runs if (occurrence := run.occurrence) is not None}
         if len(wanted) > 1:
             pairs = encode_json(sorted(wanted)).decode()
@@ -196,7 +210,7 @@ class Intake:
             self._waits_before[queue] = True
 
     def _of_occurrence(self, run: NewRun) -> EnqueueAnswer:
-        occurrence = run.occurrence
+        run, occurrence = under_registered(run, self._registered), run.occurrence
         if occurrence is None:
             self._add(run, generation=run.generation or 1, previous_run=run.previous_run)
             return EnqueueAnswer(outcome="created", run_id=run.run_id)

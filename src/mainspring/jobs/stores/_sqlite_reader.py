@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 MEMORY: Final = ":memory:"
 APPLICATION: Final = "mainspring.jobs"
-VERSIONS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+VERSIONS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)
 
 
 def migrations() -> tuple[Migration, ...]:

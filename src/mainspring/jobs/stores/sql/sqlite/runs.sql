@@ -182,7 +182,8 @@ ON CONFLICT (job_id, state) DO UPDATE SET count = count + excluded.count
 -- name: release
 UPDATE run SET state = :state, attempt = :attempt, rescues = :rescues, available_at = :available_at,
     place = {claimable_at}, error_type = :error_type, error_message = :error_message,
-    error_detail = :error_detail
+    error_detail = :error_detail, limits = iif(occurrence IS NULL OR kind NOT IN ('schedule', 'manual'), limits,
+    nullif(coalesce((SELECT run_limits FROM job WHERE job.job_id = run.job_id), limits), '[]'))
 WHERE run_id = :run_id
 
 -- name: clear_epoch
