@@ -99,6 +99,11 @@ class SqlTable:
         """Whether rows can only be written for a run: with its interval, or the keys of its items."""
         return self.replaces or self._item_key
 
+    @property
+    def needs_columns(self) -> bool:
+        """Whether a new table has its columns from rows alone."""
+        return self._create and not self.replaces
+
     def place(self, run: SinkRun | None) -> Hashable:
         """Return the table and its database."""
         return None if self.database is None else os.path.realpath(self.database), self.table.lower()

@@ -49,6 +49,12 @@ def read_schema(tx: SqlTransaction, table: str) -> TableSchema:
     )
 
 
+def no_columns(table: str) -> TableSchemaError:
+    """Return the error of a table that rows without columns cannot make."""
+    reason = "cannot be made: its first rows have no columns"
+    return TableSchemaError(table=table, reason=reason, hint='let a row name its columns: {"name": None}')
+
+
 def add_columns(tx: SqlTransaction, table: str, typed: Mapping[str, str], *, exists: bool) -> None:
     """Make a table of these columns and types, or give it them.
 
@@ -56,8 +62,7 @@ def add_columns(tx: SqlTransaction, table: str, typed: Mapping[str, str], *, exi
         TableSchemaError: it would have none, or its name is that of something else.
     """
     if not exists and not typed:
-        reason = "cannot be made: its first rows have no columns"
-        raise TableSchemaError(table=table, reason=reason, hint='let a row name its columns: {"name": None}')
+        raise no_columns(table)
     columns = [f'"{name}" {declared}'.rstrip() for name, declared in typed.items()]
     if exists:
         for column in columns:

@@ -10,7 +10,8 @@ from mainspring.sinks._file_sink import FileSink
 from mainspring.sinks._sink import TransactionalSink
 from mainspring.sinks._sql_table import SqlTable
 from mainspring.sinks._staged import MemoryBudget, RunRows
-from mainspring.sinks._transaction import Collector, SinkRun
+from mainspring.sinks._table_schema import no_columns
+from mainspring.sinks._transaction import Collector, SinkRun, TransactionalWrite
 
 
 def trial_collector(
@@ -23,14 +24,37 @@ def trial_collector(
     Raises:
         InvalidItemError: the sink cannot write for such a run.
     """
+    if isinstance(sink, SqlTable):
+        return _NewTable(sink, run)
     if isinstance(sink, TransactionalSink):
-        shape = sink.shape if isinstance(sink, SqlTable) else None
-        return RunRows(sink, run, None, name=sink.label, budget=MemoryBudget(), shape=shape)
+        return RunRows(sink, run, None, name=sink.label, budget=MemoryBudget())
     if isinstance(sink, FileSink):
         return FileRows(folder() / sink.path_for(run).name, run, sink.form(), threads)
     if isinstance(sink, ClickHouseIntervals):
         return _OnlyTaken(sink.collect(run, threads))
     return None
+
+
+class _NewTable(RunRows):
+    """Takes rows for a table as if they were to make it."""
+
+    __slots__ = ("_has_columns", "_table")
+
+    def __init__(self, table: SqlTable, run: SinkRun) -> None:
+        super().__init__(table, run, None, name=table.label, budget=MemoryBudget(), shape=self._shape_of)
+        self._table = table
+        self._has_columns = False
+
+    def _shape_of(self, item: object, key: str | None, run: SinkRun) -> object:
+        row = self._table.shape(item, key, run)
+        self._has_columns = self._has_columns or bool(row)
+        return row
+
+    async def finish(self) -> TransactionalWrite | None:
+        """Refuse rows of which no table can be made."""
+        if self.count and self._table.needs_columns and not self._has_columns:
+            raise no_columns(self._table.table)
+        return await super().finish()
 
 
 class _OnlyTaken:

@@ -40,6 +40,7 @@ async def run_job(
             have one place, and one of them replaces.
         ConfigError: the config does not fit the job's schema.
         UnroutedItemError, UnknownSinkError, InvalidItemError: no sink of the app takes an item.
+        TableSchemaError: the rows of a SqlTable name no columns, so that they could make no table.
 
     Example:
         >>> async def double(config):

@@ -17,6 +17,7 @@ from mainspring.errors import (
     ConfigError,
     InvalidArgumentError,
     InvalidItemError,
+    TableSchemaError,
     UnknownJobError,
     UnroutedItemError,
 )
@@ -279,6 +280,15 @@ async def test_what_a_sink_refuses_is_refused_and_nothing_is_written(
     with pytest.raises(InvalidItemError, match=told):
         await emitted(sink, *items)
     assert [] == files_in(tmp_path)
+
+
+async def test_rows_of_which_no_table_can_be_made_are_refused() -> None:
+    with pytest.raises(TableSchemaError, match="its first rows have no columns"):
+        await emitted(SqlTable("t"), {}, {})
+    for sink in (SqlTable("t", replace="interval"), SqlTable("t", create=False)):
+        assert [{}] == (await emitted(sink, {})).items
+    assert [{}, {"a": 1}] == (await emitted(SqlTable("t"), {}, {"a": 1})).items
+    assert [] == (await emitted(SqlTable("t"))).items
 
 
 async def test_a_path_that_needs_an_interval_refuses_a_run_without(tmp_path: Path) -> None:
