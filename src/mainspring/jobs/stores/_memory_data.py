@@ -93,6 +93,7 @@ class IdempotencyKeys:
 
     def __init__(self) -> None:
         self._uses: dict[str, KeyUse] = {}
+        self._names: Counter[str] = Counter()  # of each run that is named
         self._expiries: list[tuple[int, str]] = []
 
     def get(self, key: str, now: int) -> KeyUse | None:
@@ -100,19 +101,23 @@ class IdempotencyKeys:
         self._forget(now)
         return self._uses.get(key)
 
-    def runs(self, now: int) -> set[str]:
-        """Return the runs that keys name."""
+    def name(self, run_id: str, now: int) -> bool:
+        """Tell whether a key names a run."""
         self._forget(now)
-        return {use.run_id for use in self._uses.values()}
+        return run_id in self._names
 
     def put(self, key: str, use: KeyUse) -> None:
         """Remember the use of a key that `get` did not know at the same instant."""
         self._uses[key] = use
+        self._names[use.run_id] += 1
         heapq.heappush(self._expiries, (use.expires_at, key))
 
     def _forget(self, now: int) -> None:
         while self._expiries and self._expiries[0][0] <= now:
-            del self._uses[heapq.heappop(self._expiries)[1]]
+            run_id = self._uses.pop(heapq.heappop(self._expiries)[1]).run_id
+            self._names[run_id] -= 1
+            if not self._names[run_id]:
+                del self._names[run_id]
 
 
 class MemoryData:

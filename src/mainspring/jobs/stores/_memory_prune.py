@@ -1,5 +1,7 @@
 """Removes ended runs from the history in memory."""
 
+from bisect import bisect_right
+from collections.abc import Iterator
 from itertools import islice
 
 from mainspring.jobs.stores._memory_data import MemoryData
@@ -9,16 +11,21 @@ from mainspring.jobs.stores._steering_records import Prune, Pruned
 
 def prune(data: MemoryData, command: Prune, now: int) -> Pruned:
     """Remove the oldest runs that are not to be kept."""
-    key = (command.job_id, command.state)
-    ended = sorted((one for one in data.ended.values() if (one.job_id, one.state) == key), key=lambda one: one.run_id)
-    old = (one for one in ended if (one.finished_at or 0) < command.ended_before and one.run_id > command.after)
     excess = data.tally[command.job_id, command.state.value] - command.count
-    looked_at = list(islice(old, max(min(excess, command.limit), 0)))
-    named = data.keys.runs(now)
-    gone = {one.run_id: one for one in looked_at if one.run_id not in named}
+    looked_at = list(islice(_old(data, command), max(min(excess, command.limit), 0)))
+    gone = {one.run_id: one for one in looked_at if not data.keys.name(one.run_id, now)}
     _forget(data, gone)
     last = looked_at[-1].run_id if len(looked_at) == command.limit else None
     return Pruned(gone=len(gone), spared=len(looked_at) - len(gone), last=last)
+
+
+def _old(data: MemoryData, command: Prune) -> Iterator[RunRecord]:
+    """Yield the runs that ended in time, the oldest first, from where the batch before came to."""
+    key = (command.job_id, command.state)
+    for place in range(bisect_right(data.run_ids, command.after), len(data.run_ids)):
+        one = data.ended.get(data.run_ids[place])
+        if one is not None and (one.job_id, one.state) == key and (one.finished_at or 0) < command.ended_before:
+            yield one
 
 
 def _forget(data: MemoryData, gone: dict[str, RunRecord]) -> None:
