@@ -273,3 +273,13 @@ async def test_a_job_with_the_id_that_another_had_has_its_own_limits(stores: Sto
         await store.register([registration("new", was=("job",), limits=(("job:new", 1),)), registration("job")])
         await backlog(store, 3, FOUR)
         assert 3 == len((await claim(store, epoch, "job")).runs)
+
+
+async def test_a_rename_without_other_limits_leaves_a_raised_priority(stores: StoreFactory) -> None:
+    async with stores() as store:
+        epoch = await store.open_node("a")
+        await store.register([registration(limits=())])
+        await backlog(store, 1, ())
+        assert "joined" == (await enqueue(store, interval_run(store, 0, kind=RunKind.MANUAL, priority=7))).outcome
+        await store.register([registration("new", was=("job",), limits=())])
+        assert 7 == (await claim_one(store, epoch, "new")).priority

@@ -12,7 +12,8 @@ from mainspring.jobs.stores._memory_data import LiveRun, MemoryData, Place
 
 def rename_limits(data: MemoryData, old: str, new: str) -> None:
     """Count the runs of a renamed job, those that hold a place as well, under its new name."""
-    data.registered.pop(old, None)
+    if old in data.registered:
+        data.registered[new] = data.registered.pop(old)
     names = {job_key(old): job_key(new)}
     for run in data.live.values():
         run.limits = tuple((names.get(key, key), most) for key, most in run.limits)
