@@ -15,8 +15,13 @@ from mainspring.tools import MASK, known_secrets, with_stars
 _TRACES: Final = logging.Formatter()
 _PLAIN: Final = frozenset({int, float, complex})
 _HARMLESS: Final = frozenset({bool, type(None)})
+_DEEPEST: Final = 100  # levels of a value that are looked at one by one
 # Set by logging itself, of the code that logs; `args` and `msg` are looked at with the message.
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"taskName", "getMessage", "message", "asctime"}
+
+
+class _TooDeepError(Exception):
+    """A value is inside of itself, or nearly."""
 
 
 def safe_record(record: logging.LogRecord, *, with_fields: bool, with_locals: bool = False) -> logging.LogRecord:
@@ -75,12 +80,15 @@ def _trace_of(record: logging.LogRecord) -> str:
 def _value(value: object, secrets: Sequence[str]) -> object:
     """Return a value without secrets: itself when it shows none."""
     try:
-        return _within(value, secrets)
-    except RecursionError:  # a value inside of itself
+        return _within(value, secrets, _DEEPEST)
+    except _TooDeepError:  # a value inside of itself
         return with_stars(repr_of(value), secrets)
 
 
-def _within(value: object, secrets: Sequence[str]) -> object:
+def _within(value: object, secrets: Sequence[str], levels: int) -> object:
+    """Look into a value, this many levels deep: where the interpreter gives up, finalizers would fail as well."""
+    if not levels:
+        raise _TooDeepError
     if type(value) in _HARMLESS:
         return value
     if type(value) in _PLAIN:
@@ -89,11 +97,11 @@ def _within(value: object, secrets: Sequence[str]) -> object:
     if isinstance(value, Mapping):
         table = cast("Mapping[object, object]", value)  # cast: isinstance leaves its items unknown
         entries = list(table.items())  # its owner may go on with it
-        left = {key: _within(one, secrets) for key, one in entries}
+        left = {key: _within(one, secrets, levels - 1) for key, one in entries}
         return whole if all(left[key] is one for key, one in entries) else left
     if isinstance(value, list | tuple):
         items = cast("Sequence[object]", value)  # cast: as above
-        others = [_within(one, secrets) for one in items]
+        others = [_within(one, secrets, levels - 1) for one in items]
         if all(one is other for one, other in zip(items, others, strict=True)):
             return whole
         return tuple(others) if isinstance(whole, tuple) else others
